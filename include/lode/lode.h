@@ -1,0 +1,509 @@
+/* lode.h: the public interface of Lode, an embedded vector search engine.
+ *
+ * A database is a directory. It holds collections; a collection holds points (an id, a vector,
+ * metadata, perhaps a text) of one dimension and metric. Everything the library does is in this
+ * header; the command `lode` and the server use nothing else.
+ *
+ *     lode_db *db;  lode_collection *films;  lode_result *found;
+ *     lode_db_open("films.lode", NULL, &db, &error);
+ *     lode_collection_create(db, "films", &(lode_schema){.dim = 384}, &films, &error);
+ *     lode_upsert(films, points, point_count, NULL, &error);
+ *     lode_search(films, &(lode_search_request){.vector = query, .k = 10}, &found, &error);
+ *
+ * Conventions, true everywhere below unless a function says otherwise:
+ *   - Zero-initialise every struct you pass; a zero field means its documented default.
+ *   - Pointers you pass are borrowed for the call and never freed by the library.
+ *   - Outputs are named ret_x, are written only on LODE_OK (or LODE_PARTIAL) and are yours to
+ *     release with the function their comment names.
+ *   - `error` may be NULL. Otherwise it is filled whenever the returned status is not LODE_OK.
+ *   - Every function may be called from any thread at any time, except that nothing may use a
+ *     handle while it is being closed, nor after.
+ *   - Sizes are bytes, counts are things, texts are UTF-8.
+ *   - The library never prints, never exits and installs no signal handler.
+ */
+#ifndef LODE_H
+#define LODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define LODE_API __attribute__((visibility("default")))
+#define LODE_NODISCARD __attribute__((warn_unused_result))
+#else
+#define LODE_API
+#define LODE_NODISCARD
+#endif
+
+#define LODE_VERSION_MAJOR 0
+#define LODE_VERSION_MINOR 1
+#define LODE_VERSION_PATCH 0
+
+/* --- Limits that callers meet (the rest: docs/limits.md) --------------------------------------- */
+
+#define LODE_DIM_MAX 65536          /* dimensions of a vector                                    */
+#define LODE_ID_SIZE_MAX 512        /* bytes of a string id                                      */
+#define LODE_NAME_SIZE_MAX 128      /* bytes of a collection's, alias's or field's name          */
+#define LODE_FIELDS_MAX 256         /* declared metadata fields of a collection                  */
+#define LODE_METADATA_SIZE_MAX 1048576 /* bytes of one point's metadata, as JSON                 */
+#define LODE_TEXT_SIZE_MAX 1048576  /* bytes of one point's text                                 */
+#define LODE_BATCH_MAX 10000        /* operations of one atomic write                            */
+#define LODE_BATCH_SIZE_MAX 268435456 /* bytes of one atomic write, encoded                      */
+#define LODE_K_MAX 16384            /* hits of one search                                        */
+#define LODE_EF_MAX 65536           /* ef_search and ef_construction                             */
+#define LODE_M_MAX 256              /* m of hnsw                                                 */
+
+/* --- Errors ------------------------------------------------------------------------------------ */
+
+/* What the caller can do about it. Values are stable. */
+typedef enum lode_status {
+    LODE_OK = 0,
+    LODE_INVALID = 1,     /* an argument or input is wrong: mend it; nothing was changed          */
+    LODE_NOT_FOUND = 2,   /* no such directory, collection, alias                                 */
+    LODE_EXISTS = 3,      /* the name is taken                                                    */
+    LODE_BUSY = 4,        /* another process has the directory open, or the thing is in use       */
+    LODE_LIMIT = 5,       /* over a documented limit                                              */
+    LODE_NOMEM = 6,       /* memory refused                                                       */
+    LODE_IO = 7,          /* the operating system refused; see os_errno                           */
+    LODE_FULL = 8,        /* no space on the disk: reads go on, writes are refused                */
+    LODE_CORRUPT = 9,     /* a file is not what was written; the message names file and offset    */
+    LODE_VERSION = 10,    /* the files were written by a newer Lode                               */
+    LODE_PARTIAL = 11,    /* a result was cut short by its deadline; what there is, is returned   */
+    LODE_CANCELLED = 12,  /* stopped by the caller or by closing                                  */
+    LODE_UNSUPPORTED = 13,/* not in this build                                                    */
+    LODE_READONLY = 14,   /* opened read-only, or writes are refused after an earlier I/O error   */
+} lode_status;
+
+typedef struct lode_error { /* caller-owned; zero-initialise; nothing to free */
+    lode_status status;     /* branch on this; never parse the message        */
+    int os_errno;           /* 0 when the operating system was not involved   */
+    char message[240];      /* names the object, the value and the limit      */
+} lode_error;
+
+/* "LODE_INVALID" and so on; never NULL. Static. */
+LODE_API const char *lode_status_name(lode_status status);
+
+/* "0.1.0". Static. */
+LODE_API const char *lode_version(void);
+
+/* The instruction set chosen for distance kernels ("scalar", "avx2", "avx512", "neon").
+ * LODE_SIMD=scalar|avx2|avx512|neon in the environment forces a level the machine has. Static. */
+LODE_API const char *lode_simd_level(void);
+
+/* --- Ids --------------------------------------------------------------------------------------- */
+
+typedef enum lode_id_kind {
+    LODE_ID_NUMBER = 1, /* unsigned 64-bit                                                        */
+    LODE_ID_UUID = 2,   /* 16 bytes, in the order they are printed                                */
+    LODE_ID_STRING = 3, /* 1 to LODE_ID_SIZE_MAX bytes of UTF-8, no NUL                           */
+} lode_id_kind;
+
+/* Kinds live side by side in one collection: 7, "7" and a UUID are three different points.
+ * Order: numbers by value, then UUIDs by bytes, then strings by bytes. */
+typedef struct lode_id {
+    lode_id_kind kind;
+    uint64_t number;    /* LODE_ID_NUMBER */
+    uint8_t uuid[16];   /* LODE_ID_UUID   */
+    const char *string; /* LODE_ID_STRING; need not end with NUL */
+    size_t string_size;
+} lode_id;
+
+/* Make an id. lode_id_text borrows `text`, which must outlive the id. */
+LODE_API lode_id lode_id_number(uint64_t number);
+LODE_API lode_id lode_id_uuid(const uint8_t bytes[16]);
+LODE_API lode_id lode_id_text(const char *text);
+
+/* <0, 0, >0 in the order above. */
+LODE_API int lode_id_compare(const lode_id *a, const lode_id *b);
+
+/* --- Database ---------------------------------------------------------------------------------- */
+
+typedef struct lode_db lode_db;
+
+typedef enum lode_maintenance {
+    LODE_MAINTAIN_AUTO = 0,       /* flush, index and merge in the background as needed           */
+    LODE_MAINTAIN_ON_REQUEST = 1, /* only flush in the background; index and merge in
+                                     lode_compact(): best while loading in bulk                   */
+} lode_maintenance;
+
+typedef struct lode_db_options {
+    int must_exist;        /* 1: LODE_NOT_FOUND instead of creating the directory                 */
+    unsigned thread_count; /* background threads; 0: one per core                                 */
+    lode_maintenance maintenance;
+    uint64_t growing_bytes_max; /* a growing segment is flushed at this size; 0: 64 MiB           */
+} lode_db_options;
+
+/* Open, or create, the database in directory `path`. options may be NULL.
+ * One process at a time: a second one gets LODE_BUSY with the owner's process id in the message.
+ * Errors: LODE_BUSY, LODE_NOT_FOUND, LODE_IO, LODE_CORRUPT, LODE_VERSION, LODE_NOMEM. */
+LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db_options *options,
+                                                 lode_db **ret_db, lode_error *error);
+
+/* Stop background work, close every collection still open and free the database. Acknowledged
+ * writes are already durable: closing only makes the next open quicker. NULL is allowed.
+ * All collections, snapshots and iterators of this database must have been released. */
+LODE_API void lode_db_close(lode_db *db);
+
+/* --- Collections ------------------------------------------------------------------------------- */
+
+typedef struct lode_collection lode_collection;
+
+/* What a score means. Hits are always ordered best first, ties by id ascending. */
+typedef enum lode_metric {
+    LODE_METRIC_L2 = 0,     /* score = squared Euclidean distance; smaller is better              */
+    LODE_METRIC_IP = 1,     /* score = inner product; larger is better                            */
+    LODE_METRIC_COSINE = 2, /* score = cosine similarity in [-1, 1]; larger is better. Vectors are
+                               normalised when written and returned normalised; the zero vector
+                               has no direction and is refused with LODE_INVALID                  */
+} lode_metric;
+
+/* How components are stored. Queries are converted to the same type, so that a score is a function
+ * of stored values alone; it is computed from them exactly up to float rounding. */
+typedef enum lode_scalar {
+    LODE_SCALAR_F32 = 0,
+    LODE_SCALAR_F16 = 1,  /* IEEE 754 half: 11 bits; values beyond 65,504 are refused             */
+    LODE_SCALAR_BF16 = 2, /* upper half of a float: 8 bits, the range of f32                      */
+    LODE_SCALAR_INT8 = 3, /* one scale a vector (largest magnitude / 127); integers from -127 to
+                             127 are kept exactly                                                 */
+} lode_scalar;
+
+typedef enum lode_index {
+    LODE_INDEX_HNSW = 0, /* graph search                                                          */
+    LODE_INDEX_FLAT = 1, /* exact scan, always                                                    */
+} lode_index;
+
+typedef enum lode_field_type {
+    LODE_FIELD_KEYWORD = 1,  /* a JSON string                                                     */
+    LODE_FIELD_TEXT = 2,     /* a JSON string                                                     */
+    LODE_FIELD_INTEGER = 3,  /* a JSON number without fraction, within int64                      */
+    LODE_FIELD_FLOAT = 4,    /* a JSON number                                                     */
+    LODE_FIELD_BOOLEAN = 5,  /* true or false                                                     */
+    LODE_FIELD_DATETIME = 6, /* a JSON string, RFC 3339                                           */
+} lode_field_type;
+
+/* A declared field's values are checked on every write: of this type, an array of it, or null.
+ * Undeclared fields may hold any JSON. */
+typedef struct lode_field {
+    const char *name;
+    lode_field_type type;
+} lode_field;
+
+typedef struct lode_schema {
+    uint32_t dim; /* 1 to LODE_DIM_MAX; required                                                  */
+    lode_metric metric;
+    lode_scalar scalar;
+    lode_index index;
+    uint32_t m;               /* hnsw: links a node above layer 0, twice that on it; 0: 16        */
+    uint32_t ef_construction; /* hnsw: beam width while building; 0: 200                          */
+    uint64_t seed;            /* of the index's random levels; 0: a fixed default                 */
+    const lode_field *fields;
+    size_t field_count;
+} lode_schema;
+
+/* Create a collection; it is durable on return. Names: 1 to LODE_NAME_SIZE_MAX bytes of
+ * [A-Za-z0-9._-], not beginning with '.'. Release with lode_collection_close.
+ * Errors: LODE_EXISTS (collection or alias of that name), LODE_INVALID, LODE_LIMIT, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_collection_create(lode_db *db, const char *name,
+                                                           const lode_schema *schema,
+                                                           lode_collection **ret_collection,
+                                                           lode_error *error);
+
+/* Open by name or alias. Handles are counted: opening twice gives two handles to one collection.
+ * Release with lode_collection_close. Errors: LODE_NOT_FOUND, LODE_CORRUPT, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_collection_open(lode_db *db, const char *name,
+                                                         lode_collection **ret_collection,
+                                                         lode_error *error);
+LODE_API void lode_collection_close(lode_collection *collection); /* NULL is allowed */
+
+/* Drop a collection, its data and its aliases. LODE_BUSY while a handle to it is open. */
+LODE_NODISCARD LODE_API lode_status lode_collection_drop(lode_db *db, const char *name,
+                                                         lode_error *error);
+
+/* Point `alias` at collection `target`, atomically replacing what it pointed at before;
+ * target NULL removes the alias. LODE_EXISTS when a collection has that name. */
+LODE_NODISCARD LODE_API lode_status lode_alias_set(lode_db *db, const char *alias,
+                                                   const char *target, lode_error *error);
+
+typedef struct lode_catalog_entry {
+    const char *name;
+    const char *target; /* NULL for a collection; for an alias, the collection it points at       */
+} lode_catalog_entry;
+
+typedef struct lode_catalog {
+    const lode_catalog_entry *entries; /* ordered by name */
+    size_t entry_count;
+} lode_catalog;
+
+/* List collections and aliases. Free with lode_catalog_free. */
+LODE_NODISCARD LODE_API lode_status lode_catalog_list(lode_db *db, lode_catalog **ret_catalog,
+                                                      lode_error *error);
+LODE_API void lode_catalog_free(lode_catalog *catalog);
+
+/* The schema, with defaults filled in. Valid until the handle is closed. */
+LODE_API const lode_schema *lode_collection_schema(const lode_collection *collection);
+
+/* --- Writing ----------------------------------------------------------------------------------- */
+
+typedef struct lode_point {
+    lode_id id;
+    const float *vector;  /* dim finite floats, or NULL: embed `text` (see "Texts" below)         */
+    const char *metadata; /* a JSON object, or NULL for none                                      */
+    size_t metadata_size;
+    const char *text; /* stored with the point, or NULL for none                                  */
+    size_t text_size;
+} lode_point;
+
+typedef enum lode_write_kind {
+    LODE_WRITE_UPSERT = 1, /* insert, or replace the whole point of that id                       */
+    LODE_WRITE_DELETE = 2, /* remove the point of that id; no error when there is none            */
+} lode_write_kind;
+
+typedef struct lode_write_op {
+    lode_write_kind kind;
+    lode_point point; /* delete uses the id alone */
+} lode_write_op;
+
+typedef struct lode_write_info {
+    uint64_t sequence; /* the batch's number; grows by one each batch of the collection           */
+    size_t upserted;   /* operations of each kind that had an effect; upserts always have         */
+    size_t deleted;
+} lode_write_info;
+
+/* Apply up to LODE_BATCH_MAX operations as one: all are visible and durable on return, or none is
+ * ever seen, across crashes too. Later operations of a batch win over earlier ones on the same id.
+ * Concurrent callers share one fdatasync. ret_info may be NULL.
+ * Errors: LODE_INVALID names the operation's position, its id and the reason; LODE_LIMIT; LODE_FULL,
+ * LODE_IO, LODE_READONLY. On any error nothing of the batch was applied. */
+LODE_NODISCARD LODE_API lode_status lode_write(lode_collection *collection,
+                                               const lode_write_op *ops, size_t op_count,
+                                               lode_write_info *ret_info, lode_error *error);
+
+/* lode_write of upserts only, and of deletes only. */
+LODE_NODISCARD LODE_API lode_status lode_upsert(lode_collection *collection,
+                                                const lode_point *points, size_t point_count,
+                                                lode_write_info *ret_info, lode_error *error);
+LODE_NODISCARD LODE_API lode_status lode_delete(lode_collection *collection, const lode_id *ids,
+                                                size_t id_count, lode_write_info *ret_info,
+                                                lode_error *error);
+
+/* --- Snapshots --------------------------------------------------------------------------------- */
+
+/* A pinned, unchanging state of one collection. Reads that are given none pin the newest state
+ * for their own duration. */
+typedef struct lode_snapshot lode_snapshot;
+
+/* Pin the newest state. Cheap; the files it reads are kept until it is closed. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_open(lode_collection *collection,
+                                                       lode_snapshot **ret_snapshot,
+                                                       lode_error *error);
+LODE_API void lode_snapshot_close(lode_snapshot *snapshot); /* NULL is allowed */
+LODE_API uint64_t lode_snapshot_sequence(const lode_snapshot *snapshot);
+LODE_API uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot);
+
+/* --- Reading ----------------------------------------------------------------------------------- */
+
+/* What to return beside id and score. */
+enum {
+    LODE_WITH_VECTOR = 1,   /* as stored, converted to float */
+    LODE_WITH_METADATA = 2,
+    LODE_WITH_TEXT = 4,
+};
+
+typedef struct lode_hit {
+    lode_id id;          /* its string belongs to the result or iterator */
+    float score;         /* see lode_metric; 0 where nothing was scored                           */
+    const float *vector; /* dim floats, or NULL when not asked for                                */
+    const char *metadata;/* JSON object, ends with NUL; NULL when not asked for or absent         */
+    size_t metadata_size;
+    const char *text;    /* ends with NUL; NULL when not asked for or absent                      */
+    size_t text_size;
+} lode_hit;
+
+typedef struct lode_search_info {
+    uint64_t distances; /* vectors compared with the query                                        */
+    uint64_t hops;      /* graph nodes expanded                                                   */
+    uint32_t segments_scanned;
+    uint32_t segments_walked;
+    uint64_t sequence;  /* of the state that was read                                             */
+} lode_search_info;
+
+typedef struct lode_result {
+    const lode_hit *hits; /* best first                                                           */
+    size_t hit_count;
+    lode_search_info info;
+} lode_result;
+
+LODE_API void lode_result_free(lode_result *result); /* NULL is allowed */
+
+typedef struct lode_search_request {
+    const lode_snapshot *snapshot; /* NULL: the newest state                                      */
+    const float *vector;           /* dim finite floats; or NULL, then one of the next two        */
+    const char *text;              /* embedded by the collection's text model                     */
+    size_t text_size;
+    const lode_id *like;  /* near the stored vector of this point, which is itself left out;
+                             LODE_NOT_FOUND when there is no such point                           */
+    size_t k;             /* 0: 10                                                                */
+    uint32_t ef_search;   /* hnsw: beam width, raised to k when smaller; 0: 64                    */
+    int exact;            /* 1: scan everything                                                   */
+    const char *one_per;  /* name of a metadata field: return only the best hit of each of its
+                             values; points without the field count as one value each             */
+    unsigned with;        /* LODE_WITH_... or-ed                                                  */
+} lode_search_request;
+
+/* The k nearest points. k hits whenever k points exist (with one_per: whenever k values are found
+ * among the nearest LODE_K_MAX). A text in which no word is known to the model has no vector: the
+ * result is then empty. Errors: LODE_INVALID (dimension 0, non-finite value, zero vector under cosine,
+ * none or several of vector, text and like), LODE_LIMIT, LODE_NOT_FOUND, LODE_CORRUPT, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_search(lode_collection *collection,
+                                                const lode_search_request *request,
+                                                lode_result **ret_result, lode_error *error);
+
+/* The points of these ids that exist, in the order asked. snapshot NULL: the newest state. */
+LODE_NODISCARD LODE_API lode_status lode_get(lode_collection *collection,
+                                             const lode_snapshot *snapshot, const lode_id *ids,
+                                             size_t id_count, unsigned with,
+                                             lode_result **ret_result, lode_error *error);
+
+/* Walk over every point of one state, in no particular but a repeatable order. */
+typedef struct lode_iterator lode_iterator;
+LODE_NODISCARD LODE_API lode_status lode_iterator_open(lode_collection *collection,
+                                                       const lode_snapshot *snapshot, unsigned with,
+                                                       lode_iterator **ret_iterator,
+                                                       lode_error *error);
+/* ret_hit: the next point, valid until the next call; NULL at the end. One thread at a time. */
+LODE_NODISCARD LODE_API lode_status lode_iterator_next(lode_iterator *iterator,
+                                                       const lode_hit **ret_hit, lode_error *error);
+LODE_API void lode_iterator_close(lode_iterator *iterator); /* NULL is allowed */
+
+/* --- Texts ------------------------------------------------------------------------------------- */
+
+/* A collection may own a text model that turns texts into vectors of its dimension, so that points
+ * and queries can be given as text. The built-in model learns from the caller's own texts
+ * (latent semantic analysis with normalised words; docs/text-model.md). It is saved with the
+ * collection and numbered; training again is allowed only while the collection holds no points,
+ * since vectors of two models do not compare. */
+typedef struct lode_text {
+    const char *data;
+    size_t size;
+} lode_text;
+
+typedef struct lode_train_options {
+    const char *language;  /* of stemmer and stop words, as "english"; NULL: "english"            */
+    float word_exponent;   /* word vectors e become e/|e|^word_exponent; 0: 0.75; catalogues 0.85 */
+    uint32_t document_frequency_min; /* words in fewer texts are left out; 0: 3, or 2 below 5,000
+                                        texts                                                     */
+    uint64_t seed;
+    void (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
+    void *context;
+} lode_train_options;
+
+typedef struct lode_train_info {
+    uint32_t model_version; /* 1 for the first */
+    uint64_t texts;         /* used: distinct and not empty */
+    uint64_t words;         /* in the vocabulary */
+} lode_train_info;
+
+/* Train the collection's model from these texts. Needs about 3 kB of memory a text. The collection's
+ * metric must be cosine. options and ret_info may be NULL.
+ * Errors: LODE_INVALID (too few texts for dim, unknown language, metric), LODE_BUSY (has points). */
+LODE_NODISCARD LODE_API lode_status lode_text_model_train(lode_collection *collection,
+                                                          const lode_text *texts, size_t text_count,
+                                                          const lode_train_options *options,
+                                                          lode_train_info *ret_info,
+                                                          lode_error *error);
+
+/* Write the dim floats of `text` to vector. *ret_known is 0, and vector untouched, when no word of it
+ * is known. LODE_NOT_FOUND when the collection has no model. */
+LODE_NODISCARD LODE_API lode_status lode_text_embed(lode_collection *collection, const char *text,
+                                                    size_t text_size, float *vector, int *ret_known,
+                                                    lode_error *error);
+
+/* --- Upkeep ------------------------------------------------------------------------------------ */
+
+/* Write every growing segment out as sealed segments and drop the log behind them. */
+LODE_NODISCARD LODE_API lode_status lode_flush(lode_collection *collection, lode_error *error);
+
+/* Flush, merge everything into as few segments as the format allows (one, up to 2^31 points), drop
+ * dead rows, and return when their indexes are ready. LODE_CANCELLED when the database is closing. */
+LODE_NODISCARD LODE_API lode_status lode_compact(lode_collection *collection, lode_error *error);
+
+/* Wait until no background work of the collection is due or running, at most timeout_ms
+ * (0: no limit). LODE_PARTIAL when it ran out. */
+LODE_NODISCARD LODE_API lode_status lode_wait_idle(lode_collection *collection, uint64_t timeout_ms,
+                                                   lode_error *error);
+
+typedef enum lode_segment_state {
+    LODE_SEGMENT_GROWING = 1,  /* takes writes                                                    */
+    LODE_SEGMENT_FLUSHING = 2, /* full, on its way to disk                                        */
+    LODE_SEGMENT_SEALED = 3,   /* on disk, searched by scan                                       */
+    LODE_SEGMENT_INDEXED = 4,  /* on disk, searched through its index                             */
+} lode_segment_state;
+
+typedef struct lode_segment_stats {
+    uint64_t number;
+    lode_segment_state state;
+    uint64_t rows;
+    uint64_t dead_rows;
+    uint64_t graph_rows; /* rows reachable through a graph, in memory or on disk                  */
+    uint64_t disk_bytes;
+    uint64_t memory_bytes; /* owned, not mapped                                                   */
+} lode_segment_stats;
+
+typedef enum lode_job_kind { LODE_JOB_FLUSH = 1, LODE_JOB_INDEX = 2, LODE_JOB_MERGE = 3 } lode_job_kind;
+
+typedef struct lode_job_stats {
+    lode_job_kind kind;
+    uint64_t done; /* rows */
+    uint64_t total;
+    uint64_t elapsed_ms;
+} lode_job_stats;
+
+typedef struct lode_stats {
+    uint64_t points;
+    uint64_t sequence;
+    uint64_t generation;
+    uint64_t wal_bytes;
+    uint64_t disk_bytes; /* all files of the collection */
+    uint64_t memory_bytes;
+    uint64_t mapped_bytes;
+    uint32_t text_model_version; /* 0: none */
+    uint32_t snapshots;          /* pinned by the caller */
+    const lode_segment_stats *segments;
+    size_t segment_count;
+    const lode_job_stats *jobs; /* running now */
+    size_t job_count;
+} lode_stats;
+
+/* Free with lode_stats_free. */
+LODE_NODISCARD LODE_API lode_status lode_stats_get(lode_collection *collection,
+                                                   lode_stats **ret_stats, lode_error *error);
+LODE_API void lode_stats_free(lode_stats *stats);
+
+/* Check every checksum and cross-reference of a database that no process has open. `report` is
+ * called once for each thing found wrong (file relative to path; offset in bytes); the return is
+ * LODE_OK when it was never called, LODE_CORRUPT otherwise, or why the check could not be made. */
+typedef struct lode_verify_finding {
+    const char *file;
+    uint64_t offset;
+    const char *problem; /* what is wrong and what is lost */
+} lode_verify_finding;
+
+typedef struct lode_verify_options {
+    void (*report)(void *context, const lode_verify_finding *finding);
+    void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+} lode_verify_options;
+
+LODE_NODISCARD LODE_API lode_status lode_verify(const char *path,
+                                                const lode_verify_options *options,
+                                                lode_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LODE_H */

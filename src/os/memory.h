@@ -1,0 +1,19 @@
+/* memory.h: pages from the operating system. */
+#ifndef OS_MEMORY_H
+#define OS_MEMORY_H
+
+#include <stddef.h>
+
+/* Reserve `size` bytes of zeroed, page-aligned address space that costs memory only where touched.
+ * NULL on failure. Free with memory_unreserve and the same size. */
+void *memory_reserve(size_t size);
+void memory_unreserve(void *memory, size_t size); /* NULL is allowed */
+/* Ask for huge pages (a hint; never fails). */
+void memory_huge(void *memory, size_t size);
+/* malloc with an alignment (power of two, at least 8); free with free(). NULL on failure. */
+void *memory_aligned(size_t alignment, size_t size);
+/* Bytes of this process resident in memory now, and at most so far; 0 when unknown. */
+size_t memory_resident(void);
+size_t memory_resident_peak(void);
+
+#endif

@@ -1,0 +1,79 @@
+/* vfs.h: files enter here. Everything above opens, writes, syncs and maps through one of these; tests
+ * bring one that loses what was not synced.
+ *
+ * Paths are NUL-terminated, of at most PATH_SIZE_MAX bytes. Errors name the path and the reason.
+ * What survives a crash: bytes written before a successful file_sync; names (created, renamed, linked,
+ * removed) before a successful dir_sync of their directory. */
+#ifndef OS_VFS_H
+#define OS_VFS_H
+
+#include "base/error.h"
+
+struct vfs_file; /* one open file; each vfs has its own */
+
+enum vfs_flag {
+    VFS_READ = 1,
+    VFS_WRITE = 2,     /* and read */
+    VFS_CREATE = 4,    /* create it when missing */
+    VFS_EXCLUSIVE = 8, /* with CREATE: LODE_EXISTS when it is there already */
+    VFS_TRUNCATE = 16,
+};
+
+struct vfs;
+
+struct vfs_ops {
+    NODISCARD lode_status (*open)(struct vfs *vfs, const char *path, unsigned flags,
+                                  struct vfs_file **ret_file, lode_error *error);
+    void (*close)(struct vfs_file *file);
+    /* Exactly size bytes, or LODE_CORRUPT ("ends at ..., wanted ...") when the file is shorter. */
+    NODISCARD lode_status (*read)(struct vfs_file *file, uint64_t offset, void *data, size_t size,
+                                  lode_error *error);
+    NODISCARD lode_status (*write)(struct vfs_file *file, uint64_t offset, const void *data,
+                                   size_t size, lode_error *error);
+    NODISCARD lode_status (*size)(struct vfs_file *file, uint64_t *ret_size, lode_error *error);
+    NODISCARD lode_status (*truncate)(struct vfs_file *file, uint64_t size, lode_error *error);
+    /* Reserve disk space for [0, size) without changing the file's size; a hint. */
+    void (*preallocate)(struct vfs_file *file, uint64_t size);
+    NODISCARD lode_status (*sync)(struct vfs_file *file, lode_error *error); /* fdatasync */
+    /* Map [0, size) read-only; unmap before close. */
+    NODISCARD lode_status (*map)(struct vfs_file *file, uint64_t size, const uint8_t **ret_data,
+                                 lode_error *error);
+    void (*unmap)(struct vfs_file *file, const uint8_t *data, uint64_t size);
+
+    NODISCARD lode_status (*exists)(struct vfs *vfs, const char *path, int *ret_exists, lode_error *error);
+    NODISCARD lode_status (*remove)(struct vfs *vfs, const char *path, lode_error *error); /* a file; LODE_NOT_FOUND */
+    NODISCARD lode_status (*rename)(struct vfs *vfs, const char *from, const char *to, lode_error *error);
+    /* Give `from` the second name `to`; LODE_EXISTS when `to` is there: the commit primitive. */
+    NODISCARD lode_status (*link)(struct vfs *vfs, const char *from, const char *to, lode_error *error);
+    NODISCARD lode_status (*make_dir)(struct vfs *vfs, const char *path, lode_error *error); /* LODE_EXISTS */
+    NODISCARD lode_status (*remove_dir)(struct vfs *vfs, const char *path, lode_error *error); /* empty */
+    /* Call `entry` for each name in the directory (never "." or ".."), in no order. */
+    NODISCARD lode_status (*list)(struct vfs *vfs, const char *path,
+                                  void (*entry)(void *context, const char *name), void *context,
+                                  lode_error *error);
+    NODISCARD lode_status (*dir_sync)(struct vfs *vfs, const char *path, lode_error *error);
+    /* Take the lock file `path` for this process, writing its process id into it; held until
+     * vfs_unlock or the process ends, however it ends. LODE_BUSY names the owner's process id. Two
+     * opens inside one process exclude each other too. */
+    NODISCARD lode_status (*lock)(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
+                                  lode_error *error);
+    void (*unlock)(struct vfs_file *lock);
+};
+
+struct vfs {
+    const struct vfs_ops *ops;
+};
+
+struct vfs_file {
+    struct vfs *vfs; /* each vfs embeds this at the start of its own file */
+};
+
+struct vfs *vfs_posix(void); /* static; never freed */
+
+/* vfs_open(vfs, ...), vfs_read(file, ...) and so on: one inline wrapper per operation, same names. */
+#include "os/vfs_inline.h"
+
+/* Join directory and name into path[PATH_SIZE_MAX]; LODE_LIMIT when too long. */
+NODISCARD lode_status vfs_join(char path[], const char *dir, const char *name, lode_error *error);
+
+#endif
