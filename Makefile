@@ -1,0 +1,62 @@
+# The front door. `make` builds, `make test` proves, `make help` tells the rest.
+# On Debian 12 the packages a target needs are installed first; SETUP=no leaves that to you.
+JOBS   ?= $(shell nproc)
+PREFIX ?= /usr/local
+SETUP  ?= yes
+MAKEFLAGS += --no-print-directory
+
+# Empty when SETUP=no, the call otherwise.
+setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
+cmake-build = cmake --build $(1) -j $(JOBS)
+
+.DEFAULT_GOAL := build
+.PHONY: build debug test asan tsan tidy bench demo format install clean help
+
+build: ## the library and the command, optimised, in build/release
+	$(call setup,build)
+	@cmake -S . -B build/release -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+	@$(call cmake-build,build/release)
+
+debug: ## the same without optimisation, in build/debug
+	$(call setup,build)
+	@cmake -S . -B build/debug -DCMAKE_BUILD_TYPE=Debug
+	@$(call cmake-build,build/debug)
+
+test: ## everything: release, ASan+UBSan and TSan tests, then tidy
+	$(call setup,test)
+	@JOBS=$(JOBS) tools/test.sh release asan tsan tidy
+
+asan: ## build and test with AddressSanitizer and UBSan, in build/asan
+	$(call setup,test)
+	@JOBS=$(JOBS) tools/test.sh asan
+
+tsan: ## build and run the concurrent tests with ThreadSanitizer, in build/tsan
+	$(call setup,test)
+	@JOBS=$(JOBS) tools/test.sh tsan
+
+tidy: ## format, static analysis, layers, headers, symbols, style
+	$(call setup,test)
+	@JOBS=$(JOBS) tools/test.sh tidy
+
+bench: build ## the benchmarks and the libraries we compare with, in build/release/bench
+	$(call setup,bench)
+	@cmake -S . -B build/release
+	@$(call cmake-build,build/release) --target bench
+
+demo: ## a guided tour: builds, loads real data, searches it
+	$(call setup,demo)
+	@$(MAKE) build SETUP=no
+	@demo/run.sh
+
+format: ## rewrite the sources as .clang-format says
+	$(call setup,test)
+	@tools/check-format.sh --fix
+
+install: build ## into PREFIX (/usr/local), below DESTDIR if given
+	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+clean: ## remove build/
+	@rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18

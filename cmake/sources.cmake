@@ -1,0 +1,87 @@
+# The library, the service parts above it, and the command.
+
+# lode_glob(<variable> <folder>...): the C files of src/<folder>, with the flags their names ask for.
+# A file for another processor is left out; a folder that does not exist yet gives nothing.
+function(lode_glob variable)
+  set(x86 FALSE)
+  set(arm FALSE)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(x86 TRUE)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    set(arm TRUE)
+  endif()
+  set(avx2 -mavx2 -mfma -mf16c)
+  set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq)
+
+  set(files)
+  foreach(folder IN LISTS ARGN)
+    file(GLOB found CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${folder}/*.c")
+    foreach(file IN LISTS found)
+      set(flags)
+      if(file MATCHES "_avx[0-9a-z]*\\.c$")
+        if(NOT x86)
+          continue()
+        elseif(file MATCHES "_avx2\\.c$")
+          set(flags ${avx2})
+        elseif(file MATCHES "_avx512\\.c$")
+          set(flags ${avx512})
+        elseif(file MATCHES "_avx512vnni\\.c$")
+          set(flags ${avx512} -mavx512vnni)
+        elseif(file MATCHES "_avx512bf16\\.c$")
+          set(flags ${avx512} -mavx512bf16)
+        else()
+          message(FATAL_ERROR "cmake/sources.cmake does not know the instruction set of ${file}")
+        endif()
+      elseif(file MATCHES "_neon\\.c$" AND NOT arm)
+        continue()
+      endif()
+      set_source_files_properties("${file}" PROPERTIES COMPILE_OPTIONS "${flags}")
+      list(APPEND files "${file}")
+    endforeach()
+  endforeach()
+  set(${variable} "${files}" PARENT_SCOPE)
+endfunction()
+
+# --- liblode: one set of objects, two libraries ---------------------------------------------------
+lode_glob(LODE_SOURCES base os simd quant index column text storage query engine embed)
+if(NOT LODE_SOURCES)
+  file(WRITE "${PROJECT_BINARY_DIR}/empty.c" "typedef int lode_nothing_yet;\n")
+  set(LODE_SOURCES "${PROJECT_BINARY_DIR}/empty.c")
+endif()
+
+add_library(lode_objects OBJECT ${LODE_SOURCES})
+target_link_libraries(lode_objects PRIVATE lode_flags PkgConfig::UTF8PROC)
+
+add_library(lode_static STATIC $<TARGET_OBJECTS:lode_objects>)
+add_library(lode_shared SHARED $<TARGET_OBJECTS:lode_objects>)
+set_target_properties(lode_static lode_shared PROPERTIES OUTPUT_NAME lode LINKER_LANGUAGE C)
+set_target_properties(lode_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+foreach(library lode_static lode_shared)
+  # By name, not by path, so that the installed package also works on another machine.
+  target_link_libraries(${library} PRIVATE utf8proc stemmer m Threads::Threads)
+  target_include_directories(${library} INTERFACE
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:include>")
+endforeach()
+if(LODE_SANITIZE)
+  target_link_options(lode_shared PRIVATE -fsanitize=${sanitizers})
+else()
+  target_link_options(lode_shared PRIVATE -Wl,--no-undefined)
+endif()
+
+# --- What the command adds to the library: network, cluster, server --------------------------------
+lode_glob(LODE_SERVICE_SOURCES net cluster server)
+if(LODE_SERVICE_SOURCES)
+  add_library(lode_service STATIC ${LODE_SERVICE_SOURCES})
+  target_link_libraries(lode_service PRIVATE lode_flags PUBLIC lode_static)
+endif()
+
+# --- The command `lode` ---------------------------------------------------------------------------
+lode_glob(LODE_CMD_SOURCES cmd)
+if(LODE_CMD_SOURCES)
+  if(NOT HDF5_FOUND)
+    message(FATAL_ERROR "the command lode needs the HDF5 C library (Debian: libhdf5-dev)")
+  endif()
+  add_executable(lode ${LODE_CMD_SOURCES})
+  target_link_libraries(lode PRIVATE lode_flags $<TARGET_NAME_IF_EXISTS:lode_service> lode_static
+    PkgConfig::HDF5)
+endif()

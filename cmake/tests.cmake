@@ -1,0 +1,74 @@
+# Every tests/<folder>/test_*.c is an executable of its own; test_*.py and test_*.sh are run as they are.
+#
+# Labels: the folder's name; and `concurrent` or `slow` when that word is part of the file's name.
+# Exit code 77 means skipped. Tests run with LODE_BIN (the command), LODE_SOURCE, LODE_BUILD and
+# LODE_SANITIZE (empty, address or thread) in their environment.
+enable_testing()
+
+function(lode_register test file timeout)
+  get_filename_component(folder "${file}" DIRECTORY)
+  get_filename_component(labels "${folder}" NAME)
+  get_filename_component(name "${file}" NAME_WE)
+  foreach(word concurrent slow)
+    if(name MATCHES "(^|_)${word}(_|$)")
+      list(APPEND labels ${word})
+    endif()
+  endforeach()
+  set_tests_properties(${test} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+    ENVIRONMENT "LODE_BIN=${PROJECT_BINARY_DIR}/lode;LODE_SOURCE=${PROJECT_SOURCE_DIR};LODE_BUILD=${PROJECT_BINARY_DIR};LODE_SANITIZE=${LODE_SANITIZE}")
+endfunction()
+
+# `tests-concurrent` builds what the tests labelled `concurrent` need, for the ThreadSanitizer run.
+add_custom_target(tests-concurrent)
+if(TARGET lode)
+  add_dependencies(tests-concurrent lode)
+endif()
+
+file(GLOB support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.c")
+file(GLOB test_programs CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/*/test_*.c")
+file(GLOB test_scripts CONFIGURE_DEPENDS
+  "${PROJECT_SOURCE_DIR}/tests/*/test_*.py" "${PROJECT_SOURCE_DIR}/tests/*/test_*.sh")
+
+if(NOT CMOCKA_FOUND)
+  if(test_programs)
+    message(STATUS "no cmocka (Debian: libcmocka-dev): the C tests are not built")
+  endif()
+  set(support)
+  set(test_programs)
+endif()
+
+if(support)
+  add_library(lode_test_support STATIC ${support})
+  target_include_directories(lode_test_support PUBLIC "${PROJECT_SOURCE_DIR}/tests")
+  target_link_libraries(lode_test_support PRIVATE lode_flags PUBLIC lode_static PkgConfig::CMOCKA)
+endif()
+
+foreach(file IN LISTS test_programs)
+  get_filename_component(name "${file}" NAME_WE)
+  get_filename_component(folder "${file}" DIRECTORY)
+  get_filename_component(folder "${folder}" NAME)
+  add_executable(${folder}.${name} "${file}")
+  set_target_properties(${folder}.${name} PROPERTIES OUTPUT_NAME ${name}
+    RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/${folder}")
+  target_include_directories(${folder}.${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  target_link_libraries(${folder}.${name} PRIVATE lode_flags
+    $<TARGET_NAME_IF_EXISTS:lode_test_support> $<TARGET_NAME_IF_EXISTS:lode_service>
+    lode_static PkgConfig::CMOCKA)
+  add_test(NAME ${folder}/${name} COMMAND ${folder}.${name})
+  lode_register(${folder}/${name} "${file}" 120)
+  if(name MATCHES "(^|_)concurrent(_|$)")
+    add_dependencies(tests-concurrent ${folder}.${name})
+  endif()
+endforeach()
+
+foreach(file IN LISTS test_scripts)
+  get_filename_component(name "${file}" NAME)
+  get_filename_component(folder "${file}" DIRECTORY)
+  get_filename_component(folder "${folder}" NAME)
+  if(name MATCHES "\\.py$")
+    add_test(NAME ${folder}/${name} COMMAND python3 "${file}")
+  else()
+    add_test(NAME ${folder}/${name} COMMAND bash "${file}")
+  endif()
+  lode_register(${folder}/${name} "${file}" 300)
+endforeach()
