@@ -1,0 +1,88 @@
+/* index.h: one interface for all search structures over the rows of a segment.
+ *
+ * An index knows rows, a space, an allowed set and a budget; nothing of ids, metadata, versions or
+ * file names. Rows never move and never change while an index uses them. */
+#ifndef INDEX_INDEX_H
+#define INDEX_INDEX_H
+
+#include <stdatomic.h>
+
+#include "base/topk.h"
+#include "os/executor.h"
+#include "quant/space.h"
+
+struct index_params {
+    uint32_t m;               /* links above layer 0; 2m on layer 0 */
+    uint32_t ef_construction;
+    uint64_t seed;
+};
+
+struct index_counts {
+    uint64_t distances; /* rows compared with the query */
+    uint64_t hops;      /* nodes expanded */
+};
+
+struct index_query {
+    const void *query;       /* an encoded row of the space */
+    uint32_t ef;             /* beam width; at least topk->k is used */
+    uint32_t row_limit;      /* rows at or beyond it do not exist for this query */
+    const uint64_t *allowed; /* bitset of rows that may be returned, of row_limit bits; NULL: all.
+                                A 1 bit ALWAYS means allowed. Rows not allowed are still walked. */
+    struct topk *topk;       /* results are pushed here; may hold some already */
+    struct index_counts *counts; /* added to */
+};
+
+/* What a long build runs with. */
+struct index_work {
+    struct executor *executor;        /* NULL: this thread alone, and then deterministic */
+    const _Atomic int *cancel;        /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
+    _Atomic uint64_t *done;           /* may be NULL; rows done so far, for progress */
+};
+
+/* Where serialize puts its bytes. */
+struct index_sink {
+    lode_status (*write)(void *context, const void *data, size_t size, lode_error *error);
+    void *context;
+};
+
+struct index;
+
+struct index_ops {
+    const char *name;
+    /* An empty index over rows that will come, at most `capacity` of them; takes memory as it grows. */
+    NODISCARD lode_status (*create)(const struct index_params *params, const struct rows *rows,
+                                    uint32_t capacity, struct index **ret_index, lode_error *error);
+    /* Add one row, whose bytes are already there. Each row once. Safe beside other inserts and
+     * searches on other threads. */
+    NODISCARD lode_status (*insert)(struct index *index, uint32_t row, lode_error *error);
+    /* create, then insert rows [0, count) on all of the executor's threads. */
+    NODISCARD lode_status (*build)(const struct index_params *params, const struct rows *rows,
+                                   uint32_t count, const struct index_work *work,
+                                   struct index **ret_index, lode_error *error);
+    /* Use serialized bytes in place (mapped; borrowed until close; 64-byte aligned). Checks the
+     * header and all sizes; links are checked as they are followed. LODE_CORRUPT. */
+    NODISCARD lode_status (*open)(const struct index_params *params, const struct rows *rows,
+                                  uint32_t count, const uint8_t *data, size_t size,
+                                  struct index **ret_index, lode_error *error);
+    NODISCARD lode_status (*search)(const struct index *index, const struct index_query *query,
+                                    lode_error *error);
+    NODISCARD lode_status (*serialize)(const struct index *index, const struct index_sink *sink,
+                                       lode_error *error);
+    /* Check every link and level. LODE_CORRUPT says which is wrong. */
+    NODISCARD lode_status (*check)(const struct index *index, lode_error *error);
+    uint32_t (*count)(const struct index *index); /* rows inserted */
+    size_t (*memory)(const struct index *index);  /* bytes owned, mapped ones not counted */
+    void (*close)(struct index *index);           /* NULL is allowed */
+};
+
+struct index {
+    const struct index_ops *ops;
+};
+
+extern const struct index_ops index_hnsw;
+
+/* Exact scan of rows [first, query->row_limit): pushes every allowed row nearer than the k-th best.
+ * Needs no index; ties end at the smaller row. */
+void flat_search(const struct rows *rows, uint32_t first, const struct index_query *query);
+
+#endif

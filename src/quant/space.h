@@ -1,0 +1,52 @@
+/* space.h: how vectors of a collection are stored and compared: a scalar type and a metric.
+ *
+ * A row is a stored vector. Queries are encoded to rows too, so that a distance is a function of two
+ * rows. Distances are floats, smaller is nearer, whatever the metric: l2 is the squared distance, ip
+ * and cosine the negated inner product (cosine rows are normalised before they are encoded).
+ *
+ * Row layout, `row_size` bytes, a multiple of 4:
+ *   f32   f32[dim]            f16, bf16   u16[dim], zero padding to 4
+ *   int8  i8[dim], zero padding to 4, f32 scale, f32 norm2  (x ~ scale*code; norm2 = |scale*code|^2;
+ *         scale = 1 when all components are integers in [-127, 127], else max|x|/127) */
+#ifndef QUANT_SPACE_H
+#define QUANT_SPACE_H
+
+#include "base/error.h"
+
+struct space {
+    lode_metric metric;
+    lode_scalar scalar;
+    size_t dim;
+    size_t row_size;
+    /* Distance of two rows. Call as space->distance(space, a, b). */
+    float (*distance)(const struct space *space, const void *a, const void *b);
+    /* Distances of one row to `count` rows laid `stride` bytes apart. */
+    void (*scan)(const struct space *space, const void *query, const uint8_t *rows, size_t stride,
+                 size_t count, float *ret);
+    float (*kernel)(const void *a, const void *b, size_t dim); /* for distance(); not for callers */
+};
+
+void space_init(struct space *space, lode_metric metric, lode_scalar scalar, size_t dim);
+
+/* Whether this vector can be a point or query of the space: components finite and representable; not
+ * zero under cosine (a norm that under- or overflows f32 counts as such). LODE_INVALID names the component and value. */
+NODISCARD lode_status space_check(const struct space *space, const float *vector, lode_error *error);
+/* Encode a checked vector; under cosine it is normalised first. row: row_size bytes, 4-byte aligned. */
+void space_encode(const struct space *space, const float *vector, void *row);
+void space_decode(const struct space *space, const void *row, float *vector);
+/* The public score of a distance: see lode_metric. */
+float space_score(const struct space *space, float distance);
+
+/* Rows laid out in memory or in a mapped file. */
+struct rows {
+    const struct space *space;
+    const uint8_t *base;
+    size_t stride; /* >= row_size */
+};
+
+static inline const uint8_t *rows_at(const struct rows *rows, uint32_t row)
+{
+    return rows->base + (size_t)row * rows->stride;
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* simd.h: distance and conversion kernels, one table for each instruction set, chosen once.
+ *
+ * Kernels are pure functions. Pointers need only the alignment of their element type (rows in files
+ * are not always 64-byte aligned); dim is any number from 0 up. simd_scalar.c is the specification:
+ * every other level agrees with it within the bounds stated in tests/simd/. Float sums may be
+ * reordered; NaN and infinities propagate as in the scalar code. */
+#ifndef SIMD_SIMD_H
+#define SIMD_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint16_t half;     /* IEEE 754 binary16, as bits */
+typedef uint16_t bfloat16; /* upper half of a binary32, as bits */
+
+/* Sum over i of (a[i]-b[i])^2, and of a[i]*b[i]; arithmetic in f32 whatever the stored type. */
+typedef float (*simd_distance)(const void *restrict a, const void *restrict b, size_t dim);
+
+/* The same against `count` rows, `stride` bytes apart: ret[i] = kernel(query, rows + i*stride).
+ * Rows are read once, in order: made for scans at memory speed. */
+typedef void (*simd_scan)(const void *restrict query, const uint8_t *restrict rows, size_t stride,
+                          size_t count, size_t dim, float *restrict ret);
+
+struct simd_ops {
+    const char *name; /* "scalar", "avx2", "avx512", "neon" */
+    simd_distance l2_f32, ip_f32;
+    simd_distance l2_f16, ip_f16;
+    simd_distance l2_bf16, ip_bf16;
+    simd_scan l2_f32_scan, ip_f32_scan;
+    /* Exact integer sums; |a|, |b| <= 127, so dim up to 65,536 fits. */
+    int32_t (*ip_i8)(const int8_t *restrict a, const int8_t *restrict b, size_t dim);
+    void (*f32_to_f16)(const float *restrict from, half *restrict to, size_t dim);      /* to nearest even */
+    void (*f16_to_f32)(const half *restrict from, float *restrict to, size_t dim);
+    void (*f32_to_bf16)(const float *restrict from, bfloat16 *restrict to, size_t dim); /* to nearest even */
+    void (*bf16_to_f32)(const bfloat16 *restrict from, float *restrict to, size_t dim);
+};
+
+/* The table in use: the best this processor has, or the one LODE_SIMD names. Chosen at first use,
+ * thread-safe, constant afterwards. An unknown or impossible LODE_SIMD falls back to the best. */
+const struct simd_ops *simd(void);
+/* By name, for tests: NULL when this build or processor lacks it. */
+const struct simd_ops *simd_level(const char *name);
+
+#endif
