@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define LODE_API __attribute__((visibility("default")))
+#define LODE_API       __attribute__((visibility("default")))
 #define LODE_NODISCARD __attribute__((warn_unused_result))
 #else
 #define LODE_API
@@ -45,43 +45,43 @@ extern "C" {
 
 /* --- Limits that callers meet (the rest: docs/limits.md) --------------------------------------- */
 
-#define LODE_DIM_MAX 65536          /* dimensions of a vector                                    */
-#define LODE_ID_SIZE_MAX 512        /* bytes of a string id                                      */
-#define LODE_NAME_SIZE_MAX 128      /* bytes of a collection's, alias's or field's name          */
-#define LODE_FIELDS_MAX 256         /* declared metadata fields of a collection                  */
-#define LODE_METADATA_SIZE_MAX 1048576 /* bytes of one point's metadata, as JSON                 */
-#define LODE_TEXT_SIZE_MAX 1048576  /* bytes of one point's text                                 */
-#define LODE_BATCH_MAX 10000        /* operations of one atomic write                            */
-#define LODE_BATCH_SIZE_MAX 268435456 /* bytes of one atomic write, encoded                      */
-#define LODE_K_MAX 16384            /* hits of one search                                        */
-#define LODE_EF_MAX 65536           /* ef_search and ef_construction                             */
-#define LODE_M_MAX 256              /* m of hnsw                                                 */
+#define LODE_DIM_MAX           65536     /* dimensions of a vector */
+#define LODE_ID_SIZE_MAX       512       /* bytes of a string id */
+#define LODE_NAME_SIZE_MAX     128       /* bytes of a collection's, alias's or field's name */
+#define LODE_FIELDS_MAX        256       /* declared metadata fields of a collection */
+#define LODE_METADATA_SIZE_MAX 1048576   /* bytes of one point's metadata, as JSON */
+#define LODE_TEXT_SIZE_MAX     1048576   /* bytes of one point's text */
+#define LODE_BATCH_MAX         10000     /* operations of one atomic write */
+#define LODE_BATCH_SIZE_MAX    268435456 /* bytes of one atomic write, encoded */
+#define LODE_K_MAX             16384     /* hits of one search */
+#define LODE_EF_MAX            65536     /* ef_search and ef_construction */
+#define LODE_M_MAX             256       /* m of hnsw */
 
 /* --- Errors ------------------------------------------------------------------------------------ */
 
 /* What the caller can do about it. Values are stable. */
 typedef enum lode_status {
     LODE_OK = 0,
-    LODE_INVALID = 1,     /* an argument or input is wrong: mend it; nothing was changed          */
-    LODE_NOT_FOUND = 2,   /* no such directory, collection, alias                                 */
-    LODE_EXISTS = 3,      /* the name is taken                                                    */
-    LODE_BUSY = 4,        /* another process has the directory open, or the thing is in use       */
-    LODE_LIMIT = 5,       /* over a documented limit                                              */
-    LODE_NOMEM = 6,       /* memory refused                                                       */
-    LODE_IO = 7,          /* the operating system refused; see os_errno                           */
-    LODE_FULL = 8,        /* no space on the disk: reads go on, writes are refused                */
-    LODE_CORRUPT = 9,     /* a file is not what was written; the message names file and offset    */
-    LODE_VERSION = 10,    /* the files were written by a newer Lode                               */
-    LODE_PARTIAL = 11,    /* a result was cut short by its deadline; what there is, is returned   */
-    LODE_CANCELLED = 12,  /* stopped by the caller or by closing                                  */
-    LODE_UNSUPPORTED = 13,/* not in this build                                                    */
-    LODE_READONLY = 14,   /* opened read-only, or writes are refused after an earlier I/O error   */
+    LODE_INVALID = 1,      /* an argument or input is wrong: mend it; nothing was changed */
+    LODE_NOT_FOUND = 2,    /* no such directory, collection, alias */
+    LODE_EXISTS = 3,       /* the name is taken */
+    LODE_BUSY = 4,         /* another process has the directory open, or the thing is in use */
+    LODE_LIMIT = 5,        /* over a documented limit */
+    LODE_NOMEM = 6,        /* memory refused */
+    LODE_IO = 7,           /* the operating system refused; see os_errno */
+    LODE_FULL = 8,         /* no space on the disk: reads go on, writes are refused */
+    LODE_CORRUPT = 9,      /* a file is not what was written; the message names file and offset */
+    LODE_VERSION = 10,     /* the files were written by a newer Lode */
+    LODE_PARTIAL = 11,     /* a result was cut short by its deadline; what there is, is returned */
+    LODE_CANCELLED = 12,   /* stopped by the caller or by closing */
+    LODE_UNSUPPORTED = 13, /* not in this build */
+    LODE_READONLY = 14,    /* opened read-only, or writes are refused after an earlier I/O error */
 } lode_status;
 
 typedef struct lode_error { /* caller-owned; zero-initialise; nothing to free */
-    lode_status status;     /* branch on this; never parse the message        */
-    int os_errno;           /* 0 when the operating system was not involved   */
-    char message[240];      /* names the object, the value and the limit      */
+    lode_status status;     /* branch on this; never parse the message */
+    int os_errno;           /* 0 when the operating system was not involved */
+    char message[240];      /* names the object, the value and the limit */
 } lode_error;
 
 /* "LODE_INVALID" and so on; never NULL. Static. */
@@ -97,9 +97,9 @@ LODE_API const char *lode_simd_level(void);
 /* --- Ids --------------------------------------------------------------------------------------- */
 
 typedef enum lode_id_kind {
-    LODE_ID_NUMBER = 1, /* unsigned 64-bit                                                        */
-    LODE_ID_UUID = 2,   /* 16 bytes, in the order they are printed                                */
-    LODE_ID_STRING = 3, /* 1 to LODE_ID_SIZE_MAX bytes of UTF-8, no NUL                           */
+    LODE_ID_NUMBER = 1, /* unsigned 64-bit */
+    LODE_ID_UUID = 2,   /* 16 bytes, in the order they are printed */
+    LODE_ID_STRING = 3, /* 1 to LODE_ID_SIZE_MAX bytes of UTF-8, no NUL */
 } lode_id_kind;
 
 /* Kinds live side by side in one collection: 7, "7" and a UUID are three different points.
@@ -107,7 +107,7 @@ typedef enum lode_id_kind {
 typedef struct lode_id {
     lode_id_kind kind;
     uint64_t number;    /* LODE_ID_NUMBER */
-    uint8_t uuid[16];   /* LODE_ID_UUID   */
+    uint8_t uuid[16];   /* LODE_ID_UUID */
     const char *string; /* LODE_ID_STRING; need not end with NUL */
     size_t string_size;
 } lode_id;
@@ -125,16 +125,16 @@ LODE_API int lode_id_compare(const lode_id *a, const lode_id *b);
 typedef struct lode_db lode_db;
 
 typedef enum lode_maintenance {
-    LODE_MAINTAIN_AUTO = 0,       /* flush, index and merge in the background as needed           */
+    LODE_MAINTAIN_AUTO = 0,       /* flush, index and merge in the background as needed */
     LODE_MAINTAIN_ON_REQUEST = 1, /* only flush in the background; index and merge in
-                                     lode_compact(): best while loading in bulk                   */
+                                     lode_compact(): best while loading in bulk */
 } lode_maintenance;
 
 typedef struct lode_db_options {
-    int must_exist;        /* 1: LODE_NOT_FOUND instead of creating the directory                 */
-    unsigned thread_count; /* background threads; 0: one per core                                 */
+    int must_exist;        /* 1: LODE_NOT_FOUND instead of creating the directory */
+    unsigned thread_count; /* background threads; 0: one per core */
     lode_maintenance maintenance;
-    uint64_t growing_bytes_max; /* a growing segment is flushed at this size; 0: 64 MiB           */
+    uint64_t growing_bytes_max; /* a growing segment is flushed at this size; 0: 64 MiB */
 } lode_db_options;
 
 /* Open, or create, the database in directory `path`. options may be NULL.
@@ -154,35 +154,35 @@ typedef struct lode_collection lode_collection;
 
 /* What a score means. Hits are always ordered best first, ties by id ascending. */
 typedef enum lode_metric {
-    LODE_METRIC_L2 = 0,     /* score = squared Euclidean distance; smaller is better              */
-    LODE_METRIC_IP = 1,     /* score = inner product; larger is better                            */
+    LODE_METRIC_L2 = 0,     /* score = squared Euclidean distance; smaller is better */
+    LODE_METRIC_IP = 1,     /* score = inner product; larger is better */
     LODE_METRIC_COSINE = 2, /* score = cosine similarity in [-1, 1]; larger is better. Vectors are
                                normalised when written and returned normalised; the zero vector
-                               has no direction and is refused with LODE_INVALID                  */
+                               has no direction and is refused with LODE_INVALID */
 } lode_metric;
 
 /* How components are stored. Queries are converted to the same type, so that a score is a function
  * of stored values alone; it is computed from them exactly up to float rounding. */
 typedef enum lode_scalar {
     LODE_SCALAR_F32 = 0,
-    LODE_SCALAR_F16 = 1,  /* IEEE 754 half: 11 bits; values beyond 65,504 are refused             */
-    LODE_SCALAR_BF16 = 2, /* upper half of a float: 8 bits, the range of f32                      */
+    LODE_SCALAR_F16 = 1,  /* IEEE 754 half: 11 bits; values beyond 65,504 are refused */
+    LODE_SCALAR_BF16 = 2, /* upper half of a float: 8 bits, the range of f32 */
     LODE_SCALAR_INT8 = 3, /* one scale a vector (largest magnitude / 127); integers from -127 to
-                             127 are kept exactly                                                 */
+                             127 are kept exactly */
 } lode_scalar;
 
 typedef enum lode_index {
-    LODE_INDEX_HNSW = 0, /* graph search                                                          */
-    LODE_INDEX_FLAT = 1, /* exact scan, always                                                    */
+    LODE_INDEX_HNSW = 0, /* graph search */
+    LODE_INDEX_FLAT = 1, /* exact scan, always */
 } lode_index;
 
 typedef enum lode_field_type {
-    LODE_FIELD_KEYWORD = 1,  /* a JSON string                                                     */
-    LODE_FIELD_TEXT = 2,     /* a JSON string                                                     */
-    LODE_FIELD_INTEGER = 3,  /* a JSON number without fraction, within int64                      */
-    LODE_FIELD_FLOAT = 4,    /* a JSON number                                                     */
-    LODE_FIELD_BOOLEAN = 5,  /* true or false                                                     */
-    LODE_FIELD_DATETIME = 6, /* a JSON string, RFC 3339                                           */
+    LODE_FIELD_KEYWORD = 1,  /* a JSON string */
+    LODE_FIELD_TEXT = 2,     /* a JSON string */
+    LODE_FIELD_INTEGER = 3,  /* a JSON number without fraction, within int64 */
+    LODE_FIELD_FLOAT = 4,    /* a JSON number */
+    LODE_FIELD_BOOLEAN = 5,  /* true or false */
+    LODE_FIELD_DATETIME = 6, /* a JSON string, RFC 3339 */
 } lode_field_type;
 
 /* A declared field's values are checked on every write: of this type, an array of it, or null.
@@ -193,13 +193,13 @@ typedef struct lode_field {
 } lode_field;
 
 typedef struct lode_schema {
-    uint32_t dim; /* 1 to LODE_DIM_MAX; required                                                  */
+    uint32_t dim; /* 1 to LODE_DIM_MAX; required */
     lode_metric metric;
     lode_scalar scalar;
     lode_index index;
-    uint32_t m;               /* hnsw: links a node above layer 0, twice that on it; 0: 16        */
-    uint32_t ef_construction; /* hnsw: beam width while building; 0: 200                          */
-    uint64_t seed;            /* of the index's random levels; 0: a fixed default                 */
+    uint32_t m;               /* hnsw: links a node above layer 0, twice that on it; 0: 16 */
+    uint32_t ef_construction; /* hnsw: beam width while building; 0: 200 */
+    uint64_t seed;            /* of the index's random levels; 0: a fixed default */
     const lode_field *fields;
     size_t field_count;
 } lode_schema;
@@ -230,7 +230,7 @@ LODE_NODISCARD LODE_API lode_status lode_alias_set(lode_db *db, const char *alia
 
 typedef struct lode_catalog_entry {
     const char *name;
-    const char *target; /* NULL for a collection; for an alias, the collection it points at       */
+    const char *target; /* NULL for a collection; for an alias, the collection it points at */
 } lode_catalog_entry;
 
 typedef struct lode_catalog {
@@ -250,16 +250,16 @@ LODE_API const lode_schema *lode_collection_schema(const lode_collection *collec
 
 typedef struct lode_point {
     lode_id id;
-    const float *vector;  /* dim finite floats, or NULL: embed `text` (see "Texts" below)         */
-    const char *metadata; /* a JSON object, or NULL for none                                      */
+    const float *vector;  /* dim finite floats, or NULL: embed `text` (see "Texts" below) */
+    const char *metadata; /* a JSON object, or NULL for none */
     size_t metadata_size;
-    const char *text; /* stored with the point, or NULL for none                                  */
+    const char *text; /* stored with the point, or NULL for none */
     size_t text_size;
 } lode_point;
 
 typedef enum lode_write_kind {
-    LODE_WRITE_UPSERT = 1, /* insert, or replace the whole point of that id                       */
-    LODE_WRITE_DELETE = 2, /* remove the point of that id; no error when there is none            */
+    LODE_WRITE_UPSERT = 1, /* insert, or replace the whole point of that id */
+    LODE_WRITE_DELETE = 2, /* remove the point of that id; no error when there is none */
 } lode_write_kind;
 
 typedef struct lode_write_op {
@@ -268,8 +268,8 @@ typedef struct lode_write_op {
 } lode_write_op;
 
 typedef struct lode_write_info {
-    uint64_t sequence; /* the batch's number; grows by one each batch of the collection           */
-    size_t upserted;   /* operations of each kind that had an effect; upserts always have         */
+    uint64_t sequence; /* the batch's number; grows by one each batch of the collection */
+    size_t upserted;   /* operations of each kind that had an effect; upserts always have */
     size_t deleted;
 } lode_write_info;
 
@@ -308,31 +308,31 @@ LODE_API uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot);
 
 /* What to return beside id and score. */
 enum {
-    LODE_WITH_VECTOR = 1,   /* as stored, converted to float */
+    LODE_WITH_VECTOR = 1, /* as stored, converted to float */
     LODE_WITH_METADATA = 2,
     LODE_WITH_TEXT = 4,
 };
 
 typedef struct lode_hit {
-    lode_id id;          /* its string belongs to the result or iterator */
-    float score;         /* see lode_metric; 0 where nothing was scored                           */
-    const float *vector; /* dim floats, or NULL when not asked for                                */
-    const char *metadata;/* JSON object, ends with NUL; NULL when not asked for or absent         */
+    lode_id id;           /* its string belongs to the result or iterator */
+    float score;          /* see lode_metric; 0 where nothing was scored */
+    const float *vector;  /* dim floats, or NULL when not asked for */
+    const char *metadata; /* JSON object, ends with NUL; NULL when not asked for or absent */
     size_t metadata_size;
-    const char *text;    /* ends with NUL; NULL when not asked for or absent                      */
+    const char *text; /* ends with NUL; NULL when not asked for or absent */
     size_t text_size;
 } lode_hit;
 
 typedef struct lode_search_info {
-    uint64_t distances; /* vectors compared with the query                                        */
-    uint64_t hops;      /* graph nodes expanded                                                   */
+    uint64_t distances; /* vectors compared with the query */
+    uint64_t hops;      /* graph nodes expanded */
     uint32_t segments_scanned;
     uint32_t segments_walked;
-    uint64_t sequence;  /* of the state that was read                                             */
+    uint64_t sequence; /* of the state that was read */
 } lode_search_info;
 
 typedef struct lode_result {
-    const lode_hit *hits; /* best first                                                           */
+    const lode_hit *hits; /* best first */
     size_t hit_count;
     lode_search_info info;
 } lode_result;
@@ -340,18 +340,18 @@ typedef struct lode_result {
 LODE_API void lode_result_free(lode_result *result); /* NULL is allowed */
 
 typedef struct lode_search_request {
-    const lode_snapshot *snapshot; /* NULL: the newest state                                      */
-    const float *vector;           /* dim finite floats; or NULL, then one of the next two        */
-    const char *text;              /* embedded by the collection's text model                     */
+    const lode_snapshot *snapshot; /* NULL: the newest state */
+    const float *vector;           /* dim finite floats; or NULL, then one of the next two */
+    const char *text;              /* embedded by the collection's text model */
     size_t text_size;
-    const lode_id *like;  /* near the stored vector of this point, which is itself left out;
-                             LODE_NOT_FOUND when there is no such point                           */
-    size_t k;             /* 0: 10                                                                */
-    uint32_t ef_search;   /* hnsw: beam width, raised to k when smaller; 0: 64                    */
-    int exact;            /* 1: scan everything                                                   */
-    const char *one_per;  /* name of a metadata field: return only the best hit of each of its
-                             values; points without the field count as one value each             */
-    unsigned with;        /* LODE_WITH_... or-ed                                                  */
+    const lode_id *like; /* near the stored vector of this point, which is itself left out;
+                             LODE_NOT_FOUND when there is no such point */
+    size_t k;            /* 0: 10 */
+    uint32_t ef_search;  /* hnsw: beam width, raised to k when smaller; 0: 64 */
+    int exact;           /* 1: scan everything */
+    const char *one_per; /* name of a metadata field: return only the best hit of each of its
+                             values; points without the field count as one value each */
+    unsigned with;       /* LODE_WITH_... or-ed */
 } lode_search_request;
 
 /* The k nearest points. k hits whenever k points exist (with one_per: whenever k values are found
@@ -392,10 +392,10 @@ typedef struct lode_text {
 } lode_text;
 
 typedef struct lode_train_options {
-    const char *language;  /* of stemmer and stop words, as "english"; NULL: "english"            */
-    float word_exponent;   /* word vectors e become e/|e|^word_exponent; 0: 0.75; catalogues 0.85 */
+    const char *language; /* of stemmer and stop words, as "english"; NULL: "english" */
+    float word_exponent;  /* word vectors e become e/|e|^word_exponent; 0: 0.75; catalogues 0.85 */
     uint32_t document_frequency_min; /* words in fewer texts are left out; 0: 3, or 2 below 5,000
-                                        texts                                                     */
+                                        texts */
     uint64_t seed;
     void (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
     void *context;
@@ -437,10 +437,10 @@ LODE_NODISCARD LODE_API lode_status lode_wait_idle(lode_collection *collection, 
                                                    lode_error *error);
 
 typedef enum lode_segment_state {
-    LODE_SEGMENT_GROWING = 1,  /* takes writes                                                    */
-    LODE_SEGMENT_FLUSHING = 2, /* full, on its way to disk                                        */
-    LODE_SEGMENT_SEALED = 3,   /* on disk, searched by scan                                       */
-    LODE_SEGMENT_INDEXED = 4,  /* on disk, searched through its index                             */
+    LODE_SEGMENT_GROWING = 1,  /* takes writes */
+    LODE_SEGMENT_FLUSHING = 2, /* full, on its way to disk */
+    LODE_SEGMENT_SEALED = 3,   /* on disk, searched by scan */
+    LODE_SEGMENT_INDEXED = 4,  /* on disk, searched through its index */
 } lode_segment_state;
 
 typedef struct lode_segment_stats {
@@ -448,12 +448,16 @@ typedef struct lode_segment_stats {
     lode_segment_state state;
     uint64_t rows;
     uint64_t dead_rows;
-    uint64_t graph_rows; /* rows reachable through a graph, in memory or on disk                  */
+    uint64_t graph_rows; /* rows reachable through a graph, in memory or on disk */
     uint64_t disk_bytes;
-    uint64_t memory_bytes; /* owned, not mapped                                                   */
+    uint64_t memory_bytes; /* owned, not mapped */
 } lode_segment_stats;
 
-typedef enum lode_job_kind { LODE_JOB_FLUSH = 1, LODE_JOB_INDEX = 2, LODE_JOB_MERGE = 3 } lode_job_kind;
+typedef enum lode_job_kind {
+    LODE_JOB_FLUSH = 1,
+    LODE_JOB_INDEX = 2,
+    LODE_JOB_MERGE = 3
+} lode_job_kind;
 
 typedef struct lode_job_stats {
     lode_job_kind kind;

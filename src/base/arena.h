@@ -12,7 +12,7 @@ struct arena {
 
 void arena_init(struct arena *arena);
 void arena_release(struct arena *arena);
-void *arena_alloc(struct arena *arena, size_t size);       /* uninitialised; NULL: out of memory */
+void *arena_alloc(struct arena *arena, size_t size); /* uninitialised; NULL: out of memory */
 void *arena_alloc_zero(struct arena *arena, size_t size);
 char *arena_copy(struct arena *arena, const void *data, size_t size); /* adds a NUL after it */
 

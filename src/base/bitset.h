@@ -5,17 +5,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline size_t bitset_words(size_t bits) { return (bits + 63) / 64; }
-static inline int bitset_test(const uint64_t *words, size_t i) { return (int)(words[i / 64] >> (i % 64) & 1); }
-static inline void bitset_set(uint64_t *words, size_t i) { words[i / 64] |= (uint64_t)1 << (i % 64); }
-static inline void bitset_unset(uint64_t *words, size_t i) { words[i / 64] &= ~((uint64_t)1 << (i % 64)); }
+static inline size_t bitset_words(size_t bits)
+{
+    return (bits + 63) / 64;
+}
+static inline int bitset_test(const uint64_t *words, size_t i)
+{
+    return (int)(words[i / 64] >> (i % 64) & 1);
+}
+static inline void bitset_set(uint64_t *words, size_t i)
+{
+    words[i / 64] |= (uint64_t)1 << (i % 64);
+}
+static inline void bitset_unset(uint64_t *words, size_t i)
+{
+    words[i / 64] &= ~((uint64_t)1 << (i % 64));
+}
 static inline size_t bitset_count(const uint64_t *words, size_t bits)
 {
     size_t count = 0;
     for (size_t w = 0; w < bits / 64; w++)
         count += (size_t)__builtin_popcountll(words[w]);
     if (bits % 64)
-        count += (size_t)__builtin_popcountll(words[bits / 64] & (((uint64_t)1 << (bits % 64)) - 1));
+        count +=
+            (size_t)__builtin_popcountll(words[bits / 64] & (((uint64_t)1 << (bits % 64)) - 1));
     return count;
 }
 

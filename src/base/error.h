@@ -20,8 +20,7 @@ lode_status error_os(lode_error *error, int os_errno, const char *format, ...)
 lode_status error_nomem(lode_error *error, const char *what, size_t size);
 
 /* Prefix an error's message with where it happened ("points[3] (id 'a'): "). */
-void error_prefix(lode_error *error, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void error_prefix(lode_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A broken invariant: print file, line and text to stderr and abort, in release builds too. */
 #define INVARIANT(condition)                                                                       \

@@ -6,7 +6,10 @@
 #include <stdint.h>
 
 uint64_t hash64(const void *data, size_t size, uint64_t seed);
-static inline uint64_t checksum64(const void *data, size_t size) { return hash64(data, size, 0); }
+static inline uint64_t checksum64(const void *data, size_t size)
+{
+    return hash64(data, size, 0);
+}
 
 /* The same over pieces: init, update any number of times, digest. */
 struct hash_stream {

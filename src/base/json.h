@@ -36,8 +36,9 @@ enum json_token {
 struct json {
     const char *data;
     size_t size;
-    size_t offset;     /* of the next byte; after JSON_ERROR: of the fault */
-    const char *text;  /* of the last token: for strings and keys between the quotes, still escaped */
+    size_t offset; /* of the next byte; after JSON_ERROR: of the fault */
+    /* Of the last token: for strings and keys between the quotes, still escaped. */
+    const char *text;
     size_t text_size;
     int escaped;       /* the last string or key contains a backslash */
     const char *error; /* static text */

@@ -2,16 +2,16 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
-#define SEGMENT_ROWS_MAX 0x7fffffffu  /* rows are uint32_t; the top bit is free for marks          */
-#define GROWING_ROWS_MAX (1u << 20)   /* rows of one growing segment: bounds its tables            */
+#define SEGMENT_ROWS_MAX      0x7fffffffu /* rows are uint32_t; the top bit is free for marks */
+#define GROWING_ROWS_MAX      (1u << 20)  /* rows of one growing segment: bounds its tables */
 #define GROWING_BYTES_DEFAULT (64ull << 20)
-#define GROWING_BYTES_MIN (1ull << 20)
-#define GROWING_BYTES_MAX (4ull << 30)
-#define OVERLAY_ROWS_MIN 4096u        /* below this a growing segment is scanned without a graph   */
-#define INDEX_ROWS_MIN 4096u          /* below this a sealed segment is scanned without a graph    */
-#define JSON_DEPTH_MAX 64             /* nesting of metadata: bounds the parser's stack            */
-#define PATH_SIZE_MAX 4096
-#define THREADS_MAX 256
-#define COLLECTIONS_MAX 65536         /* collections and aliases of one database                   */
+#define GROWING_BYTES_MIN     (1ull << 20)
+#define GROWING_BYTES_MAX     (4ull << 30)
+#define OVERLAY_ROWS_MIN      4096u /* below this a growing segment is scanned without a graph */
+#define INDEX_ROWS_MIN        4096u /* below this a sealed segment is scanned without a graph */
+#define JSON_DEPTH_MAX        64    /* nesting of metadata: bounds the parser's stack */
+#define PATH_SIZE_MAX         4096
+#define THREADS_MAX           256
+#define COLLECTIONS_MAX       65536 /* collections and aliases of one database */
 
 #endif

@@ -14,7 +14,8 @@ struct embedder_ops {
     NODISCARD lode_status (*embed)(const struct embedder *embedder, const lode_text *texts,
                                    size_t count, float *vectors, uint8_t *known, lode_error *error);
     /* The bytes that reopen it (docs/format/text-model.md). */
-    NODISCARD lode_status (*serialize)(const struct embedder *embedder, struct buf *out, lode_error *error);
+    NODISCARD lode_status (*serialize)(const struct embedder *embedder, struct buf *out,
+                                       lode_error *error);
     size_t (*memory)(const struct embedder *embedder);
     void (*free)(struct embedder *embedder);
 };
@@ -26,9 +27,9 @@ struct embedder {
 };
 
 struct corpus_options {
-    size_t dim;               /* 1 to 4,096 */
-    const char *language;     /* NULL: "english" */
-    float word_exponent;      /* 0: 0.75 */
+    size_t dim;                      /* 1 to 4,096 */
+    const char *language;            /* NULL: "english" */
+    float word_exponent;             /* 0: 0.75 */
     uint32_t document_frequency_min; /* 0: 3, or 2 below 5,000 texts */
     uint64_t seed;
     struct executor *executor; /* NULL: this thread alone. The result does not depend on it. */

@@ -12,7 +12,7 @@
 #include "quant/space.h"
 
 struct index_params {
-    uint32_t m;               /* links above layer 0; 2m on layer 0 */
+    uint32_t m; /* links above layer 0; 2m on layer 0 */
     uint32_t ef_construction;
     uint64_t seed;
 };
@@ -34,9 +34,9 @@ struct index_query {
 
 /* What a long build runs with. */
 struct index_work {
-    struct executor *executor;        /* NULL: this thread alone, and then deterministic */
-    const _Atomic int *cancel;        /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
-    _Atomic uint64_t *done;           /* may be NULL; rows done so far, for progress */
+    struct executor *executor; /* NULL: this thread alone, and then deterministic */
+    const _Atomic int *cancel; /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
+    _Atomic uint64_t *done;    /* may be NULL; rows done so far, for progress */
 };
 
 /* Where serialize puts its bytes. */

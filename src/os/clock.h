@@ -12,6 +12,9 @@ struct clock {
 
 extern const struct clock clock_system;
 
-static inline uint64_t clock_now_us(const struct clock *clock) { return clock->now_us(clock->context); }
+static inline uint64_t clock_now_us(const struct clock *clock)
+{
+    return clock->now_us(clock->context);
+}
 
 #endif

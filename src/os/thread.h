@@ -27,7 +27,8 @@ void cond_wait(struct cond *cond, struct mutex *mutex);
 int cond_wait_us(struct cond *cond, struct mutex *mutex, uint64_t timeout_us);
 void cond_signal(struct cond *cond);
 void cond_broadcast(struct cond *cond);
-int thread_start(struct thread *thread, const char *name, void (*run)(void *), void *context); /* 0 or errno */
+/* 0 or errno. */
+int thread_start(struct thread *thread, const char *name, void (*run)(void *), void *context);
 void thread_join(struct thread *thread);
 unsigned thread_cores(void); /* processors this process may use, at least 1 */
 

@@ -40,13 +40,19 @@ struct vfs_ops {
                                  lode_error *error);
     void (*unmap)(struct vfs_file *file, const uint8_t *data, uint64_t size);
 
-    NODISCARD lode_status (*exists)(struct vfs *vfs, const char *path, int *ret_exists, lode_error *error);
-    NODISCARD lode_status (*remove)(struct vfs *vfs, const char *path, lode_error *error); /* a file; LODE_NOT_FOUND */
-    NODISCARD lode_status (*rename)(struct vfs *vfs, const char *from, const char *to, lode_error *error);
+    NODISCARD lode_status (*exists)(struct vfs *vfs, const char *path, int *ret_exists,
+                                    lode_error *error);
+    /* A file; LODE_NOT_FOUND. */
+    NODISCARD lode_status (*remove)(struct vfs *vfs, const char *path, lode_error *error);
+    NODISCARD lode_status (*rename)(struct vfs *vfs, const char *from, const char *to,
+                                    lode_error *error);
     /* Give `from` the second name `to`; LODE_EXISTS when `to` is there: the commit primitive. */
-    NODISCARD lode_status (*link)(struct vfs *vfs, const char *from, const char *to, lode_error *error);
-    NODISCARD lode_status (*make_dir)(struct vfs *vfs, const char *path, lode_error *error); /* LODE_EXISTS */
-    NODISCARD lode_status (*remove_dir)(struct vfs *vfs, const char *path, lode_error *error); /* empty */
+    NODISCARD lode_status (*link)(struct vfs *vfs, const char *from, const char *to,
+                                  lode_error *error);
+    /* LODE_EXISTS when it is there. */
+    NODISCARD lode_status (*make_dir)(struct vfs *vfs, const char *path, lode_error *error);
+    /* An empty one. */
+    NODISCARD lode_status (*remove_dir)(struct vfs *vfs, const char *path, lode_error *error);
     /* Call `entry` for each name in the directory (never "." or ".."), in no order. */
     NODISCARD lode_status (*list)(struct vfs *vfs, const char *path,
                                   void (*entry)(void *context, const char *name), void *context,

@@ -4,7 +4,8 @@
 
 #include "os/vfs.h"
 
-static inline lode_status vfs_open(struct vfs *vfs, const char *path, unsigned flags, struct vfs_file **ret_file, lode_error *error)
+static inline lode_status vfs_open(struct vfs *vfs, const char *path, unsigned flags,
+                                   struct vfs_file **ret_file, lode_error *error)
 {
     return vfs->ops->open(vfs, path, flags, ret_file, error);
 }
@@ -14,12 +15,14 @@ static inline void vfs_close(struct vfs_file *file)
     file->vfs->ops->close(file);
 }
 
-static inline lode_status vfs_read(struct vfs_file *file, uint64_t offset, void *data, size_t size, lode_error *error)
+static inline lode_status vfs_read(struct vfs_file *file, uint64_t offset, void *data, size_t size,
+                                   lode_error *error)
 {
     return file->vfs->ops->read(file, offset, data, size, error);
 }
 
-static inline lode_status vfs_write(struct vfs_file *file, uint64_t offset, const void *data, size_t size, lode_error *error)
+static inline lode_status vfs_write(struct vfs_file *file, uint64_t offset, const void *data,
+                                    size_t size, lode_error *error)
 {
     return file->vfs->ops->write(file, offset, data, size, error);
 }
@@ -44,7 +47,8 @@ static inline lode_status vfs_sync(struct vfs_file *file, lode_error *error)
     return file->vfs->ops->sync(file, error);
 }
 
-static inline lode_status vfs_map(struct vfs_file *file, uint64_t size, const uint8_t **ret_data, lode_error *error)
+static inline lode_status vfs_map(struct vfs_file *file, uint64_t size, const uint8_t **ret_data,
+                                  lode_error *error)
 {
     return file->vfs->ops->map(file, size, ret_data, error);
 }
@@ -54,7 +58,8 @@ static inline void vfs_unmap(struct vfs_file *file, const uint8_t *data, uint64_
     file->vfs->ops->unmap(file, data, size);
 }
 
-static inline lode_status vfs_exists(struct vfs *vfs, const char *path, int *ret_exists, lode_error *error)
+static inline lode_status vfs_exists(struct vfs *vfs, const char *path, int *ret_exists,
+                                     lode_error *error)
 {
     return vfs->ops->exists(vfs, path, ret_exists, error);
 }
@@ -64,12 +69,14 @@ static inline lode_status vfs_remove(struct vfs *vfs, const char *path, lode_err
     return vfs->ops->remove(vfs, path, error);
 }
 
-static inline lode_status vfs_rename(struct vfs *vfs, const char *from, const char *to, lode_error *error)
+static inline lode_status vfs_rename(struct vfs *vfs, const char *from, const char *to,
+                                     lode_error *error)
 {
     return vfs->ops->rename(vfs, from, to, error);
 }
 
-static inline lode_status vfs_link(struct vfs *vfs, const char *from, const char *to, lode_error *error)
+static inline lode_status vfs_link(struct vfs *vfs, const char *from, const char *to,
+                                   lode_error *error)
 {
     return vfs->ops->link(vfs, from, to, error);
 }
@@ -84,7 +91,9 @@ static inline lode_status vfs_remove_dir(struct vfs *vfs, const char *path, lode
     return vfs->ops->remove_dir(vfs, path, error);
 }
 
-static inline lode_status vfs_list(struct vfs *vfs, const char *path, void (*entry)(void *context, const char *name), void *context, lode_error *error)
+static inline lode_status vfs_list(struct vfs *vfs, const char *path,
+                                   void (*entry)(void *context, const char *name), void *context,
+                                   lode_error *error)
 {
     return vfs->ops->list(vfs, path, entry, context, error);
 }
@@ -94,7 +103,8 @@ static inline lode_status vfs_dir_sync(struct vfs *vfs, const char *path, lode_e
     return vfs->ops->dir_sync(vfs, path, error);
 }
 
-static inline lode_status vfs_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock, lode_error *error)
+static inline lode_status vfs_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
+                                   lode_error *error)
 {
     return vfs->ops->lock(vfs, path, ret_lock, error);
 }

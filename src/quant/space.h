@@ -30,7 +30,8 @@ void space_init(struct space *space, lode_metric metric, lode_scalar scalar, siz
 
 /* Whether this vector can be a point or query of the space: components finite and representable; not
  * zero under cosine (a norm that under- or overflows f32 counts as such). LODE_INVALID names the component and value. */
-NODISCARD lode_status space_check(const struct space *space, const float *vector, lode_error *error);
+NODISCARD lode_status space_check(const struct space *space, const float *vector,
+                                  lode_error *error);
 /* Encode a checked vector; under cosine it is normalised first. row: row_size bytes, 4-byte aligned. */
 void space_encode(const struct space *space, const float *vector, void *row);
 void space_decode(const struct space *space, const void *row, float *vector);

@@ -29,9 +29,11 @@ struct simd_ops {
     simd_scan l2_f32_scan, ip_f32_scan;
     /* Exact integer sums; |a|, |b| <= 127, so dim up to 65,536 fits. */
     int32_t (*ip_i8)(const int8_t *restrict a, const int8_t *restrict b, size_t dim);
-    void (*f32_to_f16)(const float *restrict from, half *restrict to, size_t dim);      /* to nearest even */
+    /* To nearest even. */
+    void (*f32_to_f16)(const float *restrict from, half *restrict to, size_t dim);
     void (*f16_to_f32)(const half *restrict from, float *restrict to, size_t dim);
-    void (*f32_to_bf16)(const float *restrict from, bfloat16 *restrict to, size_t dim); /* to nearest even */
+    /* To nearest even. */
+    void (*f32_to_bf16)(const float *restrict from, bfloat16 *restrict to, size_t dim);
     void (*bf16_to_f32)(const bfloat16 *restrict from, float *restrict to, size_t dim);
 };
 
