@@ -7,4 +7,5 @@ if [ "${1:-}" = --fix ]; then
 else
     mode=(--dry-run -Werror)
 fi
-git ls-files -co --exclude-standard -- '*.c' '*.h' '*.cc' | xargs -r clang-format "${mode[@]}"
+find . -path ./build -prune -o \( -name '*.[ch]' -o -name '*.cc' \) -print0 |
+    xargs -0 -r clang-format "${mode[@]}"

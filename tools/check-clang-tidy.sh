@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# clang-tidy, with the checks of .clang-tidy, over every file of src/ that this machine compiles.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=${LODE_BUILD:-build/release}
+[ -e "$build/compile_commands.json" ] || cmake -S . -B "$build" >/dev/null || exit 1
+
+tidy_one() {
+    local report
+    report=$(clang-tidy --quiet -p "$1" "$2" 2>&1) && return
+    # Without the count of what was suppressed, which is no news.
+    grep -vE '^[0-9]+ warnings? ' <<<"$report"
+    return 1
+}
+export -f tidy_one
+
+sed -n 's/^ *"file": "\(.*\)"$/\1/p' "$build/compile_commands.json" | grep -F "$PWD/src/" | sort -u |
+    xargs -r -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -c 'tidy_one "$0" "$1"' "$build" {}
