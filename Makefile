@@ -34,7 +34,7 @@ tsan: ## build and run the concurrent tests with ThreadSanitizer, in build/tsan
 	$(call setup,test)
 	@JOBS=$(JOBS) tools/test.sh tsan
 
-tidy: ## format, static analysis, layers, headers, symbols, style
+tidy: build ## format, static analysis, layers, headers, symbols, style
 	$(call setup,test)
 	@JOBS=$(JOBS) tools/test.sh tidy
 

@@ -22,5 +22,6 @@ install(FILES "${PROJECT_BINARY_DIR}/lode-config.cmake" "${PROJECT_BINARY_DIR}/l
 
 # ${pcfiledir} makes the file relocatable: it works wherever the tree is moved to.
 file(RELATIVE_PATH LODE_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+string(REGEX REPLACE "/$" "" LODE_PC_PREFIX "${LODE_PC_PREFIX}")
 configure_file(cmake/lode.pc.in "${PROJECT_BINARY_DIR}/lode.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/lode.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -14,5 +14,6 @@ tidy_one() {
 }
 export -f tidy_one
 
-sed -n 's/^ *"file": "\(.*\)"$/\1/p' "$build/compile_commands.json" | grep -F "$PWD/src/" | sort -u |
+sed -n 's/^ *"file": "\(.*\)"$/\1/p' "$build/compile_commands.json" |
+    { grep -F "$PWD/src/" || true; } | sort -u |
     xargs -r -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -c 'tidy_one "$0" "$1"' "$build" {}
