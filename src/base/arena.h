@@ -7,7 +7,7 @@
 struct arena_block;
 struct arena {
     struct arena_block *blocks;
-    size_t used_bytes;
+    size_t used_bytes; /* taken from malloc: whole blocks with their headers */
 };
 
 void arena_init(struct arena *arena);
