@@ -1,0 +1,43 @@
+/* batch.h: one atomic write, encoded: what goes into the log and is applied to the segments.
+ *
+ *   u32 op count, then each op:
+ *   u8 kind (lode_write_kind), u8 0, u16 id size, id bytes (id.h)
+ *   upserts add: row bytes (space.row_size), u32 metadata size, u32 text size, metadata, text */
+#ifndef STORAGE_BATCH_H
+#define STORAGE_BATCH_H
+
+#include "base/buf.h"
+#include "quant/space.h"
+
+struct op {
+    lode_write_kind kind;
+    const uint8_t *id;
+    size_t id_size;
+    const uint8_t *row; /* upserts only; maybe unaligned */
+    const char *metadata;
+    size_t metadata_size; /* 0: none */
+    const char *text;
+    size_t text_size; /* 0: none */
+};
+
+/* Building: begin, append ops (vector already checked; row is encoded into the batch), end. */
+NODISCARD lode_status batch_begin(struct buf *batch, lode_error *error);
+NODISCARD lode_status batch_upsert(struct buf *batch, const struct space *space,
+                                   const lode_point *point, const float *vector, lode_error *error);
+NODISCARD lode_status batch_delete(struct buf *batch, const lode_id *id, lode_error *error);
+void batch_end(struct buf *batch, uint32_t op_count);
+
+/* Reading, every length checked (a log may hold anything): LODE_CORRUPT names the op. */
+struct batch_reader {
+    struct reader bytes;
+    size_t row_size;
+    uint32_t op_count;
+    uint32_t next;
+};
+NODISCARD lode_status batch_open(struct batch_reader *reader, const uint8_t *data, size_t size,
+                                 size_t row_size, lode_error *error);
+/* *ret_more is 0 at the end (and then all bytes were used). */
+NODISCARD lode_status batch_next(struct batch_reader *reader, struct op *ret_op, int *ret_more,
+                                 lode_error *error);
+
+#endif

@@ -1,0 +1,27 @@
+/* compaction.h: what to merge next: a pure function of the segments' sizes. */
+#ifndef STORAGE_COMPACTION_H
+#define STORAGE_COMPACTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct compaction_input { /* one sealed segment */
+    uint64_t number;
+    uint64_t bytes;
+    uint32_t row_count;
+    uint32_t live_count;
+    int busy; /* already part of a running job */
+};
+
+struct compaction_options {
+    size_t tier_width;        /* merge when so many segments are of one tier; at least 2 */
+    uint64_t tier_bytes_base; /* size of the smallest tier; each next one is tier_width times larger */
+    double dead_share_max;    /* rewrite a segment alone above this share of dead rows */
+    uint64_t rows_max;        /* of a merged segment */
+};
+
+/* Fill chosen[] with indices into inputs (ascending); returns how many: 0 when nothing is due. */
+size_t compaction_plan(const struct compaction_input *inputs, size_t input_count,
+                       const struct compaction_options *options, size_t *chosen);
+
+#endif

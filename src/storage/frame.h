@@ -1,0 +1,62 @@
+/* frame.h: the one frame around every file but the log (docs/format/frame.md): a header with magic, kind,
+ * format version, collection and number; sections aligned to 64 bytes so that they can be used in
+ * place; a footer with the section table and a checksum for every block and for itself.
+ *
+ * Writing streams: open, then for each section begin / write..., then finish (which syncs). */
+#ifndef STORAGE_FRAME_H
+#define STORAGE_FRAME_H
+
+#include "base/buf.h"
+#include "os/vfs.h"
+
+enum frame_kind {
+    FRAME_VECTORS = 1,
+    FRAME_IDS = 2,
+    FRAME_DOCS = 3,
+    FRAME_GRAPH = 4,
+    FRAME_LIVE = 5,
+    FRAME_MANIFEST = 6,
+    FRAME_TEXT_MODEL = 7,
+    FRAME_CATALOG = 8,
+};
+
+#define FRAME_SECTIONS_MAX 8
+
+struct frame_writer;
+NODISCARD lode_status frame_create(struct vfs *vfs, const char *path, enum frame_kind kind,
+                                   uint64_t collection_uid, uint64_t number,
+                                   struct frame_writer **ret_writer, lode_error *error);
+NODISCARD lode_status frame_section(struct frame_writer *writer, uint32_t type, lode_error *error);
+NODISCARD lode_status frame_write(struct frame_writer *writer, const void *data, size_t size,
+                                  lode_error *error);
+/* Footer, sync, close. Takes the writer, whatever it returns. Syncing the directory is the caller's. */
+NODISCARD lode_status frame_finish(struct frame_writer *own_writer, lode_error *error);
+void frame_abandon(struct frame_writer *own_writer); /* close and remove the file; NULL is allowed */
+
+struct frame_section_view {
+    uint32_t type;
+    const uint8_t *data; /* 64-byte aligned, mapped */
+    uint64_t size;
+};
+
+struct frame {
+    struct vfs_file *file;
+    const uint8_t *data;
+    uint64_t size;
+    uint32_t version;
+    size_t section_count;
+    struct frame_section_view sections[FRAME_SECTIONS_MAX];
+};
+
+/* Map and check header and footer (kind, collection, number must match); block checksums are not
+ * read. LODE_CORRUPT names path and offset, LODE_VERSION a newer format. */
+NODISCARD lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
+                                 uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
+                                 lode_error *error);
+/* The section of that type, or NULL. */
+const struct frame_section_view *frame_find(const struct frame *frame, uint32_t type);
+/* Check every block's checksum: LODE_CORRUPT, *ret_offset the first bad block's. */
+NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offset, lode_error *error);
+void frame_close(struct frame *frame);
+
+#endif

@@ -1,0 +1,48 @@
+/* growing.h: the segment that takes writes, in memory: rows in one reserved run of addresses that never
+ * moves, ids and documents in chunks, a hash table from id to latest row, a small graph.
+ *
+ * One writer (the lane) appends; any thread reads rows below the row_count of a version it holds. */
+#ifndef STORAGE_GROWING_H
+#define STORAGE_GROWING_H
+
+#include "storage/batch.h"
+#include "storage/version.h"
+
+struct growing_options {
+    const struct space *space;
+    uint64_t number;
+    uint64_t bytes_max; /* vectors, ids and documents; at least one batch always fits an empty segment */
+    int use_graph;      /* index hnsw: overlay once rows pass OVERLAY_ROWS_MIN */
+    struct index_params params;
+};
+
+NODISCARD lode_status growing_new(const struct growing_options *options, struct segment **ret_segment,
+                                  lode_error *error);
+/* Whether so many rows and bytes still fit; when not, freeze and start the next. */
+int growing_fits(const struct segment *growing, size_t rows, size_t bytes);
+uint32_t growing_row_count(const struct segment *growing); /* appended so far (the writer's view) */
+uint64_t growing_bytes(const struct segment *growing);
+/* Insert rows [covered, min(row_limit, covered + at most `rows_max`)) into the overlay graph: called by one
+ * background job at a time, beside readers and the writer. *ret_more: rows are left. */
+NODISCARD lode_status growing_index_some(struct segment *growing, uint32_t row_limit, uint32_t rows_max,
+                                         int *ret_more, lode_error *error);
+
+/* Applying batches, in two steps so that the second cannot fail: everything is allocated before the
+ * log is written, and only what is durable becomes visible.
+ *   prepare  looks up and reserves; changes nothing a reader could see
+ *   commit   appends rows, kills replaced and deleted ones, and gives the next version
+ *   abort    gives back what prepare took
+ * `from` must be the newest version and `growing` its last view's segment; one thread (the lane). */
+struct apply;
+struct apply_counts {
+    size_t upserted;
+    size_t deleted;
+};
+NODISCARD lode_status apply_prepare(struct version *from, struct segment *growing,
+                                    const struct buf *const *batches, size_t batch_count,
+                                    struct apply **ret_apply, lode_error *error);
+/* Takes `own_apply`. counts: one for each batch. The version carries sequence first + batch_count - 1. */
+struct version *apply_commit(struct apply *own_apply, uint64_t first_sequence, struct apply_counts *counts);
+void apply_abort(struct apply *own_apply); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,34 @@
+/* manifest.h: a generation written down: manifest-<generation>, immutable. The highest number counts.
+ *
+ * A commit writes and syncs a temporary file, then links it to the next number, which fails when that
+ * exists: a second owner can never overwrite the first one's. Older manifests are removed after. */
+#ifndef STORAGE_MANIFEST_H
+#define STORAGE_MANIFEST_H
+
+#include "storage/sealed.h"
+
+struct manifest {
+    uint64_t collection_uid;
+    uint64_t generation;
+    uint64_t flushed_sequence; /* every batch up to here is in the segments and their live sets */
+    uint64_t wal_first;        /* log files below this number are dead */
+    uint64_t next_number;      /* of segments and log files */
+    uint32_t text_model_version; /* 0: none; else file text-model-<version> */
+    lode_schema schema;          /* strings owned by the manifest */
+    struct sealed_entry *entries; /* by number */
+    size_t entry_count;
+};
+
+void manifest_release(struct manifest *manifest);
+NODISCARD lode_status manifest_copy(const struct manifest *from, struct manifest *ret_manifest,
+                                    lode_error *error);
+/* Write manifest->generation; durable on return. LODE_EXISTS: another owner was faster. */
+NODISCARD lode_status manifest_commit(struct vfs *vfs, const char *dir, const struct manifest *manifest,
+                                      lode_error *error);
+NODISCARD lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret_manifest,
+                                    lode_error *error);
+/* Remove what a crash left: files of no manifest entry, older manifests, temporary files, old logs. */
+NODISCARD lode_status manifest_sweep(struct vfs *vfs, const char *dir, const struct manifest *manifest,
+                                     lode_error *error);
+
+#endif

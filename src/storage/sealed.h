@@ -1,0 +1,54 @@
+/* sealed.h: a segment on disk: immutable framed files seg-<number>.<part>, mapped.
+ *
+ *   vectors   rows, stride row_size           ids    id bytes, offsets and a hash table
+ *   docs      metadata and texts, offsets     graph  the index's bytes, once built
+ *   del-<g>   the live set as of generation g, when any row is dead */
+#ifndef STORAGE_SEALED_H
+#define STORAGE_SEALED_H
+
+#include "os/vfs.h"
+#include "storage/version.h"
+
+struct store { /* where a collection's files are, and of what kind its points are; constant */
+    struct vfs *vfs;
+    const char *dir;
+    uint64_t collection_uid;
+    struct space space;
+    struct index_params params;
+    lode_index index;
+};
+
+/* Write the live rows of `views`, in order, as the files of segment `number` (vectors, ids, docs; and
+ * the graph, when there is one view whose overlay already covers all its rows and none is dead),
+ * synced. row_maps[i] (caller-freed with free) has views[i].row_count entries: the new row, or ROW_NONE.
+ * *ret_row_count may be 0: then no file was written. */
+NODISCARD lode_status sealed_write(const struct store *store, uint64_t number,
+                                   const struct segment_view *views, size_t view_count,
+                                   const struct index_work *work, uint32_t **row_maps,
+                                   uint32_t *ret_row_count, lode_error *error);
+/* Build and write the graph part of a segment already open, synced. The caller then opens the segment
+ * anew with has_graph. */
+NODISCARD lode_status sealed_build_graph(const struct store *store, const struct segment *segment,
+                                         uint32_t row_count, const struct index_work *work,
+                                         lode_error *error);
+
+struct sealed_entry { /* a segment as the manifest knows it */
+    uint64_t number;
+    uint32_t row_count;
+    uint32_t live_count;
+    uint64_t del_generation; /* 0: every row is alive */
+    uint8_t has_graph;
+};
+
+/* Map the files. Checks headers, sizes and footers, not every byte. */
+NODISCARD lode_status sealed_open(const struct store *store, const struct sealed_entry *entry,
+                                  struct segment **ret_segment, lode_error *error);
+NODISCARD lode_status sealed_write_live(const struct store *store, uint64_t number, uint64_t generation,
+                                        const struct liveset *live, uint32_t row_count,
+                                        lode_error *error);
+NODISCARD lode_status sealed_read_live(const struct store *store, const struct sealed_entry *entry,
+                                       struct liveset **ret_live, lode_error *error);
+/* From now on the last unref of the segment removes its files. */
+void sealed_retire(struct segment *segment);
+
+#endif

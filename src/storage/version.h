@@ -1,0 +1,54 @@
+/* version.h: an immutable state of a collection: which segments, and which of their rows live.
+ *
+ * Every applied group of writes and every background change makes a new version; readers hold a
+ * reference to one and see nothing else. Live sets are immutable and shared between versions; a change
+ * copies the bitset it touches (125 kB for a million rows, once a group: far below one fdatasync). */
+#ifndef STORAGE_VERSION_H
+#define STORAGE_VERSION_H
+
+#include "base/bitset.h"
+#include "storage/segment.h"
+
+/* An immutable bitset of a segment's rows, 1 = alive. */
+struct liveset {
+    _Atomic uint32_t refs;
+    uint32_t bit_count; /* rows it speaks of; later rows (of a growing segment) are alive */
+    uint64_t words[];
+};
+
+struct liveset *liveset_new(uint32_t bit_count); /* all alive; NULL: out of memory */
+struct liveset *liveset_copy(const struct liveset *from, uint32_t bit_count); /* from NULL: all alive */
+struct liveset *liveset_ref(struct liveset *live); /* NULL gives NULL */
+void liveset_unref(struct liveset *live);
+
+struct segment_view {
+    struct segment *segment; /* a reference */
+    struct liveset *live;    /* a reference; NULL: every row is alive. bit_count >= row_count */
+    uint32_t row_count;      /* rows that exist for this version */
+    uint32_t live_count;
+};
+
+static inline int view_alive(const struct segment_view *view, uint32_t row)
+{
+    return row < view->row_count && (!view->live || bitset_test(view->live->words, row));
+}
+
+struct version {
+    _Atomic uint32_t refs;
+    uint64_t sequence;    /* of the last applied batch */
+    uint64_t generation;  /* of the manifest it stands on */
+    uint64_t point_count; /* sum of live_count */
+    size_t view_count;    /* sealed by number, then frozen growing ones, then the growing one */
+    struct segment_view views[];
+};
+
+/* A new version with room for view_count zeroed views; refs 1. NULL: out of memory. The caller fills
+ * it before anyone else sees it. */
+struct version *version_new(size_t view_count);
+struct version *version_ref(struct version *version);
+void version_unref(struct version *version); /* releases segments and live sets; NULL is allowed */
+/* The live row of an id: returns its view, or NULL when there is none. */
+const struct segment_view *version_find(const struct version *version, const uint8_t *id,
+                                        size_t id_size, uint32_t *ret_row);
+
+#endif

@@ -1,0 +1,56 @@
+/* wal.h: the write-ahead log of a collection: numbered files, one for each growing segment, so that a
+ * file is dropped whole once the segment of its number is sealed.
+ *
+ * A file is a header and groups; a group is what one leader wrote with one write: one or more batches
+ * with consecutive sequence numbers, under one checksum, whole or absent after a crash. Each group
+ * also records up to which offset the file was synced when it was written: a broken group before
+ * a point that a later valid group calls synced is corruption of acknowledged data; any other broken
+ * group is a torn tail and ends the log. Only the last file may have a torn tail.
+ * The caller serialises calls on one wal (the writer lane). */
+#ifndef STORAGE_WAL_H
+#define STORAGE_WAL_H
+
+#include "base/buf.h"
+#include "os/vfs.h"
+
+struct wal;
+
+struct wal_batch {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* Create wal-<number>.log in dir, durable with its name. */
+NODISCARD lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid,
+                                 uint64_t number, struct wal **ret_wal, lode_error *error);
+/* Append one group. After a failure the file is cut back to where it was, or, when even that fails,
+ * the wal refuses all further appends. Not durable before wal_sync. */
+NODISCARD lode_status wal_append(struct wal *wal, uint64_t first_sequence,
+                                 const struct wal_batch *batches, size_t batch_count,
+                                 lode_error *error);
+/* fdatasync. A failure is final: what was written since the last sync may be lost whatever a retry
+ * says, so the wal refuses further appends (LODE_READONLY). */
+NODISCARD lode_status wal_sync(struct wal *wal, lode_error *error);
+uint64_t wal_size(const struct wal *wal); /* bytes written */
+uint64_t wal_number(const struct wal *wal);
+void wal_close(struct wal *wal); /* NULL is allowed; syncs nothing */
+
+/* Read a file in order; `batch` is called for each whole batch and may fail, which ends the replay.
+ * last_file: allow a torn tail. LODE_CORRUPT names file and offset. */
+struct wal_replay {
+    int last_file;
+    lode_status (*batch)(void *context, uint64_t sequence, const uint8_t *data, size_t size,
+                         lode_error *error);
+    void *context;
+};
+struct wal_found {
+    uint64_t last_sequence; /* 0: no batch */
+    uint64_t valid_size;    /* bytes of header and whole groups */
+    uint64_t torn_size;     /* bytes after them */
+};
+NODISCARD lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid,
+                                 uint64_t number, const struct wal_replay *replay,
+                                 struct wal_found *ret_found, lode_error *error);
+NODISCARD lode_status wal_remove(struct vfs *vfs, const char *dir, uint64_t number, lode_error *error);
+
+#endif
