@@ -14,6 +14,9 @@ tidy_one() {
 }
 export -f tidy_one
 
-sed -n 's/^ *"file": "\(.*\)"$/\1/p' "$build/compile_commands.json" |
-    { grep -F "$PWD/src/" || true; } | sort -u |
-    xargs -r -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -c 'tidy_one "$0" "$1"' "$build" {}
+files=$(sed -n 's/^ *"file": "\(.*\)",\{0,1\}$/\1/p' "$build/compile_commands.json" | grep -F "$PWD/src/" | sort -u)
+if [ -z "$files" ] && ls src/*/*.c >/dev/null 2>&1; then
+    echo "$build/compile_commands.json names no file of src/"
+    exit 1
+fi
+printf %s "$files" | xargs -r -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -c 'tidy_one "$0" "$1"' "$build" {}

@@ -43,7 +43,7 @@ def faults(src, file):
                 yield number, f'<{path}> is our own: write "{path}"'
         elif first == "lode" and rest:
             pass
-        elif first not in ALLOWED or not rest:
+        elif first not in ALLOWED or not rest or ".." in rest:
             yield number, f'"{path}" must begin with its folder, as in "base/buf.h"'
         elif first not in allowed:
             yield number, f"{layer}/ may not include {first}/ ({path})"
