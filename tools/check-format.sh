@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
 # Every C and C++ file is as .clang-format says. With --fix: rewrites those that are not.
-set -euo pipefail
+set -uo pipefail
 cd "$(dirname "$0")/.."
+sources() {
+    find . -path ./build -prune -o \( -name '*.[ch]' -o -name '*.cc' \) -printf '%P\0'
+}
+
 if [ "${1:-}" = --fix ]; then
-    mode=(-i)
-else
-    mode=(--dry-run -Werror)
+    sources | xargs -0 -r clang-format -i
+    exit
 fi
-find . -path ./build -prune -o \( -name '*.[ch]' -o -name '*.cc' \) -print0 |
-    xargs -0 -r clang-format "${mode[@]}"
+sources | xargs -0 -r clang-format --dry-run -Werror 2>&1 | sed -n 's/: error: .*/: not as .clang-format says/p'
+if [ "${PIPESTATUS[1]}" != 0 ]; then
+    echo "mend it with: make format"
+    exit 1
+fi

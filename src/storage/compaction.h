@@ -15,7 +15,7 @@ struct compaction_input { /* one sealed segment */
 
 struct compaction_options {
     size_t tier_width;        /* merge when so many segments are of one tier; at least 2 */
-    uint64_t tier_bytes_base; /* size of the smallest tier; each next one is tier_width times larger */
+    uint64_t tier_bytes_base; /* the smallest tier; each next one is tier_width times larger */
     double dead_share_max;    /* rewrite a segment alone above this share of dead rows */
     uint64_t rows_max;        /* of a merged segment */
 };

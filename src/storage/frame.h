@@ -31,7 +31,7 @@ NODISCARD lode_status frame_write(struct frame_writer *writer, const void *data,
                                   lode_error *error);
 /* Footer, sync, close. Takes the writer, whatever it returns. Syncing the directory is the caller's. */
 NODISCARD lode_status frame_finish(struct frame_writer *own_writer, lode_error *error);
-void frame_abandon(struct frame_writer *own_writer); /* close and remove the file; NULL is allowed */
+void frame_abandon(struct frame_writer *own_writer); /* close and remove; NULL is allowed */
 
 struct frame_section_view {
     uint32_t type;
@@ -56,7 +56,8 @@ NODISCARD lode_status frame_open(struct vfs *vfs, const char *path, enum frame_k
 /* The section of that type, or NULL. */
 const struct frame_section_view *frame_find(const struct frame *frame, uint32_t type);
 /* Check every block's checksum: LODE_CORRUPT, *ret_offset the first bad block's. */
-NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offset, lode_error *error);
+NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offset,
+                                  lode_error *error);
 void frame_close(struct frame *frame);
 
 #endif

@@ -11,21 +11,21 @@
 struct growing_options {
     const struct space *space;
     uint64_t number;
-    uint64_t bytes_max; /* vectors, ids and documents; at least one batch always fits an empty segment */
+    uint64_t bytes_max; /* vectors, ids and documents; one batch always fits an empty segment */
     int use_graph;      /* index hnsw: overlay once rows pass OVERLAY_ROWS_MIN */
     struct index_params params;
 };
 
-NODISCARD lode_status growing_new(const struct growing_options *options, struct segment **ret_segment,
-                                  lode_error *error);
+NODISCARD lode_status growing_new(const struct growing_options *options,
+                                  struct segment **ret_segment, lode_error *error);
 /* Whether so many rows and bytes still fit; when not, freeze and start the next. */
 int growing_fits(const struct segment *growing, size_t rows, size_t bytes);
 uint32_t growing_row_count(const struct segment *growing); /* appended so far (the writer's view) */
 uint64_t growing_bytes(const struct segment *growing);
 /* Insert rows [covered, min(row_limit, covered + at most `rows_max`)) into the overlay graph: called by one
  * background job at a time, beside readers and the writer. *ret_more: rows are left. */
-NODISCARD lode_status growing_index_some(struct segment *growing, uint32_t row_limit, uint32_t rows_max,
-                                         int *ret_more, lode_error *error);
+NODISCARD lode_status growing_index_some(struct segment *growing, uint32_t row_limit,
+                                         uint32_t rows_max, int *ret_more, lode_error *error);
 
 /* Applying batches, in two steps so that the second cannot fail: everything is allocated before the
  * log is written, and only what is durable becomes visible.
@@ -42,7 +42,8 @@ NODISCARD lode_status apply_prepare(struct version *from, struct segment *growin
                                     const struct buf *const *batches, size_t batch_count,
                                     struct apply **ret_apply, lode_error *error);
 /* Takes `own_apply`. counts: one for each batch. The version carries sequence first + batch_count - 1. */
-struct version *apply_commit(struct apply *own_apply, uint64_t first_sequence, struct apply_counts *counts);
+struct version *apply_commit(struct apply *own_apply, uint64_t first_sequence,
+                             struct apply_counts *counts);
 void apply_abort(struct apply *own_apply); /* NULL is allowed */
 
 #endif

@@ -14,7 +14,8 @@ NODISCARD lode_status id_check(const lode_id *id, lode_error *error);
 /* Encode a checked id; returns the bytes written. */
 size_t id_encode(const lode_id *id, uint8_t bytes[ID_BYTES_MAX]);
 /* Decode stored bytes, borrowing a string. LODE_CORRUPT when they are not an id. */
-NODISCARD lode_status id_decode(const uint8_t *bytes, size_t size, lode_id *ret_id, lode_error *error);
+NODISCARD lode_status id_decode(const uint8_t *bytes, size_t size, lode_id *ret_id,
+                                lode_error *error);
 uint64_t id_hash(const uint8_t *bytes, size_t size); /* stored in files: never change */
 int id_order(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size);
 /* For messages: "7", "3f2c...", "'name'" cut to fit. Returns text. */

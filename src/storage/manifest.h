@@ -10,9 +10,9 @@
 struct manifest {
     uint64_t collection_uid;
     uint64_t generation;
-    uint64_t flushed_sequence; /* every batch up to here is in the segments and their live sets */
-    uint64_t wal_first;        /* log files below this number are dead */
-    uint64_t next_number;      /* of segments and log files */
+    uint64_t flushed_sequence;   /* every batch up to here is in the segments and their live sets */
+    uint64_t wal_first;          /* log files below this number are dead */
+    uint64_t next_number;        /* of segments and log files */
     uint32_t text_model_version; /* 0: none; else file text-model-<version> */
     lode_schema schema;          /* strings owned by the manifest */
     struct sealed_entry *entries; /* by number */
@@ -23,12 +23,12 @@ void manifest_release(struct manifest *manifest);
 NODISCARD lode_status manifest_copy(const struct manifest *from, struct manifest *ret_manifest,
                                     lode_error *error);
 /* Write manifest->generation; durable on return. LODE_EXISTS: another owner was faster. */
-NODISCARD lode_status manifest_commit(struct vfs *vfs, const char *dir, const struct manifest *manifest,
-                                      lode_error *error);
+NODISCARD lode_status manifest_commit(struct vfs *vfs, const char *dir,
+                                      const struct manifest *manifest, lode_error *error);
 NODISCARD lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret_manifest,
                                     lode_error *error);
 /* Remove what a crash left: files of no manifest entry, older manifests, temporary files, old logs. */
-NODISCARD lode_status manifest_sweep(struct vfs *vfs, const char *dir, const struct manifest *manifest,
-                                     lode_error *error);
+NODISCARD lode_status manifest_sweep(struct vfs *vfs, const char *dir,
+                                     const struct manifest *manifest, lode_error *error);
 
 #endif

@@ -43,9 +43,9 @@ struct sealed_entry { /* a segment as the manifest knows it */
 /* Map the files. Checks headers, sizes and footers, not every byte. */
 NODISCARD lode_status sealed_open(const struct store *store, const struct sealed_entry *entry,
                                   struct segment **ret_segment, lode_error *error);
-NODISCARD lode_status sealed_write_live(const struct store *store, uint64_t number, uint64_t generation,
-                                        const struct liveset *live, uint32_t row_count,
-                                        lode_error *error);
+NODISCARD lode_status sealed_write_live(const struct store *store, uint64_t number,
+                                        uint64_t generation, const struct liveset *live,
+                                        uint32_t row_count, lode_error *error);
 NODISCARD lode_status sealed_read_live(const struct store *store, const struct sealed_entry *entry,
                                        struct liveset **ret_live, lode_error *error);
 /* From now on the last unref of the segment removes its files. */

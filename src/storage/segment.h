@@ -26,7 +26,8 @@ struct segment_ops {
     /* The id bytes (id.h) of a row; borrowed from the segment. NULL when the file is damaged. */
     const uint8_t *(*id)(const struct segment *segment, uint32_t row, size_t *ret_size);
     /* The live row of this id in that view of the segment, or ROW_NONE. */
-    uint32_t (*find)(const struct segment_view *view, const uint8_t *id, size_t id_size, uint64_t id_hash);
+    uint32_t (*find)(const struct segment_view *view, const uint8_t *id, size_t id_size,
+                     uint64_t id_hash);
     /* Borrowed from the segment. LODE_CORRUPT when the file is damaged. */
     NODISCARD lode_status (*document)(const struct segment *segment, uint32_t row,
                                       struct document *ret_document, lode_error *error);

@@ -17,7 +17,8 @@ struct liveset {
 };
 
 struct liveset *liveset_new(uint32_t bit_count); /* all alive; NULL: out of memory */
-struct liveset *liveset_copy(const struct liveset *from, uint32_t bit_count); /* from NULL: all alive */
+/* from NULL: all alive. */
+struct liveset *liveset_copy(const struct liveset *from, uint32_t bit_count);
 struct liveset *liveset_ref(struct liveset *live); /* NULL gives NULL */
 void liveset_unref(struct liveset *live);
 

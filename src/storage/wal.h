@@ -51,6 +51,7 @@ struct wal_found {
 NODISCARD lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid,
                                  uint64_t number, const struct wal_replay *replay,
                                  struct wal_found *ret_found, lode_error *error);
-NODISCARD lode_status wal_remove(struct vfs *vfs, const char *dir, uint64_t number, lode_error *error);
+NODISCARD lode_status wal_remove(struct vfs *vfs, const char *dir, uint64_t number,
+                                 lode_error *error);
 
 #endif
