@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 /* Parse the JSON number that text[0, size) begins with. Returns the bytes it takes, or 0 when there
- * is none. Correctly rounded. Out-of-range values give ±infinity: check with isfinite. */
+ * is none or it is malformed ("01", "1.", "1e"). Correctly rounded. Out-of-range values give
+ * ±infinity: check with isfinite. */
 size_t number_parse_f32(const char *text, size_t size, float *ret_value);
 size_t number_parse_f64(const char *text, size_t size, double *ret_value);
-/* Whole decimal integers only, all of text[0, size); 1 on success, 0 when malformed or out of range. */
+/* Whole decimal integers only, all of text[0, size), without '+' and leading zeros; 1 on success, 0
+ * when malformed or out of range. */
 int number_parse_u64(const char *text, size_t size, uint64_t *ret_value);
 int number_parse_i64(const char *text, size_t size, int64_t *ret_value);
 
