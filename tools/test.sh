@@ -37,7 +37,7 @@ ctest_phase() {
     attribute() { sed -n "s/.*[^a-z]$1=\"\([0-9]*\)\".*/\1/p" <<<"$results"; }
     n=$(attribute tests) f=$(attribute failures) s=$(attribute skipped)
     n=${n:-0} f=${f:-0} s=${s:-0}
-    [ "$f" = 0 ] || cat "$build/test.log"
+    [ "$f" = 0 ] || grep -vE " (Passed|Start) |^ +Start +[0-9]+:|Skipped" "$build/test.log"
     count "$phase" $((n - f - s)) "$f" "$s" $((SECONDS - begin))
 }
 
