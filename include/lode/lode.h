@@ -152,7 +152,9 @@ LODE_API void lode_db_close(lode_db *db);
 
 typedef struct lode_collection lode_collection;
 
-/* What a score means. Hits are always ordered best first, ties by id ascending. */
+/* What a score means. Hits are always ordered best first, ties by id ascending.
+ * Under l2 and ip, vectors longer than 2^62 (4.6e18) are refused: no score of accepted vectors
+ * overflows. Under cosine, any finite vector but zero is accepted. */
 typedef enum lode_metric {
     LODE_METRIC_L2 = 0,     /* score = squared Euclidean distance; smaller is better */
     LODE_METRIC_IP = 1,     /* score = inner product; larger is better */

@@ -6,8 +6,11 @@
  *
  * Row layout, `row_size` bytes, a multiple of 4:
  *   f32   f32[dim]            f16, bf16   u16[dim], zero padding to 4
- *   int8  i8[dim], zero padding to 4, f32 scale, f32 norm2  (x ~ scale*code; norm2 = |scale*code|^2;
- *         scale = 1 when all components are integers in [-127, 127], else max|x|/127) */
+ *   int8  i8[dim], zero padding to 4, f32 scale, u32 square_sum   (x ~ scale * code)
+ *         Integers from -127 to 127 are their own codes, with scale 1; otherwise scale = max|x|/127.
+ *         square_sum = sum of code^2, kept whole so that l2 needs no subtraction of rounded norms:
+ *         rows of one scale have distance scale^2 * (an integer), identical ones exactly 0.
+ *         Under cosine scale = 1/sqrt(square_sum): the row's length is 1 again after rounding. */
 #ifndef QUANT_SPACE_H
 #define QUANT_SPACE_H
 
@@ -28,8 +31,14 @@ struct space {
 
 void space_init(struct space *space, lode_metric metric, lode_scalar scalar, size_t dim);
 
-/* Whether this vector can be a point or query of the space: components finite and representable; not
- * zero under cosine (a norm that under- or overflows f32 counts as such). LODE_INVALID names the component and value. */
+/* The longest vector of l2 and ip, 2^62: the squared distance of two such is 2^126, so that no
+ * distance of accepted vectors overflows a float, whatever is rounded on the way. */
+#define SPACE_NORM_MAX 0x1p62
+
+/* Whether this vector can be a point or query of the space. LODE_INVALID names component and value:
+ *   not finite; beyond the range of f16 or, for int8, all so small that the scale would be subnormal
+ *   (under cosine neither can happen); longer than SPACE_NORM_MAX under l2 and ip; zero under
+ *   cosine. Norms are taken in f64, where no f32 over- or underflows: every other vector has one. */
 NODISCARD lode_status space_check(const struct space *space, const float *vector,
                                   lode_error *error);
 /* Encode a checked vector; under cosine it is normalised first. row: row_size bytes, 4-byte aligned. */
