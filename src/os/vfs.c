@@ -1,0 +1,33 @@
+/* vfs.c: what every vfs shares. */
+#include "os/vfs.h"
+
+#include "base/limits.h"
+
+#include <string.h>
+
+#define PATH_TAIL_MAX 120
+
+const char *vfs_path_tail(const char *path)
+{
+    size_t size = strlen(path);
+    if (size <= PATH_TAIL_MAX)
+        return path;
+    path += size - PATH_TAIL_MAX;
+    while (((unsigned char)*path & 0xc0) == 0x80) /* not from the middle of a character */
+        path++;
+    return path;
+}
+
+lode_status vfs_join(char path[], const char *dir, const char *name, lode_error *error)
+{
+    size_t dir_size = strlen(dir), name_size = strlen(name);
+    size_t slash = dir_size > 0 && dir[dir_size - 1] != '/';
+    if (dir_size >= PATH_SIZE_MAX || name_size >= PATH_SIZE_MAX - dir_size - slash)
+        return error_set(error, LODE_LIMIT, "path of %zu bytes ending in %s: over the limit of %d",
+                         dir_size + slash + name_size, vfs_path_tail(name), PATH_SIZE_MAX - 1);
+    memcpy(path, dir, dir_size);
+    if (slash)
+        path[dir_size] = '/';
+    memcpy(path + dir_size + slash, name, name_size + 1);
+    return LODE_OK;
+}

@@ -1,0 +1,420 @@
+/* vfs_posix.c: files of the operating system. Calls that a signal may interrupt are repeated, and
+ * reads and writes that stop short are carried on. */
+#include "os/vfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct posix_file {
+    struct vfs_file base;
+    int fd;
+    char path[];
+};
+
+static struct posix_file *posix_file_of(struct vfs_file *file)
+{
+    return (struct posix_file *)file;
+}
+
+/* The error of a failed call: "cannot open films.lode/LOCK: Permission denied". */
+static lode_status fail(lode_error *error, int os_errno, const char *what, const char *path)
+{
+    path = vfs_path_tail(path);
+    if (os_errno == ENOENT)
+        return error_set(error, LODE_NOT_FOUND, "cannot %s %s: not found", what, path);
+    if (os_errno == EEXIST)
+        return error_set(error, LODE_EXISTS, "cannot %s %s: it exists", what, path);
+    return error_os(error, os_errno, "cannot %s %s", what, path);
+}
+
+static lode_status ends_early(struct posix_file *file, uint64_t at, uint64_t offset, uint64_t size,
+                              lode_error *error)
+{
+    return error_set(error, LODE_CORRUPT,
+                     "%s ends at %" PRIu64 ", wanted %" PRIu64 " bytes at %" PRIu64,
+                     vfs_path_tail(file->path), at, size, offset);
+}
+
+static int open_again(const char *path, int flags)
+{
+    int fd;
+    do
+        fd = open(path, flags | O_CLOEXEC, 0666);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static int open_flags(unsigned flags)
+{
+    int result = flags & VFS_WRITE ? O_RDWR : O_RDONLY;
+    if (flags & VFS_CREATE)
+        result |= O_CREAT;
+    if (flags & VFS_EXCLUSIVE)
+        result |= O_EXCL;
+    if (flags & VFS_TRUNCATE)
+        result |= O_TRUNC;
+    return result;
+}
+
+static struct posix_file *file_new(struct vfs *vfs, const char *path, lode_error *error)
+{
+    size_t path_size = strlen(path) + 1;
+    struct posix_file *file = malloc(sizeof *file + path_size);
+    if (!file) {
+        (void)error_nomem(error, "an open file", sizeof *file + path_size);
+        return NULL;
+    }
+    file->base.vfs = vfs;
+    file->fd = -1;
+    memcpy(file->path, path, path_size);
+    return file;
+}
+
+static void posix_close(struct vfs_file *base)
+{
+    struct posix_file *file = posix_file_of(base);
+    if (file->fd >= 0)
+        close(file->fd); /* not repeated on EINTR: Linux has closed it all the same */
+    free(file);
+}
+
+static lode_status open_new(struct vfs *vfs, const char *path, int flags,
+                            struct posix_file **ret_file, lode_error *error)
+{
+    struct posix_file *file = file_new(vfs, path, error);
+    if (!file)
+        return LODE_NOMEM;
+    file->fd = open_again(path, flags);
+    if (file->fd < 0) {
+        lode_status status = fail(error, errno, flags & O_CREAT ? "create" : "open", path);
+        free(file);
+        return status;
+    }
+    *ret_file = file;
+    return LODE_OK;
+}
+
+static lode_status posix_open(struct vfs *vfs, const char *path, unsigned flags,
+                              struct vfs_file **ret_file, lode_error *error)
+{
+    struct posix_file *file;
+    lode_status status = open_new(vfs, path, open_flags(flags), &file, error);
+    if (!status)
+        *ret_file = &file->base;
+    return status;
+}
+
+static lode_status posix_size(struct vfs_file *base, uint64_t *ret_size, lode_error *error)
+{
+    struct posix_file *file = posix_file_of(base);
+    struct stat info;
+    if (fstat(file->fd, &info) != 0)
+        return fail(error, errno, "measure", file->path);
+    *ret_size = (uint64_t)info.st_size;
+    return LODE_OK;
+}
+
+/* Offsets come from files too: one that no file can have is answered like one beyond the end. */
+static lode_status check_range(struct posix_file *file, uint64_t offset, uint64_t size,
+                               lode_error *error)
+{
+    if (offset <= INT64_MAX && size <= INT64_MAX - offset)
+        return LODE_OK;
+    uint64_t end;
+    lode_status status = posix_size(&file->base, &end, error);
+    return status ? status : ends_early(file, end, offset, size, error);
+}
+
+static lode_status posix_read(struct vfs_file *base, uint64_t offset, void *data, size_t size,
+                              lode_error *error)
+{
+    struct posix_file *file = posix_file_of(base);
+    lode_status status = check_range(file, offset, size, error);
+    for (size_t done = 0; !status && done < size;) {
+        ssize_t got = pread(file->fd, (char *)data + done, size - done, (off_t)(offset + done));
+        if (got > 0)
+            done += (size_t)got;
+        else if (got == 0)
+            return ends_early(file, offset + done, offset, size, error);
+        else if (errno != EINTR)
+            return fail(error, errno, "read", file->path);
+    }
+    return status;
+}
+
+static lode_status posix_write(struct vfs_file *base, uint64_t offset, const void *data,
+                               size_t size, lode_error *error)
+{
+    struct posix_file *file = posix_file_of(base);
+    if (offset > INT64_MAX || size > INT64_MAX - offset)
+        return fail(error, EFBIG, "write", file->path);
+    for (size_t done = 0; done < size;) {
+        ssize_t put =
+            pwrite(file->fd, (const char *)data + done, size - done, (off_t)(offset + done));
+        if (put > 0)
+            done += (size_t)put;
+        else if (put == 0)
+            return fail(error, EIO, "write", file->path);
+        else if (errno != EINTR)
+            return fail(error, errno, "write", file->path);
+    }
+    return LODE_OK;
+}
+
+static lode_status posix_truncate(struct vfs_file *base, uint64_t size, lode_error *error)
+{
+    struct posix_file *file = posix_file_of(base);
+    if (size > INT64_MAX)
+        return fail(error, EFBIG, "truncate", file->path);
+    int failed;
+    do
+        failed = ftruncate(file->fd, (off_t)size);
+    while (failed && errno == EINTR);
+    return failed ? fail(error, errno, "truncate", file->path) : LODE_OK;
+}
+
+static void posix_preallocate(struct vfs_file *base, uint64_t size)
+{
+#ifdef FALLOC_FL_KEEP_SIZE
+    if (size > 0 && size <= INT64_MAX)
+        (void)fallocate(posix_file_of(base)->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+#else
+    (void)base;
+    (void)size;
+#endif
+}
+
+/* A sync that failed must not be repeated in the hope of better luck: the kernel may already have
+ * dropped the pages it could not write, and then the second one succeeds over lost data. */
+static lode_status posix_sync(struct vfs_file *base, lode_error *error)
+{
+    struct posix_file *file = posix_file_of(base);
+    int failed;
+    do
+        failed = fdatasync(file->fd);
+    while (failed && errno == EINTR);
+    return failed ? fail(error, errno, "sync", file->path) : LODE_OK;
+}
+
+static const uint8_t nothing_mapped[1];
+
+static lode_status posix_map(struct vfs_file *base, uint64_t size, const uint8_t **ret_data,
+                             lode_error *error)
+{
+    struct posix_file *file = posix_file_of(base);
+    uint64_t end;
+    lode_status status = posix_size(base, &end, error);
+    if (status)
+        return status;
+    if (size > end) /* reading there would be a SIGBUS */
+        return ends_early(file, end, 0, size, error);
+    if (size == 0) {
+        *ret_data = nothing_mapped;
+        return LODE_OK;
+    }
+    void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, file->fd, 0);
+    if (data == MAP_FAILED)
+        return fail(error, errno, "map", file->path);
+    *ret_data = data;
+    return LODE_OK;
+}
+
+static void posix_unmap(struct vfs_file *file, const uint8_t *data, uint64_t size)
+{
+    (void)file;
+    if (size == 0)
+        return;
+    int failed = munmap((void *)(uintptr_t)data, size);
+    INVARIANT(!failed);
+}
+
+static lode_status posix_exists(struct vfs *vfs, const char *path, int *ret_exists,
+                                lode_error *error)
+{
+    (void)vfs;
+    struct stat info;
+    int failed = lstat(path, &info);
+    if (failed && errno != ENOENT && errno != ENOTDIR)
+        return fail(error, errno, "look for", path);
+    *ret_exists = !failed;
+    return LODE_OK;
+}
+
+static lode_status posix_remove(struct vfs *vfs, const char *path, lode_error *error)
+{
+    (void)vfs;
+    return unlink(path) ? fail(error, errno, "remove", path) : LODE_OK;
+}
+
+static lode_status posix_rename(struct vfs *vfs, const char *from, const char *to,
+                                lode_error *error)
+{
+    (void)vfs;
+    return rename(from, to) ? fail(error, errno, "rename", from) : LODE_OK;
+}
+
+static lode_status posix_link(struct vfs *vfs, const char *from, const char *to, lode_error *error)
+{
+    (void)vfs;
+    if (link(from, to) == 0)
+        return LODE_OK;
+    return fail(error, errno, "link", errno == EEXIST ? to : from);
+}
+
+static lode_status posix_make_dir(struct vfs *vfs, const char *path, lode_error *error)
+{
+    (void)vfs;
+    return mkdir(path, 0777) ? fail(error, errno, "make directory", path) : LODE_OK;
+}
+
+static lode_status posix_remove_dir(struct vfs *vfs, const char *path, lode_error *error)
+{
+    (void)vfs;
+    if (rmdir(path) == 0)
+        return LODE_OK;
+    /* POSIX allows EEXIST where Linux says ENOTEMPTY. */
+    return fail(error, errno == EEXIST ? ENOTEMPTY : errno, "remove directory", path);
+}
+
+static int is_dot_entry(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static lode_status posix_list(struct vfs *vfs, const char *path,
+                              void (*entry)(void *context, const char *name), void *context,
+                              lode_error *error)
+{
+    (void)vfs;
+    DIR *dir = opendir(path);
+    if (!dir)
+        return fail(error, errno, "list", path);
+    struct dirent *found;
+    while (errno = 0, (found = readdir(dir)) != NULL)
+        if (!is_dot_entry(found->d_name))
+            entry(context, found->d_name);
+    int os_errno = errno;
+    closedir(dir);
+    return os_errno ? fail(error, os_errno, "list", path) : LODE_OK;
+}
+
+static lode_status posix_dir_sync(struct vfs *vfs, const char *path, lode_error *error)
+{
+    (void)vfs;
+    int fd = open_again(path, O_RDONLY | O_DIRECTORY);
+    if (fd < 0)
+        return fail(error, errno, "open directory", path);
+    int failed;
+    do
+        failed = fsync(fd);
+    while (failed && errno == EINTR);
+    int os_errno = errno;
+    close(fd);
+    return failed ? fail(error, os_errno, "sync directory", path) : LODE_OK;
+}
+
+/* The process id in the lock file, or 0 when its owner has not written it yet. */
+static long read_owner(int fd)
+{
+    char text[32];
+    ssize_t size = pread(fd, text, sizeof text - 1, 0);
+    if (size <= 0)
+        return 0;
+    text[size] = '\0';
+    return strtol(text, NULL, 10);
+}
+
+/* For the message that others get. It is not needed for the lock to hold, so failure is ignored: a
+ * database on a full disk must still open. */
+static void write_owner(int fd)
+{
+    char text[32];
+    int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (pwrite(fd, text, (size_t)size, 0) == size && ftruncate(fd, size) != 0)
+        return;
+}
+
+static lode_status busy(const char *path, long owner, lode_error *error)
+{
+    path = vfs_path_tail(path);
+    if (owner == (long)getpid())
+        return error_set(error, LODE_BUSY, "%s is held by this process already (pid %ld)", path,
+                         owner);
+    if (owner > 0)
+        return error_set(error, LODE_BUSY, "%s is held by process %ld", path, owner);
+    return error_set(error, LODE_BUSY, "%s is held by another process", path);
+}
+
+/* flock belongs to the open file, not to the process as fcntl's locks do: it is not lost when some
+ * other part of the program opens and closes the same file, and it excludes a second open in this
+ * process. The file is never removed: two processes could then hold locks on two files of one name. */
+static lode_status posix_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
+                              lode_error *error)
+{
+    struct posix_file *file;
+    lode_status status = open_new(vfs, path, O_RDWR | O_CREAT, &file, error);
+    if (status)
+        return status;
+    int failed;
+    do
+        failed = flock(file->fd, LOCK_EX | LOCK_NB);
+    while (failed && errno == EINTR);
+    if (failed) {
+        status = errno == EWOULDBLOCK ? busy(path, read_owner(file->fd), error)
+                                      : fail(error, errno, "lock", path);
+        posix_close(&file->base);
+        return status;
+    }
+    write_owner(file->fd);
+    *ret_lock = &file->base;
+    return LODE_OK;
+}
+
+/* Unlocks by hand: a child process forked meanwhile may still have the file open. */
+static void posix_unlock(struct vfs_file *lock)
+{
+    int fd = posix_file_of(lock)->fd;
+    if (ftruncate(fd, 0) != 0) {
+        /* the next owner overwrites what stands there */
+    }
+    (void)flock(fd, LOCK_UN);
+    posix_close(lock);
+}
+
+static const struct vfs_ops posix_ops = {
+    .open = posix_open,
+    .close = posix_close,
+    .read = posix_read,
+    .write = posix_write,
+    .size = posix_size,
+    .truncate = posix_truncate,
+    .preallocate = posix_preallocate,
+    .sync = posix_sync,
+    .map = posix_map,
+    .unmap = posix_unmap,
+    .exists = posix_exists,
+    .remove = posix_remove,
+    .rename = posix_rename,
+    .link = posix_link,
+    .make_dir = posix_make_dir,
+    .remove_dir = posix_remove_dir,
+    .list = posix_list,
+    .dir_sync = posix_dir_sync,
+    .lock = posix_lock,
+    .unlock = posix_unlock,
+};
+
+struct vfs *vfs_posix(void)
+{
+    static struct vfs vfs = {&posix_ops};
+    return &vfs;
+}
