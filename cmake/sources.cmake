@@ -42,7 +42,7 @@ function(lode_glob variable)
   set(${variable} "${files}" PARENT_SCOPE)
 endfunction()
 
-# --- liblode: one set of objects, two libraries ---------------------------------------------------
+# --- liblode: one set of objects, three libraries -------------------------------------------------
 lode_glob(LODE_SOURCES base os simd quant index column text storage query engine embed)
 if(NOT LODE_SOURCES)
   file(WRITE "${PROJECT_BINARY_DIR}/empty.c" "typedef int lode_nothing_yet;\n")
@@ -52,11 +52,24 @@ endif()
 add_library(lode_objects OBJECT ${LODE_SOURCES})
 target_link_libraries(lode_objects PRIVATE lode_flags PkgConfig::UTF8PROC)
 
-add_library(lode_static STATIC $<TARGET_OBJECTS:lode_objects>)
+# For our own programs and tests, which may use what is not public.
+add_library(lode_internal STATIC $<TARGET_OBJECTS:lode_objects>)
+
+# For users. Hidden names are no protection in an archive, where a program's own `buf_init` would meet
+# ours; so the static library is a single object in which only what is exported has a global name.
+set(whole "${PROJECT_BINARY_DIR}/lode.o")
+add_custom_command(OUTPUT "${whole}"
+  COMMAND "${CMAKE_C_COMPILER}" -r -nostdlib -o "${whole}" $<TARGET_OBJECTS:lode_objects>
+  COMMAND "${CMAKE_OBJCOPY}" --localize-hidden "${whole}"
+  DEPENDS lode_objects $<TARGET_OBJECTS:lode_objects> COMMAND_EXPAND_LISTS VERBATIM
+  COMMENT "Hiding internal names in lode.o")
+set_source_files_properties("${whole}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+add_library(lode_static STATIC "${whole}")
 add_library(lode_shared SHARED $<TARGET_OBJECTS:lode_objects>)
 set_target_properties(lode_static lode_shared PROPERTIES OUTPUT_NAME lode LINKER_LANGUAGE C)
 set_target_properties(lode_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
-foreach(library lode_static lode_shared)
+
+foreach(library lode_internal lode_static lode_shared)
   # By name, not by path, so that the installed package also works on another machine.
   target_link_libraries(${library} PRIVATE utf8proc stemmer m Threads::Threads)
   target_include_directories(${library} INTERFACE
@@ -72,7 +85,7 @@ endif()
 lode_glob(LODE_SERVICE_SOURCES net cluster server)
 if(LODE_SERVICE_SOURCES)
   add_library(lode_service STATIC ${LODE_SERVICE_SOURCES})
-  target_link_libraries(lode_service PRIVATE lode_flags PUBLIC lode_static)
+  target_link_libraries(lode_service PRIVATE lode_flags PUBLIC lode_internal)
 endif()
 
 # --- The command `lode` ---------------------------------------------------------------------------
@@ -82,6 +95,6 @@ if(LODE_CMD_SOURCES)
     message(FATAL_ERROR "the command lode needs the HDF5 C library (Debian: libhdf5-dev)")
   endif()
   add_executable(lode ${LODE_CMD_SOURCES})
-  target_link_libraries(lode PRIVATE lode_flags $<TARGET_NAME_IF_EXISTS:lode_service> lode_static
+  target_link_libraries(lode PRIVATE lode_flags $<TARGET_NAME_IF_EXISTS:lode_service> lode_internal
     PkgConfig::HDF5)
 endif()

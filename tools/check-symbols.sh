@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Only lode_* leaves the shared library, and everything the public header declares does.
+# Only lode_* leaves the libraries, shared and static, and everything the public header declares does.
 # Uses the release build, or the one in LODE_BUILD.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +10,8 @@ exported=$(nm -D --defined-only "$library" | awk '{ print $3 }' | sort)
 declared=$(cat include/lode/*.h | tr '\n' ' ' | grep -o 'LODE_API [^;()]*(' | grep -o 'lode_[a-z0-9_]*(' |
     tr -d '(' | sort -u)
 status=0
-for symbol in $(grep -v '^lode_' <<<"$exported"); do
+for symbol in $({ cat <<<"$exported"; nm -g --defined-only "${library%.so}.a" | awk 'NF == 3 { print $3 }'; } |
+    grep -v '^lode_' | sort -u); do
     echo "$symbol leaves the library; only lode_* may"
     status=1
 done
