@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # clang-tidy, with the checks of .clang-tidy, over every file of src/ that this machine compiles.
+# With --why: also the path that leads to each fault.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=${LODE_BUILD:-build/release}
@@ -8,8 +9,11 @@ build=${LODE_BUILD:-build/release}
 tidy_one() {
     local report
     report=$(clang-tidy --quiet -p "$1" "$2" 2>&1) && return
-    # Without the count of what was suppressed, which is no news.
-    grep -vE '^[0-9]+ warnings? ' <<<"$report"
+    if [ "$3" = --why ]; then
+        echo "$report"
+    else
+        awk '/: (error|warning|note): / { show = !/: note: / } show && !/^[0-9]+ warnings? /' <<<"$report"
+    fi
     return 1
 }
 export -f tidy_one
@@ -19,4 +23,4 @@ if [ -z "$files" ] && ls src/*/*.c >/dev/null 2>&1; then
     echo "$build/compile_commands.json names no file of src/"
     exit 1
 fi
-printf %s "$files" | xargs -r -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -c 'tidy_one "$0" "$1"' "$build" {}
+printf %s "$files" | xargs -r -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -c 'tidy_one "$0" "$2" "$1"' "$build" "${1:-}" {}

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Here they are defined, not called: see the header. */
+#undef error_set
+#undef error_os
+#undef error_nomem
+
 enum { MESSAGE_SIZE = sizeof((lode_error *)NULL)->message };
 
 /* Remove a UTF-8 sequence that was cut in its middle from the end of text[0, size). */
