@@ -1,6 +1,7 @@
 # Benchmarks, and the drivers of the libraries we compare against. Nothing here is built by default:
-# `cmake --build <dir> --target bench`.
-add_custom_target(bench)
+# `cmake --build <dir> --target bench`, or `bench-programs` for our own alone.
+add_custom_target(bench-programs)
+add_custom_target(bench DEPENDS bench-programs)
 if(TARGET lode)
   add_dependencies(bench lode)
 endif()
@@ -15,7 +16,7 @@ foreach(file IN LISTS bench_programs)
   if(HDF5_FOUND)
     target_link_libraries(bench.${name} PRIVATE PkgConfig::HDF5)
   endif()
-  add_dependencies(bench bench.${name})
+  add_dependencies(bench-programs bench.${name})
 endforeach()
 
 # A peer is left out, with a line that says so, when its library is not installed.

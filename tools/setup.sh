@@ -5,7 +5,7 @@ set -euo pipefail
 
 build="gcc g++ make cmake pkg-config libc6-dev libxxhash-dev libstemmer-dev libutf8proc-dev libhdf5-dev"
 demo="python3"
-test="python3 zstd clang clang-format clang-tidy cppcheck libcmocka-dev binutils libclang-rt-14-dev
+test="python3 zstd clang clang-format clang-tidy libcmocka-dev binutils libclang-rt-14-dev
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 bench="python3 zstd libhnswlib-dev libfaiss-dev libopenblas-dev gnuplot-nox"
 
