@@ -1,0 +1,186 @@
+/* hnsw.h: what the files of the graph index share. See README.md for the whole picture.
+ *
+ * Graph memory. Layer 0 is one array of 2m links a row; rows that live on higher layers own one slot
+ * of m links for each of them in a second array. A list ends at the first HNSW_NONE or at its full
+ * length. The same bytes are used in memory and in files, so that open() copies nothing.
+ *
+ * Links are the only shared mutable words. Writers hold the row's stripe lock and store with release;
+ * readers hold nothing and load with acquire, so that whoever reads a link also sees the linked row's
+ * own list. A reader may meet a mix of an old and a new list: each link in it is a valid row. */
+#ifndef INDEX_HNSW_H
+#define INDEX_HNSW_H
+
+#include "index/index.h"
+
+#include "os/thread.h"
+
+#define HNSW_NONE          0xffffffffu /* no row: the end of a list; the entry of an empty graph */
+#define HNSW_LAYER_MAX     15u         /* of a row; m^-15 is below one in 2^31 for every m >= 5 */
+#define HNSW_STRIPES       1024u       /* locks that writers share; a power of two */
+#define HNSW_SCRATCH_SLOTS 64          /* idle scratch objects kept */
+
+struct hnsw_scratch;
+
+struct hnsw {
+    struct index index;
+    struct rows rows;
+    uint32_t m;
+    uint32_t ef_construction;
+    uint64_t seed;
+    uint32_t capacity;    /* every valid link is below it */
+    int mapped;           /* the arrays below are borrowed and read-only */
+    uint32_t *links;      /* capacity x 2m */
+    uint32_t *upper_slot; /* capacity: a row's first slot; meaningless for rows of level 0 */
+    uint32_t *upper; /* slot_capacity x m; layer l of a row is at slot upper_slot[row] + l - 1 */
+    uint32_t slot_capacity;
+    _Atomic uint32_t slot_count; /* given out */
+    _Atomic uint32_t entry;      /* a row of the highest level, where searches start; set last */
+    _Atomic uint32_t inserted;   /* rows in the graph */
+    _Atomic uint32_t row_end;    /* highest of them + 1 */
+    struct mutex entry_lock;     /* held while a row above all others is inserted; before stripes */
+    struct mutex *stripes;       /* HNSW_STRIPES; one at a time; NULL when mapped */
+    _Atomic(struct hnsw_scratch *) scratch[HNSW_SCRATCH_SLOTS];
+};
+
+/* --- hnsw_graph.c: memory, levels, lists --- */
+
+/* The highest layer of a row: a pure function, geometric with ratio 1/m. */
+uint32_t hnsw_level(uint64_t seed, uint32_t m, uint32_t row);
+NODISCARD lode_status hnsw_graph_init(struct hnsw *hnsw, lode_error *error);
+void hnsw_graph_release(struct hnsw *hnsw);
+/* Give the row its slots and empty all its lists. Nobody may know the row yet. */
+void hnsw_graph_add(struct hnsw *hnsw, uint32_t row, uint32_t level);
+struct mutex *hnsw_stripe(struct hnsw *hnsw, uint32_t row);
+
+static inline uint32_t hnsw_degree(const struct hnsw *hnsw, uint32_t layer)
+{
+    return layer ? hnsw->m : 2 * hnsw->m;
+}
+
+/* The list of a row on a layer, or NULL when the row has none there: only in damaged files. */
+static inline uint32_t *hnsw_list(const struct hnsw *hnsw, uint32_t row, uint32_t layer)
+{
+    if (layer == 0)
+        return hnsw->links + (size_t)row * 2 * hnsw->m;
+    uint64_t slot = (uint64_t)hnsw->upper_slot[row] + layer - 1;
+    return slot < hnsw->slot_capacity ? hnsw->upper + slot * hnsw->m : NULL;
+}
+
+static inline uint32_t hnsw_link(const uint32_t *list, uint32_t i)
+{
+    return __atomic_load_n(&list[i], __ATOMIC_ACQUIRE);
+}
+
+static inline void hnsw_link_set(uint32_t *list, uint32_t i, uint32_t link)
+{
+    __atomic_store_n(&list[i], link, __ATOMIC_RELEASE);
+}
+
+static inline float hnsw_distance(const struct hnsw *hnsw, const void *query, uint32_t row)
+{
+    return hnsw->rows.space->distance(hnsw->rows.space, query, rows_at(&hnsw->rows, row));
+}
+
+/* --- hnsw_scratch.c: what one search or insert works in --- */
+
+/* The best rows met so far, nearest first, each marked once its links have been followed. */
+struct hnsw_beam {
+    uint64_t
+        *items; /* distance in the upper half, row << 1 | expanded in the lower: sorts as it is */
+    uint32_t count;
+    uint32_t limit;    /* ef */
+    uint32_t capacity; /* allocated */
+    uint32_t next;     /* all before it are expanded */
+};
+
+struct hnsw_scratch {
+    uint16_t *tags; /* capacity of the graph: rows whose tag equals `tag` were met in this search */
+    uint16_t tag;
+    size_t tags_size;
+    struct hnsw_beam beam;
+    uint64_t *frontier; /* filtered search: heap of rows to expand, nearest on top */
+    size_t frontier_count, frontier_capacity;
+    struct neighbor *found; /* filtered search: memory of a top-k */
+    size_t found_capacity;
+    uint32_t *batch;          /* 2m links not met before */
+    struct neighbor *chosen;  /* insert: 2m neighbours for each layer */
+    struct neighbor *closest; /* insert: candidates, ef_construction or 2m+1 of them */
+};
+
+/* Take an idle scratch or make one; NULL: out of memory. */
+struct hnsw_scratch *hnsw_scratch_take(struct hnsw *hnsw);
+void hnsw_scratch_give(struct hnsw *hnsw, struct hnsw_scratch *scratch);
+void hnsw_scratch_free_all(struct hnsw *hnsw);
+/* Empty visited set and beam, room for ef. 0, or -1: out of memory. */
+int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef);
+int hnsw_frontier_push(struct hnsw_scratch *scratch, uint64_t item); /* 0, or -1: out of memory */
+uint64_t hnsw_frontier_pop(struct hnsw_scratch *scratch);
+void hnsw_beam_push(struct hnsw_beam *beam, uint64_t item);
+
+/* 1 the first time a row is met. */
+static inline int hnsw_meet(struct hnsw_scratch *scratch, uint32_t row)
+{
+    int first = scratch->tags[row] != scratch->tag;
+    scratch->tags[row] = scratch->tag;
+    return first;
+}
+
+/* Items: unsigned order is the order of results, distance then row. */
+static inline uint64_t hnsw_item(float distance, uint32_t row)
+{
+    float positive_zero = distance + 0.0f;
+    uint32_t bits;
+    __builtin_memcpy(&bits, &positive_zero, sizeof bits);
+    bits ^= (bits >> 31) ? 0xffffffffu : 0x80000000u;
+    return (uint64_t)bits << 32 | row << 1;
+}
+
+static inline uint32_t hnsw_item_row(uint64_t item)
+{
+    return (uint32_t)item >> 1;
+}
+
+static inline float hnsw_item_distance(uint64_t item)
+{
+    uint32_t bits = (uint32_t)(item >> 32);
+    bits ^= (bits >> 31) ? 0x80000000u : 0xffffffffu;
+    float distance;
+    __builtin_memcpy(&distance, &bits, sizeof distance);
+    return distance;
+}
+
+/* --- hnsw_search.c --- */
+
+NODISCARD lode_status hnsw_search(const struct index *index, const struct index_query *query,
+                                  lode_error *error);
+/* From the entry of the graph down to `layer`, keeping the one nearest row. */
+struct neighbor hnsw_descend(const struct hnsw *hnsw, const void *query, uint32_t entry,
+                             uint32_t layer, struct index_counts *counts);
+/* Fill scratch->beam with the ef nearest rows of a layer that a walk from `entry` finds. */
+NODISCARD lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
+                                const void *query, struct neighbor entry, uint32_t layer,
+                                uint32_t ef, struct index_counts *counts, lode_error *error);
+
+/* --- hnsw_insert.c, hnsw_build.c --- */
+
+NODISCARD lode_status hnsw_insert(struct index *index, uint32_t row, lode_error *error);
+NODISCARD lode_status hnsw_build(const struct index_params *params, const struct rows *rows,
+                                 uint32_t count, const struct index_work *work,
+                                 struct index **ret_index, lode_error *error);
+
+/* --- hnsw_file.c --- */
+
+NODISCARD lode_status hnsw_serialize(const struct index *index, const struct index_sink *sink,
+                                     lode_error *error);
+NODISCARD lode_status hnsw_open(const struct index_params *params, const struct rows *rows,
+                                uint32_t count, const uint8_t *data, size_t size,
+                                struct index **ret_index, lode_error *error);
+NODISCARD lode_status hnsw_check(const struct index *index, lode_error *error);
+
+/* --- hnsw.c --- */
+
+NODISCARD lode_status hnsw_create(const struct index_params *params, const struct rows *rows,
+                                  uint32_t capacity, struct index **ret_index, lode_error *error);
+void hnsw_close(struct index *index);
+
+#endif
