@@ -141,6 +141,12 @@ static double cut_f64(const struct scan *scan)
     return decimal_text_to_f64(scan->text, scan->text_size, scan->text_exponent);
 }
 
+size_t number_scan(const char *text, size_t size)
+{
+    struct scan scan;
+    return scan_number(text, size, &scan);
+}
+
 size_t number_parse_f32(const char *text, size_t size, float *ret_value)
 {
     struct scan scan;

@@ -10,6 +10,8 @@
  * ±infinity: check with isfinite. */
 size_t number_parse_f32(const char *text, size_t size, float *ret_value);
 size_t number_parse_f64(const char *text, size_t size, double *ret_value);
+/* The same without the value. */
+size_t number_scan(const char *text, size_t size);
 /* Whole decimal integers only, all of text[0, size), without '+' and leading zeros; 1 on success, 0
  * when malformed or out of range. */
 int number_parse_u64(const char *text, size_t size, uint64_t *ret_value);
