@@ -36,7 +36,8 @@ uint64_t wal_number(const struct wal *wal);
 void wal_close(struct wal *wal); /* NULL is allowed; syncs nothing */
 
 /* Read a file in order; `batch` is called for each whole batch and may fail, which ends the replay.
- * last_file: allow a torn tail. LODE_CORRUPT names file and offset. */
+ * last_file: allow a torn tail. LODE_CORRUPT names file and offset. Within a file sequences have no
+ * gap; from file to file the caller checks. */
 struct wal_replay {
     int last_file;
     lode_status (*batch)(void *context, uint64_t sequence, const uint8_t *data, size_t size,
@@ -51,7 +52,14 @@ struct wal_found {
 NODISCARD lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid,
                                  uint64_t number, const struct wal_replay *replay,
                                  struct wal_found *ret_found, lode_error *error);
+/* After the replay of the last file, before another is created or anything of it is shown: cut it at
+ * found.valid_size and sync, so that what was replayed is durable and the file is whole from now on. */
+NODISCARD lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid,
+                                 uint64_t number, uint64_t valid_size, lode_error *error);
 NODISCARD lode_status wal_remove(struct vfs *vfs, const char *dir, uint64_t number,
                                  lode_error *error);
+/* The numbers of the log files in dir, ascending; free(*ret_numbers), NULL when there are none. */
+NODISCARD lode_status wal_list(struct vfs *vfs, const char *dir, uint64_t **ret_numbers,
+                               size_t *ret_count, lode_error *error);
 
 #endif

@@ -1,0 +1,284 @@
+/* wal.c: writing the log; the layout is docs/format/wal.md, reading it is wal_replay.c.
+ *
+ * A group is put together in one buffer, reused from group to group, and written with one call. Space
+ * is reserved in steps: without that every sync has to commit new block allocations too
+ * (docs/decisions/0030). */
+#include "storage/wal.h"
+
+#include "base/le.h"
+#include "base/limits.h"
+#include "storage/names.h"
+#include "storage/wal_format.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREALLOCATE_STEP ((uint64_t)8 << 20)
+#define BUFFER_KEPT_MAX  ((size_t)16 << 20) /* a larger group's buffer is given back */
+
+struct wal {
+    struct vfs_file *file;
+    uint64_t collection_uid;
+    uint64_t number;
+    uint64_t size;       /* header and whole groups */
+    uint64_t synced;     /* of them */
+    uint64_t reserved;   /* disk space asked for */
+    struct buf group;    /* being put together */
+    lode_status refused; /* LODE_OK, or why appends are refused for good */
+};
+
+static lode_status wal_path(char path[], const char *dir, uint64_t number, lode_error *error)
+{
+    return name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
+}
+
+static lode_status write_header(struct vfs_file *file, uint64_t collection_uid, uint64_t number,
+                                lode_error *error)
+{
+    uint8_t header[WAL_HEADER_SIZE] = {0};
+    memcpy(header, wal_magic, sizeof wal_magic);
+    le_store_u32(header + 8, WAL_VERSION);
+    le_store_u64(header + 16, collection_uid);
+    le_store_u64(header + 24, number);
+    le_store_u64(header + WAL_HEADER_CHECKSUM_AT, checksum64(header, WAL_HEADER_CHECKSUM_AT));
+    lode_status status = vfs_write(file, 0, header, sizeof header, error);
+    return status ? status : vfs_sync(file, error);
+}
+
+static lode_status create_file(struct vfs *vfs, const char *dir, struct wal *wal, lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    unsigned flags = VFS_READ | VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE;
+    lode_status status = wal_path(path, dir, wal->number, error);
+    if (!status)
+        status = vfs_open(vfs, path, flags, &wal->file, error);
+    if (status)
+        return status;
+    status = write_header(wal->file, wal->collection_uid, wal->number, error);
+    if (!status)
+        status = vfs_dir_sync(vfs, dir, error);
+    if (status) {
+        lode_status ignored = vfs_remove(vfs, path, NULL);
+        (void)ignored; /* an empty log is replayed as such */
+    }
+    return status;
+}
+
+lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
+                       struct wal **ret_wal, lode_error *error)
+{
+    struct wal *wal = calloc(1, sizeof *wal);
+    if (!wal)
+        return error_nomem(error, "a log", sizeof *wal);
+    *wal = (struct wal){.collection_uid = collection_uid,
+                        .number = number,
+                        .size = WAL_HEADER_SIZE,
+                        .synced = WAL_HEADER_SIZE};
+    buf_init(&wal->group, SIZE_MAX / 2);
+    lode_status status = create_file(vfs, dir, wal, error);
+    if (status)
+        wal_close(wal);
+    else
+        *ret_wal = wal;
+    return status;
+}
+
+/* --- Appending --------------------------------------------------------------------------------- */
+
+static size_t group_size(const struct wal_batch *batches, size_t batch_count)
+{
+    size_t size = WAL_GROUP_HEADER_SIZE;
+    for (size_t i = 0; i < batch_count; i++)
+        size += sizeof(uint32_t) + batches[i].size;
+    return wal_align(size);
+}
+
+static lode_status put_group(struct wal *wal, uint64_t first_sequence,
+                             const struct wal_batch *batches, size_t batch_count, lode_error *error)
+{
+    struct buf *group = &wal->group;
+    size_t size = group_size(batches, batch_count);
+    buf_clear(group);
+    lode_status status = buf_reserve(group, size, error);
+    if (status)
+        return status;
+    uint8_t *at = group->data + WAL_GROUP_HEADER_SIZE;
+    for (size_t i = 0; i < batch_count; i++) {
+        le_store_u32(at, (uint32_t)batches[i].size);
+        memcpy(at + sizeof(uint32_t), batches[i].data, batches[i].size);
+        at += sizeof(uint32_t) + batches[i].size;
+    }
+    size_t used = (size_t)(at - group->data);
+    memset(at, 0, size - used);
+    struct wal_group header = {.batch_count = (uint32_t)batch_count,
+                               .payload_size = used - WAL_GROUP_HEADER_SIZE,
+                               .first_sequence = first_sequence,
+                               .synced = wal->synced};
+    wal_put_group_header(group->data, &header,
+                         wal_group_seed(wal->collection_uid, wal->number, wal->size));
+    group->size = size;
+    return LODE_OK;
+}
+
+static void reserve_space(struct wal *wal, uint64_t end)
+{
+    if (end <= wal->reserved)
+        return;
+    wal->reserved = (end / PREALLOCATE_STEP + 1) * PREALLOCATE_STEP;
+    vfs_preallocate(wal->file, wal->reserved);
+}
+
+static lode_status check_usable(const struct wal *wal, lode_error *error)
+{
+    if (!wal->refused)
+        return LODE_OK;
+    return error_set(error, LODE_READONLY,
+                     "wal-%" PRIu64 ".log takes no more writes since it could not be %s",
+                     wal->number, wal->refused == LODE_IO ? "synced" : "cut back");
+}
+
+static lode_status write_group(struct wal *wal, lode_error *error)
+{
+    reserve_space(wal, wal->size + wal->group.size);
+    lode_status status = vfs_write(wal->file, wal->size, wal->group.data, wal->group.size, error);
+    if (status) {
+        /* The reservation may be what filled the disk: the next attempt asks for it anew. */
+        wal->reserved = 0;
+        if (vfs_truncate(wal->file, wal->size, NULL))
+            wal->refused = LODE_READONLY;
+        return status;
+    }
+    wal->size += wal->group.size;
+    if (wal->group.capacity > BUFFER_KEPT_MAX)
+        buf_release(&wal->group);
+    return LODE_OK;
+}
+
+lode_status wal_append(struct wal *wal, uint64_t first_sequence, const struct wal_batch *batches,
+                       size_t batch_count, lode_error *error)
+{
+    INVARIANT(batch_count > 0 && first_sequence > 0);
+    lode_status status = check_usable(wal, error);
+    if (!status)
+        status = put_group(wal, first_sequence, batches, batch_count, error);
+    return status ? status : write_group(wal, error);
+}
+
+/* What was not synced was never acknowledged. Cutting it off keeps it from coming back at the next
+ * open, where that still works. */
+static void give_up(struct wal *wal)
+{
+    wal->refused = LODE_IO;
+    lode_status status = vfs_truncate(wal->file, wal->synced, NULL);
+    if (!status)
+        wal->size = wal->synced;
+}
+
+lode_status wal_sync(struct wal *wal, lode_error *error)
+{
+    lode_status status = check_usable(wal, error);
+    if (status || wal->synced == wal->size)
+        return status;
+    status = vfs_sync(wal->file, error);
+    if (status)
+        give_up(wal);
+    else
+        wal->synced = wal->size;
+    return status;
+}
+
+uint64_t wal_size(const struct wal *wal)
+{
+    return wal->size;
+}
+
+uint64_t wal_number(const struct wal *wal)
+{
+    return wal->number;
+}
+
+void wal_close(struct wal *wal)
+{
+    if (!wal)
+        return;
+    if (wal->file)
+        vfs_close(wal->file);
+    buf_release(&wal->group);
+    free(wal);
+}
+
+/* --- Whole files ------------------------------------------------------------------------------- */
+
+/* A file cut below its header never held a batch: it is begun again. */
+lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
+                       uint64_t valid_size, lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    struct vfs_file *file;
+    uint64_t size;
+    lode_status status = wal_path(path, dir, number, error);
+    if (!status)
+        status = vfs_open(vfs, path, VFS_READ | VFS_WRITE, &file, error);
+    if (status)
+        return status;
+    status = vfs_size(file, &size, error);
+    if (!status && size > valid_size)
+        status = vfs_truncate(file, valid_size, error);
+    if (!status && valid_size < WAL_HEADER_SIZE)
+        status = write_header(file, collection_uid, number, error);
+    if (!status)
+        status = vfs_sync(file, error);
+    if (!status)
+        status = vfs_dir_sync(vfs, dir, error);
+    vfs_close(file);
+    return status;
+}
+
+lode_status wal_remove(struct vfs *vfs, const char *dir, uint64_t number, lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    lode_status status = wal_path(path, dir, number, error);
+    return status ? status : vfs_remove(vfs, path, error);
+}
+
+struct listing {
+    struct buf numbers;
+    lode_status status;
+    lode_error *error;
+};
+
+static void list_one(void *context, const char *name)
+{
+    struct listing *listing = context;
+    struct name parsed = name_parse(name);
+    if (parsed.kind == NAME_LOG && !listing->status)
+        listing->status =
+            buf_append(&listing->numbers, &parsed.number, sizeof parsed.number, listing->error);
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+lode_status wal_list(struct vfs *vfs, const char *dir, uint64_t **ret_numbers, size_t *ret_count,
+                     lode_error *error)
+{
+    struct listing listing = {.error = error};
+    buf_init(&listing.numbers, SIZE_MAX / 2);
+    lode_status status = vfs_list(vfs, dir, list_one, &listing, error);
+    if (!status)
+        status = listing.status;
+    if (status) {
+        buf_release(&listing.numbers);
+        return status;
+    }
+    size_t count = listing.numbers.size / sizeof(uint64_t);
+    if (count)
+        qsort(listing.numbers.data, count, sizeof(uint64_t), compare_numbers);
+    *ret_numbers = (uint64_t *)(void *)listing.numbers.data; /* malloc's alignment */
+    *ret_count = count;
+    return LODE_OK;
+}

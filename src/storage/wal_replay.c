@@ -1,0 +1,186 @@
+/* wal_replay.c: reading the log. What tells a torn tail from damage: writes that were not synced may be
+ * lost in any order, so whatever follows the last sync may be broken; what a later group calls synced
+ * may not. */
+#include "storage/wal.h"
+
+#include "base/limits.h"
+#include "storage/names.h"
+#include "storage/wal_format.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct log_bytes {
+    const char *path;
+    const uint8_t *data;
+    uint64_t size;
+    uint64_t collection_uid;
+    uint64_t number;
+    lode_error *error;
+};
+
+static lode_status damaged(const struct log_bytes *log, uint64_t offset, const char *what)
+{
+    return error_set(log->error, LODE_CORRUPT, "%s is damaged at offset %" PRIu64 ": %s",
+                     vfs_path_tail(log->path), offset, what);
+}
+
+/* Fill *ret_group and return 1 when a whole, valid group stands at offset. */
+static int read_group(const struct log_bytes *log, uint64_t offset, struct wal_group *ret_group)
+{
+    if (offset > log->size || log->size - offset < WAL_GROUP_HEADER_SIZE)
+        return 0;
+    const uint8_t *data = log->data + offset;
+    if (le_load_u32(data + 8) != WAL_GROUP_MAGIC)
+        return 0;
+    struct wal_group group = {.batch_count = le_load_u32(data + 12),
+                              .payload_size = le_load_u64(data + 16),
+                              .first_sequence = le_load_u64(data + 24),
+                              .synced = le_load_u64(data + 32)};
+    if (group.payload_size > log->size || wal_group_size(&group) > log->size - offset)
+        return 0;
+    uint64_t seed = wal_group_seed(log->collection_uid, log->number, offset);
+    if (le_load_u64(data) != hash64(data + 8, wal_group_size(&group) - 8, seed))
+        return 0;
+    *ret_group = group;
+    return 1;
+}
+
+/* Whether a valid group behind `offset` says that more than [0, offset) had been synced. */
+static int was_synced(const struct log_bytes *log, uint64_t offset)
+{
+    struct wal_group group;
+    for (uint64_t at = offset + WAL_GROUP_ALIGNMENT; at < log->size; at += WAL_GROUP_ALIGNMENT)
+        if (read_group(log, at, &group)) {
+            if (group.synced > offset)
+                return 1;
+            at += wal_group_size(&group) - WAL_GROUP_ALIGNMENT;
+        }
+    return 0;
+}
+
+/* Bytes at offset are no group: LODE_OK when they are a torn tail. */
+static lode_status judge(const struct log_bytes *log, uint64_t offset, int last_file)
+{
+    if (!last_file)
+        return damaged(log, offset, "a group is broken, and later log files follow");
+    if (was_synced(log, offset))
+        return damaged(log, offset, "a group is broken that later ones know as synced");
+    return LODE_OK;
+}
+
+/* *ret_whole 0: the header was never written whole, so there is no batch. */
+static lode_status read_header(const struct log_bytes *log, int last_file, int *ret_whole)
+{
+    const uint8_t *header = log->data;
+    *ret_whole =
+        log->size >= WAL_HEADER_SIZE && memcmp(header, wal_magic, sizeof wal_magic) == 0 &&
+        le_load_u64(header + WAL_HEADER_CHECKSUM_AT) == checksum64(header, WAL_HEADER_CHECKSUM_AT);
+    if (!*ret_whole)
+        return judge(log, 0, last_file);
+    uint32_t version = le_load_u32(header + 8);
+    if (version > WAL_VERSION)
+        return error_set(log->error, LODE_VERSION, "%s has format %u; this Lode knows 1 to %d",
+                         vfs_path_tail(log->path), version, WAL_VERSION);
+    if (version == 0)
+        return damaged(log, 8, "its format is 0");
+    if (le_load_u64(header + 16) != log->collection_uid)
+        return damaged(log, 16, "it belongs to another collection");
+    if (le_load_u64(header + 24) != log->number)
+        return damaged(log, 24, "it has another number than its name");
+    return LODE_OK;
+}
+
+/* Hand out the batches of a valid group. */
+static lode_status replay_group(const struct log_bytes *log, uint64_t offset,
+                                const struct wal_group *group, const struct wal_replay *replay)
+{
+    struct reader payload;
+    reader_init(&payload, log->data + offset + WAL_GROUP_HEADER_SIZE, (size_t)group->payload_size);
+    for (uint32_t i = 0; i < group->batch_count; i++) {
+        uint32_t size = reader_u32(&payload);
+        const uint8_t *data = reader_bytes(&payload, size);
+        if (!data)
+            return damaged(log, offset, "a group ends before its batches do");
+        lode_status status =
+            replay->batch(replay->context, group->first_sequence + i, data, size, log->error);
+        if (status) {
+            error_prefix(log->error, "%s at offset %" PRIu64 ": ", vfs_path_tail(log->path),
+                         offset);
+            return status;
+        }
+    }
+    return reader_left(&payload) ? damaged(log, offset, "a group is longer than its batches")
+                                 : LODE_OK;
+}
+
+static lode_status check_sequence(const struct log_bytes *log, uint64_t offset,
+                                  const struct wal_group *group, uint64_t last_sequence)
+{
+    if (group->batch_count == 0 || group->first_sequence == 0)
+        return damaged(log, offset, "a group without batches or sequence");
+    if (last_sequence && group->first_sequence != last_sequence + 1)
+        return damaged(log, offset, "a group does not follow the one before it");
+    return LODE_OK;
+}
+
+static lode_status replay_groups(const struct log_bytes *log, const struct wal_replay *replay,
+                                 struct wal_found *found)
+{
+    while (found->valid_size < log->size) {
+        uint64_t offset = found->valid_size;
+        struct wal_group group;
+        if (!read_group(log, offset, &group))
+            return judge(log, offset, replay->last_file);
+        lode_status status = check_sequence(log, offset, &group, found->last_sequence);
+        if (!status)
+            status = replay_group(log, offset, &group, replay);
+        if (status)
+            return status;
+        found->last_sequence = group.first_sequence + group.batch_count - 1;
+        found->valid_size = offset + wal_group_size(&group);
+    }
+    return LODE_OK;
+}
+
+static lode_status replay_bytes(const struct log_bytes *log, const struct wal_replay *replay,
+                                struct wal_found *ret_found)
+{
+    struct wal_found found = {0};
+    int whole;
+    lode_status status = read_header(log, replay->last_file, &whole);
+    if (!status && whole) {
+        found.valid_size = WAL_HEADER_SIZE;
+        status = replay_groups(log, replay, &found);
+    }
+    if (status)
+        return status;
+    found.torn_size = log->size - found.valid_size;
+    *ret_found = found;
+    return LODE_OK;
+}
+
+lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
+                       const struct wal_replay *replay, struct wal_found *ret_found,
+                       lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    struct vfs_file *file;
+    struct log_bytes log = {
+        .path = path, .collection_uid = collection_uid, .number = number, .error = error};
+    lode_status status =
+        name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
+    if (!status)
+        status = vfs_open(vfs, path, VFS_READ, &file, error);
+    if (status)
+        return status;
+    status = vfs_size(file, &log.size, error);
+    if (!status)
+        status = vfs_map(file, log.size, &log.data, error);
+    if (!status) {
+        status = replay_bytes(&log, replay, ret_found);
+        vfs_unmap(file, log.data, log.size);
+    }
+    vfs_close(file);
+    return status;
+}
