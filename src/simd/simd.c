@@ -15,6 +15,59 @@ static size_t level_count;
 /* Released after all of the above, so that the common path is one acquiring load. */
 static const struct simd_ops *_Atomic chosen;
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static struct simd_ops avx512; /* simd_avx512 with the better slots this processor has */
+
+static int has_f16c(void) /* not a name that every compiler's __builtin_cpu_supports knows */
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
+}
+
+static int has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+}
+
+static int has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
+static void find_levels(void)
+{
+    __builtin_cpu_init();
+    if (!has_avx2())
+        return;
+    levels[level_count++] = &simd_avx2;
+    if (!has_avx512())
+        return;
+    avx512 = simd_avx512;
+    if (__builtin_cpu_supports("avx512vnni"))
+        avx512.ip_i8 = avx512vnni_ip_i8;
+    if (__builtin_cpu_supports("avx512bf16"))
+        avx512.ip_bf16 = avx512bf16_ip_bf16;
+    levels[level_count++] = &avx512;
+}
+
+#elif defined(__aarch64__)
+
+static void find_levels(void)
+{
+    levels[level_count++] = &simd_neon;
+} /* part of the base set */
+
+#else
+
+static void find_levels(void)
+{
+}
+
+#endif
+
 static const struct simd_ops *level_named(const char *name)
 {
     for (size_t i = 0; i < level_count; i++)
@@ -29,6 +82,7 @@ static void choose(void)
     const struct simd_ops *ops = NULL;
 
     levels[level_count++] = &simd_scalar;
+    find_levels();
     if (wanted)
         ops = level_named(wanted);
     if (!ops)

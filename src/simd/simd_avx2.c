@@ -1,0 +1,349 @@
+/* simd_avx2.c: kernels for AVX2 with FMA and F16C.
+ *
+ * Each sum has four accumulators, enough to keep two FMA units busy. Tails are read under a mask or
+ * put together from pieces, never beyond the row. Scans are made as in simd_avx512.c, which says why;
+ * they add a row's terms in the same order as the distances, so that both give the same bits. */
+#include "simd/levels.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { WIDTH = 8, BLOCK = 4 * WIDTH, SCAN_ROWS = 4, SCAN_AHEAD = 6144 };
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* --- Loading 8 elements, or the `count` < 8 left, then zeros ------------------------------------- */
+
+struct type {
+    __m256 (*load)(const void *row, size_t i);
+    __m256 (*load_tail)(const void *row, size_t i, size_t count);
+    size_t size; /* bytes of an element */
+};
+
+INLINE __m256i first(size_t count)
+{
+    static const int32_t ones_then_zeros[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(ones_then_zeros + WIDTH - count));
+}
+
+INLINE __m256 widen_f16(__m128i halves)
+{
+    return _mm256_cvtph_ps(halves);
+}
+
+INLINE __m256 widen_bf16(__m128i halves)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+INLINE __m128i load_words(const void *row, size_t i)
+{
+    return _mm_loadu_si128((const __m128i *)((const uint16_t *)row + i));
+}
+
+/* Put together in general registers: going through memory would stall on store forwarding. */
+INLINE __m128i load_words_tail(const void *row, size_t i, size_t count)
+{
+    const uint16_t *at = (const uint16_t *)row + i;
+    uint64_t four = 0, rest = 0;
+
+    if (count & 4) {
+        memcpy(&four, at, sizeof four);
+        at += 4;
+    }
+    if (count & 2) {
+        uint32_t two;
+        memcpy(&two, at, sizeof two);
+        rest = two;
+    }
+    if (count & 1)
+        rest |= (uint64_t)at[count & 2] << 16 * (count & 2);
+    if (count & 4)
+        return _mm_set_epi64x((long long)rest, (long long)four);
+    return _mm_cvtsi64_si128((long long)rest);
+}
+
+INLINE __m256 load_f32(const void *row, size_t i)
+{
+    return _mm256_loadu_ps((const float *)row + i);
+}
+
+INLINE __m256 load_f32_tail(const void *row, size_t i, size_t count)
+{
+    return _mm256_maskload_ps((const float *)row + i, first(count));
+}
+
+INLINE __m256 load_f16(const void *row, size_t i)
+{
+    return widen_f16(load_words(row, i));
+}
+
+INLINE __m256 load_f16_tail(const void *row, size_t i, size_t count)
+{
+    return widen_f16(load_words_tail(row, i, count));
+}
+
+INLINE __m256 load_bf16(const void *row, size_t i)
+{
+    return widen_bf16(load_words(row, i));
+}
+
+INLINE __m256 load_bf16_tail(const void *row, size_t i, size_t count)
+{
+    return widen_bf16(load_words_tail(row, i, count));
+}
+
+static const struct type f32 = {load_f32, load_f32_tail, sizeof(float)};
+static const struct type f16 = {load_f16, load_f16_tail, sizeof(half)};
+static const struct type bf16 = {load_bf16, load_bf16_tail, sizeof(bfloat16)};
+
+/* --- Terms and their sums ------------------------------------------------------------------------- */
+
+typedef __m256 (*adder)(__m256 sum, __m256 a, __m256 b);
+
+INLINE __m256 add_square_of_difference(__m256 sum, __m256 a, __m256 b)
+{
+    __m256 difference = _mm256_sub_ps(a, b);
+    return _mm256_fmadd_ps(difference, difference, sum);
+}
+
+INLINE __m256 add_product(__m256 sum, __m256 a, __m256 b)
+{
+    return _mm256_fmadd_ps(a, b, sum);
+}
+
+struct sums {
+    __m256 of[4];
+};
+
+INLINE __m128 fold_vector(__m256 all)
+{
+    return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+}
+
+INLINE __m128 fold(struct sums sums)
+{
+    return fold_vector(_mm256_add_ps(_mm256_add_ps(sums.of[0], sums.of[1]),
+                                     _mm256_add_ps(sums.of[2], sums.of[3])));
+}
+
+/* (0 + 2) + (1 + 3). */
+INLINE float fold_one(__m128 sum)
+{
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+/* The same for four rows. */
+INLINE __m128 fold_four(const __m128 sums[SCAN_ROWS])
+{
+    __m128 first_two =
+        _mm_add_ps(_mm_unpacklo_ps(sums[0], sums[1]), _mm_unpackhi_ps(sums[0], sums[1]));
+    __m128 last_two =
+        _mm_add_ps(_mm_unpacklo_ps(sums[2], sums[3]), _mm_unpackhi_ps(sums[2], sums[3]));
+    return _mm_add_ps(_mm_movelh_ps(first_two, last_two), _mm_movehl_ps(last_two, first_two));
+}
+
+/* One loop for all types and both sums: its callers pass constants, which are inlined. When `ahead`
+ * is not 0, row b is prefetched that many bytes early. */
+INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type type, adder add,
+                        size_t ahead)
+{
+    struct sums sums = {
+        {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()}};
+    const char *future = (const char *)b + ahead;
+    size_t i = 0, tail = dim % WIDTH;
+
+    for (; i + BLOCK <= dim; i += BLOCK)
+        for (size_t j = 0; j < 4; j++) {
+            size_t at = i + j * WIDTH;
+            if (ahead && j % 2 == 0) /* two vectors make a line */
+                _mm_prefetch(future + at * type.size, _MM_HINT_T0);
+            sums.of[j] = add(sums.of[j], type.load(a, at), type.load(b, at));
+        }
+    if (ahead && i < dim)
+        _mm_prefetch(future + i * type.size, _MM_HINT_T0);
+    for (size_t j = 0; j < 3 && i + WIDTH <= dim; j++, i += WIDTH)
+        sums.of[j] = add(sums.of[j], type.load(a, i), type.load(b, i));
+    if (tail)
+        sums.of[3] = add(sums.of[3], type.load_tail(a, i, tail), type.load_tail(b, i, tail));
+    return fold(sums);
+}
+
+/* --- Distances ----------------------------------------------------------------------------------- */
+
+static float l2_f32(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, f32, add_square_of_difference, 0));
+}
+
+static float ip_f32(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, f32, add_product, 0));
+}
+
+static float l2_f16(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, f16, add_square_of_difference, 0));
+}
+
+static float ip_f16(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, f16, add_product, 0));
+}
+
+static float l2_bf16(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, bf16, add_square_of_difference, 0));
+}
+
+static float ip_bf16(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, bf16, add_product, 0));
+}
+
+/* --- Scans of f32 --------------------------------------------------------------------------------- */
+
+INLINE void scan(const void *query, const uint8_t *rows, size_t stride, size_t count, size_t dim,
+                 adder add, float *ret)
+{
+    size_t i = 0;
+
+    for (; i + SCAN_ROWS <= count; i += SCAN_ROWS) {
+        __m128 sums[SCAN_ROWS];
+        for (size_t r = 0; r < SCAN_ROWS; r++)
+            sums[r] = sum_terms(query, rows + (i + r) * stride, dim, f32, add, SCAN_AHEAD);
+        _mm_storeu_ps(ret + i, fold_four(sums));
+    }
+    for (; i < count; i++)
+        ret[i] = fold_one(sum_terms(query, rows + i * stride, dim, f32, add, SCAN_AHEAD));
+}
+
+static void l2_f32_scan(const void *restrict query, const uint8_t *restrict rows, size_t stride,
+                        size_t count, size_t dim, float *restrict ret)
+{
+    scan(query, rows, stride, count, dim, add_square_of_difference, ret);
+}
+
+static void ip_f32_scan(const void *restrict query, const uint8_t *restrict rows, size_t stride,
+                        size_t count, size_t dim, float *restrict ret)
+{
+    scan(query, rows, stride, count, dim, add_product, ret);
+}
+
+/* --- Integers --------------------------------------------------------------------------------------- */
+
+/* 16-bit products of pairs, added in 32 bits. */
+INLINE __m256i add_products_i8(__m256i sum, const int8_t *a, const int8_t *b)
+{
+    __m256i wide_a = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)a));
+    __m256i wide_b = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)b));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(wide_a, wide_b));
+}
+
+INLINE int32_t fold_i32(__m256i sums)
+{
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+}
+
+static int32_t ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
+{
+    enum { BYTES = 16 };
+    __m256i even = _mm256_setzero_si256(), odd = even;
+    int32_t rest = 0;
+    size_t i = 0;
+
+    for (; i + 2 * BYTES <= dim; i += 2 * BYTES) {
+        even = add_products_i8(even, a + i, b + i);
+        odd = add_products_i8(odd, a + i + BYTES, b + i + BYTES);
+    }
+    if (i + BYTES <= dim) {
+        even = add_products_i8(even, a + i, b + i);
+        i += BYTES;
+    }
+    for (; i < dim; i++)
+        rest += a[i] * b[i];
+    return fold_i32(_mm256_add_epi32(even, odd)) + rest;
+}
+
+/* --- Conversions ------------------------------------------------------------------------------------ */
+
+INLINE __m128i narrow_f16(__m256 floats)
+{
+    return _mm256_cvtps_ph(floats, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+INLINE __m128i narrow_bf16(__m256 floats)
+{
+    __m256i bits = _mm256_castps_si256(floats);
+    __m256i upper = _mm256_srli_epi32(bits, 16);
+    __m256i even = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+    __m256i bias = _mm256_add_epi32(even, _mm256_set1_epi32(0x7fff));
+    __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, bias), 16);
+    __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(floats, floats, _CMP_UNORD_Q));
+    __m256i words = _mm256_blendv_epi8(rounded, quiet, nan);
+    return _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+INLINE void narrow(const float *from, uint16_t *to, size_t dim, __m128i (*convert)(__m256))
+{
+    size_t i = 0, tail = dim % WIDTH;
+
+    for (; i + WIDTH <= dim; i += WIDTH)
+        _mm_storeu_si128((__m128i *)(to + i), convert(load_f32(from, i)));
+    if (tail) {
+        uint16_t words[WIDTH];
+        _mm_storeu_si128((__m128i *)words, convert(load_f32_tail(from, i, tail)));
+        memcpy(to + i, words, tail * sizeof *to);
+    }
+}
+
+INLINE void widen(const uint16_t *from, float *to, size_t dim, __m256 (*convert)(__m128i))
+{
+    size_t i = 0, tail = dim % WIDTH;
+
+    for (; i + WIDTH <= dim; i += WIDTH)
+        _mm256_storeu_ps(to + i, convert(load_words(from, i)));
+    if (tail)
+        _mm256_maskstore_ps(to + i, first(tail), convert(load_words_tail(from, i, tail)));
+}
+
+static void f32_to_f16(const float *restrict from, half *restrict to, size_t dim)
+{
+    narrow(from, to, dim, narrow_f16);
+}
+
+static void f16_to_f32(const half *restrict from, float *restrict to, size_t dim)
+{
+    widen(from, to, dim, widen_f16);
+}
+
+static void f32_to_bf16(const float *restrict from, bfloat16 *restrict to, size_t dim)
+{
+    narrow(from, to, dim, narrow_bf16);
+}
+
+static void bf16_to_f32(const bfloat16 *restrict from, float *restrict to, size_t dim)
+{
+    widen(from, to, dim, widen_bf16);
+}
+
+const struct simd_ops simd_avx2 = {
+    .name = "avx2",
+    .l2_f32 = l2_f32,
+    .ip_f32 = ip_f32,
+    .l2_f16 = l2_f16,
+    .ip_f16 = ip_f16,
+    .l2_bf16 = l2_bf16,
+    .ip_bf16 = ip_bf16,
+    .l2_f32_scan = l2_f32_scan,
+    .ip_f32_scan = ip_f32_scan,
+    .ip_i8 = ip_i8,
+    .f32_to_f16 = f32_to_f16,
+    .f16_to_f32 = f16_to_f32,
+    .f32_to_bf16 = f32_to_bf16,
+    .bf16_to_f32 = bf16_to_f32,
+};

@@ -1,0 +1,363 @@
+/* simd_avx512.c: kernels for AVX-512 F, BW, VL and DQ.
+ *
+ * Each sum has four accumulators, enough to keep two FMA units busy. Tails are read under a mask,
+ * which never touches memory beyond the row.
+ *
+ * Scans take one row after another, so that memory is read in order (four rows in step were twice as
+ * fast in L1, but up to twice as slow from memory: they confuse the hardware's prefetching), ask for
+ * it SCAN_AHEAD bytes early (best of 0 to 16 KiB; prefetching beyond the rows is harmless), and fold
+ * the sums of four rows together. Terms are added in the same order as by the distances, so that
+ * both give the same bits. */
+#include "simd/levels.h"
+
+#include <immintrin.h>
+
+enum { WIDTH = 16, BLOCK = 4 * WIDTH, SCAN_ROWS = 4, SCAN_AHEAD = 6144 };
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* --- Loading 16 elements, or the `count` < 16 left, then zeros ----------------------------------- */
+
+struct type {
+    __m512 (*load)(const void *row, size_t i);
+    __m512 (*load_tail)(const void *row, size_t i, size_t count);
+    size_t size; /* bytes of an element */
+};
+
+INLINE __mmask16 first(size_t count)
+{
+    return (__mmask16)((1u << count) - 1);
+}
+
+INLINE __m512 widen_f16(__m256i halves)
+{
+    return _mm512_cvtph_ps(halves);
+}
+
+INLINE __m512 widen_bf16(__m256i halves)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+INLINE __m256i load_words(const void *row, size_t i)
+{
+    return _mm256_loadu_si256((const __m256i *)((const uint16_t *)row + i));
+}
+
+INLINE __m256i load_words_tail(const void *row, size_t i, size_t count)
+{
+    return _mm256_maskz_loadu_epi16(first(count), (const uint16_t *)row + i);
+}
+
+INLINE __m512 load_f32(const void *row, size_t i)
+{
+    return _mm512_loadu_ps((const float *)row + i);
+}
+
+INLINE __m512 load_f32_tail(const void *row, size_t i, size_t count)
+{
+    return _mm512_maskz_loadu_ps(first(count), (const float *)row + i);
+}
+
+INLINE __m512 load_f16(const void *row, size_t i)
+{
+    return widen_f16(load_words(row, i));
+}
+
+INLINE __m512 load_f16_tail(const void *row, size_t i, size_t count)
+{
+    return widen_f16(load_words_tail(row, i, count));
+}
+
+INLINE __m512 load_bf16(const void *row, size_t i)
+{
+    return widen_bf16(load_words(row, i));
+}
+
+INLINE __m512 load_bf16_tail(const void *row, size_t i, size_t count)
+{
+    return widen_bf16(load_words_tail(row, i, count));
+}
+
+static const struct type f32 = {load_f32, load_f32_tail, sizeof(float)};
+static const struct type f16 = {load_f16, load_f16_tail, sizeof(half)};
+static const struct type bf16 = {load_bf16, load_bf16_tail, sizeof(bfloat16)};
+
+/* --- Terms and their sums ------------------------------------------------------------------------- */
+
+typedef __m512 (*adder)(__m512 sum, __m512 a, __m512 b);
+
+INLINE __m512 add_square_of_difference(__m512 sum, __m512 a, __m512 b)
+{
+    __m512 difference = _mm512_sub_ps(a, b);
+    return _mm512_fmadd_ps(difference, difference, sum);
+}
+
+INLINE __m512 add_product(__m512 sum, __m512 a, __m512 b)
+{
+    return _mm512_fmadd_ps(a, b, sum);
+}
+
+struct sums {
+    __m512 of[4];
+};
+
+INLINE __m128 fold_vector(__m512 all)
+{
+    __m256 half_sums = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(half_sums), _mm256_extractf128_ps(half_sums, 1));
+}
+
+INLINE __m128 fold(struct sums sums)
+{
+    return fold_vector(_mm512_add_ps(_mm512_add_ps(sums.of[0], sums.of[1]),
+                                     _mm512_add_ps(sums.of[2], sums.of[3])));
+}
+
+/* (0 + 2) + (1 + 3). */
+INLINE float fold_one(__m128 sum)
+{
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+/* The same for four rows. */
+INLINE __m128 fold_four(const __m128 sums[SCAN_ROWS])
+{
+    __m128 first_two =
+        _mm_add_ps(_mm_unpacklo_ps(sums[0], sums[1]), _mm_unpackhi_ps(sums[0], sums[1]));
+    __m128 last_two =
+        _mm_add_ps(_mm_unpacklo_ps(sums[2], sums[3]), _mm_unpackhi_ps(sums[2], sums[3]));
+    return _mm_add_ps(_mm_movelh_ps(first_two, last_two), _mm_movehl_ps(last_two, first_two));
+}
+
+/* One loop for all types and both sums: its callers pass constants, which are inlined. When `ahead`
+ * is not 0, row b is prefetched that many bytes early. */
+INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type type, adder add,
+                        size_t ahead)
+{
+    struct sums sums = {
+        {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()}};
+    const char *future = (const char *)b + ahead;
+    size_t i = 0, tail = dim % WIDTH;
+
+    for (; i + BLOCK <= dim; i += BLOCK)
+        for (size_t j = 0; j < 4; j++) {
+            size_t at = i + j * WIDTH;
+            if (ahead)
+                _mm_prefetch(future + at * type.size, _MM_HINT_T0);
+            sums.of[j] = add(sums.of[j], type.load(a, at), type.load(b, at));
+        }
+    for (size_t j = 0; j < 3 && i + WIDTH <= dim; j++, i += WIDTH) {
+        if (ahead)
+            _mm_prefetch(future + i * type.size, _MM_HINT_T0);
+        sums.of[j] = add(sums.of[j], type.load(a, i), type.load(b, i));
+    }
+    if (tail) {
+        if (ahead)
+            _mm_prefetch(future + i * type.size, _MM_HINT_T0);
+        sums.of[3] = add(sums.of[3], type.load_tail(a, i, tail), type.load_tail(b, i, tail));
+    }
+    return fold(sums);
+}
+
+/* --- Distances ----------------------------------------------------------------------------------- */
+
+static float l2_f32(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, f32, add_square_of_difference, 0));
+}
+
+static float ip_f32(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, f32, add_product, 0));
+}
+
+static float l2_f16(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, f16, add_square_of_difference, 0));
+}
+
+static float ip_f16(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, f16, add_product, 0));
+}
+
+static float l2_bf16(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, bf16, add_square_of_difference, 0));
+}
+
+static float ip_bf16(const void *restrict a, const void *restrict b, size_t dim)
+{
+    return fold_one(sum_terms(a, b, dim, bf16, add_product, 0));
+}
+
+/* --- Scans of f32 --------------------------------------------------------------------------------- */
+
+INLINE void scan(const void *query, const uint8_t *rows, size_t stride, size_t count, size_t dim,
+                 adder add, float *ret)
+{
+    size_t i = 0;
+
+    for (; i + SCAN_ROWS <= count; i += SCAN_ROWS) {
+        __m128 sums[SCAN_ROWS];
+        for (size_t r = 0; r < SCAN_ROWS; r++)
+            sums[r] = sum_terms(query, rows + (i + r) * stride, dim, f32, add, SCAN_AHEAD);
+        _mm_storeu_ps(ret + i, fold_four(sums));
+    }
+    for (; i < count; i++)
+        ret[i] = fold_one(sum_terms(query, rows + i * stride, dim, f32, add, SCAN_AHEAD));
+}
+
+/* One vector a row, with the query in a register. Sums that stay 0 are left out. */
+INLINE void scan_short(const void *query, const uint8_t *rows, size_t stride, size_t count,
+                       size_t dim, adder add, float *ret)
+{
+    __m512 zero = _mm512_setzero_ps(), q = load_f32_tail(query, 0, dim);
+    size_t i = 0;
+
+    for (; i + SCAN_ROWS <= count; i += SCAN_ROWS) {
+        __m128 sums[SCAN_ROWS];
+        for (size_t r = 0; r < SCAN_ROWS; r++) {
+            const uint8_t *row = rows + (i + r) * stride;
+            _mm_prefetch((const char *)row + SCAN_AHEAD, _MM_HINT_T0);
+            sums[r] = fold_vector(add(zero, q, load_f32_tail(row, 0, dim)));
+        }
+        _mm_storeu_ps(ret + i, fold_four(sums));
+    }
+    for (; i < count; i++)
+        ret[i] = fold_one(fold_vector(add(zero, q, load_f32_tail(rows + i * stride, 0, dim))));
+}
+
+INLINE void scan_any(const void *query, const uint8_t *rows, size_t stride, size_t count,
+                     size_t dim, adder add, float *ret)
+{
+    if (dim <= WIDTH)
+        scan_short(query, rows, stride, count, dim, add, ret);
+    else
+        scan(query, rows, stride, count, dim, add, ret);
+}
+
+static void l2_f32_scan(const void *restrict query, const uint8_t *restrict rows, size_t stride,
+                        size_t count, size_t dim, float *restrict ret)
+{
+    scan_any(query, rows, stride, count, dim, add_square_of_difference, ret);
+}
+
+static void ip_f32_scan(const void *restrict query, const uint8_t *restrict rows, size_t stride,
+                        size_t count, size_t dim, float *restrict ret)
+{
+    scan_any(query, rows, stride, count, dim, add_product, ret);
+}
+
+/* --- Integers --------------------------------------------------------------------------------------- */
+
+/* Without VNNI: 16-bit products of pairs, added in 32 bits. */
+INLINE __m512i add_products_i8(__m512i sum, __m256i a, __m256i b)
+{
+    return _mm512_add_epi32(sum,
+                            _mm512_madd_epi16(_mm512_cvtepi8_epi16(a), _mm512_cvtepi8_epi16(b)));
+}
+
+static int32_t ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
+{
+    enum { BYTES = 32 };
+    __m512i even = _mm512_setzero_si512(), odd = even;
+    size_t i = 0, tail = dim % BYTES;
+
+    for (; i + 2 * BYTES <= dim; i += 2 * BYTES) {
+        even = add_products_i8(even, _mm256_loadu_si256((const __m256i *)(a + i)),
+                               _mm256_loadu_si256((const __m256i *)(b + i)));
+        odd = add_products_i8(odd, _mm256_loadu_si256((const __m256i *)(a + i + BYTES)),
+                              _mm256_loadu_si256((const __m256i *)(b + i + BYTES)));
+    }
+    if (i + BYTES <= dim) {
+        even = add_products_i8(even, _mm256_loadu_si256((const __m256i *)(a + i)),
+                               _mm256_loadu_si256((const __m256i *)(b + i)));
+        i += BYTES;
+    }
+    if (tail) {
+        __mmask32 mask = (1u << tail) - 1;
+        odd = add_products_i8(odd, _mm256_maskz_loadu_epi8(mask, a + i),
+                              _mm256_maskz_loadu_epi8(mask, b + i));
+    }
+    return _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd));
+}
+
+/* --- Conversions ------------------------------------------------------------------------------------ */
+
+INLINE __m256i narrow_f16(__m512 floats)
+{
+    return _mm512_cvtps_ph(floats, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* In integers: the instruction of AVX512-BF16 would turn subnormals to zero. */
+INLINE __m256i narrow_bf16(__m512 floats)
+{
+    __m512i bits = _mm512_castps_si512(floats);
+    __m512i upper = _mm512_srli_epi32(bits, 16);
+    __m512i even = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+    __m512i bias = _mm512_add_epi32(even, _mm512_set1_epi32(0x7fff));
+    __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, bias), 16);
+    __m512i quiet = _mm512_or_si512(upper, _mm512_set1_epi32(0x40));
+    __mmask16 nan = _mm512_cmp_ps_mask(floats, floats, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(rounded, nan, quiet));
+}
+
+INLINE void narrow(const float *from, uint16_t *to, size_t dim, __m256i (*convert)(__m512))
+{
+    size_t i = 0, tail = dim % WIDTH;
+
+    for (; i + WIDTH <= dim; i += WIDTH)
+        _mm256_storeu_si256((__m256i *)(to + i), convert(load_f32(from, i)));
+    if (tail)
+        _mm256_mask_storeu_epi16(to + i, first(tail), convert(load_f32_tail(from, i, tail)));
+}
+
+INLINE void widen(const uint16_t *from, float *to, size_t dim, __m512 (*convert)(__m256i))
+{
+    size_t i = 0, tail = dim % WIDTH;
+
+    for (; i + WIDTH <= dim; i += WIDTH)
+        _mm512_storeu_ps(to + i, convert(load_words(from, i)));
+    if (tail)
+        _mm512_mask_storeu_ps(to + i, first(tail), convert(load_words_tail(from, i, tail)));
+}
+
+static void f32_to_f16(const float *restrict from, half *restrict to, size_t dim)
+{
+    narrow(from, to, dim, narrow_f16);
+}
+
+static void f16_to_f32(const half *restrict from, float *restrict to, size_t dim)
+{
+    widen(from, to, dim, widen_f16);
+}
+
+static void f32_to_bf16(const float *restrict from, bfloat16 *restrict to, size_t dim)
+{
+    narrow(from, to, dim, narrow_bf16);
+}
+
+static void bf16_to_f32(const bfloat16 *restrict from, float *restrict to, size_t dim)
+{
+    widen(from, to, dim, widen_bf16);
+}
+
+const struct simd_ops simd_avx512 = {
+    .name = "avx512",
+    .l2_f32 = l2_f32,
+    .ip_f32 = ip_f32,
+    .l2_f16 = l2_f16,
+    .ip_f16 = ip_f16,
+    .l2_bf16 = l2_bf16,
+    .ip_bf16 = ip_bf16,
+    .l2_f32_scan = l2_f32_scan,
+    .ip_f32_scan = ip_f32_scan,
+    .ip_i8 = ip_i8,
+    .f32_to_f16 = f32_to_f16,
+    .f16_to_f32 = f16_to_f32,
+    .f32_to_bf16 = f32_to_bf16,
+    .bf16_to_f32 = bf16_to_f32,
+};

@@ -1,0 +1,43 @@
+/* simd_avx512vnni.c: the int8 product by vpdpbusd, which multiplies unsigned by signed bytes.
+ *
+ * a is made unsigned by adding 128, and 128 * b is taken off again:
+ *     sum (a + 128) * b  -  sum 128 * b
+ * Both sums stay below 255 * 127 * 65,536 < 2^31. Masked-off lanes have b = 0 and add nothing. */
+#include "simd/levels.h"
+
+#include <immintrin.h>
+
+enum { WIDTH = 64 };
+
+struct sums {
+    __m512i shifted; /* (a + 128) * b */
+    __m512i excess;  /* 128 * b */
+};
+
+static inline void add(struct sums *sums, __m512i a, __m512i b)
+{
+    const __m512i offset = _mm512_set1_epi8((char)0x80);
+    sums->shifted = _mm512_dpbusd_epi32(sums->shifted, _mm512_xor_si512(a, offset), b);
+    sums->excess = _mm512_dpbusd_epi32(sums->excess, offset, b);
+}
+
+int32_t avx512vnni_ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
+{
+    struct sums even = {_mm512_setzero_si512(), _mm512_setzero_si512()}, odd = even;
+    size_t i = 0, tail = dim % WIDTH;
+
+    for (; i + 2 * WIDTH <= dim; i += 2 * WIDTH) {
+        add(&even, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i));
+        add(&odd, _mm512_loadu_si512(a + i + WIDTH), _mm512_loadu_si512(b + i + WIDTH));
+    }
+    if (i + WIDTH <= dim) {
+        add(&even, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i));
+        i += WIDTH;
+    }
+    if (tail) {
+        __mmask64 mask = (1ull << tail) - 1;
+        add(&odd, _mm512_maskz_loadu_epi8(mask, a + i), _mm512_maskz_loadu_epi8(mask, b + i));
+    }
+    return _mm512_reduce_add_epi32(_mm512_sub_epi32(_mm512_add_epi32(even.shifted, odd.shifted),
+                                                    _mm512_add_epi32(even.excess, odd.excess)));
+}
