@@ -1,0 +1,182 @@
+/* corpus_file.c: the model's bytes (docs/format/text-model.md). The frame around them has the checksum;
+ * here every length, order and number is checked, so that no bytes whatever can do harm. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/le.h"
+#include "base/utf8.h"
+#include "embed/corpus.h"
+#include "embed/dense.h"
+#include "embed/vocabulary.h"
+
+#define MODEL_MAGIC          "LODETEXT"
+#define MODEL_VERSION        1
+#define VECTOR_COMPONENT_MAX 1e30f /* keeps every sum of a text finite */
+
+static lode_status append_header(const struct corpus *corpus, struct buf *out, lode_error *error)
+{
+    uint32_t exponent;
+    memcpy(&exponent, &corpus->word_exponent, sizeof exponent);
+    char language[LANGUAGE_SIZE_MAX] = {0};
+    memcpy(language, corpus->language, strlen(corpus->language));
+    lode_status status = buf_append(out, MODEL_MAGIC, 8, error);
+    if (!status)
+        status = buf_append_u32(out, MODEL_VERSION, error);
+    if (!status)
+        status = buf_append_u32(out, (uint32_t)corpus->embedder.dim, error);
+    if (!status)
+        status = buf_append_u32(out, corpus->words.count, error);
+    if (!status)
+        status = buf_append_u32(out, exponent, error);
+    if (!status)
+        status = buf_append_u64(out, corpus->text_count, error);
+    return status ? status : buf_append(out, language, sizeof language, error);
+}
+
+static lode_status append_words(const struct corpus *corpus, struct buf *out, lode_error *error)
+{
+    lode_status status = LODE_OK;
+    for (uint32_t i = 0; i < corpus->words.count && !status; i++) {
+        size_t size;
+        const char *word = word_table_word(&corpus->words, i, &size);
+        status = buf_append_u32(out, corpus->frequencies[i], error);
+        if (!status)
+            status = buf_append_u8(out, (uint8_t)size, error);
+        if (!status)
+            status = buf_append(out, word, size, error);
+    }
+    return status;
+}
+
+lode_status corpus_serialize(const struct embedder *embedder, struct buf *out, lode_error *error)
+{
+    const struct corpus *corpus = (const struct corpus *)embedder;
+    size_t row_size = embedder->dim * sizeof(float);
+    lode_status status = append_header(corpus, out, error);
+    if (!status)
+        status = append_words(corpus, out, error);
+    if (!status)
+        status = buf_reserve(out, corpus->words.count * row_size, error);
+    for (uint32_t i = 0; i < corpus->words.count && !status; i++)
+        status = buf_append(out, corpus->vectors + i * corpus->stride, row_size, error);
+    return status;
+}
+
+static lode_status corrupt(const struct reader *reader, lode_error *error, const char *problem)
+{
+    return error_set(error, LODE_CORRUPT, "text model, byte %zu: %s", reader->offset, problem);
+}
+
+static lode_status read_header(struct reader *reader, struct corpus *corpus, uint32_t *ret_words,
+                               lode_error *error)
+{
+    const uint8_t *magic = reader_bytes(reader, 8);
+    if (!magic || memcmp(magic, MODEL_MAGIC, 8) != 0)
+        return corrupt(reader, error, "this is not a text model");
+    uint32_t version = reader_u32(reader);
+    if (!reader->failed && version != MODEL_VERSION)
+        return error_set(error, version > MODEL_VERSION ? LODE_VERSION : LODE_CORRUPT,
+                         "a text model of format %u; this build reads format %d", version,
+                         MODEL_VERSION);
+    corpus->embedder.dim = reader_u32(reader);
+    *ret_words = reader_u32(reader);
+    corpus->word_exponent = reader_f32(reader);
+    corpus->text_count = reader_u64(reader);
+    const uint8_t *language = reader_bytes(reader, LANGUAGE_SIZE_MAX);
+    if (!language)
+        return corrupt(reader, error, "the header is cut short");
+    memcpy(corpus->language, language, LANGUAGE_SIZE_MAX);
+    if (corpus->embedder.dim < 1 || corpus->embedder.dim > CORPUS_DIM_MAX)
+        return corrupt(reader, error, "dimensions out of range");
+    if (*ret_words > VOCABULARY_WORDS_MAX ||
+        *ret_words > reader_left(reader) / (6 + corpus->embedder.dim * sizeof(float)))
+        return corrupt(reader, error, "more words than bytes");
+    if (!memchr(language, 0, LANGUAGE_SIZE_MAX))
+        return corrupt(reader, error, "the language's name does not end");
+    return LODE_OK;
+}
+
+static lode_status read_words(struct reader *reader, struct corpus *corpus, uint32_t count,
+                              lode_error *error)
+{
+    const char *before = "";
+    size_t before_size = 0;
+    corpus->frequencies = malloc((count + (size_t)1) * sizeof *corpus->frequencies);
+    if (!corpus->frequencies)
+        return error_nomem(error, "a vocabulary", count * sizeof *corpus->frequencies);
+    for (uint32_t i = 0; i < count; i++) {
+        corpus->frequencies[i] = reader_u32(reader);
+        size_t size = reader_u8(reader);
+        const char *word = (const char *)reader_bytes(reader, size);
+        if (!word || size == 0 || size > WORD_SIZE_MAX || utf8_valid_prefix(word, size) != size)
+            return corrupt(reader, error, "a word is not one");
+        if (word_compare(before, before_size, word, size) >= 0)
+            return corrupt(reader, error, "words out of order");
+        uint32_t number;
+        lode_status status = word_table_add(&corpus->words, word, size, &number, error);
+        if (status)
+            return status;
+        before = word;
+        before_size = size;
+    }
+    return LODE_OK;
+}
+
+static lode_status read_vectors(struct reader *reader, struct corpus *corpus, lode_error *error)
+{
+    size_t dim = corpus->embedder.dim, count = corpus->words.count;
+    const uint8_t *data = reader_bytes(reader, count * dim * sizeof(float));
+    if (!data || reader_left(reader))
+        return corrupt(reader, error, data ? "bytes after the end" : "the vectors are cut short");
+    corpus->stride = dense_stride(dim);
+    corpus->vectors = dense_new(count, corpus->stride);
+    if (!corpus->vectors)
+        return error_nomem(error, "word vectors", count * corpus->stride * sizeof(float));
+    for (size_t i = 0; i < count; i++) {
+        float *row = corpus->vectors + i * corpus->stride;
+        memcpy(row, data + i * dim * sizeof(float), dim * sizeof(float));
+        for (size_t j = 0; j < dim; j++)
+            if (!(fabsf(row[j]) <= VECTOR_COMPONENT_MAX))
+                return corrupt(reader, error, "a vector is not finite");
+    }
+    return LODE_OK;
+}
+
+static lode_status check_language(const struct corpus *corpus, lode_error *error)
+{
+    struct tokenizer *tokenizer;
+    lode_status status = tokenizer_new(corpus->language, &tokenizer, error);
+    if (!status)
+        tokenizer_free(tokenizer);
+    return status == LODE_INVALID
+               ? error_set(error, LODE_UNSUPPORTED,
+                           "a text model of language '%.31s', which this build has no stemmer for",
+                           corpus->language)
+               : status;
+}
+
+lode_status corpus_open(const uint8_t *data, size_t size, struct embedder **ret_embedder,
+                        lode_error *error)
+{
+    struct reader reader;
+    uint32_t word_count = 0;
+    struct corpus *corpus = corpus_new(error);
+    if (!corpus)
+        return LODE_NOMEM;
+    reader_init(&reader, data, size);
+    lode_status status = read_header(&reader, corpus, &word_count, error);
+    if (!status)
+        status = check_language(corpus, error);
+    if (!status)
+        status = read_words(&reader, corpus, word_count, error);
+    if (!status)
+        status = read_vectors(&reader, corpus, error);
+    if (!status)
+        status = corpus_ready(corpus, error);
+    if (status)
+        corpus_free(&corpus->embedder);
+    else
+        *ret_embedder = &corpus->embedder;
+    return status;
+}
