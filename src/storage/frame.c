@@ -261,7 +261,8 @@ static lode_status check_header(const struct opening *open, enum frame_kind kind
         return damaged(open, 8, "its format is 0");
     if (le_load_u32(header + 12) != (uint32_t)kind)
         return damaged(open, 12, "it is a file of another kind");
-    if (le_load_u64(header + 16) != collection_uid)
+    open->frame->collection_uid = le_load_u64(header + 16);
+    if (collection_uid && open->frame->collection_uid != collection_uid)
         return damaged(open, 16, "it belongs to another collection");
     if (le_load_u64(header + 24) != number)
         return damaged(open, 24, "it has another number than its name");

@@ -23,6 +23,7 @@ enum frame_kind {
 #define FRAME_SECTIONS_MAX 8
 
 struct frame_writer;
+/* A file of that name is replaced by a new one; links to it and maps of it keep its old bytes. */
 NODISCARD lode_status frame_create(struct vfs *vfs, const char *path, enum frame_kind kind,
                                    uint64_t collection_uid, uint64_t number,
                                    struct frame_writer **ret_writer, lode_error *error);
@@ -44,12 +45,14 @@ struct frame {
     const uint8_t *data;
     uint64_t size;
     uint32_t version;
+    uint64_t collection_uid;
     size_t section_count;
     struct frame_section_view sections[FRAME_SECTIONS_MAX];
 };
 
-/* Map and check header and footer (kind, collection, number must match); block checksums are not
- * read. LODE_CORRUPT names path and offset, LODE_VERSION a newer format. */
+/* Map and check header and footer (kind, collection, number must match; collection_uid 0: whichever it
+ * is, see frame.collection_uid); block checksums are not read. LODE_CORRUPT names path and offset,
+ * LODE_VERSION a newer format. */
 NODISCARD lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
                                  uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
                                  lode_error *error);

@@ -22,12 +22,17 @@ struct manifest {
 void manifest_release(struct manifest *manifest);
 NODISCARD lode_status manifest_copy(const struct manifest *from, struct manifest *ret_manifest,
                                     lode_error *error);
-/* Write manifest->generation; durable on return. LODE_EXISTS: another owner was faster. */
+/* Write manifest->generation; durable on return, with every name made in `dir` before the call. Then
+ * removes older manifests, and live sets that only they knew. LODE_EXISTS: another owner was faster.
+ * After any error nothing changed, but for one: after LODE_IO the manifest may or may not count at the
+ * next open, so the files that it and its forerunner speak of must all be kept. */
 NODISCARD lode_status manifest_commit(struct vfs *vfs, const char *dir,
                                       const struct manifest *manifest, lode_error *error);
+/* The highest one. LODE_NOT_FOUND: there is none. A damaged one is LODE_CORRUPT, never passed over. */
 NODISCARD lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret_manifest,
                                     lode_error *error);
-/* Remove what a crash left: files of no manifest entry, older manifests, temporary files, old logs. */
+/* Remove what a crash left: files of no manifest entry, older manifests, temporary files, old logs. Names
+ * that are not Lode's stay. At open, before anything else writes. */
 NODISCARD lode_status manifest_sweep(struct vfs *vfs, const char *dir,
                                      const struct manifest *manifest, lode_error *error);
 
