@@ -56,7 +56,7 @@ double rng_unit(struct rng *rng)
     return (double)(rng_u64(rng) >> 11) * 0x1p-53;
 }
 
-/* ln x for 0 < x, to about one unit in the last place: x = f 2^e with f near 1, and
+/* ln x for 0 < x, to a few units in the last place: x = f 2^e with f near 1, and
  * ln f = 2 atanh((f - 1) / (f + 1)) by its series, whose terms end below 1e-17. */
 static double natural_log(double x)
 {
