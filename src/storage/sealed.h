@@ -18,20 +18,6 @@ struct store { /* where a collection's files are, and of what kind its points ar
     lode_index index;
 };
 
-/* Write the live rows of `views`, in order, as the files of segment `number` (vectors, ids, docs; and
- * the graph, when there is one view whose overlay already covers all its rows and none is dead),
- * synced. row_maps[i] (caller-freed with free) has views[i].row_count entries: the new row, or ROW_NONE.
- * *ret_row_count may be 0: then no file was written. */
-NODISCARD lode_status sealed_write(const struct store *store, uint64_t number,
-                                   const struct segment_view *views, size_t view_count,
-                                   const struct index_work *work, uint32_t **row_maps,
-                                   uint32_t *ret_row_count, lode_error *error);
-/* Build and write the graph part of a segment already open, synced. The caller then opens the segment
- * anew with has_graph. */
-NODISCARD lode_status sealed_build_graph(const struct store *store, const struct segment *segment,
-                                         uint32_t row_count, const struct index_work *work,
-                                         lode_error *error);
-
 struct sealed_entry { /* a segment as the manifest knows it */
     uint64_t number;
     uint32_t row_count;
@@ -40,12 +26,30 @@ struct sealed_entry { /* a segment as the manifest knows it */
     uint8_t has_graph;
 };
 
-/* Map the files. Checks headers, sizes and footers, not every byte. */
+/* Write the live rows of `views`, in order, as the files of segment `number` (vectors, ids, docs; and
+ * the graph, when there is one view whose overlay already covers all its rows and none is dead),
+ * synced. row_maps[i] (caller-freed with free) has views[i].row_count entries: the new row, or ROW_NONE.
+ * *ret_entry is the segment as the manifest is to know it, every row alive; its row_count may be 0: then
+ * no file was written. Sealed sources are checked first, every byte, so that damage is not copied under
+ * new checksums: LODE_CORRUPT. On any failure no file stays and row_maps holds NULLs. */
+NODISCARD lode_status sealed_write(const struct store *store, uint64_t number,
+                                   const struct segment_view *views, size_t view_count,
+                                   const struct index_work *work, uint32_t **row_maps,
+                                   struct sealed_entry *ret_entry, lode_error *error);
+/* Build and write the graph part of a segment already open, after a check of its vectors; synced. The
+ * caller then opens the segment anew with has_graph. */
+NODISCARD lode_status sealed_build_graph(const struct store *store, const struct segment *segment,
+                                         uint32_t row_count, const struct index_work *work,
+                                         lode_error *error);
+
+/* Map the files. Checks headers, sizes and footers, not every byte. `store` must outlive the segment. */
 NODISCARD lode_status sealed_open(const struct store *store, const struct sealed_entry *entry,
                                   struct segment **ret_segment, lode_error *error);
+/* The live set as of `generation`, the one of the manifest that will refer to it; synced. */
 NODISCARD lode_status sealed_write_live(const struct store *store, uint64_t number,
                                         uint64_t generation, const struct liveset *live,
                                         uint32_t row_count, lode_error *error);
+/* *ret_live is NULL when every row is alive. Every byte is checked. */
 NODISCARD lode_status sealed_read_live(const struct store *store, const struct sealed_entry *entry,
                                        struct liveset **ret_live, lode_error *error);
 /* From now on the last unref of the segment removes its files. */

@@ -1,0 +1,27 @@
+/* live_rows.c: walking over the live rows of views. */
+#include "storage/live_rows.h"
+
+#define ROWS_BETWEEN_LOOKS 4096u /* at the cancel flag */
+
+static lode_status check_cancel(const struct live_rows *rows, uint32_t row, lode_error *error)
+{
+    if (row % ROWS_BETWEEN_LOOKS || !rows->cancel ||
+        !atomic_load_explicit(rows->cancel, memory_order_relaxed))
+        return LODE_OK;
+    return error_set(error, LODE_CANCELLED, "writing a segment was cancelled");
+}
+
+lode_status live_rows_each(const struct live_rows *rows, live_row_fn *each, void *context,
+                           lode_error *error)
+{
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < rows->view_count; i++) {
+        const struct segment_view *view = &rows->views[i];
+        for (uint32_t row = 0; !status && row < view->row_count; row++) {
+            status = check_cancel(rows, row, error);
+            if (!status && view_alive(view, row))
+                status = each(context, view->segment, row, error);
+        }
+    }
+    return status;
+}
