@@ -161,9 +161,14 @@ NODISCARD lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *sc
                                 const void *query, struct neighbor entry, uint32_t layer,
                                 uint32_t ef, struct index_counts *counts, lode_error *error);
 
-/* --- hnsw_insert.c, hnsw_build.c --- */
+/* --- hnsw_insert.c, hnsw_repair.c, hnsw_build.c --- */
 
 NODISCARD lode_status hnsw_insert(struct index *index, uint32_t row, lode_error *error);
+/* Link from the first row of the beam that has room on layer 0; 0 when none has. */
+int hnsw_adopt(struct hnsw *hnsw, const struct hnsw_beam *beam, uint32_t row);
+int hnsw_append(struct hnsw *hnsw, uint32_t base, uint32_t row); /* one of them; 0: no room */
+/* Make every row reachable from the entry on layer 0. Nobody else may insert meanwhile. */
+NODISCARD lode_status hnsw_repair(struct hnsw *hnsw, lode_error *error);
 NODISCARD lode_status hnsw_build(const struct index_params *params, const struct rows *rows,
                                  uint32_t count, const struct index_work *work,
                                  struct index **ret_index, lode_error *error);

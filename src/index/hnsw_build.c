@@ -1,19 +1,18 @@
-/* hnsw_build.c: a whole graph at once. Threads take chunks of rows from one counter and insert them;
- * the first rows go in alone, since a graph of a few rows gives concurrent inserts nothing to find. */
+/* hnsw_build.c: a whole graph at once. Threads insert chunks of rows; the first rows go in alone, since
+ * a graph of a few rows gives concurrent inserts nothing to find. */
 #include "index/hnsw.h"
 
 #define ALONE_ROWS 256u /* inserted before the other threads begin */
-#define CHUNK_ROWS 32u /* taken at once: small against the whole, large against one fetch-and-add */
+#define CHUNK_ROWS 64u  /* inserted between two visits to the executor */
 
 struct build {
     struct hnsw *hnsw;
     const struct index_work *work;
-    uint32_t count;
-    _Atomic uint64_t next; /* first row that nobody took yet */
-    _Atomic int stopped;   /* a thread failed; its status, and its error below, count */
+    uint32_t alone, count;
+    _Atomic int stopped; /* some chunk failed: the others need not begin */
     struct mutex error_lock;
-    lode_error *error;
-    lode_status status; /* guarded by error_lock */
+    lode_error *error; /* guarded by error_lock, as is status: of the first that failed */
+    lode_status status;
 };
 
 static void stop(struct build *build, lode_status status, const lode_error *error)
@@ -34,8 +33,7 @@ static int is_cancelled(const struct build *build)
     return cancel && atomic_load_explicit(cancel, memory_order_relaxed);
 }
 
-/* Insert rows [first, last); 0 when the build must stop. */
-static int insert_rows(struct build *build, uint32_t first, uint32_t last)
+static void insert_rows(struct build *build, uint32_t first, uint32_t last)
 {
     lode_error error = {LODE_OK, 0, ""};
     for (uint32_t row = first; row < last; row++) {
@@ -46,39 +44,34 @@ static int insert_rows(struct build *build, uint32_t first, uint32_t last)
             status = hnsw_insert(&build->hnsw->index, row, &error);
         if (status != LODE_OK) {
             stop(build, status, &error);
-            return 0;
+            return;
         }
         if (build->work->done)
             atomic_fetch_add_explicit(build->work->done, 1, memory_order_relaxed);
     }
-    return !atomic_load_explicit(&build->stopped, memory_order_relaxed);
 }
 
-static void insert_chunks(void *context, size_t thread)
+static void insert_chunk(void *context, size_t i)
 {
     struct build *build = context;
-    (void)thread;
-    for (;;) {
-        uint64_t first = atomic_fetch_add_explicit(&build->next, CHUNK_ROWS, memory_order_relaxed);
-        if (first >= build->count)
-            return;
-        uint64_t last = first + CHUNK_ROWS < build->count ? first + CHUNK_ROWS : build->count;
-        if (!insert_rows(build, (uint32_t)first, (uint32_t)last))
-            return;
-    }
+    uint64_t first = build->alone + (uint64_t)i * CHUNK_ROWS, last = first + CHUNK_ROWS;
+    if (!atomic_load_explicit(&build->stopped, memory_order_relaxed))
+        insert_rows(build, (uint32_t)first, (uint32_t)(last < build->count ? last : build->count));
 }
 
 static void insert_all(struct build *build)
 {
     struct executor *executor = build->work->executor;
-    uint32_t alone = build->count < ALONE_ROWS ? build->count : ALONE_ROWS;
-    if (!insert_rows(build, 0, alone))
-        return;
-    atomic_store_explicit(&build->next, alone, memory_order_relaxed);
+    insert_rows(build, 0, build->alone);
+    size_t chunks = ((size_t)build->count - build->alone + CHUNK_ROWS - 1) / CHUNK_ROWS;
     if (executor)
-        executor_parallel(executor, executor_width(executor), insert_chunks, build);
-    else
-        insert_chunks(build, 0);
+        executor_parallel(executor, chunks, insert_chunk, build);
+    for (size_t i = 0; !executor && i < chunks; i++)
+        insert_chunk(build, i);
+    lode_error error = {LODE_OK, 0, ""};
+    lode_status status = build->status == LODE_OK ? hnsw_repair(build->hnsw, &error) : LODE_OK;
+    if (status != LODE_OK)
+        stop(build, status, &error);
 }
 
 lode_status hnsw_build(const struct index_params *params, const struct rows *rows, uint32_t count,
@@ -92,6 +85,7 @@ lode_status hnsw_build(const struct index_params *params, const struct rows *row
     struct build build = {.hnsw = (struct hnsw *)index,
                           .work = work ? work : &alone,
                           .count = count,
+                          .alone = count < ALONE_ROWS ? count : ALONE_ROWS,
                           .error = error,
                           .status = LODE_OK};
     mutex_init(&build.error_lock);

@@ -6,22 +6,45 @@
  * entry lock too, for its whole insert, so that two of them do not both become the top. */
 #include "index/hnsw.h"
 
-/* Algorithm 4: of `candidates`, nearest first, choose up to `limit` such that none is nearer to an
- * already chosen one than to the base. Equals are kept, or rows all alike would end with one link. */
-static uint32_t choose_diverse(const struct hnsw *hnsw, const struct neighbor *candidates,
-                               uint32_t count, uint32_t limit, struct neighbor *ret_chosen)
+/* Whether a link to `candidate` is of little use beside one to `other`: the way leads over there. Rows
+ * all equally far from each other, as duplicates are, count too, or the links of a row with many
+ * duplicates would all stay among them. */
+static int is_shadowed(const struct hnsw *hnsw, struct neighbor candidate, struct neighbor other)
+{
+    float between = hnsw_distance(hnsw, rows_at(&hnsw->rows, candidate.row), other.row);
+    return between < candidate.distance ||
+           (between == candidate.distance && between == other.distance);
+}
+
+/* Add candidates not among the first `chosen`, nearest first, up to `fill` in all. The chosen stand in
+ * the order of the candidates. */
+static uint32_t choose_nearest(const struct neighbor *candidates, uint32_t count, uint32_t fill,
+                               struct neighbor *ret_chosen, uint32_t chosen)
+{
+    uint32_t diverse = chosen, next = 0;
+    for (uint32_t i = 0; i < count && chosen < fill; i++) {
+        if (next < diverse && ret_chosen[next].row == candidates[i].row)
+            next++;
+        else
+            ret_chosen[chosen++] = candidates[i];
+    }
+    return chosen;
+}
+
+/* Algorithm 4 with keepPrunedConnections in part: of `candidates`, nearest first, up to `degree` of
+ * which none shadows another; then the nearest others, while less than three quarters are taken. */
+static uint32_t choose_links(const struct hnsw *hnsw, const struct neighbor *candidates,
+                             uint32_t count, uint32_t degree, struct neighbor *ret_chosen)
 {
     uint32_t chosen = 0;
-    for (uint32_t i = 0; i < count && chosen < limit; i++) {
-        const void *vector = rows_at(&hnsw->rows, candidates[i].row);
+    for (uint32_t i = 0; i < count && chosen < degree; i++) {
         uint32_t other = 0;
-        while (other < chosen &&
-               !(hnsw_distance(hnsw, vector, ret_chosen[other].row) < candidates[i].distance))
+        while (other < chosen && !is_shadowed(hnsw, candidates[i], ret_chosen[other]))
             other++;
         if (other == chosen)
             ret_chosen[chosen++] = candidates[i];
     }
-    return chosen;
+    return choose_nearest(candidates, count, degree - degree / 4, ret_chosen, chosen);
 }
 
 static void sort_few(struct neighbor *items, uint32_t count)
@@ -42,80 +65,124 @@ static void list_write(uint32_t *list, uint32_t degree, const struct neighbor *l
         hnsw_link_set(list, i, i < count ? links[i].row : HNSW_NONE);
 }
 
-/* The full list of `base` and the new link: keep a diverse choice of them. */
-static void shrink_with(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t base,
-                        uint32_t layer, struct neighbor new_link)
+/* The full list of `base` and a new link: keep the best of them. 1 when the new one is kept. */
+static int shrink_with(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t base,
+                       uint32_t layer, struct neighbor new_link)
 {
     uint32_t *list = hnsw_list(hnsw, base, layer);
     uint32_t degree = hnsw_degree(hnsw, layer);
     const void *vector = rows_at(&hnsw->rows, base);
-    struct neighbor *candidates = scratch->closest;
-    struct neighbor kept[2 * LODE_M_MAX];
+    struct neighbor *candidates = scratch->closest, kept[2 * LODE_M_MAX];
     for (uint32_t i = 0; i < degree; i++) {
         uint32_t row = hnsw_link(list, i);
         candidates[i] = (struct neighbor){hnsw_distance(hnsw, vector, row), row};
     }
     candidates[degree] = new_link;
     sort_few(candidates, degree + 1);
-    uint32_t count = choose_diverse(hnsw, candidates, degree + 1, degree, kept);
+    uint32_t count = choose_links(hnsw, candidates, degree + 1, degree, kept);
     list_write(list, degree, kept, count);
+    uint32_t at = 0;
+    while (at < count && kept[at].row != new_link.row)
+        at++;
+    return at < count;
 }
 
-/* Let `base` link to link.row, which is link.distance away. */
-static void link_back(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t base,
-                      uint32_t layer, struct neighbor link)
+/* Append a link to a list with room; 0 when it is full. Under the row's stripe lock. */
+static int append(struct hnsw *hnsw, uint32_t base, uint32_t layer, uint32_t row)
 {
     uint32_t *list = hnsw_list(hnsw, base, layer);
     uint32_t degree = hnsw_degree(hnsw, layer);
-    mutex_lock(hnsw_stripe(hnsw, base));
     uint32_t count = 0;
     while (count < degree && hnsw_link(list, count) != HNSW_NONE)
         count++;
     if (count < degree)
-        hnsw_link_set(list, count, link.row);
-    else
-        shrink_with(hnsw, scratch, base, layer, link);
-    mutex_unlock(hnsw_stripe(hnsw, base));
+        hnsw_link_set(list, count, row);
+    return count < degree;
 }
 
-static uint32_t beam_copy(const struct hnsw_beam *beam, uint32_t row, struct neighbor *ret)
+/* Let `base` link to link.row, which is link.distance away, unless its other links are better. */
+static int link_back(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t base, uint32_t layer,
+                     struct neighbor link)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < beam->count; i++)
-        if (hnsw_item_row(beam->items[i]) != row)
-            ret[count++] = (struct neighbor){hnsw_item_distance(beam->items[i]),
-                                             hnsw_item_row(beam->items[i])};
-    return count;
+    mutex_lock(hnsw_stripe(hnsw, base));
+    int linked =
+        append(hnsw, base, layer, link.row) || shrink_with(hnsw, scratch, base, layer, link);
+    mutex_unlock(hnsw_stripe(hnsw, base));
+    return linked;
 }
 
-/* Find the neighbours of `row` on layers [0, layer], and link both ways. */
-static lode_status connect(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
-                           uint32_t entry, uint32_t top, lode_error *error)
+int hnsw_append(struct hnsw *hnsw, uint32_t base, uint32_t row)
+{
+    mutex_lock(hnsw_stripe(hnsw, base));
+    int linked = append(hnsw, base, 0, row);
+    mutex_unlock(hnsw_stripe(hnsw, base));
+    return linked;
+}
+
+int hnsw_adopt(struct hnsw *hnsw, const struct hnsw_beam *beam, uint32_t row)
+{
+    for (uint32_t i = 0; i < beam->count; i++)
+        if (hnsw_append(hnsw, hnsw_item_row(beam->items[i]), row))
+            return 1;
+    return 0;
+}
+
+static uint32_t beam_copy(const struct hnsw_beam *beam, struct neighbor *ret)
+{
+    for (uint32_t i = 0; i < beam->count; i++)
+        ret[i] =
+            (struct neighbor){hnsw_item_distance(beam->items[i]), hnsw_item_row(beam->items[i])};
+    return beam->count;
+}
+
+/* What a row will link to: for each layer 2m places of scratch->chosen, of which the first are used. */
+struct plan {
+    uint32_t top; /* highest layer on which there is anything to link to */
+    uint32_t count[HNSW_LAYER_MAX + 1];
+};
+
+static struct neighbor *chosen_on(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+                                  uint32_t layer)
+{
+    return scratch->chosen + (size_t)layer * 2 * hnsw->m;
+}
+
+/* Find neighbours of `row` on layers [0, plan->top]. The beam ends as the walk on layer 0 left it. */
+static lode_status find_neighbors(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
+                                  uint32_t entry, struct plan *plan, lode_error *error)
 {
     const void *vector = rows_at(&hnsw->rows, row);
     struct index_counts counts = {0, 0};
-    uint32_t chosen_count[HNSW_LAYER_MAX + 1];
-    struct neighbor nearest = hnsw_descend(hnsw, vector, entry, top, &counts);
-    for (uint32_t layer = top + 1; layer-- > 0;) {
-        struct neighbor *chosen = scratch->chosen + (size_t)layer * 2 * hnsw->m;
+    struct neighbor nearest = hnsw_descend(hnsw, vector, entry, plan->top, &counts);
+    for (uint32_t layer = plan->top + 1; layer-- > 0;) {
         lode_status status =
             hnsw_walk(hnsw, scratch, vector, nearest, layer, hnsw->ef_construction, &counts, error);
         if (status != LODE_OK)
             return status;
-        uint32_t count = beam_copy(&scratch->beam, row, scratch->closest);
-        chosen_count[layer] = choose_diverse(hnsw, scratch->closest, count, hnsw->m, chosen);
+        uint32_t count = beam_copy(&scratch->beam, scratch->closest);
+        plan->count[layer] = choose_links(hnsw, scratch->closest, count, hnsw_degree(hnsw, layer),
+                                          chosen_on(hnsw, scratch, layer));
         if (count)
             nearest = scratch->closest[0];
     }
-    for (uint32_t layer = 0; layer <= top; layer++)
-        list_write(hnsw_list(hnsw, row, layer), hnsw_degree(hnsw, layer),
-                   scratch->chosen + (size_t)layer * 2 * hnsw->m, chosen_count[layer]);
-    for (uint32_t layer = 0; layer <= top; layer++)
-        for (uint32_t i = 0; i < chosen_count[layer]; i++) {
-            struct neighbor to = scratch->chosen[(size_t)layer * 2 * hnsw->m + i];
-            link_back(hnsw, scratch, to.row, layer, (struct neighbor){to.distance, row});
-        }
     return LODE_OK;
+}
+
+static void write_links(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
+                        const struct plan *plan)
+{
+    int linked = 0; /* on layer 0, by any other row */
+    for (uint32_t layer = 0; layer <= plan->top; layer++)
+        list_write(hnsw_list(hnsw, row, layer), hnsw_degree(hnsw, layer),
+                   chosen_on(hnsw, scratch, layer), plan->count[layer]);
+    for (uint32_t layer = 0; layer <= plan->top; layer++)
+        for (uint32_t i = 0; i < plan->count[layer]; i++) {
+            struct neighbor to = chosen_on(hnsw, scratch, layer)[i];
+            int kept = link_back(hnsw, scratch, to.row, layer, (struct neighbor){to.distance, row});
+            linked |= layer == 0 && kept;
+        }
+    if (!linked)
+        (void)hnsw_adopt(hnsw, &scratch->beam, row);
 }
 
 /* The row is in the graph: count it, and let it be the entry when it is the highest. */
@@ -151,8 +218,10 @@ static lode_status insert_with(struct hnsw *hnsw, struct hnsw_scratch *scratch, 
     lode_status status = LODE_OK;
     if (entry != HNSW_NONE) {
         uint32_t entry_level = hnsw_level(hnsw->seed, hnsw->m, entry);
-        status =
-            connect(hnsw, scratch, row, entry, level < entry_level ? level : entry_level, error);
+        struct plan plan = {.top = level < entry_level ? level : entry_level};
+        status = find_neighbors(hnsw, scratch, row, entry, &plan, error);
+        if (status == LODE_OK)
+            write_links(hnsw, scratch, row, &plan);
     }
     if (status == LODE_OK)
         publish(hnsw, row, is_top);

@@ -7,7 +7,7 @@
  * expand and a top-k of the ef nearest allowed ones.
  *
  * A walk may miss allowed rows: those near the query may all be dead, and the others far from any path.
- * When it ends with fewer than k although more are allowed, the allowed rows are scanned. */
+ * When it ends with fewer than k, or comes to cost as much as a scan, the allowed rows are scanned. */
 #include "index/hnsw.h"
 
 #include <stdlib.h>
@@ -128,9 +128,12 @@ static int is_allowed(const struct filter *filter, uint32_t row)
     return row < filter->row_limit && (!filter->allowed || bitset_test(filter->allowed, row));
 }
 
-static size_t allowed_count(const struct filter *filter)
+/* A scan of what is allowed costs about this many steps of a walk: a scan reads memory in order. */
+static uint64_t scan_cost(const struct filter *filter)
 {
-    return filter->allowed ? bitset_count(filter->allowed, filter->row_limit) : filter->row_limit;
+    size_t allowed =
+        filter->allowed ? bitset_count(filter->allowed, filter->row_limit) : filter->row_limit;
+    return allowed / 4;
 }
 
 /* Rows met on the way: into the frontier, and if allowed into `found`. */
@@ -144,17 +147,19 @@ static int meet_filtered(struct hnsw_scratch *scratch, const struct filter *filt
     return hnsw_frontier_push(scratch, hnsw_item(distance, row));
 }
 
+/* *ret_ended is 0 when the walk was given up because a scan is cheaper than its rest might be. */
 static lode_status walk_filtered(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
-                                 const void *query, struct neighbor entry,
-                                 const struct filter *filter, struct topk *found,
-                                 struct index_counts *counts, lode_error *error)
+                                 const struct index_query *query, struct neighbor entry,
+                                 struct topk *found, int *ret_ended, lode_error *error)
 {
-    /* Beyond this many distances a scan of the allowed rows would have been cheaper. */
-    uint64_t budget = counts->distances + 1024 + 2 * allowed_count(filter);
-    int failed = hnsw_scratch_begin(scratch, 1);
+    struct filter filter = {query->allowed, query->row_limit};
+    struct index_counts *counts = query->counts;
+    /* Counting what is allowed takes time too, so that is not done before it can matter. */
+    uint64_t budget = counts->distances + 64 + query->row_limit / 256;
+    int counted = 0, failed = hnsw_scratch_begin(scratch, 1);
     hnsw_meet(scratch, entry.row);
-    failed = failed || meet_filtered(scratch, filter, found, entry.distance, entry.row);
-    while (!failed && scratch->frontier_count && counts->distances < budget) {
+    failed = failed || meet_filtered(scratch, &filter, found, entry.distance, entry.row);
+    while (!failed && scratch->frontier_count) {
         uint64_t item = hnsw_frontier_pop(scratch);
         if (hnsw_item_distance(item) > topk_bound(found))
             break;
@@ -162,9 +167,14 @@ static lode_status walk_filtered(const struct hnsw *hnsw, struct hnsw_scratch *s
         counts->hops++;
         counts->distances += count;
         for (uint32_t i = 0; i < count && !failed; i++)
-            failed =
-                meet_filtered(scratch, filter, found, hnsw_distance(hnsw, query, scratch->batch[i]),
-                              scratch->batch[i]);
+            failed = meet_filtered(scratch, &filter, found,
+                                   hnsw_distance(hnsw, query->query, scratch->batch[i]),
+                                   scratch->batch[i]);
+        if (counts->distances > budget && !counted++)
+            budget += scan_cost(&filter);
+        *ret_ended = counts->distances <= budget;
+        if (!*ret_ended)
+            break;
     }
     return failed ? error_nomem(error, "search frontier", scratch->frontier_capacity) : LODE_OK;
 }
@@ -186,16 +196,15 @@ static lode_status found_init(struct hnsw_scratch *scratch, struct topk *found, 
 
 static lode_status search_filtered(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                    const struct index_query *query, struct neighbor entry,
-                                   uint32_t ef, size_t *ret_found, lode_error *error)
+                                   uint32_t ef, int *ret_found, lode_error *error)
 {
-    struct filter filter = {query->allowed, query->row_limit};
-    struct topk found;
+    struct topk found = {NULL, 0, 0};
+    int ended = 1;
     lode_status status = found_init(scratch, &found, ef, error);
     if (status == LODE_OK)
-        status = walk_filtered(hnsw, scratch, query->query, entry, &filter, &found, query->counts,
-                               error);
-    *ret_found = found.count;
-    if (status != LODE_OK || found.count < query->topk->k)
+        status = walk_filtered(hnsw, scratch, query, entry, &found, &ended, error);
+    *ret_found = ended && found.count >= query->topk->k;
+    if (status != LODE_OK || !*ret_found)
         return status;
     for (size_t i = 0; i < found.count; i++)
         topk_push(query->topk, found.items[i].distance, found.items[i].row);
@@ -204,12 +213,12 @@ static lode_status search_filtered(const struct hnsw *hnsw, struct hnsw_scratch 
 
 static lode_status search_plain(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                 const struct index_query *query, struct neighbor entry, uint32_t ef,
-                                size_t *ret_found, lode_error *error)
+                                int *ret_found, lode_error *error)
 {
     const struct hnsw_beam *beam = &scratch->beam;
     lode_status status = hnsw_walk(hnsw, scratch, query->query, entry, 0, ef, query->counts, error);
-    *ret_found = beam->count;
-    if (status != LODE_OK || beam->count < query->topk->k)
+    *ret_found = beam->count >= query->topk->k;
+    if (status != LODE_OK || !*ret_found)
         return status;
     for (uint32_t i = 0; i < beam->count && i < query->topk->k; i++)
         topk_push(query->topk, hnsw_item_distance(beam->items[i]), hnsw_item_row(beam->items[i]));
@@ -233,14 +242,14 @@ lode_status hnsw_search(const struct index *index, const struct index_query *que
     if (bounded.row_limit > row_end)
         bounded.row_limit = row_end;
     struct neighbor start = hnsw_descend(hnsw, query->query, entry, 0, query->counts);
-    size_t found = 0;
+    int found = 0;
     lode_status status;
     if (query->allowed || query->row_limit < hnsw->capacity)
         status = search_filtered(hnsw, scratch, &bounded, start, ef, &found, error);
     else
         status = search_plain(hnsw, scratch, &bounded, start, ef, &found, error);
     hnsw_scratch_give(hnsw, scratch);
-    if (status == LODE_OK && found < query->topk->k)
+    if (status == LODE_OK && !found)
         flat_search(&hnsw->rows, 0, &bounded);
     return status;
 }

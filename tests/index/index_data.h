@@ -1,0 +1,139 @@
+/* index_data.h: seeded vectors, rows encoded from them, and exact answers, for the tests of indexes. */
+#ifndef TESTS_INDEX_DATA_H
+#define TESTS_INDEX_DATA_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bitset.h"
+#include "base/random.h"
+#include "index/index.h"
+
+struct data {
+    struct space space;
+    struct rows rows;
+    uint8_t *bytes; /* `count` rows, then `query_count` queries */
+    uint32_t count, query_count;
+};
+
+enum data_kind { DATA_CLUSTERED, DATA_UNIFORM, DATA_EQUAL, DATA_DUPLICATES, DATA_OUTLIERS };
+
+/* One vector of the kind. Clustered: 20 centres, chosen at random. */
+static void data_vector(struct rng *rng, enum data_kind kind, size_t dim, float *vector)
+{
+    uint32_t centre = rng_below(rng, kind == DATA_DUPLICATES ? 50 : 20);
+    struct rng of_centre;
+    rng_init(&of_centre, 1000 + centre);
+    int outlier = kind == DATA_OUTLIERS && rng_below(rng, 100) == 0;
+    for (size_t i = 0; i < dim; i++) {
+        double mean = rng_normal(&of_centre);
+        double value = rng_normal(rng);
+        if (kind == DATA_CLUSTERED)
+            value = mean + 0.4 * value;
+        else if (kind == DATA_DUPLICATES)
+            value = mean;
+        else if (kind == DATA_EQUAL)
+            value = 1.0;
+        vector[i] = (float)(outlier ? 1000.0 * value : value);
+    }
+}
+
+static void data_init(struct data *data, enum data_kind kind, struct space space, uint32_t count,
+                      uint32_t query_count)
+{
+    struct rng rng;
+    rng_init(&rng, 7);
+    size_t total = (size_t)count + query_count;
+    float *vector = malloc((space.dim + 1) * sizeof *vector);
+    *data = (struct data){.space = space, .count = count, .query_count = query_count};
+    data->bytes = malloc(total * space.row_size + 1);
+    for (size_t i = 0; i < total; i++) {
+        data_vector(&rng, kind, space.dim, vector);
+        space_encode(&space, vector, data->bytes + i * space.row_size);
+    }
+    data->rows = (struct rows){&data->space, data->bytes, space.row_size};
+    free(vector);
+}
+
+static void data_release(struct data *data)
+{
+    free(data->bytes);
+}
+
+static const void *data_query(const struct data *data, uint32_t i)
+{
+    return rows_at(&data->rows, data->count + i);
+}
+
+/* The distance of the k-th nearest allowed row below row_limit, by comparing with every row. */
+static float data_bound(const struct data *data, const void *query, uint32_t row_limit,
+                        const uint64_t *allowed, size_t k)
+{
+    struct neighbor items[128];
+    struct topk topk;
+    topk_init(&topk, items, k);
+    for (uint32_t row = 0; row < row_limit; row++)
+        if (!allowed || bitset_test(allowed, row))
+            topk_push(&topk, data->space.distance(&data->space, query, rows_at(&data->rows, row)),
+                      row);
+    topk_sort(&topk);
+    return topk.count ? topk.items[topk.count - 1].distance : 0.0f;
+}
+
+/* Search; asserts that hits are allowed, in order, distinct and truly at their distances. */
+static void data_search(const struct data *data, const struct index *index,
+                        struct index_query *query, struct topk *topk)
+{
+    struct index_counts counts = {0, 0};
+    query->topk = topk;
+    query->counts = &counts;
+    assert_int_equal(index->ops->search(index, query, NULL), LODE_OK);
+    topk_sort(topk);
+    for (size_t i = 0; i < topk->count; i++) {
+        struct neighbor hit = topk->items[i];
+        assert_true(hit.row < query->row_limit);
+        assert_true(!query->allowed || bitset_test(query->allowed, hit.row));
+        assert_true(i == 0 || neighbor_before(topk->items[i - 1], hit));
+        assert_true(hit.distance == data->space.distance(&data->space, query->query,
+                                                         rows_at(&data->rows, hit.row)));
+    }
+}
+
+/* Mean share of the true top k found, counting by distance so that ties do not matter. Every search
+ * must return k hits when k rows are allowed. */
+static double data_recall(const struct data *data, const struct index *index, uint32_t ef,
+                          uint32_t row_limit, const uint64_t *allowed)
+{
+    enum { K = 10 };
+    size_t right = 0, wanted = 0;
+    size_t all = allowed ? bitset_count(allowed, row_limit) : row_limit;
+    size_t k = all < K ? all : K;
+    for (uint32_t q = 0; q < data->query_count && k; q++) {
+        struct neighbor items[K];
+        struct topk topk;
+        topk_init(&topk, items, K);
+        struct index_query query = {
+            .query = data_query(data, q), .ef = ef, .row_limit = row_limit, .allowed = allowed};
+        float bound = data_bound(data, query.query, row_limit, allowed, k);
+        data_search(data, index, &query, &topk);
+        assert_int_equal(topk.count, k);
+        wanted += k;
+        for (size_t i = 0; i < topk.count; i++)
+            right += topk.items[i].distance <= bound;
+    }
+    return wanted ? (double)right / (double)wanted : 1.0;
+}
+
+static struct space data_space(lode_metric metric, lode_scalar scalar, size_t dim)
+{
+    struct space space;
+    space_init(&space, metric, scalar, dim);
+    return space;
+}
+
+#endif
