@@ -68,3 +68,11 @@ int stop_words_have(const struct stop_words *list, const char *word, size_t size
     struct span key = {word, size};
     return list && bsearch(&key, list->words, list->count, sizeof *list->words, compare) != NULL;
 }
+
+int stop_words_in_order(const struct stop_words *list)
+{
+    for (size_t i = 1; i < list->count; i++)
+        if (strcmp(list->words[i - 1], list->words[i]) >= 0)
+            return 0;
+    return 1;
+}
