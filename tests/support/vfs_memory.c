@@ -615,7 +615,7 @@ static lode_status memory_dir_sync(struct vfs *vfs, const char *path, lode_error
 static lode_status memory_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
                                lode_error *error)
 {
-    struct vfs_file *lock;
+    struct vfs_file *lock = NULL;
     lode_status status = memory_open(vfs, path, VFS_WRITE | VFS_CREATE, &lock, error);
     if (status)
         return status;
