@@ -92,8 +92,14 @@ static lode_status read_header(struct reader *reader, struct corpus *corpus, uin
     if (*ret_words > VOCABULARY_WORDS_MAX ||
         *ret_words > reader_left(reader) / (6 + corpus->embedder.dim * sizeof(float)))
         return corrupt(reader, error, "more words than bytes");
-    if (!memchr(language, 0, LANGUAGE_SIZE_MAX))
-        return corrupt(reader, error, "the language's name does not end");
+    if (!(corpus->word_exponent > 0 && corpus->word_exponent <= 1))
+        return corrupt(reader, error, "word_exponent out of range");
+    size_t end = strnlen(corpus->language, LANGUAGE_SIZE_MAX);
+    for (size_t i = end; i < LANGUAGE_SIZE_MAX; i++)
+        if (language[i])
+            end = 0;
+    if (end == 0 || end == LANGUAGE_SIZE_MAX)
+        return corrupt(reader, error, "the language's name is not one");
     return LODE_OK;
 }
 
@@ -111,6 +117,8 @@ static lode_status read_words(struct reader *reader, struct corpus *corpus, uint
         const char *word = (const char *)reader_bytes(reader, size);
         if (!word || size == 0 || size > WORD_SIZE_MAX || utf8_valid_prefix(word, size) != size)
             return corrupt(reader, error, "a word is not one");
+        if (corpus->frequencies[i] == 0)
+            return corrupt(reader, error, "a word of no text");
         if (word_compare(before, before_size, word, size) >= 0)
             return corrupt(reader, error, "words out of order");
         uint32_t number;

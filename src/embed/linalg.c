@@ -95,8 +95,8 @@ static double reduce_row(double *a, size_t n, size_t k, double *p)
 {
     size_t m = n - k - 1;
     double *v = a + k * n + k + 1;
-    double norm = sqrt(dot(v, v, m));
-    if (norm <= DBL_MIN) {
+    double square = dot(v, v, m), norm = sqrt(square);
+    if (square <= DBL_MIN) { /* nothing, or nothing that can be divided by */
         memset(v, 0, m * sizeof *v);
         return 0;
     }

@@ -45,29 +45,36 @@ static int embed(const struct embedder *embedder, const char *text, float *vecto
     return known;
 }
 
-static double cosine(const char *a, const char *b)
+static double cosine(const struct embedder *embedder, const char *a, const char *b)
 {
     float x[DIM], y[DIM];
     double sum = 0;
-    assert_true(embed(model, a, x));
-    assert_true(embed(model, b, y));
-    for (size_t i = 0; i < DIM; i++)
+    assert_true(embed(embedder, a, x));
+    assert_true(embed(embedder, b, y));
+    for (size_t i = 0; i < embedder->dim; i++)
         sum += (double)x[i] * y[i];
     return sum;
 }
 
+/* As many dimensions as topics: with more, the model also learns to tell synonyms apart. */
 static void synonyms_are_near(void **state)
 {
     (void)state;
+    struct corpus_options options = {.dim = TOPICS};
+    struct embedder *small;
+    assert_int_equal(corpus_train(made->texts, TEXTS, &options, &small, NULL, NULL), LODE_OK);
     for (unsigned topic = 0; topic < TOPICS; topic++) {
         char first[8], second[8], other[8];
         made_word(topic, 0, first);
         made_word(topic, 1, second);
         made_word((topic + 5) % TOPICS, 1, other);
-        assert_true(cosine(first, second) > 0.8);
-        assert_true(cosine(first, other) < 0.3);
-        assert_true(cosine(made->bytes[topic], first) > 0.5);
+        assert_true(cosine(small, first, second) > 0.9);
+        assert_true(cosine(small, first, other) < 0.2);
+        const char *text = made->bytes[topic];
+        assert_true(cosine(small, text, made->bytes[topic + TOPICS]) > 0.5);
+        assert_true(cosine(small, text, made->bytes[topic + TOPICS + 1]) < 0.2);
     }
+    small->ops->free(small);
 }
 
 static void vectors_have_unit_length(void **state)
@@ -96,8 +103,8 @@ static void unknown_texts_have_no_vector(void **state)
             assert_true(vector[j] == 0);
     }
     float both[DIM];
-    assert_true(embed(model, "wqzjyw badibo", both));
-    assert_true(embed(model, "badibo", vector));
+    assert_true(embed(model, "wqzjyw bidado", both));
+    assert_true(embed(model, "bidado", vector));
     assert_memory_equal(both, vector, sizeof both);
 }
 
@@ -107,7 +114,7 @@ static void bad_utf8_is_named(void **state)
     lode_error error = {0};
     float vectors[2 * DIM];
     uint8_t known[2];
-    lode_text texts[2] = {{"badibo", 6}, {"ba\xff", 3}};
+    lode_text texts[2] = {{"bidado", 6}, {"bi\xff", 3}};
     assert_int_equal(model->ops->embed(model, texts, 2, vectors, known, &error), LODE_INVALID);
     assert_non_null(strstr(error.message, "text 1 "));
     assert_non_null(strstr(error.message, "byte 2"));
@@ -222,15 +229,15 @@ static void typos_of_queries_are_mended(void **state)
 {
     (void)state;
     char word[8];
-    made_word(3, 5, word); /* g i l u n o */
-    assert_string_equal(word, "gilumo");
-    expect_same("giulmo", "gilumo", 1);
-    expect_same("gilmo", "gilumo", 1);
-    expect_same("gilummo", "gilumo", 1);
+    made_word(3, 5, word);
+    assert_string_equal(word, "gilupo");
+    expect_same("giulpo", "gilupo", 1);
+    expect_same("gilpo", "gilupo", 1);
+    expect_same("giluppo", "gilupo", 1);
     expect_same("qqcomon", "qqcommon", 1);
     expect_same("qqcomonns", "qqcommon", 1); /* two edits in a long word */
-    expect_same("gilu", "gilumo", 0);        /* two edits in a short one */
-    expect_same("gilum0", "gilumo", 0);      /* digits: a name */
+    expect_same("gilu", "gilupo", 0);        /* two edits in a short one */
+    expect_same("gilup0", "gilupo", 0);      /* digits: a name */
     expect_same("qqwommno", "qqcommon", 1);
     expect_same("wqcommno", "qqcommon", 0); /* two edits, one of them the first letter */
 }
@@ -238,8 +245,8 @@ static void typos_of_queries_are_mended(void **state)
 static void documents_are_not_mended(void **state)
 {
     (void)state;
-    expect_same("gilmo the the the the the the the the the the the", "gilumo", 1);
-    expect_same("gilmo the the the the the the the the the the the the", "gilumo", 0);
+    expect_same("gilpo the the the the the the the the the the the", "gilupo", 1);
+    expect_same("gilpo the the the the the the the the the the the the", "gilupo", 0);
 }
 
 /* --- The format ------------------------------------------------------------------------------------- */
@@ -266,7 +273,7 @@ static void saved_models_embed_the_same(void **state)
         assert_true(embed(copy, made->bytes[i], b));
         assert_memory_equal(a, b, sizeof a);
     }
-    assert_true(embed(copy, "giulmo", b));
+    assert_true(embed(copy, "giulpo", b));
     save(copy, &again);
     assert_int_equal(saved.size, again.size);
     assert_memory_equal(saved.data, again.data, saved.size);
@@ -285,7 +292,7 @@ static lode_status open_copy(const uint8_t *data, size_t size, lode_error *error
     free(copy);
     if (status == LODE_OK) {
         float vector[4096];
-        lode_text text = {"gilumo qqcomon", 14};
+        lode_text text = {"gilupo qqcomon", 14};
         uint8_t known;
         assert_int_equal(opened->ops->embed(opened, &text, 1, vector, &known, NULL), LODE_OK);
         for (size_t i = 0; i < opened->dim; i++)

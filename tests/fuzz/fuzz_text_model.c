@@ -26,7 +26,11 @@ int main(void)
     if (corpus_train(texts, 4, &options, &model, NULL, NULL) ||
         model->ops->serialize(model, &out, NULL))
         return 1;
-    return fwrite(out.data, 1, out.size, stdout) != out.size;
+    size_t written = fwrite(out.data, 1, out.size, stdout);
+    int failed = written != out.size;
+    buf_release(&out);
+    model->ops->free(model);
+    return failed;
 }
 #else
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
