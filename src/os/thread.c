@@ -93,23 +93,29 @@ void cond_broadcast(struct cond *cond)
 struct start {
     void (*run)(void *);
     void *context;
+    char name[16]; /* Linux's limit, NUL included */
 };
 
 static void *thread_main(void *argument)
 {
     struct start start = *(struct start *)argument;
     free(argument);
+    (void)pthread_setname_np(pthread_self(), start.name);
     start.run(start.context);
     return NULL;
 }
 
-/* Signals belong to the program that uses us: its own threads take them all. */
+/* Signals belong to the program that uses us: its own threads take them. Those that a thread brings
+ * upon itself must stay open, or the program's handler for them would not be called. */
 static int create_without_signals(pthread_t *handle, const pthread_attr_t *attributes,
                                   struct start *start)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        sigdelset(&blocked, open[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
     int failed = pthread_create(handle, attributes, thread_main, start);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
@@ -120,7 +126,8 @@ int thread_start(struct thread *thread, const char *name, void (*run)(void *), v
     struct start *start = malloc(sizeof *start);
     if (!start)
         return ENOMEM;
-    *start = (struct start){run, context};
+    *start = (struct start){.run = run, .context = context};
+    strncpy(start->name, name, sizeof start->name - 1);
     pthread_attr_t attributes;
     int failed = pthread_attr_init(&attributes);
     if (!failed) {
@@ -128,15 +135,9 @@ int thread_start(struct thread *thread, const char *name, void (*run)(void *), v
         failed = create_without_signals(&thread->handle, &attributes, start);
         pthread_attr_destroy(&attributes);
     }
-    if (failed) {
+    if (failed)
         free(start);
-        return failed;
-    }
-    char cut[16]; /* Linux's limit, NUL included */
-    strncpy(cut, name, sizeof cut - 1);
-    cut[sizeof cut - 1] = '\0';
-    (void)pthread_setname_np(thread->handle, cut);
-    return 0;
+    return failed;
 }
 
 void thread_join(struct thread *thread)
