@@ -88,13 +88,18 @@ if(LODE_SERVICE_SOURCES)
   target_link_libraries(lode_service PRIVATE lode_flags PUBLIC lode_internal)
 endif()
 
-# --- The command `lode` ---------------------------------------------------------------------------
+# --- The command `lode`: a library for its tests, and main.c ---------------------------------------
 lode_glob(LODE_CMD_SOURCES cmd)
+list(FILTER LODE_CMD_SOURCES EXCLUDE REGEX "/src/cmd/main\\.c$")
 if(LODE_CMD_SOURCES)
   if(NOT HDF5_FOUND)
     message(FATAL_ERROR "the command lode needs the HDF5 C library (Debian: libhdf5-dev)")
   endif()
-  add_executable(lode ${LODE_CMD_SOURCES})
-  target_link_libraries(lode PRIVATE lode_flags $<TARGET_NAME_IF_EXISTS:lode_service> lode_internal
-    PkgConfig::HDF5)
+  add_library(lode_cmd STATIC ${LODE_CMD_SOURCES})
+  target_link_libraries(lode_cmd PRIVATE lode_flags PUBLIC $<TARGET_NAME_IF_EXISTS:lode_service>
+    lode_internal PkgConfig::HDF5)
+  if(EXISTS "${PROJECT_SOURCE_DIR}/src/cmd/main.c")
+    add_executable(lode src/cmd/main.c)
+    target_link_libraries(lode PRIVATE lode_flags lode_cmd)
+  endif()
 endif()

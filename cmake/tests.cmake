@@ -53,7 +53,7 @@ foreach(file IN LISTS test_programs)
   target_include_directories(${folder}.${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
   target_link_libraries(${folder}.${name} PRIVATE lode_flags
     $<TARGET_NAME_IF_EXISTS:lode_test_support> $<TARGET_NAME_IF_EXISTS:lode_service>
-    lode_internal PkgConfig::CMOCKA)
+    $<$<STREQUAL:${folder},cmd>:lode_cmd> lode_internal PkgConfig::CMOCKA)
   add_test(NAME ${folder}/${name} COMMAND ${folder}.${name})
   lode_register(${folder}/${name} "${file}" 120)
   if(name MATCHES "(^|_)concurrent(_|$)")

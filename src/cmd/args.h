@@ -1,0 +1,78 @@
+/* args.h: the command line of a subcommand, described once: parsed, checked and shown as --help. */
+#ifndef CMD_ARGS_H
+#define CMD_ARGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum arg_kind {
+    ARG_FLAG,   /* no value; sets *flag to 1                                   */
+    ARG_TEXT,   /* any text                                                    */
+    ARG_UINT,   /* a whole number within [min, max]                            */
+    ARG_REAL,   /* a number within [real_min, real_max]                        */
+    ARG_REALS,  /* the same, several, separated by commas                      */
+    ARG_CHOICE, /* one of `choices`; its place there                           */
+    ARG_TEXTS,  /* may be given several times                                  */
+};
+
+#define ARG_LIST_MAX 256 /* times that a repeatable option may be given */
+
+struct arg_texts {
+    const char *items[ARG_LIST_MAX];
+    size_t count;
+};
+
+struct arg_reals {
+    double items[ARG_LIST_MAX];
+    size_t count;
+};
+
+struct arg_option {
+    const char *name; /* without the dashes */
+    const char *value_name;
+    const char *help;
+    enum arg_kind kind;
+    union { /* where the value goes; holds its default before */
+        int *flag;
+        const char **text;
+        uint64_t *uint;
+        double *real;
+        struct arg_reals *reals;
+        int *choice;
+        struct arg_texts *texts;
+    };
+    uint64_t min, max;
+    double real_min, real_max;
+    const char *const *choices; /* ends with NULL */
+    int *given;                 /* if not NULL: set to 1 when the option was there */
+};
+
+struct arg_spec {
+    const char *command;       /* "create" */
+    const char *usage;         /* what follows the command's name */
+    const char *about;         /* paragraphs */
+    const char *details;       /* sections after the options, as they are printed; may be NULL */
+    const char *examples;      /* lines, as they are printed */
+    const char *operand_names; /* "DIR COLLECTION": for the message when one is missing */
+    size_t operands_min, operands_max;
+    const struct arg_option *options;
+    size_t option_count;
+};
+
+struct args {
+    char **operands; /* points into argv, which is reordered */
+    size_t operand_count;
+};
+
+/* Parse argv[1, argc). Every command also takes --json, --quiet and --help (see output.h).
+ * Returns 1 to go on; else what was to be printed has been printed and *ret_exit is the exit code. */
+int args_parse(const struct arg_spec *spec, int argc, char **argv, struct args *ret_args,
+               int *ret_exit);
+
+/* The candidate most like `word`, or NULL when none is near; candidates end with NULL. */
+const char *args_nearest(const char *word, const char *const *candidates);
+
+/* Write `text` wrapped to the width of the help page, each line after the first indented. */
+void args_print_wrapped(const char *text, size_t indent);
+
+#endif
