@@ -482,6 +482,8 @@ typedef struct lode_stats {
     size_t segment_count;
     const lode_job_stats *jobs; /* running now */
     size_t job_count;
+    lode_error job_error; /* the last failure of background work that stands; it is tried again.
+                             status LODE_OK: none */
 } lode_stats;
 
 /* Free with lode_stats_free. */

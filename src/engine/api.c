@@ -1,0 +1,421 @@
+/* api.c: the public functions: arguments are checked here, the work is done below. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "engine/read.h"
+#include "engine/text.h"
+#include "query/fetch.h"
+#include "simd/simd.h"
+#include "storage/id.h"
+
+#define WITH_ALL ((unsigned)(LODE_WITH_VECTOR | LODE_WITH_METADATA | LODE_WITH_TEXT))
+
+static lode_status is_null(const char *what, lode_error *error)
+{
+    return error_set(error, LODE_INVALID, "%s is NULL", what);
+}
+
+static lode_status check_with(unsigned with, lode_error *error)
+{
+    if ((with & ~WITH_ALL) == 0)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID, "with is 0x%x: unknown bits 0x%x", with,
+                     with & ~WITH_ALL);
+}
+
+static lode_status check_count(const char *what, uint64_t value, uint64_t max, lode_error *error)
+{
+    if (value <= max)
+        return LODE_OK;
+    return error_set(error, LODE_LIMIT, "%s is %" PRIu64 ": at most %" PRIu64, what, value, max);
+}
+
+/* --- Ids --------------------------------------------------------------------------------------- */
+
+lode_id lode_id_number(uint64_t number)
+{
+    return (lode_id){.kind = LODE_ID_NUMBER, .number = number};
+}
+
+lode_id lode_id_uuid(const uint8_t bytes[16])
+{
+    lode_id id = {.kind = LODE_ID_UUID};
+    if (bytes)
+        memcpy(id.uuid, bytes, sizeof id.uuid);
+    else
+        id.kind = (lode_id_kind)0; /* refused wherever it is used */
+    return id;
+}
+
+lode_id lode_id_text(const char *text)
+{
+    return (lode_id){
+        .kind = LODE_ID_STRING, .string = text, .string_size = text ? strlen(text) : 0};
+}
+
+static int compare_numbers(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+int lode_id_compare(const lode_id *a, const lode_id *b)
+{
+    if (!a || !b)
+        return (a != NULL) - (b != NULL);
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    if (a->kind == LODE_ID_NUMBER)
+        return compare_numbers(a->number, b->number);
+    if (a->kind == LODE_ID_UUID)
+        return memcmp(a->uuid, b->uuid, sizeof a->uuid);
+    if (a->kind != LODE_ID_STRING || !a->string || !b->string)
+        return (a->string != NULL) - (b->string != NULL);
+    size_t common = a->string_size < b->string_size ? a->string_size : b->string_size;
+    int order = common ? memcmp(a->string, b->string, common) : 0;
+    return order ? order : compare_numbers(a->string_size, b->string_size);
+}
+
+const char *lode_simd_level(void)
+{
+    return simd()->name;
+}
+
+/* --- Database ---------------------------------------------------------------------------------- */
+
+lode_status lode_db_open(const char *path, const lode_db_options *options, lode_db **ret_db,
+                         lode_error *error)
+{
+    static const struct db_env env;
+    if (!path)
+        return is_null("path", error);
+    if (!ret_db)
+        return is_null("ret_db", error);
+    if (!*path)
+        return error_set(error, LODE_INVALID, "path is empty");
+    if (strlen(path) >= PATH_SIZE_MAX)
+        return error_set(error, LODE_LIMIT, "path of %zu bytes: at most %d", strlen(path),
+                         PATH_SIZE_MAX - 1);
+    return db_open(path, options, &env, ret_db, error);
+}
+
+void lode_db_close(lode_db *db)
+{
+    if (db)
+        db_close(db);
+}
+
+/* --- Collections ------------------------------------------------------------------------------- */
+
+lode_status lode_collection_create(lode_db *db, const char *name, const lode_schema *schema,
+                                   lode_collection **ret_collection, lode_error *error)
+{
+    if (!db)
+        return is_null("db", error);
+    if (!name)
+        return is_null("name", error);
+    if (!schema)
+        return is_null("schema", error);
+    if (!ret_collection)
+        return is_null("ret_collection", error);
+    lode_status status = db_create(db, name, schema, error);
+    return status ? status : db_acquire(db, name, ret_collection, error);
+}
+
+lode_status lode_collection_open(lode_db *db, const char *name, lode_collection **ret_collection,
+                                 lode_error *error)
+{
+    if (!db)
+        return is_null("db", error);
+    if (!name)
+        return is_null("name", error);
+    if (!ret_collection)
+        return is_null("ret_collection", error);
+    lode_status status = catalog_check_name("name", name, error);
+    return status ? status : db_acquire(db, name, ret_collection, error);
+}
+
+void lode_collection_close(lode_collection *collection)
+{
+    if (collection)
+        db_release(collection);
+}
+
+lode_status lode_collection_drop(lode_db *db, const char *name, lode_error *error)
+{
+    if (!db)
+        return is_null("db", error);
+    if (!name)
+        return is_null("name", error);
+    lode_status status = catalog_check_name("name", name, error);
+    return status ? status : db_drop(db, name, error);
+}
+
+lode_status lode_alias_set(lode_db *db, const char *alias, const char *target, lode_error *error)
+{
+    if (!db)
+        return is_null("db", error);
+    if (!alias)
+        return is_null("alias", error);
+    lode_status status = target ? catalog_check_name("target", target, error) : LODE_OK;
+    return status ? status : db_alias(db, alias, target, error);
+}
+
+lode_status lode_catalog_list(lode_db *db, lode_catalog **ret_catalog, lode_error *error)
+{
+    if (!db)
+        return is_null("db", error);
+    if (!ret_catalog)
+        return is_null("ret_catalog", error);
+    return db_list(db, ret_catalog, error);
+}
+
+void lode_catalog_free(lode_catalog *catalog)
+{
+    free(catalog);
+}
+
+const lode_schema *lode_collection_schema(const lode_collection *collection)
+{
+    return collection ? &collection->schema : NULL;
+}
+
+/* --- Writing ----------------------------------------------------------------------------------- */
+
+static lode_status write_input(lode_collection *collection, const struct write_input *input,
+                               const char *count_name, lode_write_info *ret_info, lode_error *error)
+{
+    lode_status status = check_count(count_name, input->count, LODE_BATCH_MAX, error);
+    return status ? status : collection_write(collection, input, ret_info, error);
+}
+
+lode_status lode_write(lode_collection *collection, const lode_write_op *ops, size_t op_count,
+                       lode_write_info *ret_info, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!ops && op_count > 0)
+        return is_null("ops", error);
+    struct write_input input = {.ops = ops, .count = op_count};
+    return write_input(collection, &input, "op_count", ret_info, error);
+}
+
+lode_status lode_upsert(lode_collection *collection, const lode_point *points, size_t point_count,
+                        lode_write_info *ret_info, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!points && point_count > 0)
+        return is_null("points", error);
+    struct write_input input = {.points = points, .count = point_count};
+    return write_input(collection, &input, "point_count", ret_info, error);
+}
+
+lode_status lode_delete(lode_collection *collection, const lode_id *ids, size_t id_count,
+                        lode_write_info *ret_info, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!ids && id_count > 0)
+        return is_null("ids", error);
+    struct write_input input = {.ids = ids, .count = id_count};
+    return write_input(collection, &input, "id_count", ret_info, error);
+}
+
+/* --- Snapshots --------------------------------------------------------------------------------- */
+
+lode_status lode_snapshot_open(lode_collection *collection, lode_snapshot **ret_snapshot,
+                               lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!ret_snapshot)
+        return is_null("ret_snapshot", error);
+    return snapshot_open(collection, ret_snapshot, error);
+}
+
+void lode_snapshot_close(lode_snapshot *snapshot)
+{
+    if (snapshot)
+        snapshot_close(snapshot);
+}
+
+uint64_t lode_snapshot_sequence(const lode_snapshot *snapshot)
+{
+    return snapshot ? snapshot->version->sequence : 0;
+}
+
+uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot)
+{
+    return snapshot ? snapshot->version->point_count : 0;
+}
+
+/* --- Reading ----------------------------------------------------------------------------------- */
+
+static lode_status check_source(const lode_search_request *request, lode_error *error)
+{
+    int given = (request->vector != NULL) + (request->text != NULL) + (request->like != NULL);
+    if (given != 1)
+        return error_set(error, LODE_INVALID,
+                         "exactly one of vector, text and like must be given, not %d", given);
+    if (!request->text && request->text_size > 0)
+        return error_set(error, LODE_INVALID, "text is NULL, text_size is %zu", request->text_size);
+    return LODE_OK;
+}
+
+static lode_status check_one_per(const char *one_per, lode_error *error)
+{
+    if (one_per && !*one_per)
+        return error_set(error, LODE_INVALID, "one_per is empty");
+    if (one_per && strlen(one_per) > LODE_NAME_SIZE_MAX)
+        return error_set(error, LODE_LIMIT, "one_per of %zu bytes: at most %d", strlen(one_per),
+                         LODE_NAME_SIZE_MAX);
+    return LODE_OK;
+}
+
+static lode_status check_request(const lode_search_request *request, lode_error *error)
+{
+    lode_status status = check_source(request, error);
+    if (!status)
+        status = check_count("k", request->k, LODE_K_MAX, error);
+    if (!status)
+        status = check_count("ef_search", request->ef_search, LODE_EF_MAX, error);
+    if (!status)
+        status = check_one_per(request->one_per, error);
+    return status ? status : check_with(request->with, error);
+}
+
+lode_status lode_search(lode_collection *collection, const lode_search_request *request,
+                        lode_result **ret_result, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!request)
+        return is_null("request", error);
+    if (!ret_result)
+        return is_null("ret_result", error);
+    lode_status status = check_request(request, error);
+    return status ? status : collection_search(collection, request, ret_result, error);
+}
+
+void lode_result_free(lode_result *result)
+{
+    result_free(result);
+}
+
+lode_status lode_get(lode_collection *collection, const lode_snapshot *snapshot, const lode_id *ids,
+                     size_t id_count, unsigned with, lode_result **ret_result, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!ids && id_count > 0)
+        return is_null("ids", error);
+    if (!ret_result)
+        return is_null("ret_result", error);
+    lode_status status = check_with(with, error);
+    return status ? status
+                  : collection_get(collection, snapshot, ids, id_count, with, ret_result, error);
+}
+
+lode_status lode_iterator_open(lode_collection *collection, const lode_snapshot *snapshot,
+                               unsigned with, lode_iterator **ret_iterator, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!ret_iterator)
+        return is_null("ret_iterator", error);
+    lode_status status = check_with(with, error);
+    return status ? status : iterator_open(collection, snapshot, with, ret_iterator, error);
+}
+
+lode_status lode_iterator_next(lode_iterator *iterator, const lode_hit **ret_hit, lode_error *error)
+{
+    if (!iterator)
+        return is_null("iterator", error);
+    if (!ret_hit)
+        return is_null("ret_hit", error);
+    return iterator_next(iterator, ret_hit, error);
+}
+
+void lode_iterator_close(lode_iterator *iterator)
+{
+    if (iterator)
+        iterator_close(iterator);
+}
+
+/* --- Texts ------------------------------------------------------------------------------------- */
+
+static lode_status check_train_options(const lode_train_options *options, lode_error *error)
+{
+    float exponent = options ? options->word_exponent : 0;
+    if (exponent >= 0 && exponent <= 1)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID, "options.word_exponent is %g: it must be from 0 to 1",
+                     (double)exponent);
+}
+
+lode_status lode_text_model_train(lode_collection *collection, const lode_text *texts,
+                                  size_t text_count, const lode_train_options *options,
+                                  lode_train_info *ret_info, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!texts)
+        return is_null("texts", error);
+    for (size_t i = 0; i < text_count; i++)
+        if (!texts[i].data && texts[i].size > 0)
+            return error_set(error, LODE_INVALID, "texts[%zu].data is NULL, its size is %zu", i,
+                             texts[i].size);
+    lode_status status = check_train_options(options, error);
+    return status ? status
+                  : text_model_train(collection, texts, text_count, options, ret_info, error);
+}
+
+lode_status lode_text_embed(lode_collection *collection, const char *text, size_t text_size,
+                            float *vector, int *ret_known, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!text)
+        return is_null("text", error);
+    if (!vector)
+        return is_null("vector", error);
+    if (!ret_known)
+        return is_null("ret_known", error);
+    return text_embed(collection, text, text_size, vector, ret_known, error);
+}
+
+/* --- Upkeep ------------------------------------------------------------------------------------ */
+
+lode_status lode_flush(lode_collection *collection, lode_error *error)
+{
+    return collection ? collection_flush(collection, error) : is_null("collection", error);
+}
+
+lode_status lode_compact(lode_collection *collection, lode_error *error)
+{
+    return collection ? collection_compact(collection, error) : is_null("collection", error);
+}
+
+lode_status lode_wait_idle(lode_collection *collection, uint64_t timeout_ms, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    uint64_t timeout_us = timeout_ms < UINT64_MAX / 1000 ? timeout_ms * 1000 : 0;
+    return jobs_wait_idle(collection, timeout_us, error);
+}
+
+lode_status lode_stats_get(lode_collection *collection, lode_stats **ret_stats, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!ret_stats)
+        return is_null("ret_stats", error);
+    return stats_get(collection, ret_stats, error);
+}
+
+void lode_stats_free(lode_stats *stats)
+{
+    free(stats);
+}

@@ -1,0 +1,240 @@
+/* collection.c: the object: making, loading, stopping; its current version and its growing segment. */
+#include "engine/collection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "engine/files.h"
+#include "engine/recover.h"
+#include "engine/schema.h"
+#include "engine/text.h"
+
+/* --- Versions ---------------------------------------------------------------------------------- */
+
+struct version *collection_pin(struct lode_collection *collection)
+{
+    mutex_lock(&collection->pin_mutex);
+    struct version *version = version_ref(collection->version);
+    mutex_unlock(&collection->pin_mutex);
+    return version;
+}
+
+void collection_publish(struct lode_collection *collection, struct version *own_version)
+{
+    mutex_lock(&collection->pin_mutex);
+    struct version *old = collection->version;
+    collection->version = own_version;
+    mutex_unlock(&collection->pin_mutex);
+    version_unref(old); /* perhaps the last: it may unmap and remove files */
+}
+
+struct version *version_extend(const struct version *from, size_t extra)
+{
+    struct version *version = version_new(from->view_count + extra);
+    if (!version)
+        return NULL;
+    version->sequence = from->sequence;
+    version->generation = from->generation;
+    version->point_count = from->point_count;
+    for (size_t i = 0; i < from->view_count; i++) {
+        version->views[i] = from->views[i];
+        segment_ref(version->views[i].segment);
+        liveset_ref(version->views[i].live);
+    }
+    return version;
+}
+
+const struct segment_view *version_view(const struct version *version, uint64_t number)
+{
+    for (size_t i = 0; i < version->view_count; i++)
+        if (version->views[i].segment->number == number)
+            return &version->views[i];
+    return NULL;
+}
+
+/* --- The growing segment ----------------------------------------------------------------------- */
+
+struct growing_options collection_growing_options(const struct lode_collection *collection,
+                                                  uint64_t number)
+{
+    return (struct growing_options){
+        .space = &collection->store.space,
+        .number = number,
+        .bytes_max = collection->db->growing_bytes_max,
+        .use_graph = collection->store.index == LODE_INDEX_HNSW,
+        .params = collection->store.params,
+    };
+}
+
+static lode_status show_growing(struct lode_collection *collection, struct segment *segment,
+                                lode_error *error)
+{
+    struct version *version = version_extend(collection->version, 1);
+    if (!version)
+        return error_nomem(error, "a version", sizeof *version);
+    version->views[version->view_count - 1].segment = segment_ref(segment);
+    collection_publish(collection, version);
+    return LODE_OK;
+}
+
+lode_status collection_grow(struct lode_collection *collection, lode_error *error)
+{
+    const struct store *store = &collection->store;
+    uint64_t number = atomic_fetch_add(&collection->next_number, 1);
+    struct growing_options options = collection_growing_options(collection, number);
+    struct segment *segment;
+    struct wal *wal;
+    lode_status status = growing_new(&options, &segment, error);
+    if (status)
+        return status;
+    status = wal_create(store->vfs, store->dir, store->collection_uid, number, &wal, error);
+    if (!status) {
+        status = show_growing(collection, segment, error);
+        if (status) {
+            wal_close(wal);
+            /* Left behind, it is an empty log: the next open removes it. */
+            lode_status ignored = wal_remove(store->vfs, store->dir, number, NULL);
+            (void)ignored;
+        }
+    }
+    if (!status) {
+        collection->growing = segment; /* the version holds the reference */
+        collection->wal = wal;
+        collection->growing_sequence = collection->version->sequence;
+        atomic_store_explicit(&collection->wal_bytes, wal_size(wal), memory_order_relaxed);
+    }
+    segment_unref(segment);
+    return status;
+}
+
+lode_status collection_freeze(struct lode_collection *collection, lode_error *error)
+{
+    uint64_t sequence = collection->version->sequence;
+    if (!collection->growing || sequence == collection->growing_sequence)
+        return LODE_OK;
+    lode_status status = jobs_frozen_reserve(&collection->jobs, error);
+    if (status)
+        return status;
+    struct frozen frozen = {
+        .number = collection->growing->number,
+        .last_sequence = sequence,
+        .wal_bytes = wal_size(collection->wal),
+    };
+    wal_close(collection->wal);
+    collection->wal = NULL;
+    collection->growing = NULL;
+    atomic_store_explicit(&collection->wal_bytes, 0, memory_order_relaxed);
+    jobs_frozen_push(&collection->jobs, frozen);
+    return LODE_OK;
+}
+
+/* --- Making and loading ------------------------------------------------------------------------ */
+
+lode_status collection_make(lode_db *db, const char *dir, uint64_t uid, const lode_schema *schema,
+                            lode_error *error)
+{
+    struct manifest manifest = {
+        .collection_uid = uid,
+        .generation = 1,
+        .wal_first = 1,
+        .next_number = 1,
+        .schema = *schema,
+    };
+    lode_status status = vfs_make_dir(db->vfs, dir, error);
+    if (!status)
+        status = manifest_commit(db->vfs, dir, &manifest, error);
+    return status;
+}
+
+static void init_locks(struct lode_collection *collection)
+{
+    mutex_init(&collection->pin_mutex);
+    mutex_init(&collection->change_mutex);
+    lane_init(&collection->lane);
+    jobs_init(&collection->jobs);
+}
+
+static void init_store(struct lode_collection *collection)
+{
+    const lode_schema *schema = &collection->schema;
+    struct store *store = &collection->store;
+    *store = (struct store){
+        .vfs = collection->db->vfs,
+        .dir = collection->dir,
+        .collection_uid = collection->uid,
+        .params = {schema->m, schema->ef_construction, schema->seed},
+        .index = schema->index,
+    };
+    space_init(&store->space, schema->metric, schema->scalar, schema->dim);
+}
+
+static lode_status load_manifest(struct lode_collection *collection, lode_error *error)
+{
+    struct vfs *vfs = collection->db->vfs;
+    lode_status status = manifest_load(vfs, collection->dir, &collection->manifest, error);
+    if (status)
+        return status;
+    if (collection->manifest.collection_uid != collection->uid)
+        return error_set(error, LODE_CORRUPT, "%s: its manifest is of collection %016llx",
+                         collection->dir, (unsigned long long)collection->manifest.collection_uid);
+    status = manifest_sweep(vfs, collection->dir, &collection->manifest, error);
+    if (!status)
+        status = schema_copy(&collection->manifest.schema, &collection->schema, error);
+    if (!status)
+        init_store(collection);
+    return status;
+}
+
+lode_status collection_load(struct lode_collection *collection, lode_error *error)
+{
+    init_locks(collection);
+    lode_status status = write_queue_init(&collection->queue, error);
+    if (!status)
+        status = load_manifest(collection, error);
+    if (!status)
+        status = recover_sealed(collection, error);
+    if (!status)
+        status = recover_logs(collection, error);
+    if (!status)
+        status = text_model_load(collection, error);
+    if (status)
+        error_prefix(error, "collection '%s': ", collection->name);
+    else
+        jobs_poke(collection);
+    return status;
+}
+
+void collection_stop(struct lode_collection *collection)
+{
+    lane_enter(&collection->lane);
+    int sound = collection->broken.status == LODE_OK;
+    lode_status status = sound ? collection_freeze(collection, NULL) : LODE_OK;
+    lane_leave(&collection->lane);
+    if (sound && status == LODE_OK)
+        status = jobs_wait_frozen(collection, 0, UINT64_MAX, 1, NULL);
+    (void)status; /* a failure costs the next open a replay, and nothing else */
+    jobs_stop(collection);
+}
+
+void collection_free(struct lode_collection *collection)
+{
+    if (!collection)
+        return;
+    wal_close(collection->wal);
+    version_unref(collection->version);
+    text_model_unref(collection->model);
+    for (size_t i = 0; collection->saved && i < collection->manifest.entry_count; i++)
+        liveset_unref(collection->saved[i]);
+    free(collection->saved);
+    manifest_release(&collection->manifest);
+    schema_release(&collection->schema);
+    write_queue_release(&collection->queue);
+    jobs_release(&collection->jobs);
+    lane_release(&collection->lane);
+    mutex_release(&collection->change_mutex);
+    mutex_release(&collection->pin_mutex);
+    free(collection->name);
+    free(collection->dir);
+    free(collection);
+}

@@ -1,0 +1,101 @@
+/* collection.h: an open collection.
+ *
+ * Locks, in the order in which they may be taken (README.md says why):
+ *     change_mutex   one structural change (flush, index, merge, text model) commits at a time
+ *     lane           one writer, or the last step of a structural change
+ *     db->mutex      handles and state
+ *     jobs.mutex     what runs and what waits
+ *     queue.mutex    batches waiting for a leader
+ *     pin_mutex      two pointers; nothing is taken while it is held */
+#ifndef ENGINE_COLLECTION_H
+#define ENGINE_COLLECTION_H
+
+#include "embed/embed.h"
+#include "engine/db.h"
+#include "engine/jobs.h"
+#include "engine/lane.h"
+#include "engine/writer.h"
+#include "storage/growing.h"
+#include "storage/manifest.h"
+#include "storage/wal.h"
+
+enum collection_state { COLLECTION_OPENING, COLLECTION_OPEN, COLLECTION_CLOSING };
+
+/* A text model, shared between the collection and those who embed with it. */
+struct text_model {
+    _Atomic uint32_t refs;
+    uint32_t version;
+    struct embedder *embedder;
+};
+
+struct lode_collection {
+    /* Constant while open. */
+    lode_db *db;
+    uint64_t uid;
+    char *name;
+    char *dir;
+    lode_schema schema;
+    struct store store;
+
+    /* db->mutex */
+    enum collection_state state;
+    unsigned handles;
+    struct lode_collection *next;
+
+    /* pin_mutex; `version` is written by who holds the lane, which may also read it without. */
+    struct mutex pin_mutex;
+    struct version *version;
+    struct text_model *model; /* NULL: none */
+
+    /* lane */
+    struct lane lane;
+    struct segment *growing;      /* the last view's, or NULL: the next write begins one */
+    struct wal *wal;              /* its log; NULL with it */
+    uint64_t growing_sequence;    /* of the version in which it was begun */
+    lode_error broken;            /* why writes are refused; status LODE_OK: they are not */
+    _Atomic uint64_t wal_bytes;   /* of `wal`; relaxed, only shown */
+    _Atomic uint64_t next_number; /* of segments and logs; taken with fetch_add by lane and jobs */
+
+    /* change_mutex */
+    struct mutex change_mutex;
+    struct manifest manifest; /* the newest on disk */
+    struct liveset **saved;   /* of each entry: the live set that its del file holds */
+
+    struct write_queue queue;
+    struct jobs jobs;
+    _Atomic uint32_t snapshots; /* relaxed, only shown */
+};
+
+/* Make a collection of this schema in directory `dir`, which must not exist; durable but for its own
+ * name in the parent directory. */
+NODISCARD lode_status collection_make(lode_db *db, const char *dir, uint64_t uid,
+                                      const lode_schema *schema, lode_error *error);
+/* Fill in a zeroed collection (db, uid, name and dir are set) from its directory, and begin the
+ * background work. On failure collection_free is still to be called. */
+NODISCARD lode_status collection_load(struct lode_collection *collection, lode_error *error);
+/* Stop, and write out what is in memory so that the next open has no log to replay. */
+void collection_stop(struct lode_collection *collection);
+void collection_free(struct lode_collection *collection);
+
+/* The newest version, referenced: release with version_unref. */
+struct version *collection_pin(struct lode_collection *collection);
+/* Make it the newest. The lane is held. */
+void collection_publish(struct lode_collection *collection, struct version *own_version);
+/* The text model, referenced, or NULL. */
+struct text_model *collection_model(struct lode_collection *collection);
+void text_model_unref(struct text_model *model); /* NULL is allowed */
+
+/* A version with the views of `from` and room for `extra` more behind them. NULL: out of memory. */
+struct version *version_extend(const struct version *from, size_t extra);
+/* The view of segment `number`, or NULL. */
+const struct segment_view *version_view(const struct version *version, uint64_t number);
+
+/* How to begin growing segment `number`. */
+struct growing_options collection_growing_options(const struct lode_collection *collection,
+                                                  uint64_t number);
+/* Begin a growing segment and its log. The lane is held, and there is none. */
+NODISCARD lode_status collection_grow(struct lode_collection *collection, lode_error *error);
+/* End the growing segment, if there is one that has taken a batch. The lane is held. */
+NODISCARD lode_status collection_freeze(struct lode_collection *collection, lode_error *error);
+
+#endif

@@ -1,0 +1,53 @@
+/* db.h: an open database: its directory, catalog, threads and the collections that are open. */
+#ifndef ENGINE_DB_H
+#define ENGINE_DB_H
+
+#include "engine/catalog.h"
+#include "os/clock.h"
+#include "os/executor.h"
+#include "os/thread.h"
+
+struct lode_db {
+    /* Constant while open. */
+    struct vfs *vfs;
+    const struct clock *clock;
+    char *path;
+    lode_maintenance maintenance;
+    uint64_t growing_bytes_max;
+    struct vfs_file *lock;
+    struct executor *quick;    /* flushes and overlays: never behind a long build */
+    struct executor *executor; /* index and merge */
+    int owns_executors;
+
+    struct mutex mutex;  /* guards everything below, and the collections' handles and state */
+    struct cond changed; /* a collection has become open, or is gone */
+    struct catalog catalog;
+    lode_collection *collections; /* open, opening or closing */
+};
+
+/* Where nondeterminism enters; NULL fields get the real thing. Executors given are borrowed. */
+struct db_env {
+    struct vfs *vfs;
+    const struct clock *clock;
+    struct executor *quick;
+    struct executor *executor;
+};
+
+NODISCARD lode_status db_open(const char *path, const lode_db_options *options,
+                              const struct db_env *env, lode_db **ret_db, lode_error *error);
+void db_close(lode_db *db);
+
+/* What api.c calls once the arguments are checked. Contracts: lode.h. */
+NODISCARD lode_status db_create(lode_db *db, const char *name, const lode_schema *schema,
+                                lode_error *error);
+NODISCARD lode_status db_acquire(lode_db *db, const char *name, lode_collection **ret_collection,
+                                 lode_error *error);
+void db_release(lode_collection *collection);
+/* One more reference to a collection that the caller holds. */
+void db_retain(lode_collection *collection);
+NODISCARD lode_status db_drop(lode_db *db, const char *name, lode_error *error);
+NODISCARD lode_status db_alias(lode_db *db, const char *alias, const char *target,
+                               lode_error *error);
+NODISCARD lode_status db_list(lode_db *db, lode_catalog **ret_catalog, lode_error *error);
+
+#endif

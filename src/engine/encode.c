@@ -1,0 +1,203 @@
+/* encode.c: from what the caller gave to an encoded batch. Two passes: everything is checked before
+ * anything is embedded or encoded, so that a refusal is quick and names the first fault. */
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "engine/metadata.h"
+#include "engine/text.h"
+#include "storage/id.h"
+
+/* --- The operations, whatever form they were given in ------------------------------------------ */
+
+static const lode_point *point_at(const struct write_input *input, size_t i)
+{
+    return input->ops ? &input->ops[i].point : &input->points[i];
+}
+
+static const lode_id *id_at(const struct write_input *input, size_t i)
+{
+    return input->ids ? &input->ids[i] : &point_at(input, i)->id;
+}
+
+static int is_upsert(const struct write_input *input, size_t i)
+{
+    return input->ops ? input->ops[i].kind == LODE_WRITE_UPSERT : input->points != NULL;
+}
+
+static const char *array_name(const struct write_input *input)
+{
+    return input->ops ? "ops" : input->points ? "points" : "ids";
+}
+
+/* --- Checking ---------------------------------------------------------------------------------- */
+
+lode_status text_check(const char *text, size_t size, lode_error *error)
+{
+    if (!text && size > 0)
+        return error_set(error, LODE_INVALID, "text is NULL, text_size is %zu", size);
+    if (size > LODE_TEXT_SIZE_MAX)
+        return error_set(error, LODE_LIMIT, "text of %zu bytes: at most %d", size,
+                         LODE_TEXT_SIZE_MAX);
+    size_t valid = text ? utf8_valid_prefix(text, size) : 0;
+    if (valid < size)
+        return error_set(error, LODE_INVALID, "text is not UTF-8 at byte %zu", valid);
+    return LODE_OK;
+}
+
+static lode_status check_point(const struct lode_collection *collection, const lode_point *point,
+                               int has_model, lode_error *error)
+{
+    lode_status status = LODE_OK;
+    if (point->vector)
+        status = space_check(&collection->store.space, point->vector, error);
+    else if (!point->text)
+        status = error_set(error, LODE_INVALID, "it has neither a vector nor a text");
+    else if (!has_model)
+        status = error_set(error, LODE_INVALID,
+                           "it has no vector, and the collection has no text model to make one");
+    if (!status)
+        status = metadata_check(&collection->schema, point->metadata, point->metadata_size, error);
+    if (!status)
+        status = text_check(point->text, point->text_size, error);
+    return status;
+}
+
+/* Say which operation an error is about. */
+static void prefix_op(const struct write_input *input, size_t i, int id_is_good, lode_error *error)
+{
+    char text[64];
+    if (id_is_good)
+        error_prefix(error, "%s[%zu] (id %s): ", array_name(input), i,
+                     id_describe(id_at(input, i), text, sizeof text));
+    else
+        error_prefix(error, "%s[%zu]: ", array_name(input), i);
+}
+
+static lode_status check_op(const struct lode_collection *collection,
+                            const struct write_input *input, size_t i, int has_model,
+                            lode_error *error)
+{
+    int id_is_good = 0;
+    lode_status status = LODE_OK;
+    if (input->ops && input->ops[i].kind != LODE_WRITE_UPSERT &&
+        input->ops[i].kind != LODE_WRITE_DELETE)
+        status = error_set(error, LODE_INVALID, "unknown kind %d", (int)input->ops[i].kind);
+    if (!status)
+        status = id_check(id_at(input, i), error);
+    if (!status) {
+        id_is_good = 1;
+        if (is_upsert(input, i))
+            status = check_point(collection, point_at(input, i), has_model, error);
+    }
+    if (status)
+        prefix_op(input, i, id_is_good, error);
+    return status;
+}
+
+/* --- Embedding --------------------------------------------------------------------------------- */
+
+#define EMBED_TEXTS_MAX 256u
+
+/* The vectors of the next texts that need one, made EMBED_TEXTS_MAX at a time. */
+struct embedding {
+    const struct write_input *input;
+    const struct text_model *model;
+    size_t dim;
+    size_t next; /* operation from which the next texts are gathered */
+    size_t count;
+    size_t used;
+    float *vectors;
+    uint8_t known[EMBED_TEXTS_MAX];
+};
+
+static lode_status embed_more(struct embedding *embedding, lode_error *error)
+{
+    lode_text texts[EMBED_TEXTS_MAX];
+    const struct write_input *input = embedding->input;
+    embedding->count = embedding->used = 0;
+    for (; embedding->next < input->count && embedding->count < EMBED_TEXTS_MAX;
+         embedding->next++) {
+        if (!is_upsert(input, embedding->next) || point_at(input, embedding->next)->vector)
+            continue;
+        const lode_point *point = point_at(input, embedding->next);
+        texts[embedding->count++] = (lode_text){.data = point->text, .size = point->text_size};
+    }
+    if (!embedding->vectors) {
+        size_t size = EMBED_TEXTS_MAX * embedding->dim * sizeof(float);
+        embedding->vectors = malloc(size);
+        if (!embedding->vectors)
+            return error_nomem(error, "vectors of texts", size);
+    }
+    const struct embedder *embedder = embedding->model->embedder;
+    return embedder->ops->embed(embedder, texts, embedding->count, embedding->vectors,
+                                embedding->known, error);
+}
+
+static lode_status embed_next(struct embedding *embedding, const float **ret_vector,
+                              lode_error *error)
+{
+    lode_status status = LODE_OK;
+    if (embedding->used == embedding->count)
+        status = embed_more(embedding, error);
+    if (status)
+        return status;
+    size_t i = embedding->used++;
+    if (!embedding->known[i])
+        return error_set(error, LODE_INVALID, "no word of its text is known to the text model");
+    *ret_vector = embedding->vectors + i * embedding->dim;
+    return LODE_OK;
+}
+
+/* --- Encoding ---------------------------------------------------------------------------------- */
+
+static lode_status encode_upsert(const struct lode_collection *collection, const lode_point *point,
+                                 struct embedding *embedding, struct write_request *request,
+                                 lode_error *error)
+{
+    const struct space *space = &collection->store.space;
+    const float *vector = point->vector;
+    lode_status status = LODE_OK;
+    if (!vector) {
+        status = embed_next(embedding, &vector, error);
+        if (!status)
+            status = space_check(space, vector, error);
+        request->model_version = embedding->model->version;
+    }
+    if (!status)
+        status = batch_upsert(&request->batch, space, point, vector, error);
+    request->upsert_count++;
+    return status;
+}
+
+static lode_status encode_ops(const struct lode_collection *collection,
+                              const struct write_input *input, struct embedding *embedding,
+                              struct write_request *request, lode_error *error)
+{
+    lode_status status = batch_begin(&request->batch, error);
+    for (size_t i = 0; !status && i < input->count; i++) {
+        if (is_upsert(input, i))
+            status = encode_upsert(collection, point_at(input, i), embedding, request, error);
+        else
+            status = batch_delete(&request->batch, id_at(input, i), error);
+        if (status)
+            prefix_op(input, i, 1, error);
+    }
+    if (!status)
+        batch_end(&request->batch, (uint32_t)input->count);
+    return status;
+}
+
+lode_status encode_batch(struct lode_collection *collection, const struct write_input *input,
+                         struct write_request *request, lode_error *error)
+{
+    struct text_model *model = collection_model(collection);
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < input->count; i++)
+        status = check_op(collection, input, i, model != NULL, error);
+    struct embedding embedding = {.input = input, .model = model, .dim = collection->schema.dim};
+    if (!status)
+        status = encode_ops(collection, input, &embedding, request, error);
+    free(embedding.vectors);
+    text_model_unref(model);
+    return status;
+}

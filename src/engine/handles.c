@@ -1,0 +1,129 @@
+/* handles.c: opening and closing collections. All handles of a collection are one object, counted.
+ * Loading and stopping take long and hold no lock: the object stands in the list meanwhile, and
+ * whoever asks for it waits until it is open or gone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "engine/collection.h"
+
+static lode_collection *find(const lode_db *db, uint64_t uid)
+{
+    lode_collection *collection = db->collections;
+    while (collection && collection->uid != uid)
+        collection = collection->next;
+    return collection;
+}
+
+static void unlink_collection(lode_db *db, const lode_collection *collection)
+{
+    lode_collection **link = &db->collections;
+    while (*link != collection)
+        link = &(*link)->next;
+    *link = collection->next;
+    cond_broadcast(&db->changed);
+}
+
+static lode_status collection_new(lode_db *db, const struct catalog_name *name,
+                                  lode_collection **ret_collection, lode_error *error)
+{
+    char dir[CATALOG_DIR_NAME_SIZE], path[PATH_SIZE_MAX];
+    catalog_dir_name(name->uid, dir);
+    lode_status status = vfs_join(path, db->path, dir, error);
+    if (status)
+        return status;
+    lode_collection *collection = calloc(1, sizeof *collection);
+    char *own_name = strdup(name->name), *own_dir = strdup(path);
+    if (!collection || !own_name || !own_dir) {
+        free(collection);
+        free(own_name);
+        free(own_dir);
+        return error_nomem(error, "a collection", sizeof *collection);
+    }
+    collection->db = db;
+    collection->uid = name->uid;
+    collection->name = own_name;
+    collection->dir = own_dir;
+    collection->handles = 1;
+    *ret_collection = collection;
+    return LODE_OK;
+}
+
+/* db->mutex is held. *ret_load: the caller is to load it. */
+static lode_status enter(lode_db *db, const char *name, lode_collection **ret_collection,
+                         int *ret_load, lode_error *error)
+{
+    for (;;) {
+        const struct catalog_name *found = catalog_resolve(&db->catalog, name);
+        if (!found)
+            return error_set(error, LODE_NOT_FOUND, "there is no collection or alias '%s'", name);
+        lode_collection *collection = find(db, found->uid);
+        if (!collection) {
+            lode_status status = collection_new(db, found, &collection, error);
+            if (status)
+                return status;
+            collection->next = db->collections;
+            db->collections = collection;
+            *ret_collection = collection;
+            *ret_load = 1;
+            return LODE_OK;
+        }
+        if (collection->state == COLLECTION_OPEN) {
+            collection->handles++;
+            *ret_collection = collection;
+            *ret_load = 0;
+            return LODE_OK;
+        }
+        cond_wait(&db->changed, &db->mutex);
+    }
+}
+
+lode_status db_acquire(lode_db *db, const char *name, lode_collection **ret_collection,
+                       lode_error *error)
+{
+    lode_collection *collection = NULL;
+    int load = 0;
+    mutex_lock(&db->mutex);
+    lode_status status = enter(db, name, &collection, &load, error);
+    mutex_unlock(&db->mutex);
+    if (status)
+        return status;
+    if (load) {
+        status = collection_load(collection, error);
+        mutex_lock(&db->mutex);
+        collection->state = COLLECTION_OPEN;
+        if (status)
+            unlink_collection(db, collection);
+        cond_broadcast(&db->changed);
+        mutex_unlock(&db->mutex);
+    }
+    if (status)
+        collection_free(collection);
+    else
+        *ret_collection = collection;
+    return status;
+}
+
+void db_retain(lode_collection *collection)
+{
+    mutex_lock(&collection->db->mutex);
+    collection->handles++;
+    mutex_unlock(&collection->db->mutex);
+}
+
+void db_release(lode_collection *collection)
+{
+    lode_db *db = collection->db;
+    mutex_lock(&db->mutex);
+    int last = --collection->handles == 0;
+    if (last)
+        collection->state = COLLECTION_CLOSING;
+    mutex_unlock(&db->mutex);
+    if (!last)
+        return;
+    collection_stop(collection);
+    mutex_lock(&db->mutex);
+    unlink_collection(db, collection);
+    mutex_unlock(&db->mutex);
+    collection_free(collection);
+}

@@ -1,0 +1,72 @@
+/* iterate.c: every live row of a version, view by view. */
+#include <stdlib.h>
+
+#include "engine/read.h"
+#include "query/fetch.h"
+
+struct lode_iterator {
+    struct lode_collection *collection; /* retained */
+    struct version *version;
+    unsigned with;
+    size_t view;
+    uint32_t row;       /* the next to look at */
+    struct arena arena; /* holds what `hit` points at */
+    lode_hit hit;
+};
+
+lode_status iterator_open(struct lode_collection *collection, const lode_snapshot *snapshot,
+                          unsigned with, lode_iterator **ret_iterator, lode_error *error)
+{
+    lode_iterator *iterator = calloc(1, sizeof *iterator);
+    if (!iterator)
+        return error_nomem(error, "an iterator", sizeof *iterator);
+    lode_status status = snapshot_pin(collection, snapshot, &iterator->version, error);
+    if (status) {
+        free(iterator);
+        return status;
+    }
+    db_retain(collection);
+    iterator->collection = collection;
+    iterator->with = with;
+    arena_init(&iterator->arena);
+    *ret_iterator = iterator;
+    return LODE_OK;
+}
+
+/* The next live row, or NULL at the end. */
+static const struct segment_view *advance(lode_iterator *iterator, uint32_t *ret_row)
+{
+    for (; iterator->view < iterator->version->view_count; iterator->view++, iterator->row = 0) {
+        const struct segment_view *view = &iterator->version->views[iterator->view];
+        while (iterator->row < view->row_count) {
+            *ret_row = iterator->row++;
+            if (view_alive(view, *ret_row))
+                return view;
+        }
+    }
+    return NULL;
+}
+
+lode_status iterator_next(lode_iterator *iterator, const lode_hit **ret_hit, lode_error *error)
+{
+    uint32_t row;
+    const struct segment_view *view = advance(iterator, &row);
+    arena_release(&iterator->arena);
+    if (!view) {
+        *ret_hit = NULL;
+        return LODE_OK;
+    }
+    lode_status status =
+        fetch_hit(view, row, iterator->with, &iterator->arena, &iterator->hit, error);
+    if (!status)
+        *ret_hit = &iterator->hit;
+    return status;
+}
+
+void iterator_close(lode_iterator *iterator)
+{
+    arena_release(&iterator->arena);
+    version_unref(iterator->version);
+    db_release(iterator->collection);
+    free(iterator);
+}

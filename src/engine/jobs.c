@@ -1,0 +1,442 @@
+/* jobs.c: when background work is due, and who waits for it. The work itself: flush.c, build.c, merge.c. */
+#include "engine/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "engine/build.h"
+#include "engine/collection.h"
+#include "engine/merge.h"
+
+void jobs_init(struct jobs *jobs)
+{
+    mutex_init(&jobs->mutex);
+    cond_init(&jobs->changed);
+}
+
+void jobs_release(struct jobs *jobs)
+{
+    free(jobs->frozen);
+    free(jobs->merging);
+    cond_release(&jobs->changed);
+    mutex_release(&jobs->mutex);
+}
+
+/* --- Frozen segments --------------------------------------------------------------------------- */
+
+lode_status jobs_frozen_reserve(struct jobs *jobs, lode_error *error)
+{
+    mutex_lock(&jobs->mutex);
+    lode_status status = LODE_OK;
+    if (jobs->frozen_count == jobs->frozen_capacity) {
+        size_t capacity = jobs->frozen_capacity * 2 + FROZEN_MAX;
+        struct frozen *frozen = realloc(jobs->frozen, capacity * sizeof *frozen);
+        if (frozen) {
+            jobs->frozen = frozen;
+            jobs->frozen_capacity = capacity;
+        } else {
+            status = error_nomem(error, "frozen segments", capacity * sizeof *frozen);
+        }
+    }
+    mutex_unlock(&jobs->mutex);
+    return status;
+}
+
+void jobs_frozen_push(struct jobs *jobs, struct frozen frozen)
+{
+    mutex_lock(&jobs->mutex);
+    INVARIANT(jobs->frozen_count < jobs->frozen_capacity);
+    jobs->frozen[jobs->frozen_count++] = frozen;
+    cond_broadcast(&jobs->changed);
+    mutex_unlock(&jobs->mutex);
+}
+
+size_t jobs_frozen_count(struct jobs *jobs)
+{
+    mutex_lock(&jobs->mutex);
+    size_t count = jobs->frozen_count;
+    mutex_unlock(&jobs->mutex);
+    return count;
+}
+
+static int oldest_frozen(struct jobs *jobs, struct frozen *ret_frozen)
+{
+    mutex_lock(&jobs->mutex);
+    int found = jobs->frozen_count > 0;
+    if (found)
+        *ret_frozen = jobs->frozen[0];
+    mutex_unlock(&jobs->mutex);
+    return found;
+}
+
+static void pop_frozen(struct jobs *jobs)
+{
+    mutex_lock(&jobs->mutex);
+    jobs->frozen_count--;
+    memmove(jobs->frozen, jobs->frozen + 1, jobs->frozen_count * sizeof *jobs->frozen);
+    cond_broadcast(&jobs->changed);
+    mutex_unlock(&jobs->mutex);
+}
+
+/* --- Running ----------------------------------------------------------------------------------- */
+
+void job_begin(struct lode_collection *collection, struct job *job, lode_job_kind kind)
+{
+    job->kind = kind;
+    job->begin_us = clock_now_us(collection->db->clock);
+    mutex_lock(&collection->jobs.mutex);
+    job->next = collection->jobs.running;
+    collection->jobs.running = job;
+    mutex_unlock(&collection->jobs.mutex);
+}
+
+void job_end(struct lode_collection *collection, struct job *job)
+{
+    mutex_lock(&collection->jobs.mutex);
+    struct job **link = &collection->jobs.running;
+    while (*link != job)
+        link = &(*link)->next;
+    *link = job->next;
+    mutex_unlock(&collection->jobs.mutex);
+}
+
+uint64_t job_done(const struct job *job)
+{
+    return atomic_load_explicit(&job->written, memory_order_relaxed) +
+           atomic_load_explicit(&job->indexed, memory_order_relaxed);
+}
+
+/* The slot is free again; a failure is kept until an attempt succeeds. */
+static void end_attempt(struct lode_collection *collection, enum job_slot which, lode_status status,
+                        const lode_error *error)
+{
+    struct jobs *jobs = &collection->jobs;
+    mutex_lock(&jobs->mutex);
+    struct slot *slot = &jobs->slots[which];
+    slot->active = 0;
+    slot->attempts++;
+    if (status == LODE_OK)
+        slot->error = (lode_error){0};
+    else if (status != LODE_CANCELLED)
+        slot->error = *error;
+    slot->failed_us = status ? clock_now_us(collection->db->clock) : 0;
+    if (which == SLOT_MERGE) {
+        free(jobs->merging);
+        jobs->merging = NULL;
+        jobs->merging_count = 0;
+    } else if (which == SLOT_INDEX) {
+        jobs->indexing = 0;
+    } else if (which == SLOT_OVERLAY) {
+        atomic_store_explicit(&jobs->overlaid, 0, memory_order_relaxed);
+    }
+    cond_broadcast(&jobs->changed);
+    mutex_unlock(&jobs->mutex);
+}
+
+/* The last thing a job does with its collection: who stops it may free it from here on. */
+static void leave(struct lode_collection *collection)
+{
+    struct jobs *jobs = &collection->jobs;
+    mutex_lock(&jobs->mutex);
+    jobs->active--;
+    cond_broadcast(&jobs->changed);
+    mutex_unlock(&jobs->mutex);
+}
+
+static void finish(struct lode_collection *collection, enum job_slot which, lode_status status,
+                   const lode_error *error)
+{
+    end_attempt(collection, which, status, error);
+    jobs_poke(collection);
+    leave(collection);
+}
+
+static void run_flush(void *context)
+{
+    struct lode_collection *collection = context;
+    lode_error error = {0};
+    struct frozen frozen;
+    lode_status status = LODE_OK;
+    while (!status && oldest_frozen(&collection->jobs, &frozen)) {
+        status = flush_frozen(collection, &frozen, &error);
+        if (!status)
+            pop_frozen(&collection->jobs);
+    }
+    finish(collection, SLOT_FLUSH, status, &error);
+}
+
+static void run_overlay(void *context)
+{
+    struct lode_collection *collection = context;
+    lode_error error = {0};
+    lode_status status = overlay_slice(collection, &error);
+    finish(collection, SLOT_OVERLAY, status, &error); /* pokes, and so comes again for the rest */
+}
+
+static void run_index(void *context)
+{
+    struct lode_collection *collection = context;
+    lode_error error = {0};
+    lode_status status = index_segment(collection, collection->jobs.indexing, &error);
+    finish(collection, SLOT_INDEX, status, &error);
+}
+
+static void run_merge(void *context)
+{
+    struct lode_collection *collection = context;
+    lode_error error = {0};
+    lode_status status = merge_segments(collection, collection->jobs.merging,
+                                        collection->jobs.merging_count, &error);
+    finish(collection, SLOT_MERGE, status, &error);
+}
+
+/* --- What is due ------------------------------------------------------------------------------- */
+
+/* jobs.mutex is held by everything from here to jobs_poke. */
+
+static int may_start(const struct lode_collection *collection, enum job_slot which)
+{
+    const struct slot *slot = &collection->jobs.slots[which];
+    if (slot->active)
+        return 0;
+    return !slot->error.status ||
+           clock_now_us(collection->db->clock) - slot->failed_us >= JOB_RETRY_US;
+}
+
+static int is_busy(const struct jobs *jobs, uint64_t number)
+{
+    if (jobs->indexing == number)
+        return 1;
+    for (size_t i = 0; i < jobs->merging_count; i++)
+        if (jobs->merging[i] == number)
+            return 1;
+    return 0;
+}
+
+static int overlay_is_due(const struct lode_collection *collection, const struct version *version)
+{
+    if (collection->store.index != LODE_INDEX_HNSW || version->view_count == 0)
+        return 0;
+    const struct segment_view *last = &version->views[version->view_count - 1];
+    if (last->segment->sealed || last->row_count < OVERLAY_ROWS_MIN)
+        return 0;
+    const struct jobs *jobs = &collection->jobs;
+    for (size_t i = 0; i < jobs->frozen_count; i++)
+        if (jobs->frozen[i].number == last->segment->number)
+            return 0;
+    uint32_t covered = 0;
+    (void)last->segment->ops->index(last->segment, &covered);
+    return covered < last->row_count;
+}
+
+/* Whether a merge is due; its segments are then in jobs->merging. */
+static int choose_merge(struct lode_collection *collection, const struct version *version)
+{
+    struct jobs *jobs = &collection->jobs;
+    size_t count = 0, chosen_count = 0;
+    struct compaction_input *inputs = calloc(version->view_count + 1, sizeof *inputs);
+    size_t *chosen = calloc(version->view_count + 1, sizeof *chosen);
+    uint64_t *numbers = calloc(version->view_count + 1, sizeof *numbers);
+    if (inputs && chosen && numbers) {
+        count = merge_inputs(version, inputs);
+        for (size_t i = 0; i < count; i++)
+            inputs[i].busy = is_busy(jobs, inputs[i].number);
+        chosen_count = merge_choose(collection, inputs, count, chosen);
+        for (size_t i = 0; i < chosen_count; i++)
+            numbers[i] = inputs[chosen[i]].number;
+    }
+    free(inputs);
+    free(chosen);
+    if (chosen_count == 0) {
+        free(numbers);
+        return 0;
+    }
+    jobs->merging = numbers;
+    jobs->merging_count = chosen_count;
+    return 1;
+}
+
+/* A segment that wants a graph: the largest first, its scan costs most. */
+static uint64_t choose_index(const struct lode_collection *collection,
+                             const struct version *version)
+{
+    const struct segment_view *best = NULL;
+    for (size_t i = 0; i < version->view_count; i++) {
+        const struct segment_view *view = &version->views[i];
+        if (build_wants_graph(&collection->store, view) &&
+            !is_busy(&collection->jobs, view->segment->number) &&
+            (!best || view->row_count > best->row_count))
+            best = view;
+    }
+    return best ? best->segment->number : 0;
+}
+
+/* Upkeep of sealed segments. Merges go first, and no index is begun while segments are still coming in:
+ * they would soon be merged, and the graph lost. */
+static void upkeep_due(struct lode_collection *collection, const struct version *version,
+                       int due[SLOT_COUNT])
+{
+    struct jobs *jobs = &collection->jobs;
+    if (collection->db->maintenance != LODE_MAINTAIN_AUTO || jobs->exclusive)
+        return;
+    due[SLOT_OVERLAY] = may_start(collection, SLOT_OVERLAY) && overlay_is_due(collection, version);
+    due[SLOT_MERGE] = may_start(collection, SLOT_MERGE) && choose_merge(collection, version);
+    if (jobs->frozen_count == 0 && may_start(collection, SLOT_INDEX))
+        jobs->indexing = choose_index(collection, version);
+    due[SLOT_INDEX] = !jobs->slots[SLOT_INDEX].active && jobs->indexing != 0;
+}
+
+static void take_due(struct lode_collection *collection, const struct version *version,
+                     int due[SLOT_COUNT])
+{
+    struct jobs *jobs = &collection->jobs;
+    memset(due, 0, SLOT_COUNT * sizeof *due);
+    mutex_lock(&jobs->mutex);
+    if (!jobs->closing) {
+        due[SLOT_FLUSH] = jobs->frozen_count > 0 && may_start(collection, SLOT_FLUSH);
+        upkeep_due(collection, version, due);
+    }
+    for (int i = 0; i < SLOT_COUNT; i++)
+        if (due[i]) {
+            jobs->slots[i].active = 1;
+            jobs->active++;
+        }
+    if (due[SLOT_OVERLAY])
+        atomic_store_explicit(&jobs->overlaid, 1, memory_order_relaxed);
+    mutex_unlock(&jobs->mutex);
+}
+
+static void submit(struct lode_collection *collection, enum job_slot which)
+{
+    static void (*const run[SLOT_COUNT])(void *) = {
+        [SLOT_FLUSH] = run_flush,
+        [SLOT_OVERLAY] = run_overlay,
+        [SLOT_INDEX] = run_index,
+        [SLOT_MERGE] = run_merge,
+    };
+    const lode_db *db = collection->db;
+    int quick = which == SLOT_FLUSH || which == SLOT_OVERLAY;
+    enum executor_priority priority = which == SLOT_FLUSH ? EXECUTOR_HIGH : EXECUTOR_LOW;
+    lode_error error = {0};
+    lode_status status =
+        executor_submit(quick ? db->quick : db->executor, priority, run[which], collection, &error);
+    if (status) {
+        end_attempt(collection, which, status, &error);
+        leave(collection);
+    }
+}
+
+void jobs_poke(struct lode_collection *collection)
+{
+    int due[SLOT_COUNT];
+    struct version *version = collection_pin(collection);
+    take_due(collection, version, due);
+    version_unref(version);
+    for (int i = 0; i < SLOT_COUNT; i++)
+        if (due[i])
+            submit(collection, (enum job_slot)i);
+}
+
+/* --- Waiting ----------------------------------------------------------------------------------- */
+
+static size_t frozen_up_to(const struct jobs *jobs, uint64_t number)
+{
+    size_t count = 0;
+    while (count < jobs->frozen_count && jobs->frozen[count].number <= number)
+        count++;
+    return count;
+}
+
+/* Why it is no use to wait for the flush, if so; its next attempt is allowed. */
+static lode_status flush_failure(struct jobs *jobs, uint64_t attempts, int insist,
+                                 lode_error *error)
+{
+    struct slot *slot = &jobs->slots[SLOT_FLUSH];
+    if (slot->active || !slot->error.status)
+        return LODE_OK;
+    if (slot->attempts == attempts && insist) {
+        slot->failed_us = 0;
+        return LODE_OK;
+    }
+    return error_set(error, slot->error.status, "full segments cannot be written out: %s",
+                     slot->error.message);
+}
+
+lode_status jobs_wait_frozen(struct lode_collection *collection, size_t count_max, uint64_t number,
+                             int insist, lode_error *error)
+{
+    struct jobs *jobs = &collection->jobs;
+    lode_status status = LODE_OK;
+    mutex_lock(&jobs->mutex);
+    uint64_t attempts = jobs->slots[SLOT_FLUSH].attempts;
+    while (frozen_up_to(jobs, number) > count_max) {
+        if (jobs->closing) {
+            status = error_set(error, LODE_CANCELLED, "collection '%s' is being closed",
+                               collection->name);
+            break;
+        }
+        if (!jobs->slots[SLOT_FLUSH].active) {
+            mutex_unlock(&jobs->mutex);
+            jobs_poke(collection); /* an attempt, when one is allowed */
+            mutex_lock(&jobs->mutex);
+        }
+        status = flush_failure(jobs, attempts, insist, error);
+        if (status)
+            break;
+        if (jobs->slots[SLOT_FLUSH].active)
+            cond_wait(&jobs->changed, &jobs->mutex);
+    }
+    mutex_unlock(&jobs->mutex);
+    return status;
+}
+
+/* The first failure that stands. */
+static lode_status standing_failure(const struct jobs *jobs, lode_error *error)
+{
+    for (int i = 0; i < SLOT_COUNT; i++)
+        if (jobs->slots[i].error.status) {
+            if (error)
+                *error = jobs->slots[i].error;
+            return jobs->slots[i].error.status;
+        }
+    return LODE_OK;
+}
+
+lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_us,
+                           lode_error *error)
+{
+    struct jobs *jobs = &collection->jobs;
+    const struct clock *clock = collection->db->clock;
+    uint64_t begin = clock_now_us(clock);
+    jobs_poke(collection);
+    mutex_lock(&jobs->mutex);
+    int out_of_time = 0;
+    while (jobs->active > 0 && !out_of_time) {
+        uint64_t spent = clock_now_us(clock) - begin;
+        if (timeout_us == 0)
+            cond_wait(&jobs->changed, &jobs->mutex);
+        else if (spent < timeout_us)
+            (void)cond_wait_us(&jobs->changed, &jobs->mutex, timeout_us - spent);
+        else
+            out_of_time = 1;
+    }
+    lode_status status =
+        out_of_time ? error_set(error, LODE_PARTIAL, "background work goes on after %llu ms",
+                                (unsigned long long)(timeout_us / 1000))
+                    : standing_failure(jobs, error);
+    mutex_unlock(&jobs->mutex);
+    return status;
+}
+
+void jobs_stop(struct lode_collection *collection)
+{
+    struct jobs *jobs = &collection->jobs;
+    mutex_lock(&jobs->mutex);
+    jobs->closing = 1;
+    atomic_store_explicit(&jobs->cancel, 1, memory_order_relaxed);
+    cond_broadcast(&jobs->changed);
+    while (jobs->active > 0)
+        cond_wait(&jobs->changed, &jobs->mutex);
+    mutex_unlock(&jobs->mutex);
+}

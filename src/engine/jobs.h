@@ -1,0 +1,96 @@
+/* jobs.h: a collection's background work: what is due, what runs, what failed.
+ *
+ *   FLUSH    the oldest frozen segment becomes a sealed one; first things first, one at a time
+ *   OVERLAY  rows of the growing segment enter its graph, a slice at a time
+ *   INDEX    a sealed segment gets its graph
+ *   MERGE    several sealed segments become one, which gets its graph before it takes their place
+ *
+ * jobs_poke looks at the current version and submits what is due; it is called after whatever may make
+ * something due. A job that fails is remembered and tried again after a while; it is never lost,
+ * because what is due is read from the state and not from a queue. */
+#ifndef ENGINE_JOBS_H
+#define ENGINE_JOBS_H
+
+#include <stdatomic.h>
+
+#include "index/index.h"
+#include "os/thread.h"
+
+#define FROZEN_MAX    4u                  /* frozen segments that may wait; then writers wait */
+#define JOB_RETRY_US  ((uint64_t)1000000) /* between a failure and the next attempt */
+#define OVERLAY_SLICE 2048u               /* rows a turn: other collections' flushes wait for one */
+
+enum job_slot { SLOT_FLUSH, SLOT_OVERLAY, SLOT_INDEX, SLOT_MERGE, SLOT_COUNT };
+
+/* A growing segment that takes no more writes. */
+struct frozen {
+    uint64_t number;        /* of segment and log file */
+    uint64_t last_sequence; /* in its log file */
+    uint64_t wal_bytes;
+};
+
+/* One piece of work that the caller of lode_stats_get can see. */
+struct job {
+    lode_job_kind kind;
+    _Atomic uint64_t written; /* rows; relaxed, only shown */
+    _Atomic uint64_t indexed;
+    _Atomic uint64_t total;
+    uint64_t begin_us;
+    struct job *next;
+};
+
+struct slot {
+    int active;         /* submitted or running */
+    lode_error error;   /* of the last attempt; cleared by the next that succeeds */
+    uint64_t failed_us; /* when */
+    uint64_t attempts;  /* ended so far */
+};
+
+struct jobs {
+    struct mutex mutex;
+    struct cond changed; /* anything below */
+    int closing;
+    int exclusive;   /* a compaction has the sealed segments for itself */
+    unsigned active; /* jobs submitted and not yet ended, and compactions */
+    struct slot slots[SLOT_COUNT];
+    struct frozen *frozen; /* oldest first */
+    size_t frozen_count;
+    size_t frozen_capacity;
+    struct job *running;
+    uint64_t *merging; /* segments of the merge in progress */
+    size_t merging_count;
+    uint64_t indexing;    /* the segment of the index job in progress; 0: none */
+    _Atomic int cancel;   /* stops index and merge; relaxed: only a hint to stop early */
+    _Atomic int overlaid; /* an overlay job is active: spares writers the poke. Relaxed: a stale
+                             value costs one poke more or less, and each group asks again */
+};
+
+void jobs_init(struct jobs *jobs);
+void jobs_release(struct jobs *jobs);
+
+/* Submit what is due. Takes no part of the lane; call it with no lock held. */
+void jobs_poke(struct lode_collection *collection);
+
+/* A growing segment has been frozen. */
+NODISCARD lode_status jobs_frozen_reserve(struct jobs *jobs, lode_error *error);
+void jobs_frozen_push(struct jobs *jobs, struct frozen frozen); /* after a reserve */
+size_t jobs_frozen_count(struct jobs *jobs);
+/* Wait until at most count_max frozen segments of numbers up to `number` are left. A flush that fails
+ * ends the wait with its error; so does, unless `insist`, a recent failure. */
+NODISCARD lode_status jobs_wait_frozen(struct lode_collection *collection, size_t count_max,
+                                       uint64_t number, int insist, lode_error *error);
+NODISCARD lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_us,
+                                     lode_error *error);
+/* Stop builds, refuse new jobs and wait for the running ones. */
+void jobs_stop(struct lode_collection *collection);
+
+/* Bookkeeping of a piece of work, for lode_stats_get. */
+void job_begin(struct lode_collection *collection, struct job *job, lode_job_kind kind);
+void job_end(struct lode_collection *collection, struct job *job);
+uint64_t job_done(const struct job *job);
+
+/* lode_flush and lode_compact. */
+NODISCARD lode_status collection_flush(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status collection_compact(struct lode_collection *collection, lode_error *error);
+
+#endif

@@ -1,0 +1,151 @@
+/* merge.c: background merges go by tiers; a compaction takes everything. */
+#include "engine/merge.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "engine/build.h"
+
+/* Four of a size become one. More would leave more segments to search, fewer would rebuild graphs more
+ * often: each point's graph is built once a tier. */
+#define TIER_WIDTH     4u
+#define DEAD_SHARE_MAX 0.25
+
+size_t merge_inputs(const struct version *version, struct compaction_input *inputs)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < version->view_count; i++) {
+        const struct segment_view *view = &version->views[i];
+        uint64_t disk = 0, memory = 0, mapped = 0;
+        if (!view->segment->sealed)
+            continue;
+        view->segment->ops->sizes(view->segment, &disk, &memory, &mapped);
+        inputs[count++] = (struct compaction_input){
+            .number = view->segment->number,
+            .bytes = disk,
+            .row_count = view->row_count,
+            .live_count = view->live_count,
+        };
+    }
+    return count;
+}
+
+size_t merge_choose(const struct lode_collection *collection, const struct compaction_input *inputs,
+                    size_t count, size_t *chosen)
+{
+    struct compaction_options options = {
+        .tier_width = TIER_WIDTH,
+        .tier_bytes_base = collection->db->growing_bytes_max,
+        .dead_share_max = DEAD_SHARE_MAX,
+        .rows_max = SEGMENT_ROWS_MAX,
+    };
+    return compaction_plan(inputs, count, &options, chosen);
+}
+
+/* --- lode_flush -------------------------------------------------------------------------------- */
+
+lode_status collection_flush(struct lode_collection *collection, lode_error *error)
+{
+    lode_status status = jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 1, error);
+    if (status)
+        return status;
+    lane_enter(&collection->lane);
+    status = collection_freeze(collection, error);
+    uint64_t newest = atomic_load(&collection->next_number) - 1;
+    lane_leave(&collection->lane);
+    return status ? status : jobs_wait_frozen(collection, 0, newest, 1, error);
+}
+
+/* --- lode_compact ------------------------------------------------------------------------------ */
+
+/* Have the sealed segments for this thread alone: stop the builds in progress, let none begin. */
+static lode_status begin_exclusive(struct lode_collection *collection, lode_error *error)
+{
+    struct jobs *jobs = &collection->jobs;
+    mutex_lock(&jobs->mutex);
+    while (jobs->exclusive && !jobs->closing)
+        cond_wait(&jobs->changed, &jobs->mutex);
+    if (jobs->closing) {
+        mutex_unlock(&jobs->mutex);
+        return error_set(error, LODE_CANCELLED, "collection '%s' is being closed",
+                         collection->name);
+    }
+    jobs->exclusive = 1;
+    jobs->active++;
+    atomic_store_explicit(&jobs->cancel, 1, memory_order_relaxed);
+    while (jobs->slots[SLOT_INDEX].active || jobs->slots[SLOT_MERGE].active)
+        cond_wait(&jobs->changed, &jobs->mutex);
+    atomic_store_explicit(&jobs->cancel, jobs->closing, memory_order_relaxed);
+    mutex_unlock(&jobs->mutex);
+    return LODE_OK;
+}
+
+static void end_exclusive(struct lode_collection *collection, lode_status status)
+{
+    struct jobs *jobs = &collection->jobs;
+    mutex_lock(&jobs->mutex);
+    jobs->exclusive = 0;
+    if (status == LODE_OK)
+        jobs->slots[SLOT_INDEX].error = jobs->slots[SLOT_MERGE].error = (lode_error){0};
+    cond_broadcast(&jobs->changed);
+    mutex_unlock(&jobs->mutex);
+    jobs_poke(collection);
+    mutex_lock(&jobs->mutex);
+    jobs->active--;
+    cond_broadcast(&jobs->changed);
+    mutex_unlock(&jobs->mutex);
+}
+
+/* Views [first, *end) of sealed segments that fit one segment together; their numbers. */
+static size_t next_group(const struct version *version, size_t first, uint64_t *numbers)
+{
+    size_t count = 0;
+    uint64_t rows = 0;
+    for (size_t i = first; i < version->view_count && version->views[i].segment->sealed; i++) {
+        rows += version->views[i].live_count;
+        if (count > 0 && rows > SEGMENT_ROWS_MAX)
+            break;
+        numbers[count++] = version->views[i].segment->number;
+    }
+    return count;
+}
+
+static lode_status compact_group(struct lode_collection *collection,
+                                 const struct segment_view *first, const uint64_t *numbers,
+                                 size_t count, lode_error *error)
+{
+    if (count > 1 || first->live_count < first->row_count)
+        return merge_segments(collection, numbers, count, error);
+    if (build_wants_graph(&collection->store, first))
+        return index_segment(collection, numbers[0], error);
+    return LODE_OK;
+}
+
+static lode_status compact_sealed(struct lode_collection *collection, lode_error *error)
+{
+    struct version *version = collection_pin(collection);
+    uint64_t *numbers = calloc(version->view_count + 1, sizeof *numbers);
+    lode_status status = numbers ? LODE_OK : error_nomem(error, "a compaction", sizeof *numbers);
+    size_t count;
+    for (size_t first = 0; !status; first += count) {
+        count = next_group(version, first, numbers);
+        if (count == 0)
+            break;
+        status = compact_group(collection, &version->views[first], numbers, count, error);
+    }
+    free(numbers);
+    version_unref(version);
+    return status;
+}
+
+lode_status collection_compact(struct lode_collection *collection, lode_error *error)
+{
+    lode_status status = collection_flush(collection, error);
+    if (!status)
+        status = begin_exclusive(collection, error);
+    if (status)
+        return status;
+    status = compact_sealed(collection, error);
+    end_exclusive(collection, status);
+    return status;
+}

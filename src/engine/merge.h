@@ -1,0 +1,14 @@
+/* merge.h: which sealed segments to merge, and the compaction a caller asks for. */
+#ifndef ENGINE_MERGE_H
+#define ENGINE_MERGE_H
+
+#include "engine/collection.h"
+#include "storage/compaction.h"
+
+/* The sealed segments of a version, none busy; inputs: room for version->view_count. */
+size_t merge_inputs(const struct version *version, struct compaction_input *inputs);
+/* compaction_plan with the collection's options. */
+size_t merge_choose(const struct lode_collection *collection, const struct compaction_input *inputs,
+                    size_t count, size_t *chosen);
+
+#endif

@@ -1,0 +1,40 @@
+/* read.h: snapshots, searches, lookups, walks and figures. Contracts: lode.h; arguments are checked. */
+#ifndef ENGINE_READ_H
+#define ENGINE_READ_H
+
+#include "engine/collection.h"
+
+struct lode_snapshot {
+    struct lode_collection *collection; /* retained */
+    struct version *version;
+};
+
+NODISCARD lode_status snapshot_open(struct lode_collection *collection,
+                                    lode_snapshot **ret_snapshot, lode_error *error);
+void snapshot_close(lode_snapshot *snapshot);
+
+/* The version to read: the snapshot's, or the newest; release with version_unref. LODE_INVALID when
+ * the snapshot is of another collection. */
+NODISCARD lode_status snapshot_pin(struct lode_collection *collection,
+                                   const lode_snapshot *snapshot, struct version **ret_version,
+                                   lode_error *error);
+
+NODISCARD lode_status collection_search(struct lode_collection *collection,
+                                        const lode_search_request *request,
+                                        lode_result **ret_result, lode_error *error);
+NODISCARD lode_status collection_get(struct lode_collection *collection,
+                                     const lode_snapshot *snapshot, const lode_id *ids,
+                                     size_t id_count, unsigned with, lode_result **ret_result,
+                                     lode_error *error);
+
+NODISCARD lode_status iterator_open(struct lode_collection *collection,
+                                    const lode_snapshot *snapshot, unsigned with,
+                                    lode_iterator **ret_iterator, lode_error *error);
+NODISCARD lode_status iterator_next(lode_iterator *iterator, const lode_hit **ret_hit,
+                                    lode_error *error);
+void iterator_close(lode_iterator *iterator);
+
+NODISCARD lode_status stats_get(struct lode_collection *collection, lode_stats **ret_stats,
+                                lode_error *error);
+
+#endif

@@ -1,0 +1,282 @@
+/* recover.c: replay gathers batches and applies them in groups, because each group makes a version and
+ * copies the live sets it touches: a log of single writes would copy them once a write. */
+#include "engine/recover.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/files.h"
+#include "storage/names.h"
+
+#define REPLAY_BATCHES_MAX 256u
+#define REPLAY_BYTES_MAX   ((size_t)16 << 20)
+
+/* --- Sealed segments --------------------------------------------------------------------------- */
+
+static lode_status check_live(const struct sealed_entry *entry, const struct liveset *live,
+                              lode_error *error)
+{
+    if (!live && entry->live_count == entry->row_count)
+        return LODE_OK;
+    if (live && bitset_count(live->words, entry->row_count) == entry->live_count)
+        return LODE_OK;
+    return error_set(error, LODE_CORRUPT,
+                     "segment %" PRIu64 ": the manifest and the live set disagree on how many "
+                     "rows live",
+                     entry->number);
+}
+
+static lode_status open_view(const struct store *store, const struct sealed_entry *entry,
+                             struct segment_view *view, lode_error *error)
+{
+    lode_status status = sealed_open(store, entry, &view->segment, error);
+    if (!status && entry->del_generation)
+        status = sealed_read_live(store, entry, &view->live, error);
+    if (!status)
+        status = check_live(entry, view->live, error);
+    view->row_count = entry->row_count;
+    view->live_count = entry->live_count;
+    return status;
+}
+
+lode_status recover_sealed(struct lode_collection *collection, lode_error *error)
+{
+    const struct manifest *manifest = &collection->manifest;
+    struct version *version = version_new(manifest->entry_count);
+    collection->version = version;
+    collection->saved = calloc(manifest->entry_count + 1, sizeof *collection->saved);
+    if (!version || !collection->saved)
+        return error_nomem(error, "a version", manifest->entry_count * sizeof *version->views);
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < manifest->entry_count; i++) {
+        struct segment_view *view = &version->views[i];
+        status = open_view(&collection->store, &manifest->entries[i], view, error);
+        collection->saved[i] = liveset_ref(view->live);
+        version->point_count += view->live_count;
+    }
+    version->sequence = manifest->flushed_sequence;
+    version->generation = manifest->generation;
+    atomic_init(&collection->next_number, manifest->next_number);
+    return status;
+}
+
+/* --- Logs -------------------------------------------------------------------------------------- */
+
+struct replay {
+    struct lode_collection *collection;
+    struct segment *growing;
+    size_t growing_batches; /* of this log */
+    struct buf batches[REPLAY_BATCHES_MAX];
+    size_t count;
+    size_t bytes;
+};
+
+static lode_status apply_gathered(struct replay *replay, lode_error *error)
+{
+    struct lode_collection *collection = replay->collection;
+    struct version *from = collection->version;
+    const struct buf *batches[REPLAY_BATCHES_MAX];
+    struct apply_counts counts[REPLAY_BATCHES_MAX];
+    struct apply *apply;
+    if (replay->count == 0)
+        return LODE_OK;
+    for (size_t i = 0; i < replay->count; i++)
+        batches[i] = &replay->batches[i];
+    lode_status status =
+        apply_prepare(from, replay->growing, batches, replay->count, &apply, error);
+    if (status)
+        return status;
+    collection_publish(collection, apply_commit(apply, from->sequence + 1, counts));
+    for (size_t i = 0; i < replay->count; i++)
+        buf_clear(&replay->batches[i]);
+    replay->count = replay->bytes = 0;
+    return LODE_OK;
+}
+
+static lode_status gather(void *context, uint64_t sequence, const uint8_t *data, size_t size,
+                          lode_error *error)
+{
+    struct replay *replay = context;
+    uint64_t wanted = replay->collection->version->sequence + replay->count + 1;
+    if (sequence != wanted)
+        return error_set(error, LODE_CORRUPT,
+                         "batch %" PRIu64 " where %" PRIu64 " should be: "
+                         "log files are missing",
+                         sequence, wanted);
+    lode_status status = buf_append(&replay->batches[replay->count], data, size, error);
+    if (status)
+        return status;
+    replay->count++;
+    replay->growing_batches++;
+    replay->bytes += size;
+    if (replay->count < REPLAY_BATCHES_MAX && replay->bytes < REPLAY_BYTES_MAX)
+        return LODE_OK;
+    return apply_gathered(replay, error);
+}
+
+static lode_status log_path(const struct store *store, uint64_t number, char path[],
+                            lode_error *error)
+{
+    return name_path(path, store->dir, (struct name){.kind = NAME_LOG, .number = number}, error);
+}
+
+static lode_status log_size(const struct store *store, uint64_t number, uint64_t *ret_size,
+                            lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    struct vfs_file *file;
+    lode_status status = log_path(store, number, path, error);
+    if (!status)
+        status = vfs_open(store->vfs, path, VFS_READ, &file, error);
+    if (status)
+        return status;
+    status = vfs_size(file, ret_size, error);
+    vfs_close(file);
+    return status;
+}
+
+/* Cut a torn tail off: more logs will follow this one, and only the last may have one. */
+static lode_status cut_log(const struct store *store, uint64_t number, uint64_t size,
+                           lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    struct vfs_file *file;
+    lode_status status = log_path(store, number, path, error);
+    if (!status)
+        status = vfs_open(store->vfs, path, VFS_WRITE, &file, error);
+    if (status)
+        return status;
+    status = vfs_truncate(file, size, error);
+    if (!status)
+        status = vfs_sync(file, error);
+    vfs_close(file);
+    return status;
+}
+
+/* The segment must hold the whole log, also when segments were allowed to be larger then. */
+static lode_status begin_segment(struct replay *replay, uint64_t number, lode_error *error)
+{
+    struct lode_collection *collection = replay->collection;
+    struct growing_options options = collection_growing_options(collection, number);
+    uint64_t size = 0;
+    lode_status status = log_size(&collection->store, number, &size, error);
+    if (status)
+        return status;
+    if (options.bytes_max < size)
+        options.bytes_max = size;
+    status = growing_new(&options, &replay->growing, error);
+    if (status)
+        return status;
+    struct version *version = version_extend(collection->version, 1);
+    if (!version) {
+        segment_unref(replay->growing);
+        return error_nomem(error, "a version", sizeof *version);
+    }
+    version->views[version->view_count - 1].segment = replay->growing;
+    collection_publish(collection, version);
+    replay->growing_batches = 0;
+    return LODE_OK;
+}
+
+/* A log without batches: forget its segment and remove it. */
+static lode_status drop_empty(struct replay *replay, uint64_t number, lode_error *error)
+{
+    struct lode_collection *collection = replay->collection;
+    struct version *version = version_extend(collection->version, 0);
+    if (!version)
+        return error_nomem(error, "a version", sizeof *version);
+    version->view_count--;
+    segment_unref(version->views[version->view_count].segment);
+    liveset_unref(version->views[version->view_count].live);
+    collection_publish(collection, version);
+    return wal_remove(collection->store.vfs, collection->store.dir, number, error);
+}
+
+static lode_status end_segment(struct replay *replay, uint64_t number,
+                               const struct wal_found *found, lode_error *error)
+{
+    struct lode_collection *collection = replay->collection;
+    lode_status status = apply_gathered(replay, error);
+    if (!status && replay->growing_batches == 0)
+        return drop_empty(replay, number, error);
+    if (!status && found->torn_size > 0)
+        status = cut_log(&collection->store, number, found->valid_size, error);
+    if (!status)
+        status = jobs_frozen_reserve(&collection->jobs, error);
+    if (!status)
+        jobs_frozen_push(&collection->jobs, (struct frozen){
+                                                .number = number,
+                                                .last_sequence = collection->version->sequence,
+                                                .wal_bytes = found->valid_size,
+                                            });
+    return status;
+}
+
+static lode_status replay_log(struct replay *replay, uint64_t number, int last, lode_error *error)
+{
+    const struct store *store = &replay->collection->store;
+    struct wal_replay options = {.last_file = last, .batch = gather, .context = replay};
+    struct wal_found found;
+    lode_status status = begin_segment(replay, number, error);
+    if (!status)
+        status = wal_replay(store->vfs, store->dir, store->collection_uid, number, &options, &found,
+                            error);
+    return status ? status : end_segment(replay, number, &found, error);
+}
+
+static int number_order(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The numbers of the logs to replay, ascending; free with free(). */
+static lode_status list_logs(struct lode_collection *collection, uint64_t **ret_numbers,
+                             size_t *ret_count, lode_error *error)
+{
+    struct file_names names;
+    lode_status status =
+        file_names_list(collection->store.vfs, collection->store.dir, &names, error);
+    if (status)
+        return status;
+    uint64_t *numbers = malloc((names.count + 1) * sizeof *numbers);
+    size_t count = 0;
+    for (size_t i = 0; numbers && i < names.count; i++) {
+        struct name name = name_parse(names.names[i]);
+        if (name.kind == NAME_LOG && name.number >= collection->manifest.wal_first)
+            numbers[count++] = name.number;
+    }
+    file_names_release(&names);
+    if (!numbers)
+        return error_nomem(error, "a list of logs", count * sizeof *numbers);
+    qsort(numbers, count, sizeof *numbers, number_order);
+    *ret_numbers = numbers;
+    *ret_count = count;
+    return LODE_OK;
+}
+
+lode_status recover_logs(struct lode_collection *collection, lode_error *error)
+{
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    lode_status status = list_logs(collection, &numbers, &count, error);
+    if (status)
+        return status;
+    struct replay *replay = calloc(1, sizeof *replay);
+    if (!replay)
+        status = error_nomem(error, "the replay of a log", sizeof *replay);
+    for (size_t i = 0; replay && i < REPLAY_BATCHES_MAX; i++)
+        buf_init(&replay->batches[i], LODE_BATCH_SIZE_MAX);
+    if (replay)
+        replay->collection = collection;
+    for (size_t i = 0; !status && i < count; i++) {
+        status = replay_log(replay, numbers[i], i + 1 == count, error);
+        if (numbers[i] >= atomic_load(&collection->next_number))
+            atomic_store(&collection->next_number, numbers[i] + 1);
+    }
+    for (size_t i = 0; replay && i < REPLAY_BATCHES_MAX; i++)
+        buf_release(&replay->batches[i]);
+    free(replay);
+    free(numbers);
+    return status;
+}

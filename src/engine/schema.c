@@ -1,0 +1,109 @@
+/* schema.c: names and fields live in one allocation: the array first, its strings behind it. */
+#include "engine/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+static lode_status check_range(const char *name, uint64_t value, uint64_t min, uint64_t max,
+                               lode_error *error)
+{
+    if (value >= min && value <= max)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID, "schema.%s is %llu: it must be from %llu to %llu", name,
+                     (unsigned long long)value, (unsigned long long)min, (unsigned long long)max);
+}
+
+static lode_status check_field(const lode_schema *schema, size_t i, lode_error *error)
+{
+    const lode_field *field = &schema->fields[i];
+    size_t size = field->name ? strlen(field->name) : 0;
+    if (size == 0)
+        return error_set(error, LODE_INVALID, "schema.fields[%zu] has no name", i);
+    if (size > LODE_NAME_SIZE_MAX)
+        return error_set(error, LODE_LIMIT, "schema.fields[%zu]: name of %zu bytes: at most %d", i,
+                         size, LODE_NAME_SIZE_MAX);
+    if (utf8_valid_prefix(field->name, size) != size)
+        return error_set(error, LODE_INVALID, "schema.fields[%zu]: its name is not UTF-8", i);
+    if (field->type < LODE_FIELD_KEYWORD || field->type > LODE_FIELD_DATETIME)
+        return error_set(error, LODE_INVALID, "schema.fields[%zu] ('%s'): unknown type %d", i,
+                         field->name, (int)field->type);
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(schema->fields[j].name, field->name) == 0)
+            return error_set(error, LODE_INVALID, "schema.fields[%zu]: '%s' is declared twice", i,
+                             field->name);
+    return LODE_OK;
+}
+
+static lode_status check_fields(const lode_schema *schema, lode_error *error)
+{
+    if (schema->field_count > LODE_FIELDS_MAX)
+        return error_set(error, LODE_LIMIT, "schema.field_count is %zu: at most %d",
+                         schema->field_count, LODE_FIELDS_MAX);
+    if (schema->field_count > 0 && !schema->fields)
+        return error_set(error, LODE_INVALID, "schema.fields is NULL, field_count is %zu",
+                         schema->field_count);
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < schema->field_count; i++)
+        status = check_field(schema, i, error);
+    return status;
+}
+
+static lode_status schema_check(const lode_schema *schema, lode_error *error)
+{
+    lode_status status = check_range("dim", schema->dim, 1, LODE_DIM_MAX, error);
+    if (!status)
+        status = check_range("metric", schema->metric, 0, LODE_METRIC_COSINE, error);
+    if (!status)
+        status = check_range("scalar", schema->scalar, 0, LODE_SCALAR_INT8, error);
+    if (!status)
+        status = check_range("index", schema->index, 0, LODE_INDEX_FLAT, error);
+    if (!status && schema->m != 0)
+        status = check_range("m", schema->m, 2, LODE_M_MAX, error);
+    if (!status && schema->ef_construction != 0)
+        status = check_range("ef_construction", schema->ef_construction, 1, LODE_EF_MAX, error);
+    return status ? status : check_fields(schema, error);
+}
+
+lode_status schema_copy(const lode_schema *from, lode_schema *ret_schema, lode_error *error)
+{
+    size_t size = from->field_count * sizeof *from->fields;
+    for (size_t i = 0; i < from->field_count; i++)
+        size += strlen(from->fields[i].name) + 1;
+    lode_field *fields = NULL;
+    if (size > 0 && !(fields = malloc(size)))
+        return error_nomem(error, "a schema", size);
+    char *text = (char *)(fields + from->field_count);
+    for (size_t i = 0; i < from->field_count; i++) {
+        size_t name_size = strlen(from->fields[i].name) + 1;
+        memcpy(text, from->fields[i].name, name_size);
+        fields[i] = (lode_field){.name = text, .type = from->fields[i].type};
+        text += name_size;
+    }
+    *ret_schema = *from;
+    ret_schema->fields = fields;
+    return LODE_OK;
+}
+
+lode_status schema_make(const lode_schema *given, lode_schema *ret_schema, lode_error *error)
+{
+    lode_status status = schema_check(given, error);
+    if (!status)
+        status = schema_copy(given, ret_schema, error);
+    if (status)
+        return status;
+    if (ret_schema->m == 0)
+        ret_schema->m = SCHEMA_M_DEFAULT;
+    if (ret_schema->ef_construction == 0)
+        ret_schema->ef_construction = SCHEMA_EF_CONSTRUCTION_DEFAULT;
+    if (ret_schema->seed == 0)
+        ret_schema->seed = SCHEMA_SEED_DEFAULT;
+    return LODE_OK;
+}
+
+void schema_release(lode_schema *schema)
+{
+    free((void *)(uintptr_t)schema->fields);
+    *schema = (lode_schema){0};
+}

@@ -1,0 +1,292 @@
+/* writer.c: group commit. The first of the queue leads: it takes what is queued, appends it to the log
+ * with one write, syncs once and publishes one version; meanwhile the next group gathers. Leading
+ * passes to the next in the queue, so that nobody leads for others longer than for one group. */
+#include "engine/writer.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "engine/collection.h"
+
+/* Deletes write to the log but take no room in the segment: the log has a bound of its own. */
+#define WAL_BYTES_FACTOR 2u
+
+/* What a leader carries to the log. */
+struct group {
+    struct write_request *requests[GROUP_BATCHES_MAX];
+    const struct buf *batches[GROUP_BATCHES_MAX];
+    struct wal_batch log[GROUP_BATCHES_MAX];
+    struct apply_counts counts[GROUP_BATCHES_MAX];
+    size_t count;
+};
+
+/* --- The queue --------------------------------------------------------------------------------- */
+
+lode_status write_queue_init(struct write_queue *queue, lode_error *error)
+{
+    mutex_init(&queue->mutex);
+    queue->group = malloc(sizeof *queue->group);
+    return queue->group ? LODE_OK : error_nomem(error, "a group of writes", sizeof *queue->group);
+}
+
+void write_queue_release(struct write_queue *queue)
+{
+    free(queue->group);
+    mutex_release(&queue->mutex);
+}
+
+/* Queue up; returns once the request leads (0) or another has carried it (1). */
+static int wait_turn(struct write_queue *queue, struct write_request *request)
+{
+    mutex_lock(&queue->mutex);
+    if (queue->last)
+        queue->last->next = request;
+    else
+        queue->first = request;
+    queue->last = request;
+    while (!request->done && queue->first != request)
+        cond_wait(&request->turn, &queue->mutex);
+    int done = request->done;
+    mutex_unlock(&queue->mutex);
+    return done;
+}
+
+/* Take the group off the queue, wake its members and the next leader. Members may be gone, with their
+ * requests, as soon as the mutex is free. */
+static void finish(struct write_queue *queue, size_t count)
+{
+    mutex_lock(&queue->mutex);
+    for (size_t i = 0; i < count; i++) {
+        struct write_request *request = queue->first;
+        queue->first = request->next;
+        request->done = 1;
+        cond_signal(&request->turn);
+    }
+    if (queue->first)
+        cond_signal(&queue->first->turn);
+    else
+        queue->last = NULL;
+    mutex_unlock(&queue->mutex);
+}
+
+/* --- Room -------------------------------------------------------------------------------------- */
+
+static int fits(const struct lode_collection *collection, size_t rows, size_t bytes)
+{
+    uint64_t log_max = WAL_BYTES_FACTOR * collection->db->growing_bytes_max;
+    return growing_fits(collection->growing, rows, bytes) &&
+           wal_size(collection->wal) + bytes <= log_max;
+}
+
+static lode_status refuse(const struct lode_collection *collection, lode_error *error)
+{
+    return error_set(error, LODE_READONLY,
+                     "collection '%s' takes no writes until it is reopened: %s", collection->name,
+                     collection->broken.message);
+}
+
+/* See that there is a growing segment with room for this batch. Holds the lane, but may leave it for a
+ * while to wait for a flush. */
+static lode_status make_room(struct lode_collection *collection,
+                             const struct write_request *request, lode_error *error)
+{
+    for (;;) {
+        if (collection->broken.status)
+            return refuse(collection, error);
+        if (collection->growing && (collection->version->sequence == collection->growing_sequence ||
+                                    fits(collection, request->upsert_count, request->batch.size)))
+            return LODE_OK;
+        lode_status status = collection_freeze(collection, error);
+        if (status)
+            return status;
+        if (jobs_frozen_count(&collection->jobs) < FROZEN_MAX)
+            return collection_grow(collection, error);
+        lane_leave(&collection->lane);
+        status = jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 0, error);
+        lane_enter(&collection->lane);
+        if (status)
+            return status;
+    }
+}
+
+/* --- A group ----------------------------------------------------------------------------------- */
+
+static void add_to_group(struct group *group, struct write_request *request)
+{
+    size_t i = group->count++;
+    group->requests[i] = request;
+    group->batches[i] = &request->batch;
+    group->log[i] = (struct wal_batch){request->batch.data, request->batch.size};
+}
+
+/* The leader's batch, and those behind it that still fit. */
+static void gather(struct lode_collection *collection, struct write_request *leader)
+{
+    struct write_queue *queue = &collection->queue;
+    size_t rows = leader->upsert_count, bytes = leader->batch.size;
+    queue->group->count = 0;
+    add_to_group(queue->group, leader);
+    mutex_lock(&queue->mutex);
+    struct write_request *request = leader->next;
+    while (request && queue->group->count < GROUP_BATCHES_MAX) {
+        rows += request->upsert_count;
+        bytes += request->batch.size;
+        if (bytes > GROUP_BYTES_MAX || !fits(collection, rows, bytes))
+            break;
+        add_to_group(queue->group, request);
+        request = request->next;
+    }
+    mutex_unlock(&queue->mutex);
+}
+
+/* Texts embedded with one model must not join points of another. */
+static lode_status check_model(const struct lode_collection *collection,
+                               const struct write_request *request, lode_error *error)
+{
+    uint32_t version = collection->model ? collection->model->version : 0;
+    if (request->model_version == 0 || request->model_version == version)
+        return LODE_OK;
+    return error_set(error, LODE_BUSY,
+                     "the text model of collection '%s' was trained anew meanwhile: write again",
+                     collection->name);
+}
+
+/* Durable, then visible. A failed sync leaves unknown what the disk holds: no more writes. */
+static lode_status log_group(struct lode_collection *collection, const struct group *group,
+                             size_t first, size_t count, lode_error *error)
+{
+    uint64_t sequence = collection->version->sequence + 1;
+    lode_status status = wal_append(collection->wal, sequence, group->log + first, count, error);
+    if (status)
+        return status;
+    lode_error reason = {0};
+    status = wal_sync(collection->wal, &reason);
+    if (status) {
+        collection->broken = reason;
+        (void)error_set(error, reason.status, "%s", reason.message);
+    }
+    return status;
+}
+
+static void give_results(struct group *group, size_t first, size_t count, uint64_t sequence)
+{
+    for (size_t i = first; i < first + count; i++)
+        group->requests[i]->info = (lode_write_info){
+            .sequence = sequence + i - first,
+            .upserted = group->counts[i].upserted,
+            .deleted = group->counts[i].deleted,
+        };
+}
+
+static lode_status commit(struct lode_collection *collection, struct group *group, size_t first,
+                          size_t count, lode_error *error)
+{
+    struct version *from = collection->version;
+    struct apply *apply;
+    lode_status status = LODE_OK;
+    for (size_t i = first; !status && i < first + count; i++)
+        status = check_model(collection, group->requests[i], error);
+    if (!status)
+        status =
+            apply_prepare(from, collection->growing, group->batches + first, count, &apply, error);
+    if (status)
+        return status;
+    status = log_group(collection, group, first, count, error);
+    if (status) {
+        apply_abort(apply);
+        return status;
+    }
+    uint64_t sequence = from->sequence + 1;
+    collection_publish(collection, apply_commit(apply, sequence, group->counts + first));
+    atomic_store_explicit(&collection->wal_bytes, wal_size(collection->wal), memory_order_relaxed);
+    give_results(group, first, count, sequence);
+    return LODE_OK;
+}
+
+/* All at once; when that fails, each alone, so that one bad batch does not take others with it. A
+ * failed sync fails them all: what became of any is unknown. */
+static void commit_group(struct lode_collection *collection, struct group *group)
+{
+    lode_error error = {0};
+    lode_status status = commit(collection, group, 0, group->count, &error);
+    int retry = status && group->count > 1 && !collection->broken.status;
+    for (size_t i = 0; i < group->count; i++) {
+        struct write_request *request = group->requests[i];
+        request->status = retry ? commit(collection, group, i, 1, &request->error) : status;
+        if (!retry)
+            request->error = error;
+    }
+}
+
+/* Whether something may have become due. */
+static int wants_poke(struct lode_collection *collection, int froze)
+{
+    return froze || (collection->growing && collection->store.index == LODE_INDEX_HNSW &&
+                     growing_row_count(collection->growing) >= OVERLAY_ROWS_MIN &&
+                     !atomic_load_explicit(&collection->jobs.overlaid, memory_order_relaxed));
+}
+
+static uint64_t growing_number(const struct lode_collection *collection)
+{
+    return collection->growing ? collection->growing->number : 0;
+}
+
+static void lead(struct lode_collection *collection, struct write_request *leader)
+{
+    struct group *group = collection->queue.group;
+    size_t count = 1;
+    lane_enter(&collection->lane);
+    uint64_t before = growing_number(collection);
+    leader->status = make_room(collection, leader, &leader->error);
+    if (leader->status == LODE_OK) {
+        gather(collection, leader);
+        commit_group(collection, group);
+        count = group->count;
+    }
+    int poke = wants_poke(collection, growing_number(collection) != before);
+    lane_leave(&collection->lane);
+    finish(&collection->queue, count);
+    if (poke)
+        jobs_poke(collection);
+}
+
+static lode_status submit(struct lode_collection *collection, struct write_request *request,
+                          lode_error *error)
+{
+    cond_init(&request->turn);
+    if (!wait_turn(&collection->queue, request))
+        lead(collection, request);
+    cond_release(&request->turn);
+    if (request->status && error)
+        *error = request->error;
+    return request->status;
+}
+
+/* Nothing to write: the state as it is. */
+static void describe_nothing(struct lode_collection *collection, lode_write_info *ret_info)
+{
+    struct version *version = collection_pin(collection);
+    *ret_info = (lode_write_info){.sequence = version->sequence};
+    version_unref(version);
+}
+
+lode_status collection_write(struct lode_collection *collection, const struct write_input *input,
+                             lode_write_info *ret_info, lode_error *error)
+{
+    lode_write_info info;
+    lode_status status = LODE_OK;
+    if (input->count == 0) {
+        describe_nothing(collection, &info);
+    } else {
+        struct write_request request = {0};
+        buf_init(&request.batch, LODE_BATCH_SIZE_MAX);
+        status = encode_batch(collection, input, &request, error);
+        if (!status)
+            status = submit(collection, &request, error);
+        buf_release(&request.batch);
+        info = request.info;
+    }
+    if (!status && ret_info)
+        *ret_info = info;
+    return status;
+}

@@ -1,0 +1,103 @@
+/* scan.c: the flat scan decides ties by row, results are ordered by id. So k + 1 rows are asked for: only
+ * when the last one is as far as the k-th can a row with a smaller id have been left out, and only
+ * then are all rows at that distance collected and the smallest ids chosen. Duplicate vectors are the
+ * usual reason. */
+#include "query/scan.h"
+
+#include <stdlib.h>
+
+#include "storage/id.h"
+
+#define BLOCK_ROWS 256u
+
+/* Rows at exactly one distance. */
+struct ties {
+    const struct segment_view *view;
+    float distance;
+    uint32_t *rows;
+    size_t count;
+    size_t capacity;
+};
+
+static lode_status ties_add(struct ties *ties, uint32_t row, lode_error *error)
+{
+    if (ties->count == ties->capacity) {
+        size_t capacity = ties->capacity ? ties->capacity * 2 : 64;
+        uint32_t *rows = realloc(ties->rows, capacity * sizeof *rows);
+        if (!rows)
+            return error_nomem(error, "rows at one distance", capacity * sizeof *rows);
+        ties->rows = rows;
+        ties->capacity = capacity;
+    }
+    ties->rows[ties->count++] = row;
+    return LODE_OK;
+}
+
+static lode_status ties_collect(struct ties *ties, const void *query, lode_error *error)
+{
+    const struct segment_view *view = ties->view;
+    const struct rows *rows = &view->segment->rows;
+    float distances[BLOCK_ROWS];
+    for (uint32_t first = 0; first < view->row_count; first += BLOCK_ROWS) {
+        uint32_t left = view->row_count - first;
+        uint32_t count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
+        rows->space->scan(rows->space, query, rows_at(rows, first), rows->stride, count, distances);
+        for (uint32_t i = 0; i < count; i++) {
+            if (distances[i] != ties->distance || !view_alive(view, first + i))
+                continue;
+            lode_status status = ties_add(ties, first + i, error);
+            if (status)
+                return status;
+        }
+    }
+    return LODE_OK;
+}
+
+static int id_order_of_rows(const void *a, const void *b, void *context)
+{
+    const struct segment *segment = context;
+    size_t a_size, b_size;
+    const uint8_t *a_id = segment->ops->id(segment, *(const uint32_t *)a, &a_size);
+    const uint8_t *b_id = segment->ops->id(segment, *(const uint32_t *)b, &b_size);
+    if (!a_id || !b_id)
+        return (b_id != NULL) - (a_id != NULL); /* a damaged file: fetching the hit says so */
+    return id_order(a_id, a_size, b_id, b_size);
+}
+
+/* Give the places of items[0, k) at the k-th distance to the smallest ids at that distance. */
+static lode_status settle_ties(const struct segment_view *view, const void *query, size_t k,
+                               struct neighbor *items, lode_error *error)
+{
+    struct ties ties = {.view = view, .distance = items[k - 1].distance};
+    size_t nearer = 0;
+    while (items[nearer].distance < ties.distance)
+        nearer++;
+    lode_status status = ties_collect(&ties, query, error);
+    if (!status && ties.count > 0)
+        qsort_r(ties.rows, ties.count, sizeof *ties.rows, id_order_of_rows, view->segment);
+    for (size_t i = 0; !status && i < ties.count && nearer + i < k; i++)
+        items[nearer + i].row = ties.rows[i];
+    free(ties.rows);
+    return status;
+}
+
+lode_status scan_view(const struct segment_view *view, const void *row, size_t k,
+                      struct neighbor *items, size_t *ret_count, struct index_counts *counts,
+                      lode_error *error)
+{
+    struct topk topk;
+    topk_init(&topk, items, k + 1);
+    struct index_query query = {
+        .query = row,
+        .row_limit = view->row_count,
+        .allowed = view->live ? view->live->words : NULL,
+        .topk = &topk,
+        .counts = counts,
+    };
+    flat_search(&view->segment->rows, 0, &query);
+    topk_sort(&topk);
+    *ret_count = topk.count < k ? topk.count : k;
+    if (k == 0 || topk.count <= k || items[k].distance != items[k - 1].distance)
+        return LODE_OK;
+    return settle_ties(view, row, k, items, error);
+}
