@@ -83,19 +83,8 @@ INLINE __m256 load_f16_tail(const void *row, size_t i, size_t count)
     return widen_f16(load_words_tail(row, i, count));
 }
 
-INLINE __m256 load_bf16(const void *row, size_t i)
-{
-    return widen_bf16(load_words(row, i));
-}
-
-INLINE __m256 load_bf16_tail(const void *row, size_t i, size_t count)
-{
-    return widen_bf16(load_words_tail(row, i, count));
-}
-
 static const struct type f32 = {load_f32, load_f32_tail, sizeof(float)};
 static const struct type f16 = {load_f16, load_f16_tail, sizeof(half)};
-static const struct type bf16 = {load_bf16, load_bf16_tail, sizeof(bfloat16)};
 
 /* --- Terms and their sums ------------------------------------------------------------------------- */
 
@@ -170,6 +159,51 @@ INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type ty
     return fold(sums);
 }
 
+/* bf16 comes 16 at a time: within each 32-bit word the element of even index lies below the other,
+ * and either is a float once its neighbour is cleared away. */
+struct pair {
+    __m256 even, odd;
+};
+
+INLINE struct pair split_bf16(__m256i words)
+{
+    __m256i upper = _mm256_set1_epi32((int)0xffff0000);
+    return (struct pair){_mm256_castsi256_ps(_mm256_slli_epi32(words, 16)),
+                         _mm256_castsi256_ps(_mm256_and_si256(words, upper))};
+}
+
+INLINE void add_pairs(__m256 sums[2], const bfloat16 *a, const bfloat16 *b, adder add)
+{
+    struct pair x = split_bf16(_mm256_loadu_si256((const __m256i *)a));
+    struct pair y = split_bf16(_mm256_loadu_si256((const __m256i *)b));
+    sums[0] = add(sums[0], x.even, y.even);
+    sums[1] = add(sums[1], x.odd, y.odd);
+}
+
+INLINE float sum_terms_bf16(const bfloat16 *a, const bfloat16 *b, size_t dim, adder add)
+{
+    struct sums sums = {
+        {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()}};
+    size_t i = 0, tail = dim % WIDTH;
+
+    for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
+        add_pairs(sums.of, a + i, b + i, add);
+        add_pairs(sums.of + 2, a + i + 2 * WIDTH, b + i + 2 * WIDTH, add);
+    }
+    if (i + 2 * WIDTH <= dim) {
+        add_pairs(sums.of, a + i, b + i, add);
+        i += 2 * WIDTH;
+    }
+    if (i + WIDTH <= dim) {
+        sums.of[2] = add(sums.of[2], widen_bf16(load_words(a, i)), widen_bf16(load_words(b, i)));
+        i += WIDTH;
+    }
+    if (tail)
+        sums.of[3] = add(sums.of[3], widen_bf16(load_words_tail(a, i, tail)),
+                         widen_bf16(load_words_tail(b, i, tail)));
+    return fold_one(fold(sums));
+}
+
 /* --- Distances ----------------------------------------------------------------------------------- */
 
 static float l2_f32(const void *restrict a, const void *restrict b, size_t dim)
@@ -194,12 +228,12 @@ static float ip_f16(const void *restrict a, const void *restrict b, size_t dim)
 
 static float l2_bf16(const void *restrict a, const void *restrict b, size_t dim)
 {
-    return fold_one(sum_terms(a, b, dim, bf16, add_square_of_difference, 0));
+    return sum_terms_bf16(a, b, dim, add_square_of_difference);
 }
 
 static float ip_bf16(const void *restrict a, const void *restrict b, size_t dim)
 {
-    return fold_one(sum_terms(a, b, dim, bf16, add_product, 0));
+    return sum_terms_bf16(a, b, dim, add_product);
 }
 
 /* --- Scans of f32 --------------------------------------------------------------------------------- */
@@ -233,12 +267,17 @@ static void ip_f32_scan(const void *restrict query, const uint8_t *restrict rows
 
 /* --- Integers --------------------------------------------------------------------------------------- */
 
-/* 16-bit products of pairs, added in 32 bits. */
-INLINE __m256i add_products_i8(__m256i sum, const int8_t *a, const int8_t *b)
+/* a * b as |a| * (b with the sign of a): vpmaddubsw multiplies unsigned by signed bytes and adds pairs
+ * in 16 bits, where 2 * 127 * 127 = 32,258 fits. Nearly twice as fast as widening to 16 bits first. */
+INLINE __m256i add_products_i8(__m256i sum, __m256i a, __m256i b)
 {
-    __m256i wide_a = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)a));
-    __m256i wide_b = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)b));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(wide_a, wide_b));
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+INLINE __m256i load_i8(const int8_t *row, size_t i)
+{
+    return _mm256_loadu_si256((const __m256i *)(row + i));
 }
 
 INLINE int32_t fold_i32(__m256i sums)
@@ -250,22 +289,29 @@ INLINE int32_t fold_i32(__m256i sums)
 
 static int32_t ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
 {
-    enum { BYTES = 16 };
+    enum { BYTES = 32 };
+    static const int8_t zeros_then_ones[2 * BYTES] = {[BYTES... 2 * BYTES - 1] = -1};
     __m256i even = _mm256_setzero_si256(), odd = even;
+    size_t i = 0, tail = dim % BYTES;
     int32_t rest = 0;
-    size_t i = 0;
 
+    if (dim < BYTES) {
+        for (; i < dim; i++)
+            rest += a[i] * b[i];
+        return rest;
+    }
     for (; i + 2 * BYTES <= dim; i += 2 * BYTES) {
-        even = add_products_i8(even, a + i, b + i);
-        odd = add_products_i8(odd, a + i + BYTES, b + i + BYTES);
+        even = add_products_i8(even, load_i8(a, i), load_i8(b, i));
+        odd = add_products_i8(odd, load_i8(a, i + BYTES), load_i8(b, i + BYTES));
     }
-    if (i + BYTES <= dim) {
-        even = add_products_i8(even, a + i, b + i);
-        i += BYTES;
+    if (i + BYTES <= dim)
+        even = add_products_i8(even, load_i8(a, i), load_i8(b, i));
+    if (tail) { /* the last 32 bytes, without those that are in already */
+        __m256i mask = load_i8(zeros_then_ones, tail);
+        __m256i last = _mm256_and_si256(load_i8(a, dim - BYTES), mask);
+        odd = add_products_i8(odd, last, load_i8(b, dim - BYTES));
     }
-    for (; i < dim; i++)
-        rest += a[i] * b[i];
-    return fold_i32(_mm256_add_epi32(even, odd)) + rest;
+    return fold_i32(_mm256_add_epi32(even, odd));
 }
 
 /* --- Conversions ------------------------------------------------------------------------------------ */

@@ -69,19 +69,8 @@ INLINE __m512 load_f16_tail(const void *row, size_t i, size_t count)
     return widen_f16(load_words_tail(row, i, count));
 }
 
-INLINE __m512 load_bf16(const void *row, size_t i)
-{
-    return widen_bf16(load_words(row, i));
-}
-
-INLINE __m512 load_bf16_tail(const void *row, size_t i, size_t count)
-{
-    return widen_bf16(load_words_tail(row, i, count));
-}
-
 static const struct type f32 = {load_f32, load_f32_tail, sizeof(float)};
 static const struct type f16 = {load_f16, load_f16_tail, sizeof(half)};
-static const struct type bf16 = {load_bf16, load_bf16_tail, sizeof(bfloat16)};
 
 /* --- Terms and their sums ------------------------------------------------------------------------- */
 
@@ -161,6 +150,50 @@ INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type ty
     return fold(sums);
 }
 
+/* bf16 comes 32 at a time: within each 32-bit word the element of even index lies below the other,
+ * and either is a float once its neighbour is cleared away. */
+struct pair {
+    __m512 even, odd;
+};
+
+INLINE struct pair split_bf16(__m512i words)
+{
+    __m512i upper = _mm512_set1_epi32((int)0xffff0000);
+    return (struct pair){_mm512_castsi512_ps(_mm512_slli_epi32(words, 16)),
+                         _mm512_castsi512_ps(_mm512_and_si512(words, upper))};
+}
+
+INLINE void add_pairs(__m512 sums[2], __m512i a, __m512i b, adder add)
+{
+    struct pair x = split_bf16(a), y = split_bf16(b);
+    sums[0] = add(sums[0], x.even, y.even);
+    sums[1] = add(sums[1], x.odd, y.odd);
+}
+
+INLINE float sum_terms_bf16(const bfloat16 *a, const bfloat16 *b, size_t dim, adder add)
+{
+    enum { WORDS = 32 };
+    struct sums sums = {
+        {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()}};
+    size_t i = 0, tail = dim % WORDS;
+
+    for (; i + 2 * WORDS <= dim; i += 2 * WORDS) {
+        add_pairs(sums.of, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), add);
+        add_pairs(sums.of + 2, _mm512_loadu_si512(a + i + WORDS), _mm512_loadu_si512(b + i + WORDS),
+                  add);
+    }
+    if (i + WORDS <= dim) {
+        add_pairs(sums.of, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), add);
+        i += WORDS;
+    }
+    if (tail) {
+        __mmask32 mask = (1u << tail) - 1;
+        add_pairs(sums.of + 2, _mm512_maskz_loadu_epi16(mask, a + i),
+                  _mm512_maskz_loadu_epi16(mask, b + i), add);
+    }
+    return fold_one(fold(sums));
+}
+
 /* --- Distances ----------------------------------------------------------------------------------- */
 
 static float l2_f32(const void *restrict a, const void *restrict b, size_t dim)
@@ -185,12 +218,12 @@ static float ip_f16(const void *restrict a, const void *restrict b, size_t dim)
 
 static float l2_bf16(const void *restrict a, const void *restrict b, size_t dim)
 {
-    return fold_one(sum_terms(a, b, dim, bf16, add_square_of_difference, 0));
+    return sum_terms_bf16(a, b, dim, add_square_of_difference);
 }
 
 static float ip_bf16(const void *restrict a, const void *restrict b, size_t dim)
 {
-    return fold_one(sum_terms(a, b, dim, bf16, add_product, 0));
+    return sum_terms_bf16(a, b, dim, add_product);
 }
 
 /* --- Scans of f32 --------------------------------------------------------------------------------- */

@@ -14,6 +14,11 @@ struct sums {
     __m512i excess;  /* 128 * b */
 };
 
+static inline __m512i load(const int8_t *row, size_t i)
+{
+    return _mm512_loadu_si512(row + i);
+}
+
 static inline void add(struct sums *sums, __m512i a, __m512i b)
 {
     const __m512i offset = _mm512_set1_epi8((char)0x80);
@@ -23,21 +28,24 @@ static inline void add(struct sums *sums, __m512i a, __m512i b)
 
 int32_t avx512vnni_ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
 {
-    struct sums even = {_mm512_setzero_si512(), _mm512_setzero_si512()}, odd = even;
+    struct sums s0 = {_mm512_setzero_si512(), _mm512_setzero_si512()}, s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0, tail = dim % WIDTH;
 
-    for (; i + 2 * WIDTH <= dim; i += 2 * WIDTH) {
-        add(&even, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i));
-        add(&odd, _mm512_loadu_si512(a + i + WIDTH), _mm512_loadu_si512(b + i + WIDTH));
+    for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
+        add(&s0, load(a, i), load(b, i));
+        add(&s1, load(a, i + WIDTH), load(b, i + WIDTH));
+        add(&s2, load(a, i + 2 * WIDTH), load(b, i + 2 * WIDTH));
+        add(&s3, load(a, i + 3 * WIDTH), load(b, i + 3 * WIDTH));
     }
-    if (i + WIDTH <= dim) {
-        add(&even, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i));
-        i += WIDTH;
-    }
+    for (; i + WIDTH <= dim; i += WIDTH)
+        add(&s0, load(a, i), load(b, i));
     if (tail) {
         __mmask64 mask = (1ull << tail) - 1;
-        add(&odd, _mm512_maskz_loadu_epi8(mask, a + i), _mm512_maskz_loadu_epi8(mask, b + i));
+        add(&s1, _mm512_maskz_loadu_epi8(mask, a + i), _mm512_maskz_loadu_epi8(mask, b + i));
     }
-    return _mm512_reduce_add_epi32(_mm512_sub_epi32(_mm512_add_epi32(even.shifted, odd.shifted),
-                                                    _mm512_add_epi32(even.excess, odd.excess)));
+    return _mm512_reduce_add_epi32(
+        _mm512_sub_epi32(_mm512_add_epi32(_mm512_add_epi32(s0.shifted, s1.shifted),
+                                          _mm512_add_epi32(s2.shifted, s3.shifted)),
+                         _mm512_add_epi32(_mm512_add_epi32(s0.excess, s1.excess),
+                                          _mm512_add_epi32(s2.excess, s3.excess))));
 }
