@@ -1,0 +1,478 @@
+/* The log: groups are whole or absent, a torn tail is told from damage, a failed sync is final. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "storage/wal.h"
+#include "support/storage_kit.h"
+#include "support/vfs_memory.h"
+
+enum { UID = 9, NUMBER = 3, HEADER = 64, GROUP_HEADER = 40 };
+#define DIR  "d"
+#define PATH "d/wal-3.log"
+
+static struct vfs *new_dir(void)
+{
+    lode_error error;
+    struct vfs *vfs = vfs_memory_new();
+    assert_ok(vfs_make_dir(vfs, DIR, &error));
+    assert_ok(vfs_dir_sync(vfs, ".", &error));
+    return vfs;
+}
+
+static struct wal *new_wal(struct vfs *vfs)
+{
+    lode_error error;
+    struct wal *wal;
+    assert_ok(wal_create(vfs, DIR, UID, NUMBER, &wal, &error));
+    return wal;
+}
+
+/* The batch of a sequence: its number as text, repeated: sizes differ. */
+static size_t batch_text(uint64_t sequence, char text[64])
+{
+    size_t size = 0;
+    for (uint64_t i = 0; i <= sequence % 5; i++)
+        size += (size_t)snprintf(text + size, 64 - size, "<%llu>", (unsigned long long)sequence);
+    return size;
+}
+
+static lode_status append(struct wal *wal, uint64_t first, size_t count, lode_error *error)
+{
+    char texts[16][64];
+    struct wal_batch batches[16];
+    for (size_t i = 0; i < count; i++)
+        batches[i] = (struct wal_batch){.data = (const uint8_t *)texts[i],
+                                        .size = batch_text(first + i, texts[i])};
+    return wal_append(wal, first, batches, count, error);
+}
+
+static void append_synced(struct wal *wal, uint64_t first, size_t count)
+{
+    lode_error error;
+    assert_ok(append(wal, first, count, &error));
+    assert_ok(wal_sync(wal, &error));
+}
+
+static lode_status expect_batch(void *context, uint64_t sequence, const uint8_t *data, size_t size,
+                                lode_error *error)
+{
+    (void)error;
+    uint64_t *last = context;
+    char text[64];
+    assert_int_equal(size, batch_text(sequence, text));
+    assert_memory_equal(data, text, size);
+    if (*last)
+        assert_int_equal(sequence, *last + 1);
+    *last = sequence;
+    return LODE_OK;
+}
+
+static lode_status replay(struct vfs *vfs, int last_file, struct wal_found *found,
+                          lode_error *error)
+{
+    uint64_t last = 0;
+    struct wal_replay how = {.last_file = last_file, .batch = expect_batch, .context = &last};
+    lode_status status = wal_replay(vfs, DIR, UID, NUMBER, &how, found, error);
+    if (!status)
+        assert_int_equal(found->last_sequence, last);
+    return status;
+}
+
+/* Three synced groups of batches 1-3, 4, 5-6; ends[i] is the size after group i. */
+static void write_three(struct vfs *vfs, uint64_t ends[3])
+{
+    struct wal *wal = new_wal(vfs);
+    append_synced(wal, 1, 3);
+    ends[0] = wal_size(wal);
+    append_synced(wal, 4, 1);
+    ends[1] = wal_size(wal);
+    append_synced(wal, 5, 2);
+    ends[2] = wal_size(wal);
+    wal_close(wal);
+}
+
+static void batches_come_back(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    uint64_t ends[3];
+    struct wal_found found;
+    write_three(vfs, ends);
+    for (int last_file = 0; last_file < 2; last_file++) {
+        assert_ok(replay(vfs, last_file, &found, &error));
+        assert_int_equal(found.last_sequence, 6);
+        assert_int_equal(found.valid_size, ends[2]);
+        assert_int_equal(found.torn_size, 0);
+    }
+    vfs_memory_free(vfs);
+}
+
+static void an_empty_log_has_no_batch(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    assert_int_equal(wal_number(wal), NUMBER);
+    assert_int_equal(wal_size(wal), HEADER);
+    struct wal_found found;
+    assert_ok(replay(vfs, 0, &found, &error));
+    assert_int_equal(found.last_sequence, 0);
+    struct wal *second;
+    assert_status(wal_create(vfs, DIR, UID, NUMBER, &second, &error), LODE_EXISTS);
+    wal_close(wal);
+    vfs_memory_crash(vfs); /* it is durable with its name */
+    assert_ok(replay(vfs, 0, &found, &error));
+    vfs_memory_free(vfs);
+}
+
+static void only_what_was_synced_survives(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    append_synced(wal, 1, 3);
+    append_synced(wal, 4, 2);
+    uint64_t size = wal_size(wal);
+    assert_ok(append(wal, 6, 1, &error));
+    vfs_memory_crash(vfs);
+    wal_close(wal);
+    struct wal_found found;
+    assert_ok(replay(vfs, 1, &found, &error));
+    assert_int_equal(found.last_sequence, 5);
+    assert_int_equal(found.valid_size, size);
+    vfs_memory_free(vfs);
+}
+
+/* The last group cut at every byte: it is absent, and nothing else is. */
+static void a_cut_tail_is_torn(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    uint64_t ends[3];
+    write_three(vfs, ends);
+    size_t size;
+    uint8_t *data = kit_read(vfs, PATH, &size);
+    assert_int_equal(size, ends[2]);
+    for (size_t cut = ends[1]; cut < size; cut++) {
+        struct wal_found found;
+        kit_write(vfs, PATH, data, cut);
+        assert_ok(replay(vfs, 1, &found, &error));
+        assert_int_equal(found.last_sequence, 4);
+        assert_int_equal(found.valid_size, ends[1]);
+        assert_int_equal(found.torn_size, cut - ends[1]);
+        lode_status status = replay(vfs, 0, &found, &error);
+        assert_int_equal(status, cut == ends[1] ? LODE_OK : LODE_CORRUPT);
+    }
+    free(data);
+    vfs_memory_free(vfs);
+}
+
+/* Any bit of what a later group knows as synced is damage; of the last group it may be a torn tail,
+ * since nothing tells that its sync came back. */
+static void flipped_bits_are_damage_where_synced(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    uint64_t ends[3];
+    write_three(vfs, ends);
+    for (uint64_t bit = 0; bit < ends[2] * 8; bit++) {
+        struct wal_found found;
+        kit_flip(vfs, PATH, bit);
+        error = (lode_error){0};
+        lode_status status = replay(vfs, 1, &found, &error);
+        if (bit < ends[1] * 8) {
+            assert_int_equal(status, LODE_CORRUPT);
+            assert_non_null(strstr(error.message, "wal-3.log"));
+        } else {
+            assert_int_equal(status, LODE_OK);
+            assert_int_equal(found.last_sequence, 4);
+            assert_int_equal(found.torn_size, ends[2] - ends[1]);
+        }
+        assert_status(replay(vfs, 0, &found, &error), LODE_CORRUPT);
+        kit_flip(vfs, PATH, bit);
+    }
+    vfs_memory_free(vfs);
+}
+
+/* Unsynced writes reach the disk in any order: the second of two may, and not the first. */
+static void a_hole_in_the_unsynced_tail_is_torn(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    append_synced(wal, 1, 2);
+    uint64_t synced = wal_size(wal);
+    assert_ok(append(wal, 3, 1, &error));
+    assert_ok(append(wal, 4, 1, &error));
+    wal_close(wal);
+    struct wal_found found;
+    kit_flip(vfs, PATH, (synced + 50) * 8);
+    assert_ok(replay(vfs, 1, &found, &error));
+    assert_int_equal(found.last_sequence, 2);
+    assert_int_equal(found.valid_size, synced);
+    vfs_memory_free(vfs);
+}
+
+static void a_settled_log_is_whole(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    uint64_t ends[3];
+    write_three(vfs, ends);
+    kit_flip(vfs, PATH, ends[2] * 8 - 1);
+    struct wal_found found;
+    assert_ok(replay(vfs, 1, &found, &error));
+    assert_ok(wal_settle(vfs, DIR, UID, NUMBER, found.valid_size, &error));
+    vfs_memory_crash(vfs);
+    assert_ok(replay(vfs, 0, &found, &error));
+    assert_int_equal(found.last_sequence, 4);
+    assert_int_equal(found.torn_size, 0);
+    vfs_memory_free(vfs);
+}
+
+/* A crash while the file was being created: no header, no batch. */
+static void a_header_never_written_is_settled(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal_found found;
+    wal_close(new_wal(vfs));
+    size_t size;
+    uint8_t *data = kit_read(vfs, PATH, &size);
+    for (size_t cut = 0; cut < HEADER; cut++) {
+        kit_write(vfs, PATH, data, cut);
+        assert_status(replay(vfs, 0, &found, &error), LODE_CORRUPT);
+        assert_ok(replay(vfs, 1, &found, &error));
+        assert_int_equal(found.valid_size, 0);
+        assert_ok(wal_settle(vfs, DIR, UID, NUMBER, found.valid_size, &error));
+        assert_ok(replay(vfs, 0, &found, &error));
+        assert_int_equal(found.valid_size, HEADER);
+    }
+    free(data);
+    vfs_memory_free(vfs);
+}
+
+static void another_files_log_is_refused(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    uint64_t ends[3];
+    write_three(vfs, ends);
+    uint64_t last = 0;
+    struct wal_found found;
+    struct wal_replay how = {.last_file = 1, .batch = expect_batch, .context = &last};
+    assert_status(wal_replay(vfs, DIR, UID + 1, NUMBER, &how, &found, &error), LODE_CORRUPT);
+    assert_status(wal_replay(vfs, DIR, UID, NUMBER + 1, &how, &found, &error), LODE_NOT_FOUND);
+    assert_ok(vfs_rename(vfs, PATH, "d/wal-4.log", &error));
+    assert_status(wal_replay(vfs, DIR, UID, NUMBER + 1, &how, &found, &error), LODE_CORRUPT);
+    vfs_memory_free(vfs);
+}
+
+/* A point's text may hold the bytes of a group, of this file even: it is not taken for one. */
+static void stored_bytes_do_not_pass_for_a_group(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    uint64_t ends[3];
+    write_three(vfs, ends);
+    size_t size;
+    uint8_t *data = kit_read(vfs, PATH, &size);
+    assert_ok(wal_remove(vfs, DIR, NUMBER, &error));
+    struct wal *wal = new_wal(vfs);
+    struct wal_batch batch = {.data = data, .size = size};
+    assert_ok(wal_append(wal, 1, &batch, 1, &error));
+    assert_ok(wal_sync(wal, &error));
+    wal_close(wal);
+    kit_flip(vfs, PATH, (HEADER + 1) * 8); /* break it: whatever is inside must stay inside */
+    struct wal_found found;
+    assert_ok(replay(vfs, 1, &found, &error));
+    assert_int_equal(found.last_sequence, 0);
+    free(data);
+    vfs_memory_free(vfs);
+}
+
+static lode_status refuse(void *context, uint64_t sequence, const uint8_t *data, size_t size,
+                          lode_error *error)
+{
+    (void)context, (void)data, (void)size;
+    return sequence == 4 ? error_set(error, LODE_NOMEM, "no room") : LODE_OK;
+}
+
+static void the_replay_ends_where_its_reader_does(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    uint64_t ends[3];
+    write_three(vfs, ends);
+    struct wal_found found;
+    struct wal_replay how = {.last_file = 1, .batch = refuse};
+    assert_status(wal_replay(vfs, DIR, UID, NUMBER, &how, &found, &error), LODE_NOMEM);
+    assert_non_null(strstr(error.message, "no room"));
+    assert_non_null(strstr(error.message, "wal-3.log"));
+    vfs_memory_free(vfs);
+}
+
+static void logs_are_listed_in_order(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    uint64_t *numbers;
+    size_t count;
+    assert_ok(wal_list(vfs, DIR, &numbers, &count, &error));
+    assert_int_equal(count, 0);
+    free(numbers);
+    static const char *names[] = {"d/wal-10.log", "d/wal-9.log",  "d/wal-11.log", "d/wal-07.log",
+                                  "d/wal-.log",   "d/wal-1.logs", "d/awal-1.log"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        kit_write(vfs, names[i], "", 0);
+    assert_ok(wal_list(vfs, DIR, &numbers, &count, &error));
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(numbers[i], 9 + i);
+    free(numbers);
+    vfs_memory_free(vfs);
+}
+
+/* --- Failing disks ----------------------------------------------------------------------------- */
+
+struct plan { /* the operations that fail, each for so many times */
+    const char *operation[2];
+    int os_errno;
+};
+
+static int fail_planned(void *context, const char *operation, const char *path)
+{
+    const struct plan *plan = context;
+    (void)path;
+    for (int i = 0; i < 2; i++)
+        if (plan->operation[i] && strcmp(operation, plan->operation[i]) == 0)
+            return plan->os_errno;
+    return 0;
+}
+
+static void a_full_disk_passes(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    append_synced(wal, 1, 1);
+    uint64_t size = wal_size(wal);
+    struct plan plan = {.operation = {"write"}, .os_errno = ENOSPC};
+    vfs_memory_set_fault(vfs, fail_planned, &plan);
+    assert_status(append(wal, 2, 1, &error), LODE_FULL);
+    assert_int_equal(wal_size(wal), size);
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    append_synced(wal, 2, 1); /* space is back */
+    wal_close(wal);
+    struct wal_found found;
+    assert_ok(replay(vfs, 0, &found, &error));
+    assert_int_equal(found.last_sequence, 2);
+    vfs_memory_free(vfs);
+}
+
+static void what_cannot_be_cut_back_refuses(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    struct plan plan = {.operation = {"write", "truncate"}, .os_errno = EIO};
+    vfs_memory_set_fault(vfs, fail_planned, &plan);
+    assert_status(append(wal, 1, 1, &error), LODE_IO);
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    assert_status(append(wal, 1, 1, &error), LODE_READONLY);
+    assert_status(wal_sync(wal, &error), LODE_READONLY);
+    wal_close(wal);
+    vfs_memory_free(vfs);
+}
+
+static void a_failed_sync_is_final(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    append_synced(wal, 1, 1);
+    assert_ok(append(wal, 2, 1, &error));
+    struct plan plan = {.operation = {"sync"}, .os_errno = EIO};
+    vfs_memory_set_fault(vfs, fail_planned, &plan);
+    assert_status(wal_sync(wal, &error), LODE_IO);
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    assert_status(wal_sync(wal, &error), LODE_READONLY);
+    assert_status(append(wal, 2, 1, &error), LODE_READONLY);
+    wal_close(wal);
+    struct wal_found found; /* what was refused does not come back */
+    assert_ok(replay(vfs, 1, &found, &error));
+    assert_int_equal(found.last_sequence, 1);
+    vfs_memory_free(vfs);
+}
+
+/* A group far larger than the space reserved at a time. */
+static void large_groups(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    size_t size = 20000001;
+    uint8_t *data = malloc(size);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)random_mix(i);
+    struct wal_batch batches[2] = {{data, size}, {data, 0}};
+    assert_ok(wal_append(wal, 1, batches, 2, &error));
+    assert_ok(wal_sync(wal, &error));
+    assert_true(wal_size(wal) > size);
+    append_synced(wal, 3, 1);
+    wal_close(wal);
+    struct wal_found found;
+    struct wal_replay how = {.batch = refuse}; /* fails at 4, so never */
+    assert_ok(wal_replay(vfs, DIR, UID, NUMBER, &how, &found, &error));
+    assert_int_equal(found.last_sequence, 3);
+    free(data);
+    vfs_memory_free(vfs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_come_back),
+        cmocka_unit_test(an_empty_log_has_no_batch),
+        cmocka_unit_test(only_what_was_synced_survives),
+        cmocka_unit_test(a_cut_tail_is_torn),
+        cmocka_unit_test(flipped_bits_are_damage_where_synced),
+        cmocka_unit_test(a_hole_in_the_unsynced_tail_is_torn),
+        cmocka_unit_test(a_settled_log_is_whole),
+        cmocka_unit_test(a_header_never_written_is_settled),
+        cmocka_unit_test(another_files_log_is_refused),
+        cmocka_unit_test(stored_bytes_do_not_pass_for_a_group),
+        cmocka_unit_test(the_replay_ends_where_its_reader_does),
+        cmocka_unit_test(logs_are_listed_in_order),
+        cmocka_unit_test(a_full_disk_passes),
+        cmocka_unit_test(what_cannot_be_cut_back_refuses),
+        cmocka_unit_test(a_failed_sync_is_final),
+        cmocka_unit_test(large_groups),
+    };
+    return cmocka_run_group_tests_name("storage/wal", tests, NULL, NULL);
+}
