@@ -64,9 +64,7 @@ int cond_wait_us(struct cond *cond, struct mutex *mutex, uint64_t timeout_us)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    /* A century at most: keeps the sum within time_t. */
-    uint64_t seconds = timeout_us / 1000000 < 3155760000u ? timeout_us / 1000000 : 3155760000u;
-    until.tv_sec += (time_t)seconds;
+    until.tv_sec += (time_t)(timeout_us / 1000000); /* at most 600,000 years: no overflow */
     until.tv_nsec += (long)(timeout_us % 1000000) * 1000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;

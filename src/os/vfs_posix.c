@@ -334,13 +334,13 @@ static long read_owner(int fd)
 }
 
 /* For the message that others get. It is not needed for the lock to hold, so failure is ignored: a
- * database on a full disk must still open. */
+ * database on a full disk must still open. What a longer id leaves behind comes after the newline. */
 static void write_owner(int fd)
 {
     char text[32];
     int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (pwrite(fd, text, (size_t)size, 0) == size && ftruncate(fd, size) != 0)
-        return;
+    ssize_t written = pwrite(fd, text, (size_t)size, 0);
+    (void)written;
 }
 
 static lode_status busy(const char *path, long owner, lode_error *error)

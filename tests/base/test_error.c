@@ -68,6 +68,14 @@ static void long_messages_are_cut(void **state)
     assert_int_equal(strlen(error.message), sizeof error.message - 1);
 }
 
+static void check_cut(const char *message, size_t offset, size_t width)
+{
+    size_t size = strlen(message);
+    assert_true(size < sizeof((lode_error *)NULL)->message);
+    assert_true(size + width >= sizeof((lode_error *)NULL)->message);
+    assert_int_equal((size - offset) % width, 0);
+}
+
 /* A message full of two-, three- and four-byte characters, at every alignment. */
 static void characters_are_not_cut(void **state)
 {
@@ -82,9 +90,9 @@ static void characters_are_not_cut(void **state)
                 strcat(text, characters[c]);
             lode_error error = {0};
             assert_int_equal(error_set(&error, LODE_INVALID, "%s", text), LODE_INVALID);
-            size_t size = strlen(error.message);
-            assert_true(size < sizeof error.message && size + width >= sizeof error.message);
-            assert_int_equal((size - offset) % width, 0);
+            check_cut(error.message, offset, width);
+            error_prefix(&error, "1234567: ");
+            check_cut(error.message, offset + 9, width);
         }
     }
 }

@@ -121,6 +121,22 @@ static void grammar(void **state)
     }
 }
 
+/* Digits are taken eight at a time: every byte at each of eight places. */
+static void eight_digits(void **state)
+{
+    (void)state;
+    for (size_t at = 1; at < 8; at++) {
+        for (int byte = 0; byte < 256; byte++) {
+            char text[] = "12345678";
+            text[at] = (char)byte;
+            size_t size = byte >= '0' && byte <= '9' ? 8 : at;
+            if (byte == '.' || byte == 'e' || byte == 'E')
+                size = at == 7 ? 0 : 8;
+            assert_int_equal(number_scan(text, 8), size);
+        }
+    }
+}
+
 /* Every prefix of a number is looked at without what follows it. */
 static void size_is_respected(void **state)
 {
@@ -305,7 +321,9 @@ static void all_digits_count(void **state)
     double value;
     assert_int_equal(number_parse_f64(text, strlen(text), &value), strlen(text));
     assert_true(value == 0);
-    strcat(text, "0000000000000000000000000001");
+    memset(text + strlen(text) + 1, 0, 101);
+    memset(text + strlen(text), '0', 100);
+    strcat(text, "1");
     same_as_libc(text);
     assert_int_equal(number_parse_f64(text, strlen(text), &value), strlen(text));
     assert_true(value == 0x1p-1074);
@@ -474,6 +492,8 @@ static void layout(void **state)
         {1e-7, "1e-7"},
         {-1.5e-7, "-1.5e-7"},
         {5e-324, "5e-324"},
+        {0x1p-44,
+         "5.684341886080802e-14"}, /* not the nearest of 16 digits, which reads back below */
         {0.3, "0.3"},
         {1.0 / 3, "0.3333333333333333"},
         {2.0 / 3, "0.6666666666666666"},
@@ -563,19 +583,13 @@ static void decimal_commas(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grammar),
-        cmocka_unit_test(size_is_respected),
-        cmocka_unit_test(known_hard_numbers),
-        cmocka_unit_test(halves_f32),
-        cmocka_unit_test(halves_f64),
-        cmocka_unit_test(all_digits_count),
-        cmocka_unit_test(digits_against_exponent),
-        cmocka_unit_test(random_texts),
-        cmocka_unit_test(round_trip_f32),
-        cmocka_unit_test(round_trip_f64),
-        cmocka_unit_test(layout),
-        cmocka_unit_test(whole_numbers),
-        cmocka_unit_test(decimal_commas),
+        cmocka_unit_test(grammar),           cmocka_unit_test(eight_digits),
+        cmocka_unit_test(size_is_respected), cmocka_unit_test(known_hard_numbers),
+        cmocka_unit_test(halves_f32),        cmocka_unit_test(halves_f64),
+        cmocka_unit_test(all_digits_count),  cmocka_unit_test(digits_against_exponent),
+        cmocka_unit_test(random_texts),      cmocka_unit_test(round_trip_f32),
+        cmocka_unit_test(round_trip_f64),    cmocka_unit_test(layout),
+        cmocka_unit_test(whole_numbers),     cmocka_unit_test(decimal_commas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

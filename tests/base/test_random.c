@@ -72,17 +72,22 @@ static void below_is_uniform(void **state)
         assert_int_equal(rng_below(&rng, 1), 0);
 }
 
-/* With a bound of 3 * 2^30, taking the remainder would make the lower third twice as likely. */
+/* With a bound of 3 * 2^30, the remainder of a random number would make the lower third twice as
+ * likely, and its scaling without rejection every third number. */
 static void below_is_unbiased(void **state)
 {
     (void)state;
     enum { ROUNDS = 300000 };
     struct rng rng;
     rng_init(&rng, 2);
-    int low = 0;
-    for (int i = 0; i < ROUNDS; i++)
-        low += rng_below(&rng, 3u << 30) < 1u << 30;
+    int low = 0, thirds = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        uint32_t value = rng_below(&rng, 3u << 30);
+        low += value < 1u << 30;
+        thirds += value % 3 == 0;
+    }
     assert_true(abs(low - ROUNDS / 3) < 1300);
+    assert_true(abs(thirds - ROUNDS / 3) < 1300);
 }
 
 static void unit_is_below_one(void **state)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "os/executor.h"
@@ -99,6 +100,23 @@ static void free_waits_for_all(void **state)
         assert_int_equal(count, WIDE);
     }
     executor_free(NULL);
+}
+
+/* Threads that have gone to sleep are woken by the next job and the next loop. */
+static void idle_threads_are_woken(void **state)
+{
+    (void)state;
+    struct executor *executor = new_executor(2);
+    struct gate gate;
+    gate_init(&gate);
+    gate_open(&gate);
+    for (int round = 1; round <= 6; round++) {
+        usleep(10000);
+        submit(executor, round % 2 ? EXECUTOR_HIGH : EXECUTOR_LOW, gate_pass, &gate);
+        gate_await(&gate, round);
+    }
+    executor_free(executor);
+    gate_release(&gate);
 }
 
 struct order {
@@ -362,15 +380,11 @@ static void thread_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(free_waits_for_all),
-        cmocka_unit_test(order_of_jobs),
-        cmocka_unit_test(jobs_submit_jobs),
-        cmocka_unit_test(every_index_once),
-        cmocka_unit_test(loops_are_as_wide_as_promised),
-        cmocka_unit_test(loops_are_no_wider),
-        cmocka_unit_test(busy_threads_do_not_block_loops),
-        cmocka_unit_test(loops_inside_jobs),
-        cmocka_unit_test(several_callers),
+        cmocka_unit_test(free_waits_for_all), cmocka_unit_test(idle_threads_are_woken),
+        cmocka_unit_test(order_of_jobs),      cmocka_unit_test(jobs_submit_jobs),
+        cmocka_unit_test(every_index_once),   cmocka_unit_test(loops_are_as_wide_as_promised),
+        cmocka_unit_test(loops_are_no_wider), cmocka_unit_test(busy_threads_do_not_block_loops),
+        cmocka_unit_test(loops_inside_jobs),  cmocka_unit_test(several_callers),
         cmocka_unit_test(thread_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

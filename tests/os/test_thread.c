@@ -82,8 +82,8 @@ static void waits_end_in_time(void **state)
     mutex_init(&counter.mutex);
     cond_init(&counter.cond);
     mutex_lock(&counter.mutex);
-    static const uint64_t timeouts_us[] = {0, 1000, 30000, 1100000};
-    for (int i = 0; i < 4; i++) {
+    static const uint64_t timeouts_us[] = {0, 1000, 999999};
+    for (int i = 0; i < 3; i++) {
         uint64_t begin = clock_now_us(&clock_system);
         while (!cond_wait_us(&counter.cond, &counter.mutex, timeouts_us[i])) {
         }

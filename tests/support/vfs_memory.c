@@ -168,7 +168,8 @@ static void resize_file(struct inode *inode, uint64_t size)
 {
     uint64_t before = inode->bytes.size;
     bytes_resize(&inode->bytes, size);
-    mark_dirty(inode, before < size ? before : size, before < size ? size : before);
+    if (size < before)
+        mark_dirty(inode, size, before);
 }
 
 /* Make `to` like `from`, of which only [begin, end) and the size have changed. */
