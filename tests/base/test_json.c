@@ -170,9 +170,8 @@ static const struct text refused[] = {
 /* The text at the end of an allocation, where AddressSanitizer sees a look beyond it. */
 static lode_status validate(const char *text, size_t size, lode_error *error)
 {
-    char *copy = malloc(size);
-    if (size)
-        memcpy(copy, text, size);
+    char *copy = calloc(1, size ? size : 1);
+    memcpy(copy, text, size);
     lode_status status = json_validate(copy, size, JSON_END, error);
     free(copy);
     return status;
