@@ -16,7 +16,8 @@ struct executor_ops {
     NODISCARD lode_status (*submit)(struct executor *executor, enum executor_priority priority,
                                     void (*run)(void *context), void *context, lode_error *error);
     /* Run body(context, i) for every i in [0, count), on up to width() threads at once, the caller's
-     * among them; returns when all are done. May be called from inside a job. */
+     * among them (a width of 1: the caller alone); returns when all are done. May be called from
+     * inside a job, and by several threads at once. */
     void (*parallel)(struct executor *executor, size_t count, void (*body)(void *context, size_t i),
                      void *context);
     unsigned (*width)(const struct executor *executor);

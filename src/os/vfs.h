@@ -1,7 +1,8 @@
 /* vfs.h: files enter here. Everything above opens, writes, syncs and maps through one of these; tests
  * bring one that loses what was not synced.
  *
- * Paths are NUL-terminated, of at most PATH_SIZE_MAX bytes. Errors name the path and the reason.
+ * Paths are NUL-terminated, of at most PATH_SIZE_MAX bytes. Errors name the path and the reason;
+ * whatever an operation needs and does not find is LODE_NOT_FOUND.
  * What survives a crash: bytes written before a successful file_sync; names (created, renamed, linked,
  * removed) before a successful dir_sync of their directory. */
 #ifndef OS_VFS_H
@@ -22,6 +23,7 @@ enum vfs_flag {
 struct vfs;
 
 struct vfs_ops {
+    /* LODE_NOT_FOUND when the file (without CREATE) or its directory is missing. */
     NODISCARD lode_status (*open)(struct vfs *vfs, const char *path, unsigned flags,
                                   struct vfs_file **ret_file, lode_error *error);
     void (*close)(struct vfs_file *file);
