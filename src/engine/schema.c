@@ -71,8 +71,8 @@ lode_status schema_copy(const lode_schema *from, lode_schema *ret_schema, lode_e
     size_t size = from->field_count * sizeof *from->fields;
     for (size_t i = 0; i < from->field_count; i++)
         size += strlen(from->fields[i].name) + 1;
-    lode_field *fields = NULL;
-    if (size > 0 && !(fields = malloc(size)))
+    lode_field *fields = malloc(size + 1);
+    if (!fields)
         return error_nomem(error, "a schema", size);
     char *text = (char *)(fields + from->field_count);
     for (size_t i = 0; i < from->field_count; i++) {

@@ -1,0 +1,59 @@
+/* engine_kit.h: what tests of the engine need again and again: databases on a file system in memory or on
+ * disk, points made from numbers, and a naive collection to compare with. */
+#ifndef TESTS_SUPPORT_ENGINE_KIT_H
+#define TESTS_SUPPORT_ENGINE_KIT_H
+
+#include "engine/db.h"
+#include "support/storage_kit.h"
+#include "support/temp_dir.h"
+#include "support/vfs_memory.h"
+
+/* A database. vfs NULL: real files and threads; otherwise jobs run at once, on the caller's thread.
+ * growing_bytes: below what the public options allow, so that small tests have several segments; 0: the
+ * default. */
+lode_db *engine_open(struct vfs *vfs, const char *path, const lode_db_options *options,
+                     uint64_t growing_bytes);
+void engine_close(lode_db *db); /* and its executor */
+
+lode_collection *engine_create(lode_db *db, const char *name, lode_schema schema);
+lode_collection *engine_collection(lode_db *db, const char *name); /* open by name */
+
+/* The id of point n: numbers, texts and UUIDs in turn. */
+struct engine_id {
+    lode_id id;
+    char text[24];
+};
+const lode_id *engine_id(unsigned n, struct engine_id *ret_id);
+
+/* The vector of a value: small integers, never all zero; of few different ones there are many. */
+void engine_vector(unsigned value, size_t dim, float *vector);
+
+/* A naive collection: the value of each id, or ENGINE_NONE. A point of value v has engine_vector(v), the
+ * metadata {"v":v,"group":v%7} (none when v%11 is 0) and, when v is even, the text "text v". */
+#define ENGINE_NONE (-1)
+#define ENGINE_IDS  512
+struct model {
+    lode_metric metric;
+    size_t dim;
+    int values[ENGINE_IDS];
+};
+void model_init(struct model *model, const lode_schema *schema);
+size_t model_count(const struct model *model);
+
+struct model_op {
+    unsigned id;
+    int value; /* ENGINE_NONE: delete */
+};
+/* Write the operations as one batch, to both when it succeeds. */
+lode_status model_write(struct model *model, lode_collection *collection,
+                        const struct model_op *ops, size_t count, lode_error *error);
+void model_apply(struct model *model, const struct model_op *ops, size_t count);
+
+/* Compare everything that can be read with the model; fails the test. snapshot may be NULL. */
+void model_check_points(const struct model *model, lode_collection *collection,
+                        const lode_snapshot *snapshot);
+/* One exact search; `strict`: distances are exact integers, so that the hits must be the very same. */
+void model_check_search(const struct model *model, lode_collection *collection,
+                        const lode_snapshot *snapshot, unsigned value, size_t k, int strict);
+
+#endif
