@@ -396,8 +396,7 @@ typedef struct lode_text {
 typedef struct lode_train_options {
     const char *language; /* of stemmer and stop words, as "english"; NULL: "english" */
     float word_exponent;  /* word vectors e become e/|e|^word_exponent; 0: 0.75; catalogues 0.85 */
-    uint32_t document_frequency_min; /* words in fewer texts are left out; 0: 1 below 20,000
-                                        texts, 2 below 100,000, then 3 */
+    uint32_t document_frequency_min; /* words in fewer texts are left out; 0: none is */
     uint64_t seed;
     void (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
     void *context;

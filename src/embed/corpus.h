@@ -2,14 +2,13 @@
 #ifndef EMBED_CORPUS_H
 #define EMBED_CORPUS_H
 
+#include "embed/dense.h"
 #include "embed/embed.h"
 #include "embed/typo.h"
 #include "embed/word_table.h"
 #include "os/thread.h"
 
 #define CORPUS_DIM_MAX 4096
-/* Below this many dimensions the direction all texts share is left in: it would be most of the vector. */
-#define CORPUS_CENTRED_DIM_MIN 8
 
 struct corpus_reader; /* what one thread embeds with: corpus_embed.c */
 
@@ -17,7 +16,8 @@ struct corpus {
     struct embedder embedder;
     struct word_table words; /* in the order of their bytes */
     uint32_t *frequencies;   /* training texts that hold word i */
-    float *vectors;          /* word_count × stride: word i's weight times its vector */
+    int8_t *vectors; /* word_count × stride: word i's row, to be multiplied with scales[i] */
+    float *scales;
     size_t stride;
     uint64_t text_count; /* trained on */
     float word_exponent;
@@ -29,6 +29,8 @@ struct corpus {
 
 /* Everything zero but the operations; release with corpus_free. */
 struct corpus *corpus_new(lode_error *error);
+/* Room for the vectors of corpus->words, all zero. */
+NODISCARD lode_status corpus_reserve(struct corpus *corpus, lode_error *error);
 /* Ready to embed: words, vectors and language are set. */
 NODISCARD lode_status corpus_ready(struct corpus *corpus, lode_error *error);
 void corpus_free(struct embedder *embedder);

@@ -6,7 +6,6 @@
 
 #include "base/utf8.h"
 #include "embed/corpus.h"
-#include "embed/dense.h"
 
 struct corpus_reader {
     struct corpus_reader *next;
@@ -153,11 +152,12 @@ static int sum_words(const struct corpus *corpus, struct corpus_reader *reader, 
     double square = 0;
     for (uint32_t i = 0; i < reader->seen_count; i++) {
         uint32_t times = reader->times[reader->seen[i]];
-        reader->weights[i] = times == 1 ? 1 : 1 + logf((float)times);
+        float scale = corpus->scales[reader->seen[i]];
+        reader->weights[i] = times == 1 ? scale : scale * (1 + logf((float)times));
         reader->times[reader->seen[i]] = 0;
     }
-    dense()->gather(reader->sum, corpus->vectors, corpus->stride, reader->seen, reader->weights,
-                    reader->seen_count);
+    dense()->gather_i8(reader->sum, corpus->vectors, corpus->stride, reader->seen, reader->weights,
+                       reader->seen_count);
     for (size_t j = 0; j < dim; j++)
         square += (double)reader->sum[j] * reader->sum[j];
     float scale = square > 0 ? (float)(1 / sqrt(square)) : 0;

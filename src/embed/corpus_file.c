@@ -1,18 +1,16 @@
 /* corpus_file.c: the model's bytes (docs/format/text-model.md). The frame around them has the checksum;
  * here every length, order and number is checked, so that no bytes whatever can do harm. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/le.h"
 #include "base/utf8.h"
 #include "embed/corpus.h"
-#include "embed/dense.h"
 #include "embed/vocabulary.h"
 
-#define MODEL_MAGIC          "LODETEXT"
-#define MODEL_VERSION        1
-#define VECTOR_COMPONENT_MAX 1e30f /* keeps every sum of a text finite */
+#define MODEL_MAGIC      "LODETEXT"
+#define MODEL_VERSION    1
+#define VECTOR_SCALE_MAX 1e25f /* keeps every sum of a text finite */
 
 static lode_status append_header(const struct corpus *corpus, struct buf *out, lode_error *error)
 {
@@ -49,18 +47,27 @@ static lode_status append_words(const struct corpus *corpus, struct buf *out, lo
     return status;
 }
 
+static lode_status append_vectors(const struct corpus *corpus, struct buf *out, lode_error *error)
+{
+    size_t dim = corpus->embedder.dim;
+    lode_status status = buf_reserve(out, corpus->words.count * (dim + 4), error);
+    for (uint32_t i = 0; i < corpus->words.count && !status; i++) {
+        uint32_t scale;
+        memcpy(&scale, &corpus->scales[i], sizeof scale);
+        status = buf_append_u32(out, scale, error);
+        if (!status)
+            status = buf_append(out, corpus->vectors + i * corpus->stride, dim, error);
+    }
+    return status;
+}
+
 lode_status corpus_serialize(const struct embedder *embedder, struct buf *out, lode_error *error)
 {
     const struct corpus *corpus = (const struct corpus *)embedder;
-    size_t row_size = embedder->dim * sizeof(float);
     lode_status status = append_header(corpus, out, error);
     if (!status)
         status = append_words(corpus, out, error);
-    if (!status)
-        status = buf_reserve(out, corpus->words.count * row_size, error);
-    for (uint32_t i = 0; i < corpus->words.count && !status; i++)
-        status = buf_append(out, corpus->vectors + i * corpus->stride, row_size, error);
-    return status;
+    return status ? status : append_vectors(corpus, out, error);
 }
 
 static lode_status corrupt(const struct reader *reader, lode_error *error, const char *problem)
@@ -90,7 +97,7 @@ static lode_status read_header(struct reader *reader, struct corpus *corpus, uin
     if (corpus->embedder.dim < 1 || corpus->embedder.dim > CORPUS_DIM_MAX)
         return corrupt(reader, error, "dimensions out of range");
     if (*ret_words > VOCABULARY_WORDS_MAX ||
-        *ret_words > reader_left(reader) / (6 + corpus->embedder.dim * sizeof(float)))
+        *ret_words > reader_left(reader) / (10 + corpus->embedder.dim))
         return corrupt(reader, error, "more words than bytes");
     if (!(corpus->word_exponent > 0 && corpus->word_exponent <= 1))
         return corrupt(reader, error, "word_exponent out of range");
@@ -134,19 +141,17 @@ static lode_status read_words(struct reader *reader, struct corpus *corpus, uint
 static lode_status read_vectors(struct reader *reader, struct corpus *corpus, lode_error *error)
 {
     size_t dim = corpus->embedder.dim, count = corpus->words.count;
-    const uint8_t *data = reader_bytes(reader, count * dim * sizeof(float));
-    if (!data || reader_left(reader))
-        return corrupt(reader, error, data ? "bytes after the end" : "the vectors are cut short");
-    corpus->stride = dense_stride(dim);
-    corpus->vectors = dense_new(count, corpus->stride);
-    if (!corpus->vectors)
-        return error_nomem(error, "word vectors", count * corpus->stride * sizeof(float));
+    if (reader_left(reader) != count * (dim + 4))
+        return corrupt(reader, error, "as many vectors as words should follow, and nothing else");
+    lode_status status = corpus_reserve(corpus, error);
+    if (status)
+        return status;
     for (size_t i = 0; i < count; i++) {
-        float *row = corpus->vectors + i * corpus->stride;
-        memcpy(row, data + i * dim * sizeof(float), dim * sizeof(float));
-        for (size_t j = 0; j < dim; j++)
-            if (!(fabsf(row[j]) <= VECTOR_COMPONENT_MAX))
-                return corrupt(reader, error, "a vector is not finite");
+        float scale = reader_f32(reader);
+        if (!(scale >= 0 && scale <= VECTOR_SCALE_MAX))
+            return corrupt(reader, error, "a vector's scale is out of range");
+        corpus->scales[i] = scale;
+        memcpy(corpus->vectors + i * corpus->stride, reader_bytes(reader, dim), dim);
     }
     return LODE_OK;
 }

@@ -24,6 +24,9 @@ struct dense_ops {
     /* out[0, stride) = sum over t of values[t] * rows[indexes[t]]. */
     void (*gather)(float *restrict out, const float *restrict rows, size_t stride,
                    const uint32_t *restrict indexes, const float *restrict values, size_t count);
+    /* The same from rows of integers. */
+    void (*gather_i8)(float *restrict out, const int8_t *restrict rows, size_t stride,
+                      const uint32_t *restrict indexes, const float *restrict values, size_t count);
     /* tile[i][j] = sum over rows of a[row][i] * b[row][j] for GRAM_TILE columns of each; in double
      * from row blocks summed in float. a and b point into matrices of the same stride. */
     void (*gram_tile)(double *restrict tile, const float *a, const float *b, size_t stride,

@@ -38,6 +38,27 @@ static inline void dense_gather(float *restrict out, const float *restrict rows,
             *(lanes *)(out + j) += *(const lanes *)(rows + indexes[t] * stride + j) * values[t];
 }
 
+/* Plain loops: GCC 12 makes better code of them than of vectors converted by hand. */
+static inline void dense_gather_i8(float *restrict out, const int8_t *restrict rows, size_t stride,
+                                   const uint32_t *restrict indexes, const float *restrict values,
+                                   size_t count)
+{
+    size_t t = 0;
+    memset(out, 0, stride * sizeof *out);
+    for (; t + 2 <= count; t += 2) {
+        const int8_t *a = rows + indexes[t] * stride, *b = rows + indexes[t + 1] * stride;
+        float va = values[t], vb = values[t + 1];
+        for (size_t block = 0; block < stride; block += DENSE_ALIGN)
+            for (size_t j = block; j < block + DENSE_ALIGN; j++)
+                out[j] += (float)a[j] * va + (float)b[j] * vb;
+    }
+    for (; t < count; t++) {
+        const int8_t *a = rows + indexes[t] * stride;
+        for (size_t j = 0; j < stride; j++)
+            out[j] += (float)a[j] * values[t];
+    }
+}
+
 /* Four columns of a against two vectors of columns of b, over at most DENSE_BLOCK rows. */
 static inline void dense_gram_block(double *restrict tile, const float *a, const float *b,
                                     size_t stride, size_t row_count)
@@ -108,7 +129,7 @@ static inline void dense_multiply_rows(float *restrict out, size_t out_stride,
 
 #define DENSE_OPS                                                                                  \
     {                                                                                              \
-        dense_gather, dense_gram_tile, dense_multiply_rows                                         \
+        dense_gather, dense_gather_i8, dense_gram_tile, dense_multiply_rows                        \
     }
 
 #endif

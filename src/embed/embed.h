@@ -30,7 +30,7 @@ struct corpus_options {
     size_t dim;                      /* 1 to 4,096 */
     const char *language;            /* NULL: "english" */
     float word_exponent;             /* 0: 0.75 */
-    uint32_t document_frequency_min; /* 0: 1 below 20,000 texts, 2 below 100,000, then 3 */
+    uint32_t document_frequency_min; /* 0: every word */
     uint64_t seed;
     struct executor *executor; /* NULL: this thread alone. The result does not depend on it. */
     void (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);

@@ -374,25 +374,17 @@ static lode_status select_words(struct vocabulary *vocabulary, const struct word
     return status;
 }
 
-/* Rare words are what a search often hangs on, and are left out only where they would make a model large:
- * docs/decisions/0020. */
-static uint32_t frequency_min_of(const struct build *build, uint64_t text_count)
-{
-    uint32_t asked = build->options->document_frequency_min;
-    return asked ? asked : text_count < 20000 ? 1 : text_count < 100000 ? 2 : 3;
-}
-
 static lode_status merge(struct build *build, struct vocabulary *vocabulary, lode_error *error)
 {
     struct word_table merged;
     uint32_t *frequencies = NULL, *to = NULL;
+    uint32_t frequency_min = build->options->document_frequency_min;
     word_table_init(&merged);
     lode_status status = merge_words(build, &merged, &frequencies, error);
     if (!status && !(to = malloc((merged.count + 1) * sizeof *to)))
         status = error_nomem(error, "a vocabulary", merged.count * sizeof *to);
     if (!status)
-        status = select_words(vocabulary, &merged, frequencies,
-                              frequency_min_of(build, vocabulary->text_count), to, error);
+        status = select_words(vocabulary, &merged, frequencies, frequency_min, to, error);
     for (size_t p = 0; !status && p < build->piece_count; p++)
         for (uint32_t i = 0; i < build->pieces[p].words.count; i++)
             build->pieces[p].global[i] = to[build->pieces[p].global[i]];

@@ -6,7 +6,7 @@
 #include "embed/svd.h"
 #include "embed/word_table.h"
 
-#define VOCABULARY_WORDS_MAX 262144u /* words of a model: 256 MiB of vectors at 256 dimensions */
+#define VOCABULARY_WORDS_MAX 524288u /* words of a model: 130 MiB of vectors at 256 dimensions */
 
 struct vocabulary {
     struct word_table words; /* in the order of their bytes: word i is number i */

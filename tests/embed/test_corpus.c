@@ -267,7 +267,7 @@ static void saved_models_embed_the_same(void **state)
     assert_int_equal(corpus_open(saved.data, saved.size, &copy, NULL), LODE_OK);
     assert_int_equal(copy->dim, DIM);
     assert_int_equal(copy->word_count, model->word_count);
-    assert_true(copy->ops->memory(copy) > copy->word_count * DIM * 4);
+    assert_true(copy->ops->memory(copy) > copy->word_count * DIM);
     for (size_t i = 0; i < TEXTS; i += 7) {
         assert_true(embed(model, made->bytes[i], a));
         assert_true(embed(copy, made->bytes[i], b));
@@ -342,12 +342,17 @@ static void wrong_fields_are_refused(void **state)
     expect_status(&saved, 16, 0xffffffff, LODE_CORRUPT); /* words */
     expect_status(&saved, 16, 1u << 18, LODE_CORRUPT);
     expect_status(&saved, 16, 0, LODE_CORRUPT);
-    expect_status(&saved, 32, 0x6b6c696b, LODE_UNSUPPORTED);         /* language */
-    expect_status(&saved, saved.size - 4, 0x7f800000, LODE_CORRUPT); /* an infinity */
-    expect_status(&saved, saved.size - 4, 0x7fc00000, LODE_CORRUPT); /* NaN */
-    expect_status(&saved, saved.size - 4, 0x7f000000, LODE_CORRUPT); /* too large */
-    expect_status(&saved, 68, 0xffffff06, LODE_CORRUPT);             /* a word that is not UTF-8 */
-    expect_status(&saved, 68, 0x7a7a7a06, LODE_CORRUPT); /* the first word after the second */
+    expect_status(&saved, 32, 0x6b6c696b, LODE_UNSUPPORTED); /* language */
+    size_t scale = saved.size - DIM - 4;                     /* of the last word */
+    expect_status(&saved, scale, 0x7f800000, LODE_CORRUPT);  /* an infinity */
+    expect_status(&saved, scale, 0x7fc00000, LODE_CORRUPT);  /* NaN */
+    expect_status(&saved, scale, 0x7f000000, LODE_CORRUPT);  /* too large */
+    expect_status(&saved, scale, 0xbf800000, LODE_CORRUPT);  /* negative */
+    expect_status(&saved, 20, 0, LODE_CORRUPT);              /* word_exponent */
+    expect_status(&saved, 64, 0, LODE_CORRUPT);              /* a word of no text */
+    expect_status(&saved, 60, 1, LODE_CORRUPT);              /* bytes after the language */
+    expect_status(&saved, 68, 0xffffff06, LODE_CORRUPT);     /* a word that is not UTF-8 */
+    expect_status(&saved, 68, 0x7a7a7a06, LODE_CORRUPT);     /* the first word after the second */
     memset(saved.data + 32, 'a', 32);
     assert_int_equal(open_copy(saved.data, saved.size, NULL), LODE_CORRUPT);
     buf_release(&saved);
