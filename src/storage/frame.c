@@ -18,7 +18,7 @@
 #define SECTION_ENTRY_SIZE  24
 #define TRAILER_SIZE        40
 #define TRAILER_CHECKSUM_AT 32
-#define BLOCK_SIZE          65536u
+#define BLOCK_SIZE          FRAME_BLOCK_SIZE
 #define BUFFER_SIZE         (16 * BLOCK_SIZE)
 
 static const uint8_t header_magic[8] = {'l', 'o', 'd', 'e', 'f', 'r', 'm', '\n'};
@@ -236,11 +236,13 @@ void frame_abandon(struct frame_writer *own_writer)
 struct opening {
     const char *path;
     struct frame *frame;
+    uint64_t *bad_offset; /* set when damage is found */
     lode_error *error;
 };
 
 static lode_status damaged(const struct opening *open, uint64_t offset, const char *what)
 {
+    *open->bad_offset = offset;
     return error_set(open->error, LODE_CORRUPT, "%s is damaged at offset %" PRIu64 ": %s",
                      vfs_path_tail(open->path), offset, what);
 }
@@ -322,12 +324,12 @@ static lode_status map_frame(struct vfs *vfs, const struct opening *open)
     return status;
 }
 
-lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
-                       uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
-                       lode_error *error)
+lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind kind,
+                             uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
+                             uint64_t *ret_offset, lode_error *error)
 {
     struct frame frame = {0};
-    struct opening open = {.path = path, .frame = &frame, .error = error};
+    struct opening open = {.path = path, .frame = &frame, .bad_offset = ret_offset, .error = error};
     lode_status status = map_frame(vfs, &open);
     if (!status)
         status = check_header(&open, kind, collection_uid, number);
@@ -340,6 +342,14 @@ lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
     return status;
 }
 
+lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
+                       uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
+                       lode_error *error)
+{
+    uint64_t offset;
+    return frame_open_where(vfs, path, kind, collection_uid, number, ret_frame, &offset, error);
+}
+
 const struct frame_section_view *frame_find(const struct frame *frame, uint32_t type)
 {
     for (size_t i = 0; i < frame->section_count; i++)
@@ -348,20 +358,28 @@ const struct frame_section_view *frame_find(const struct frame *frame, uint32_t 
     return NULL;
 }
 
-lode_status frame_check(const struct frame *frame, uint64_t *ret_offset, lode_error *error)
+int frame_bad_block(const struct frame *frame, uint64_t *offset)
 {
-    const uint8_t *trailer = frame->data + frame->size - TRAILER_SIZE;
-    uint64_t footer_offset = le_load_u64(trailer);
+    uint64_t footer_offset = le_load_u64(frame->data + frame->size - TRAILER_SIZE);
     const uint8_t *sums = frame->data + footer_offset + frame->section_count * SECTION_ENTRY_SIZE;
-    for (uint64_t at = 0; at < footer_offset; at += BLOCK_SIZE, sums += sizeof(uint64_t)) {
+    for (uint64_t at = *offset; at < footer_offset; at += BLOCK_SIZE) {
         uint64_t left = footer_offset - at;
         uint64_t sum = checksum64(frame->data + at, left < BLOCK_SIZE ? left : BLOCK_SIZE);
-        if (sum == le_load_u64(sums))
+        if (sum == le_load_u64(sums + at / BLOCK_SIZE * sizeof sum))
             continue;
-        *ret_offset = at;
-        return error_set(error, LODE_CORRUPT, "the block at offset %" PRIu64 " is damaged", at);
+        *offset = at;
+        return 1;
     }
-    return LODE_OK;
+    return 0;
+}
+
+lode_status frame_check(const struct frame *frame, uint64_t *ret_offset, lode_error *error)
+{
+    uint64_t offset = 0;
+    if (!frame_bad_block(frame, &offset))
+        return LODE_OK;
+    *ret_offset = offset;
+    return error_set(error, LODE_CORRUPT, "the block at offset %" PRIu64 " is damaged", offset);
 }
 
 void frame_close(struct frame *frame)

@@ -56,8 +56,17 @@ struct frame {
 NODISCARD lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
                                  uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
                                  lode_error *error);
+/* The same; on LODE_CORRUPT *ret_offset is where the file is not what it should be. */
+NODISCARD lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind kind,
+                                       uint64_t collection_uid, uint64_t number,
+                                       struct frame *ret_frame, uint64_t *ret_offset,
+                                       lode_error *error);
 /* The section of that type, or NULL. */
 const struct frame_section_view *frame_find(const struct frame *frame, uint32_t type);
+/* From *offset on, a multiple of FRAME_BLOCK_SIZE, the first block whose checksum is wrong: 1 and its
+ * offset, or 0. */
+#define FRAME_BLOCK_SIZE 65536u
+int frame_bad_block(const struct frame *frame, uint64_t *offset);
 /* Check every block's checksum: LODE_CORRUPT, *ret_offset the first bad block's. */
 NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offset,
                                   lode_error *error);

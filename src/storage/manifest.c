@@ -228,8 +228,8 @@ lode_status manifest_commit(struct vfs *vfs, const char *dir, const struct manif
 
 /* --- Loading ----------------------------------------------------------------------------------- */
 
-static lode_status find_latest(struct vfs *vfs, const char *dir, uint64_t *ret_generation,
-                               lode_error *error)
+lode_status manifest_find(struct vfs *vfs, const char *dir, uint64_t *ret_generation,
+                          lode_error *error)
 {
     struct names names;
     lode_status status = names_list(vfs, dir, &names, error);
@@ -258,7 +258,7 @@ lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret
     struct name name = {.kind = NAME_MANIFEST};
     struct frame frame;
     uint64_t offset;
-    lode_status status = find_latest(vfs, dir, &name.number, error);
+    lode_status status = manifest_find(vfs, dir, &name.number, error);
     if (!status)
         status = name_path(path, dir, name, error);
     if (!status)

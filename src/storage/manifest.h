@@ -28,6 +28,9 @@ NODISCARD lode_status manifest_copy(const struct manifest *from, struct manifest
  * next open, so the files that it and its forerunner speak of must all be kept. */
 NODISCARD lode_status manifest_commit(struct vfs *vfs, const char *dir,
                                       const struct manifest *manifest, lode_error *error);
+/* The highest generation there is. LODE_NOT_FOUND: none. */
+NODISCARD lode_status manifest_find(struct vfs *vfs, const char *dir, uint64_t *ret_generation,
+                                    lode_error *error);
 /* The highest one. LODE_NOT_FOUND: there is none. A damaged one is LODE_CORRUPT, never passed over. */
 NODISCARD lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret_manifest,
                                     lode_error *error);

@@ -44,7 +44,7 @@ struct wal_replay {
                          lode_error *error);
     void *context;
 };
-struct wal_found {
+struct wal_found {          /* filled on LODE_CORRUPT too: damage begins at valid_size */
     uint64_t last_sequence; /* 0: no batch */
     uint64_t valid_size;    /* bytes of header and whole groups */
     uint64_t torn_size;     /* bytes after them */

@@ -153,11 +153,10 @@ static lode_status replay_bytes(const struct log_bytes *log, const struct wal_re
         found.valid_size = WAL_HEADER_SIZE;
         status = replay_groups(log, replay, &found);
     }
-    if (status)
-        return status;
     found.torn_size = log->size - found.valid_size;
-    *ret_found = found;
-    return LODE_OK;
+    if (!status || status == LODE_CORRUPT)
+        *ret_found = found;
+    return status;
 }
 
 lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,

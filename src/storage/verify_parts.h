@@ -1,0 +1,32 @@
+/* verify_parts.h: what verify.c and verify_segment.c share. */
+#ifndef STORAGE_VERIFY_PARTS_H
+#define STORAGE_VERIFY_PARTS_H
+
+#include "storage/names.h"
+#include "storage/sealed.h"
+#include "storage/verify.h"
+
+struct verifying {
+    const struct verify *verify;
+    uint64_t findings;
+    lode_error error; /* of the last check that failed: its message is the finding */
+};
+
+void verifying_report(struct verifying *run, const char *file, uint64_t offset,
+                      const char *problem);
+/* Whether a check's outcome ends the run: LODE_CORRUPT and LODE_VERSION are findings, reported with the
+ * message in run->error; anything else that is not LODE_OK stops it. */
+NODISCARD lode_status verifying_judge(struct verifying *run, const char *file, uint64_t offset,
+                                      lode_status status);
+/* Open a frame of dir and check all its blocks. *ret_sound is 1 when nothing was found, and then the
+ * frame is open. */
+NODISCARD lode_status verifying_frame(struct verifying *run, struct name name, enum frame_kind kind,
+                                      struct frame *ret_frame, int *ret_sound);
+/* All files of a segment; *ret_sound as above. */
+NODISCARD lode_status verifying_segment(struct verifying *run, const struct store *store,
+                                        const struct sealed_entry *entry, int *ret_sound);
+/* That no id lives in two of these. */
+NODISCARD lode_status verifying_ids_once(struct verifying *run, const struct store *store,
+                                         const struct sealed_entry *entries, size_t entry_count);
+
+#endif
