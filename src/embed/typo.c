@@ -3,15 +3,15 @@
  * The vocabulary holds stems, so a slip can be seen in two ways, and both are tried:
  *   - as a slip within the stem ("spredsheets" -> "spredsheet" -> "spreadsheet"): the stem is compared
  *     with every word of the vocabulary by Damerau-Levenshtein distance (optimal string alignment);
- *   - as a slip in the ending, which hides it from the stemmer ("convertign"): the word with two neighbours
- *     swapped or one letter left out is stemmed and looked up.
+ *   - as a slip in the ending, which hides it from the stemmer ("convertign"): the word with one edit mended,
+ *     every letter tried in its last ENDING_SIZE places, is stemmed and looked up.
  *
  * Words of four to seven letters may be one edit away, longer ones two when the first letter is right.
  * The smallest distance wins, then the word that most training texts hold. Words with digits are names and
  * versions: they are left alone.
  *
  * There is no index to keep: an edit changes the set of a word's letters by at most two, so that comparing
- * 32-bit sets and lengths leaves about one word in a hundred to look at. 30,000 words take some 30 µs. */
+ * 32-bit sets and lengths leaves about one word in a hundred to look at. */
 #include "embed/typo.h"
 
 #include <stdlib.h>
@@ -20,6 +20,7 @@
 
 #define SIZE_MIN     4
 #define SIZE_MIN_TWO 8 /* from here on two edits are allowed */
+#define ENDING_SIZE  5 /* letters; longer endings are rare */
 
 static uint32_t letters_of(const char *word, size_t size)
 {
@@ -113,19 +114,30 @@ static void consider(const struct typo_index *index, struct best *best, uint32_t
         *best = (struct best){number, distance};
 }
 
-/* All words within best->distance of the stem. */
+/* 1 when at most 2 (distance 1) or 4 (distance 2) bits are set; a popcount needs a call on old x86-64. */
+static inline int few_bits(uint32_t bits, unsigned distance)
+{
+    bits &= bits - 1;
+    bits &= bits - 1;
+    if (distance > 1) {
+        bits &= bits - 1;
+        bits &= bits - 1;
+    }
+    return bits == 0;
+}
+
+/* All words within best->distance, 1 or 2, of the stem. */
 static void compare_all(const struct typo_index *index, const char *stem, size_t size,
                         struct best *best)
 {
-    uint32_t letters = letters_of(stem, size), begin = 0;
+    uint32_t letters = letters_of(stem, size);
     for (uint32_t i = 0; i < index->words->count; i++) {
-        uint32_t end = index->words->ends[i], other_size = end - begin;
-        const char *other = index->words->bytes + begin;
-        begin = end;
-        if (other_size > size + best->distance || size > other_size + best->distance ||
-            (unsigned)__builtin_popcount(letters ^ index->letters[i]) > 2 * best->distance)
+        if (!few_bits(letters ^ index->letters[i], best->distance))
             continue;
-        if (best->distance > 1 && other[0] != stem[0])
+        size_t other_size;
+        const char *other = word_table_word(index->words, i, &other_size);
+        if (other_size > size + best->distance || size > other_size + best->distance ||
+            (best->distance > 1 && other[0] != stem[0]))
             continue;
         unsigned distance = typo_distance(stem, size, other, other_size, best->distance);
         if (distance <= best->distance)
@@ -142,24 +154,40 @@ static void consider_stem(const struct typo_index *index, struct tokenizer *toke
         consider(index, best, word_table_find(index->words, stem, stem_size), 1);
 }
 
-/* ASCII only: other alphabets' words are left to compare_all. */
-static void mend_ending(const struct typo_index *index, struct tokenizer *tokenizer,
-                        const char *word, size_t size, struct best *best)
+/* The word with letter i left out, with i and its neighbour swapped, with another letter in the place of i
+ * (try_letters), with one before it. ASCII only: other alphabets' words are left to compare_all. */
+static void mend_at(const struct typo_index *index, struct tokenizer *tokenizer, const char *word,
+                    size_t size, size_t i, int try_letters, struct best *best)
 {
-    char other[WORD_SIZE_MAX];
-    for (size_t i = 0; i + 1 < size; i++) {
-        if (word[i] == word[i + 1])
-            continue;
-        memcpy(other, word, size);
+    char other[WORD_SIZE_MAX + 1];
+    memcpy(other, word, i);
+    if (i < size) {
+        memcpy(other + i, word + i + 1, size - i - 1);
+        consider_stem(index, tokenizer, other, size - 1, best);
+    }
+    if (i + 1 < size && word[i] != word[i + 1]) {
+        memcpy(other + i, word + i, size - i);
         other[i] = word[i + 1];
         other[i + 1] = word[i];
         consider_stem(index, tokenizer, other, size, best);
     }
-    for (size_t i = 0; i < size; i++) {
-        memcpy(other, word, i);
-        memcpy(other + i, word + i + 1, size - i - 1);
-        consider_stem(index, tokenizer, other, size - 1, best);
+    for (char letter = 'a'; try_letters && letter <= 'z'; letter++) {
+        other[i] = letter;
+        if (i < size) {
+            memcpy(other + i + 1, word + i + 1, size - i - 1);
+            consider_stem(index, tokenizer, other, size, best);
+        }
+        memcpy(other + i + 1, word + i, size - i);
+        if (size < WORD_SIZE_MAX)
+            consider_stem(index, tokenizer, other, size + 1, best);
     }
+}
+
+static void mend_ending(const struct typo_index *index, struct tokenizer *tokenizer,
+                        const char *word, size_t size, struct best *best)
+{
+    for (size_t i = 0; i <= size; i++)
+        mend_at(index, tokenizer, word, size, i, i + ENDING_SIZE >= size, best);
 }
 
 uint32_t typo_find(const struct typo_index *index, struct tokenizer *tokenizer, const char *word,
