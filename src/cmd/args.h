@@ -47,6 +47,42 @@ struct arg_option {
     int *given;                 /* if not NULL: set to 1 when the option was there */
 };
 
+/* The rows of an option table. The help text may be followed by `.given = &variable`. */
+#define OPTION_FLAG(name_, flag_, ...)                                                             \
+    {                                                                                              \
+        .name = name_, .kind = ARG_FLAG, .flag = flag_, .help = __VA_ARGS__                        \
+    }
+#define OPTION_TEXT(name_, value_name_, text_, ...)                                                \
+    {                                                                                              \
+        .name = name_, .value_name = value_name_, .kind = ARG_TEXT, .text = text_,                 \
+        .help = __VA_ARGS__                                                                        \
+    }
+#define OPTION_TEXTS(name_, value_name_, texts_, ...)                                              \
+    {                                                                                              \
+        .name = name_, .value_name = value_name_, .kind = ARG_TEXTS, .texts = texts_,              \
+        .help = __VA_ARGS__                                                                        \
+    }
+#define OPTION_UINT(name_, uint_, min_, max_, ...)                                                 \
+    {                                                                                              \
+        .name = name_, .value_name = "N", .kind = ARG_UINT, .uint = uint_, .min = min_,            \
+        .max = max_, .help = __VA_ARGS__                                                           \
+    }
+#define OPTION_REAL(name_, real_, min_, max_, ...)                                                 \
+    {                                                                                              \
+        .name = name_, .value_name = "X", .kind = ARG_REAL, .real = real_, .real_min = min_,       \
+        .real_max = max_, .help = __VA_ARGS__                                                      \
+    }
+#define OPTION_REALS(name_, reals_, min_, max_, ...)                                               \
+    {                                                                                              \
+        .name = name_, .value_name = "X,...", .kind = ARG_REALS, .reals = reals_,                  \
+        .real_min = min_, .real_max = max_, .help = __VA_ARGS__                                    \
+    }
+#define OPTION_CHOICE(name_, value_name_, choice_, choices_, ...)                                  \
+    {                                                                                              \
+        .name = name_, .value_name = value_name_, .kind = ARG_CHOICE, .choice = choice_,           \
+        .choices = choices_, .help = __VA_ARGS__                                                   \
+    }
+
 struct arg_spec {
     const char *command;       /* "create" */
     const char *usage;         /* what follows the command's name */

@@ -76,6 +76,10 @@ static void report_json(const struct report *report)
         document_key_text(&document, "file", where->file);
     if (where && where->unit)
         document_key_u64(&document, where->unit, where->position);
+    if (where && where->has_imported) {
+        document_key_u64(&document, "imported", where->imported);
+        document_key_u64(&document, "skip", where->skip);
+    }
     json_write_object_end(json);
     json_write_object_end(json);
     (void)document_finish(&document);
@@ -270,7 +274,9 @@ const char *amount_bytes(uint64_t bytes, char text[AMOUNT_TEXT_MAX])
 const char *amount_seconds(double seconds, char text[AMOUNT_TEXT_MAX])
 {
     unsigned long whole = seconds > 0 ? (unsigned long)llround(seconds) : 0;
-    if (seconds < 9.95)
+    if (seconds < 0.9995)
+        snprintf(text, AMOUNT_TEXT_MAX, "%.0f ms", seconds * 1e3);
+    else if (seconds < 9.95)
         snprintf(text, AMOUNT_TEXT_MAX, "%.1f s", seconds);
     else if (whole < 120)
         snprintf(text, AMOUNT_TEXT_MAX, "%lu s", whole);

@@ -44,6 +44,8 @@ struct output_failure {
     const char *unit;  /* "line" or "row": a member of the JSON error; or NULL */
     uint64_t position; /* its value (the message says it in words)    */
     const char *hint;  /* what to do; NULL: advice by status */
+    int has_imported;  /* import: members "imported" and "skip" of the JSON error */
+    uint64_t imported, skip;
 };
 /* Report and return the exit code. */
 int output_fail(const struct output_failure *failure);

@@ -290,7 +290,7 @@ static lode_status read_prefix(struct input *input, size_t *ret_prefix, size_t *
         return error_set(error, LODE_INVALID,
                          "this is not a .npy file: it does not begin with "
                          "\\x93NUMPY");
-    int version = data[6];
+    int version = (unsigned char)data[6];
     if (version < 1 || version > 3 || data[7] != 0)
         return error_set(error, LODE_UNSUPPORTED,
                          ".npy version %d.%d is unknown; 1.0 to 3.0 are "

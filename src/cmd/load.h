@@ -1,0 +1,28 @@
+/* load.h: points from a source into a collection: the caller's thread reads, others write. */
+#ifndef CMD_LOAD_H
+#define CMD_LOAD_H
+
+#include "cmd/progress.h"
+#include "cmd/source.h"
+
+#define LOAD_THREADS_MAX 64u
+
+struct load {
+    lode_collection *collection;
+    struct source *source; /* wherever it stands */
+    size_t batch_size;
+    unsigned threads; /* that write, 1 to LOAD_THREADS_MAX */
+    uint64_t limit;   /* points at most */
+    struct progress *progress;
+
+    /* The outcome. */
+    uint64_t points;    /* acknowledged, counted from the source's place without a gap   */
+    int reading_failed; /* the error is the source's, not the engine's                   */
+    uint64_t failed_first, failed_last; /* else: lines or rows of the batch that was refused */
+};
+
+/* Batches are whole or absent. With several threads, batches behind one that fails may be stored too;
+ * going on at `points` writes them again, which changes nothing. LODE_CANCELLED: interrupted. */
+NODISCARD lode_status load_run(struct load *load, lode_error *error);
+
+#endif

@@ -1,0 +1,26 @@
+/* names.c: see names.h. */
+#include "cmd/names.h"
+
+#include <string.h>
+
+const char *const metric_names[] = {"l2", "ip", "cosine", NULL};
+const char *const scalar_names[] = {"f32", "f16", "bf16", "int8", NULL};
+const char *const index_names[] = {"hnsw", "flat", NULL};
+const char *const segment_state_names[] = {"", "growing", "flushing", "sealed", "indexed", NULL};
+const char *const job_names[] = {"", "flush", "index", "merge", NULL};
+
+static const char *const field_types[] = {"",      "keyword", "text",     "integer",
+                                          "float", "boolean", "datetime", NULL};
+
+const char *field_type_name(lode_field_type type)
+{
+    return field_types[type];
+}
+
+lode_field_type field_type_of(const char *name)
+{
+    for (int i = 1; field_types[i]; i++)
+        if (strcmp(field_types[i], name) == 0)
+            return (lode_field_type)i;
+    return (lode_field_type)0;
+}

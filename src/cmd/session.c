@@ -1,0 +1,153 @@
+/* session.c: see session.h. */
+#include "cmd/session.h"
+
+#include "base/error.h"
+#include "cmd/output.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#define POLL_MS 100
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+void interrupt_catch(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_interrupt;
+    action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int interrupt_caught(void)
+{
+    return interrupted != 0;
+}
+
+int session_open(struct session *session, const char *dir, const char *collection,
+                 lode_maintenance maintenance)
+{
+    lode_error error = {0};
+    lode_db_options options = {.must_exist = 1, .maintenance = maintenance};
+    *session = (struct session){.db = NULL};
+    if (lode_db_open(dir, &options, &session->db, &error) ||
+        (collection &&
+         lode_collection_open(session->db, collection, &session->collection, &error))) {
+        session_close(session);
+        return output_error(&error, CAUSE_ARGUMENTS);
+    }
+    return EXIT_OK;
+}
+
+void session_close(struct session *session)
+{
+    lode_collection_close(session->collection);
+    if (session->db)
+        lode_db_close(session->db);
+    *session = (struct session){.db = NULL};
+}
+
+static const char *job_label(lode_job_kind kind)
+{
+    switch (kind) {
+    case LODE_JOB_FLUSH: return "writing segments";
+    case LODE_JOB_INDEX: return "indexing";
+    case LODE_JOB_MERGE: return "merging";
+    }
+    return "working";
+}
+
+static void show_jobs(struct session *session, struct progress *progress)
+{
+    lode_stats *stats = NULL;
+    if (lode_stats_get(session->collection, &stats, NULL))
+        return;
+    uint64_t done = 0, total = 0;
+    for (size_t i = 0; i < stats->job_count; i++) {
+        done += stats->jobs[i].done;
+        total += stats->jobs[i].total;
+    }
+    if (stats->job_count > 0) {
+        const char *label = job_label(stats->jobs[0].kind);
+        if (strcmp(label, progress->label) != 0)
+            progress_stage(progress, label, "points");
+    }
+    progress_update(progress, done, total);
+    lode_stats_free(stats);
+}
+
+lode_status session_wait_idle(struct session *session, struct progress *progress, lode_error *error)
+{
+    for (;;) {
+        lode_status status = lode_wait_idle(session->collection, POLL_MS, error);
+        if (status != LODE_PARTIAL)
+            return status;
+        if (interrupt_caught())
+            return error_set(error, LODE_CANCELLED, "interrupted while waiting for the indexes");
+        show_jobs(session, progress);
+    }
+}
+
+/* lode_compact runs on a thread of its own, so that this one can show how far it is. */
+struct compaction {
+    lode_collection *collection;
+    lode_status status;
+    lode_error *error;
+    pthread_mutex_t lock;
+    pthread_cond_t ended_changed;
+    int ended; /* guarded by lock */
+};
+
+static void *compact_thread(void *context)
+{
+    struct compaction *compaction = context;
+    compaction->status = lode_compact(compaction->collection, compaction->error);
+    pthread_mutex_lock(&compaction->lock);
+    compaction->ended = 1;
+    pthread_cond_signal(&compaction->ended_changed);
+    pthread_mutex_unlock(&compaction->lock);
+    return NULL;
+}
+
+static int wait_for_end(struct compaction *compaction)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += POLL_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&compaction->lock);
+    if (!compaction->ended)
+        pthread_cond_timedwait(&compaction->ended_changed, &compaction->lock, &until);
+    int ended = compaction->ended;
+    pthread_mutex_unlock(&compaction->lock);
+    return ended;
+}
+
+lode_status session_compact(struct session *session, struct progress *progress, lode_error *error)
+{
+    struct compaction compaction = {.collection = session->collection, .error = error};
+    pthread_t thread;
+    pthread_mutex_init(&compaction.lock, NULL);
+    pthread_cond_init(&compaction.ended_changed, NULL);
+    if (pthread_create(&thread, NULL, compact_thread, &compaction) == 0) {
+        while (!wait_for_end(&compaction))
+            show_jobs(session, progress);
+        pthread_join(thread, NULL);
+    } else {
+        compaction.status = lode_compact(session->collection, error);
+    }
+    pthread_cond_destroy(&compaction.ended_changed);
+    pthread_mutex_destroy(&compaction.lock);
+    return compaction.status;
+}

@@ -1,0 +1,31 @@
+/* session.h: what nearly every command begins with: an open database and one of its collections. */
+#ifndef CMD_SESSION_H
+#define CMD_SESSION_H
+
+#include "cmd/progress.h"
+
+#include <lode/lode.h>
+
+struct session {
+    lode_db *db;
+    lode_collection *collection;
+};
+
+/* Open the database that must exist in `dir` and, unless NULL, a collection. Commands that only look
+ * pass LODE_MAINTAIN_ON_REQUEST, so that no background work begins that their end would cut off.
+ * Returns EXIT_OK, or the exit code after reporting; then there is nothing to close. */
+int session_open(struct session *session, const char *dir, const char *collection,
+                 lode_maintenance maintenance);
+void session_close(struct session *session); /* may be called twice */
+
+/* Wait until indexes are built and merges done, showing how far they are; or (compact) have all of it
+ * done now. LODE_CANCELLED when interrupted: it goes on when the database is opened again. */
+lode_status session_wait_idle(struct session *session, struct progress *progress,
+                              lode_error *error);
+lode_status session_compact(struct session *session, struct progress *progress, lode_error *error);
+
+/* Ctrl-C: the first sets a flag that long operations heed, the second kills. */
+void interrupt_catch(void);
+int interrupt_caught(void);
+
+#endif

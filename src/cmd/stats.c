@@ -1,0 +1,229 @@
+/* stats.c: `lode stats`. */
+#include "cmd/args.h"
+#include "cmd/command.h"
+#include "cmd/names.h"
+#include "cmd/output.h"
+#include "cmd/session.h"
+#include "cmd/table.h"
+
+#include <stdio.h>
+
+static void write_schema(struct document *document, const lode_schema *schema)
+{
+    document_key_u64(document, "dim", schema->dim);
+    document_key_text(document, "metric", metric_names[schema->metric]);
+    document_key_text(document, "scalar", scalar_names[schema->scalar]);
+    document_key_text(document, "index", index_names[schema->index]);
+    if (schema->index == LODE_INDEX_HNSW) {
+        document_key_u64(document, "m", schema->m);
+        document_key_u64(document, "ef_construction", schema->ef_construction);
+    }
+    json_write_key(&document->json, "fields");
+    json_write_object(&document->json);
+    for (size_t i = 0; i < schema->field_count; i++)
+        document_key_text(document, schema->fields[i].name,
+                          field_type_name(schema->fields[i].type));
+    json_write_object_end(&document->json);
+}
+
+static void write_segment(struct document *document, const lode_segment_stats *segment)
+{
+    json_write_object(&document->json);
+    document_key_u64(document, "number", segment->number);
+    document_key_text(document, "state", segment_state_names[segment->state]);
+    document_key_u64(document, "rows", segment->rows);
+    document_key_u64(document, "dead_rows", segment->dead_rows);
+    document_key_u64(document, "graph_rows", segment->graph_rows);
+    document_key_u64(document, "disk_bytes", segment->disk_bytes);
+    document_key_u64(document, "memory_bytes", segment->memory_bytes);
+    json_write_object_end(&document->json);
+}
+
+static void write_job(struct document *document, const lode_job_stats *job)
+{
+    json_write_object(&document->json);
+    document_key_text(document, "kind", job_names[job->kind]);
+    document_key_u64(document, "done", job->done);
+    document_key_u64(document, "total", job->total);
+    document_key_u64(document, "elapsed_ms", job->elapsed_ms);
+    json_write_object_end(&document->json);
+}
+
+static void write_stats(struct document *document, const char *name, const lode_schema *schema,
+                        const lode_stats *stats)
+{
+    json_write_object(&document->json);
+    document_key_text(document, "collection", name);
+    write_schema(document, schema);
+    document_key_u64(document, "points", stats->points);
+    document_key_u64(document, "sequence", stats->sequence);
+    document_key_u64(document, "generation", stats->generation);
+    document_key_u64(document, "wal_bytes", stats->wal_bytes);
+    document_key_u64(document, "disk_bytes", stats->disk_bytes);
+    document_key_u64(document, "memory_bytes", stats->memory_bytes);
+    document_key_u64(document, "mapped_bytes", stats->mapped_bytes);
+    document_key_u64(document, "text_model_version", stats->text_model_version);
+    json_write_key(&document->json, "segments");
+    json_write_array(&document->json);
+    for (size_t i = 0; i < stats->segment_count; i++)
+        write_segment(document, &stats->segments[i]);
+    json_write_array_end(&document->json);
+    json_write_key(&document->json, "jobs");
+    json_write_array(&document->json);
+    for (size_t i = 0; i < stats->job_count; i++)
+        write_job(document, &stats->jobs[i]);
+    json_write_array_end(&document->json);
+    json_write_object_end(&document->json);
+}
+
+static void print_schema(const lode_schema *schema)
+{
+    printf("  schema     %lu dimensions, %s, %s, %s", (unsigned long)schema->dim,
+           metric_names[schema->metric], scalar_names[schema->scalar], index_names[schema->index]);
+    if (schema->index == LODE_INDEX_HNSW)
+        printf(" (m %lu, ef_construction %lu)", (unsigned long)schema->m,
+               (unsigned long)schema->ef_construction);
+    putchar('\n');
+    for (size_t i = 0; i < schema->field_count; i++)
+        printf("%s%s:%s%s", i ? " " : "  fields     ", schema->fields[i].name,
+               field_type_name(schema->fields[i].type), i + 1 == schema->field_count ? "\n" : "");
+}
+
+static void print_segments(const lode_stats *stats)
+{
+    struct table table;
+    if (stats->segment_count == 0)
+        return;
+    table_init(&table);
+    table_column(&table, "  segment", 1);
+    table_column(&table, "state", 0);
+    table_column(&table, "rows", 1);
+    table_column(&table, "dead", 1);
+    table_column(&table, "in graph", 1);
+    table_column(&table, "disk", 1);
+    table_column(&table, "memory", 1);
+    for (size_t i = 0; i < stats->segment_count; i++) {
+        const lode_segment_stats *segment = &stats->segments[i];
+        table_printf(&table, "%llu", (unsigned long long)segment->number);
+        table_printf(&table, "%s", segment_state_names[segment->state]);
+        table_count(&table, segment->rows);
+        table_count(&table, segment->dead_rows);
+        table_count(&table, segment->graph_rows);
+        table_bytes(&table, segment->disk_bytes);
+        table_bytes(&table, segment->memory_bytes);
+    }
+    putchar('\n');
+    table_print(&table);
+}
+
+static void print_stats(const char *name, const lode_schema *schema, const lode_stats *stats)
+{
+    char points[AMOUNT_TEXT_MAX], disk[AMOUNT_TEXT_MAX], wal[AMOUNT_TEXT_MAX];
+    char memory[AMOUNT_TEXT_MAX], mapped[AMOUNT_TEXT_MAX];
+    printf("%s: %s points\n", name, amount_count(stats->points, points));
+    print_schema(schema);
+    printf("  disk       %s, %s of it log\n", amount_bytes(stats->disk_bytes, disk),
+           amount_bytes(stats->wal_bytes, wal));
+    printf("  memory     %s, and %s mapped\n", amount_bytes(stats->memory_bytes, memory),
+           amount_bytes(stats->mapped_bytes, mapped));
+    printf("  state      sequence %llu, generation %llu\n", (unsigned long long)stats->sequence,
+           (unsigned long long)stats->generation);
+    if (stats->text_model_version)
+        printf("  text model version %lu\n", (unsigned long)stats->text_model_version);
+    for (size_t i = 0; i < stats->job_count; i++)
+        printf("  running    %s: %llu of %llu rows\n", job_names[stats->jobs[i].kind],
+               (unsigned long long)stats->jobs[i].done, (unsigned long long)stats->jobs[i].total);
+    print_segments(stats);
+}
+
+/* One collection: into the document, or printed. */
+static int show(struct session *session, const char *name, struct document *document)
+{
+    lode_error error = {0};
+    lode_collection *collection = NULL;
+    lode_stats *stats = NULL;
+    if (lode_collection_open(session->db, name, &collection, &error) ||
+        lode_stats_get(collection, &stats, &error)) {
+        lode_collection_close(collection);
+        return output_error(&error, CAUSE_ARGUMENTS);
+    }
+    const lode_schema *schema = lode_collection_schema(collection);
+    if (document)
+        write_stats(document, name, schema, stats);
+    else
+        print_stats(name, schema, stats);
+    lode_stats_free(stats);
+    lode_collection_close(collection);
+    return EXIT_OK;
+}
+
+static int show_catalog(struct session *session, const lode_catalog *catalog,
+                        struct document *document)
+{
+    int code = EXIT_OK, shown = 0;
+    for (size_t i = 0; i < catalog->entry_count && code == EXIT_OK; i++) {
+        if (catalog->entries[i].target)
+            continue;
+        if (shown++ && !document)
+            putchar('\n');
+        code = show(session, catalog->entries[i].name, document);
+    }
+    if (!shown)
+        output_note("no collections yet: 'lode create' makes one");
+    return code;
+}
+
+static int show_all(struct session *session, struct document *document)
+{
+    lode_error error = {0};
+    lode_catalog *catalog = NULL;
+    if (lode_catalog_list(session->db, &catalog, &error))
+        return output_error(&error, CAUSE_ARGUMENTS);
+    if (document) {
+        json_write_object(&document->json);
+        json_write_key(&document->json, "collections");
+        json_write_array(&document->json);
+    }
+    int code = show_catalog(session, catalog, document);
+    if (document) {
+        json_write_array_end(&document->json);
+        json_write_object_end(&document->json);
+    }
+    lode_catalog_free(catalog);
+    return code;
+}
+
+int stats_run(int argc, char **argv)
+{
+    const struct arg_spec spec = {
+        .command = "stats",
+        .usage = "DIR [COLLECTION]",
+        .about = "Shows what a collection, or every one of a database, is made of: points, schema, "
+                 "segments and their indexes, disk and memory.",
+        .details = "With --json: one object for a collection; {\"collections\": [...]} for all.\n"
+                   "graph_rows is how many rows of a segment are found through its index; the "
+                   "others\nare scanned.\n",
+        .examples = "  lode stats films.lode films\n"
+                    "  lode stats films.lode --json\n",
+        .operand_names = "DIR COLLECTION",
+        .operands_min = 1,
+        .operands_max = 2,
+    };
+    struct args args;
+    struct session session;
+    struct document document;
+    int code = EXIT_OK;
+    if (!args_parse(&spec, argc, argv, &args, &code))
+        return code;
+    code = session_open(&session, args.operands[0], NULL, LODE_MAINTAIN_ON_REQUEST);
+    if (code)
+        return code;
+    document_init(&document);
+    struct document *to = output_json() ? &document : NULL;
+    code = args.operand_count == 2 ? show(&session, args.operands[1], to) : show_all(&session, to);
+    session_close(&session);
+    if (code == EXIT_OK && to)
+        return document_finish(&document);
+    document_release(&document);
+    return code;
+}
