@@ -101,19 +101,14 @@ INLINE __m256 add_product(__m256 sum, __m256 a, __m256 b)
     return _mm256_fmadd_ps(a, b, sum);
 }
 
-struct sums {
-    __m256 of[4];
-};
-
 INLINE __m128 fold_vector(__m256 all)
 {
     return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
 }
 
-INLINE __m128 fold(struct sums sums)
+INLINE __m128 fold(__m256 s0, __m256 s1, __m256 s2, __m256 s3)
 {
-    return fold_vector(_mm256_add_ps(_mm256_add_ps(sums.of[0], sums.of[1]),
-                                     _mm256_add_ps(sums.of[2], sums.of[3])));
+    return fold_vector(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
 }
 
 /* (0 + 2) + (1 + 3). */
@@ -133,30 +128,43 @@ INLINE __m128 fold_four(const __m128 sums[SCAN_ROWS])
     return _mm_add_ps(_mm_movelh_ps(first_two, last_two), _mm_movehl_ps(last_two, first_two));
 }
 
-/* One loop for all types and both sums: its callers pass constants, which are inlined. When `ahead`
- * is not 0, row b is prefetched that many bytes early. */
+/* When `ahead` is not 0, element i of row b is prefetched that many bytes early. */
+INLINE __m256 add_at(__m256 sum, const void *a, const void *b, size_t i, struct type type,
+                     adder add, size_t ahead)
+{
+    if (ahead)
+        _mm_prefetch((const char *)b + ahead + i * type.size, _MM_HINT_T0);
+    return add(sum, type.load(a, i), type.load(b, i));
+}
+
+/* One loop for all types and both sums: its callers pass constants, which are inlined. */
 INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type type, adder add,
                         size_t ahead)
 {
-    struct sums sums = {
-        {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()}};
-    const char *future = (const char *)b + ahead;
-    size_t i = 0, tail = dim % WIDTH;
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
 
-    for (; i + BLOCK <= dim; i += BLOCK)
-        for (size_t j = 0; j < 4; j++) {
-            size_t at = i + j * WIDTH;
-            if (ahead && j % 2 == 0) /* two vectors make a line */
-                _mm_prefetch(future + at * type.size, _MM_HINT_T0);
-            sums.of[j] = add(sums.of[j], type.load(a, at), type.load(b, at));
-        }
-    if (ahead && i < dim)
-        _mm_prefetch(future + i * type.size, _MM_HINT_T0);
-    for (size_t j = 0; j < 3 && i + WIDTH <= dim; j++, i += WIDTH)
-        sums.of[j] = add(sums.of[j], type.load(a, i), type.load(b, i));
-    if (tail)
-        sums.of[3] = add(sums.of[3], type.load_tail(a, i, tail), type.load_tail(b, i, tail));
-    return fold(sums);
+    for (; i + BLOCK <= dim; i += BLOCK) {
+        s0 = add_at(s0, a, b, i, type, add, ahead); /* two vectors make a line */
+        s1 = add_at(s1, a, b, i + WIDTH, type, add, 0);
+        s2 = add_at(s2, a, b, i + 2 * WIDTH, type, add, ahead);
+        s3 = add_at(s3, a, b, i + 3 * WIDTH, type, add, 0);
+    }
+    if (i + WIDTH <= dim) {
+        s0 = add_at(s0, a, b, i, type, add, ahead);
+        i += WIDTH;
+    }
+    if (i + WIDTH <= dim) {
+        s1 = add_at(s1, a, b, i, type, add, ahead);
+        i += WIDTH;
+    }
+    if (i + WIDTH <= dim) {
+        s2 = add_at(s2, a, b, i, type, add, ahead);
+        i += WIDTH;
+    }
+    if (i < dim)
+        s3 = add(s3, type.load_tail(a, i, dim - i), type.load_tail(b, i, dim - i));
+    return fold(s0, s1, s2, s3);
 }
 
 /* bf16 comes 16 at a time: within each 32-bit word the element of even index lies below the other,
@@ -172,36 +180,35 @@ INLINE struct pair split_bf16(__m256i words)
                          _mm256_castsi256_ps(_mm256_and_si256(words, upper))};
 }
 
-INLINE void add_pairs(__m256 sums[2], const bfloat16 *a, const bfloat16 *b, adder add)
+INLINE struct pair add_pairs(struct pair sums, const bfloat16 *a, const bfloat16 *b, adder add)
 {
     struct pair x = split_bf16(_mm256_loadu_si256((const __m256i *)a));
     struct pair y = split_bf16(_mm256_loadu_si256((const __m256i *)b));
-    sums[0] = add(sums[0], x.even, y.even);
-    sums[1] = add(sums[1], x.odd, y.odd);
+    return (struct pair){add(sums.even, x.even, y.even), add(sums.odd, x.odd, y.odd)};
 }
 
 INLINE float sum_terms_bf16(const bfloat16 *a, const bfloat16 *b, size_t dim, adder add)
 {
-    struct sums sums = {
-        {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()}};
-    size_t i = 0, tail = dim % WIDTH;
+    enum { WORDS = 16 };
+    struct pair p = {_mm256_setzero_ps(), _mm256_setzero_ps()}, q = p;
+    size_t i = 0;
 
-    for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
-        add_pairs(sums.of, a + i, b + i, add);
-        add_pairs(sums.of + 2, a + i + 2 * WIDTH, b + i + 2 * WIDTH, add);
+    for (; i + 2 * WORDS <= dim; i += 2 * WORDS) {
+        p = add_pairs(p, a + i, b + i, add);
+        q = add_pairs(q, a + i + WORDS, b + i + WORDS, add);
     }
-    if (i + 2 * WIDTH <= dim) {
-        add_pairs(sums.of, a + i, b + i, add);
-        i += 2 * WIDTH;
+    if (i + WORDS <= dim) {
+        p = add_pairs(p, a + i, b + i, add);
+        i += WORDS;
     }
     if (i + WIDTH <= dim) {
-        sums.of[2] = add(sums.of[2], widen_bf16(load_words(a, i)), widen_bf16(load_words(b, i)));
+        q.even = add(q.even, widen_bf16(load_words(a, i)), widen_bf16(load_words(b, i)));
         i += WIDTH;
     }
-    if (tail)
-        sums.of[3] = add(sums.of[3], widen_bf16(load_words_tail(a, i, tail)),
-                         widen_bf16(load_words_tail(b, i, tail)));
-    return fold_one(fold(sums));
+    if (i < dim)
+        q.odd = add(q.odd, widen_bf16(load_words_tail(a, i, dim - i)),
+                    widen_bf16(load_words_tail(b, i, dim - i)));
+    return fold_one(fold(p.even, p.odd, q.even, q.odd));
 }
 
 /* --- Distances ----------------------------------------------------------------------------------- */

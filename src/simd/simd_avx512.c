@@ -16,11 +16,11 @@ enum { WIDTH = 16, BLOCK = 4 * WIDTH, SCAN_ROWS = 4, SCAN_AHEAD = 6144 };
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* --- Loading 16 elements, or the `count` < 16 left, then zeros ----------------------------------- */
+/* --- Loading 16 elements, or fewer and zeros ----------------------------------- */
 
 struct type {
     __m512 (*load)(const void *row, size_t i);
-    __m512 (*load_tail)(const void *row, size_t i, size_t count);
+    __m512 (*load_tail)(const void *row, struct tail tail);
     size_t size; /* bytes of an element */
 };
 
@@ -44,9 +44,9 @@ INLINE __m256i load_words(const void *row, size_t i)
     return _mm256_loadu_si256((const __m256i *)((const uint16_t *)row + i));
 }
 
-INLINE __m256i load_words_tail(const void *row, size_t i, size_t count)
+INLINE __m256i load_words_masked(const void *row, size_t i, __mmask16 mask)
 {
-    return _mm256_maskz_loadu_epi16(first(count), (const uint16_t *)row + i);
+    return _mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + i);
 }
 
 INLINE __m512 load_f32(const void *row, size_t i)
@@ -54,9 +54,14 @@ INLINE __m512 load_f32(const void *row, size_t i)
     return _mm512_loadu_ps((const float *)row + i);
 }
 
-INLINE __m512 load_f32_tail(const void *row, size_t i, size_t count)
+INLINE __m512 load_f32_masked(const void *row, size_t i, __mmask16 mask)
 {
-    return _mm512_maskz_loadu_ps(first(count), (const float *)row + i);
+    return _mm512_maskz_loadu_ps(mask, (const float *)row + i);
+}
+
+INLINE __m512 load_f32_tail(const void *row, struct tail tail)
+{
+    return load_f32_masked(row, tail.at, (__mmask16)tail.mask);
 }
 
 INLINE __m512 load_f16(const void *row, size_t i)
@@ -64,9 +69,9 @@ INLINE __m512 load_f16(const void *row, size_t i)
     return widen_f16(load_words(row, i));
 }
 
-INLINE __m512 load_f16_tail(const void *row, size_t i, size_t count)
+INLINE __m512 load_f16_tail(const void *row, struct tail tail)
 {
-    return widen_f16(load_words_tail(row, i, count));
+    return widen_f16(load_words_masked(row, tail.at, (__mmask16)tail.mask));
 }
 
 static const struct type f32 = {load_f32, load_f32_tail, sizeof(float)};
@@ -87,20 +92,15 @@ INLINE __m512 add_product(__m512 sum, __m512 a, __m512 b)
     return _mm512_fmadd_ps(a, b, sum);
 }
 
-struct sums {
-    __m512 of[4];
-};
-
 INLINE __m128 fold_vector(__m512 all)
 {
     __m256 half_sums = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
     return _mm_add_ps(_mm256_castps256_ps128(half_sums), _mm256_extractf128_ps(half_sums, 1));
 }
 
-INLINE __m128 fold(struct sums sums)
+INLINE __m128 fold(__m512 s0, __m512 s1, __m512 s2, __m512 s3)
 {
-    return fold_vector(_mm512_add_ps(_mm512_add_ps(sums.of[0], sums.of[1]),
-                                     _mm512_add_ps(sums.of[2], sums.of[3])));
+    return fold_vector(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
 }
 
 /* (0 + 2) + (1 + 3). */
@@ -120,34 +120,51 @@ INLINE __m128 fold_four(const __m128 sums[SCAN_ROWS])
     return _mm_add_ps(_mm_movelh_ps(first_two, last_two), _mm_movehl_ps(last_two, first_two));
 }
 
-/* One loop for all types and both sums: its callers pass constants, which are inlined. When `ahead`
- * is not 0, row b is prefetched that many bytes early. */
+/* When `ahead` is not 0, element i of row b is prefetched that many bytes early. */
+INLINE void prefetch(const void *b, size_t i, struct type type, size_t ahead)
+{
+    if (ahead)
+        _mm_prefetch((const char *)b + ahead + i * type.size, _MM_HINT_T0);
+}
+
+INLINE __m512 add_at(__m512 sum, const void *a, const void *b, size_t i, struct type type,
+                     adder add, size_t ahead)
+{
+    prefetch(b, i, type, ahead);
+    return add(sum, type.load(a, i), type.load(b, i));
+}
+
+/* One loop for all types and both sums: its callers pass constants, which are inlined. */
 INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type type, adder add,
                         size_t ahead)
 {
-    struct sums sums = {
-        {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()}};
-    const char *future = (const char *)b + ahead;
-    size_t i = 0, tail = dim % WIDTH;
+    __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
 
-    for (; i + BLOCK <= dim; i += BLOCK)
-        for (size_t j = 0; j < 4; j++) {
-            size_t at = i + j * WIDTH;
-            if (ahead)
-                _mm_prefetch(future + at * type.size, _MM_HINT_T0);
-            sums.of[j] = add(sums.of[j], type.load(a, at), type.load(b, at));
-        }
-    for (size_t j = 0; j < 3 && i + WIDTH <= dim; j++, i += WIDTH) {
-        if (ahead)
-            _mm_prefetch(future + i * type.size, _MM_HINT_T0);
-        sums.of[j] = add(sums.of[j], type.load(a, i), type.load(b, i));
+    for (; i + BLOCK <= dim; i += BLOCK) {
+        s0 = add_at(s0, a, b, i, type, add, ahead);
+        s1 = add_at(s1, a, b, i + WIDTH, type, add, ahead);
+        s2 = add_at(s2, a, b, i + 2 * WIDTH, type, add, ahead);
+        s3 = add_at(s3, a, b, i + 3 * WIDTH, type, add, ahead);
     }
-    if (tail) {
-        if (ahead)
-            _mm_prefetch(future + i * type.size, _MM_HINT_T0);
-        sums.of[3] = add(sums.of[3], type.load_tail(a, i, tail), type.load_tail(b, i, tail));
+    if (i + WIDTH <= dim) {
+        s0 = add_at(s0, a, b, i, type, add, ahead);
+        i += WIDTH;
     }
-    return fold(sums);
+    if (i + WIDTH <= dim) {
+        s1 = add_at(s1, a, b, i, type, add, ahead);
+        i += WIDTH;
+    }
+    if (i + WIDTH <= dim) {
+        s2 = add_at(s2, a, b, i, type, add, ahead);
+        i += WIDTH;
+    }
+    if (i < dim) {
+        struct tail tail = tail_of(i, dim, WIDTH);
+        prefetch(b, i, type, ahead);
+        s3 = add(s3, type.load_tail(a, tail), type.load_tail(b, tail));
+    }
+    return fold(s0, s1, s2, s3);
 }
 
 /* bf16 comes 32 at a time: within each 32-bit word the element of even index lies below the other,
@@ -163,35 +180,33 @@ INLINE struct pair split_bf16(__m512i words)
                          _mm512_castsi512_ps(_mm512_and_si512(words, upper))};
 }
 
-INLINE void add_pairs(__m512 sums[2], __m512i a, __m512i b, adder add)
+INLINE struct pair add_pairs(struct pair sums, __m512i a, __m512i b, adder add)
 {
     struct pair x = split_bf16(a), y = split_bf16(b);
-    sums[0] = add(sums[0], x.even, y.even);
-    sums[1] = add(sums[1], x.odd, y.odd);
+    return (struct pair){add(sums.even, x.even, y.even), add(sums.odd, x.odd, y.odd)};
 }
 
 INLINE float sum_terms_bf16(const bfloat16 *a, const bfloat16 *b, size_t dim, adder add)
 {
     enum { WORDS = 32 };
-    struct sums sums = {
-        {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()}};
-    size_t i = 0, tail = dim % WORDS;
+    struct pair p = {_mm512_setzero_ps(), _mm512_setzero_ps()}, q = p;
+    size_t i = 0;
 
     for (; i + 2 * WORDS <= dim; i += 2 * WORDS) {
-        add_pairs(sums.of, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), add);
-        add_pairs(sums.of + 2, _mm512_loadu_si512(a + i + WORDS), _mm512_loadu_si512(b + i + WORDS),
-                  add);
+        p = add_pairs(p, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), add);
+        q = add_pairs(q, _mm512_loadu_si512(a + i + WORDS), _mm512_loadu_si512(b + i + WORDS), add);
     }
     if (i + WORDS <= dim) {
-        add_pairs(sums.of, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), add);
+        p = add_pairs(p, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), add);
         i += WORDS;
     }
-    if (tail) {
-        __mmask32 mask = (1u << tail) - 1;
-        add_pairs(sums.of + 2, _mm512_maskz_loadu_epi16(mask, a + i),
-                  _mm512_maskz_loadu_epi16(mask, b + i), add);
+    if (i < dim) {
+        struct tail tail = tail_of(i, dim, WORDS);
+        __mmask32 mask = (__mmask32)tail.mask;
+        q = add_pairs(q, _mm512_maskz_loadu_epi16(mask, a + tail.at),
+                      _mm512_maskz_loadu_epi16(mask, b + tail.at), add);
     }
-    return fold_one(fold(sums));
+    return fold_one(fold(p.even, p.odd, q.even, q.odd));
 }
 
 /* --- Distances ----------------------------------------------------------------------------------- */
@@ -247,7 +262,8 @@ INLINE void scan(const void *query, const uint8_t *rows, size_t stride, size_t c
 INLINE void scan_short(const void *query, const uint8_t *rows, size_t stride, size_t count,
                        size_t dim, adder add, float *ret)
 {
-    __m512 zero = _mm512_setzero_ps(), q = load_f32_tail(query, 0, dim);
+    __mmask16 mask = first(dim);
+    __m512 zero = _mm512_setzero_ps(), q = load_f32_masked(query, 0, mask);
     size_t i = 0;
 
     for (; i + SCAN_ROWS <= count; i += SCAN_ROWS) {
@@ -255,12 +271,12 @@ INLINE void scan_short(const void *query, const uint8_t *rows, size_t stride, si
         for (size_t r = 0; r < SCAN_ROWS; r++) {
             const uint8_t *row = rows + (i + r) * stride;
             _mm_prefetch((const char *)row + SCAN_AHEAD, _MM_HINT_T0);
-            sums[r] = fold_vector(add(zero, q, load_f32_tail(row, 0, dim)));
+            sums[r] = fold_vector(add(zero, q, load_f32_masked(row, 0, mask)));
         }
         _mm_storeu_ps(ret + i, fold_four(sums));
     }
     for (; i < count; i++)
-        ret[i] = fold_one(fold_vector(add(zero, q, load_f32_tail(rows + i * stride, 0, dim))));
+        ret[i] = fold_one(fold_vector(add(zero, q, load_f32_masked(rows + i * stride, 0, mask))));
 }
 
 INLINE void scan_any(const void *query, const uint8_t *rows, size_t stride, size_t count,
@@ -297,7 +313,7 @@ static int32_t ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t 
 {
     enum { BYTES = 32 };
     __m512i even = _mm512_setzero_si512(), odd = even;
-    size_t i = 0, tail = dim % BYTES;
+    size_t i = 0;
 
     for (; i + 2 * BYTES <= dim; i += 2 * BYTES) {
         even = add_products_i8(even, _mm256_loadu_si256((const __m256i *)(a + i)),
@@ -310,10 +326,11 @@ static int32_t ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t 
                                _mm256_loadu_si256((const __m256i *)(b + i)));
         i += BYTES;
     }
-    if (tail) {
-        __mmask32 mask = (1u << tail) - 1;
-        odd = add_products_i8(odd, _mm256_maskz_loadu_epi8(mask, a + i),
-                              _mm256_maskz_loadu_epi8(mask, b + i));
+    if (i < dim) {
+        struct tail tail = tail_of(i, dim, BYTES);
+        __mmask32 mask = (__mmask32)tail.mask;
+        odd = add_products_i8(odd, _mm256_maskz_loadu_epi8(mask, a + tail.at),
+                              _mm256_maskz_loadu_epi8(mask, b + tail.at));
     }
     return _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd));
 }
@@ -340,22 +357,24 @@ INLINE __m256i narrow_bf16(__m512 floats)
 
 INLINE void narrow(const float *from, uint16_t *to, size_t dim, __m256i (*convert)(__m512))
 {
-    size_t i = 0, tail = dim % WIDTH;
+    __mmask16 rest = first(dim % WIDTH);
+    size_t i = 0;
 
     for (; i + WIDTH <= dim; i += WIDTH)
         _mm256_storeu_si256((__m256i *)(to + i), convert(load_f32(from, i)));
-    if (tail)
-        _mm256_mask_storeu_epi16(to + i, first(tail), convert(load_f32_tail(from, i, tail)));
+    if (rest)
+        _mm256_mask_storeu_epi16(to + i, rest, convert(load_f32_masked(from, i, rest)));
 }
 
 INLINE void widen(const uint16_t *from, float *to, size_t dim, __m512 (*convert)(__m256i))
 {
-    size_t i = 0, tail = dim % WIDTH;
+    __mmask16 rest = first(dim % WIDTH);
+    size_t i = 0;
 
     for (; i + WIDTH <= dim; i += WIDTH)
         _mm512_storeu_ps(to + i, convert(load_words(from, i)));
-    if (tail)
-        _mm512_mask_storeu_ps(to + i, first(tail), convert(load_words_tail(from, i, tail)));
+    if (rest)
+        _mm512_mask_storeu_ps(to + i, rest, convert(load_words_masked(from, i, rest)));
 }
 
 static void f32_to_f16(const float *restrict from, half *restrict to, size_t dim)

@@ -6,33 +6,40 @@
 
 #include <immintrin.h>
 
-enum { WIDTH = 32, BLOCK = 4 * WIDTH };
+enum { WIDTH = 32 };
 
 static inline __m512bh load(const void *row, size_t i)
 {
     return (__m512bh)_mm512_loadu_si512((const bfloat16 *)row + i);
 }
 
-static inline __m512bh load_tail(const void *row, size_t i, __mmask32 mask)
+static inline __m512bh load_tail(const void *row, struct tail tail)
 {
-    return (__m512bh)_mm512_maskz_loadu_epi16(mask, (const bfloat16 *)row + i);
+    return (__m512bh)_mm512_maskz_loadu_epi16((__mmask32)tail.mask,
+                                              (const bfloat16 *)row + tail.at);
+}
+
+static inline __m512 add(__m512 sum, const void *a, const void *b, size_t i)
+{
+    return _mm512_dpbf16_ps(sum, load(a, i), load(b, i));
 }
 
 float avx512bf16_ip_bf16(const void *restrict a, const void *restrict b, size_t dim)
 {
-    __m512 sums[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
-                      _mm512_setzero_ps()};
-    size_t i = 0, tail = dim % WIDTH;
+    __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
 
-    for (; i + BLOCK <= dim; i += BLOCK)
-        for (size_t j = 0; j < 4; j++)
-            sums[j] = _mm512_dpbf16_ps(sums[j], load(a, i + j * WIDTH), load(b, i + j * WIDTH));
-    for (size_t j = 0; j < 3 && i + WIDTH <= dim; j++, i += WIDTH)
-        sums[j] = _mm512_dpbf16_ps(sums[j], load(a, i), load(b, i));
-    if (tail) {
-        __mmask32 mask = (1u << tail) - 1;
-        sums[3] = _mm512_dpbf16_ps(sums[3], load_tail(a, i, mask), load_tail(b, i, mask));
+    for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
+        s0 = add(s0, a, b, i);
+        s1 = add(s1, a, b, i + WIDTH);
+        s2 = add(s2, a, b, i + 2 * WIDTH);
+        s3 = add(s3, a, b, i + 3 * WIDTH);
     }
-    return _mm512_reduce_add_ps(
-        _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
+    for (; i + WIDTH <= dim; i += WIDTH)
+        s0 = add(s0, a, b, i);
+    if (i < dim) {
+        struct tail tail = tail_of(i, dim, WIDTH);
+        s1 = _mm512_dpbf16_ps(s1, load_tail(a, tail), load_tail(b, tail));
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
 }

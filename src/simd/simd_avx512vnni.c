@@ -29,7 +29,7 @@ static inline void add(struct sums *sums, __m512i a, __m512i b)
 int32_t avx512vnni_ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
 {
     struct sums s0 = {_mm512_setzero_si512(), _mm512_setzero_si512()}, s1 = s0, s2 = s0, s3 = s0;
-    size_t i = 0, tail = dim % WIDTH;
+    size_t i = 0;
 
     for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
         add(&s0, load(a, i), load(b, i));
@@ -39,9 +39,10 @@ int32_t avx512vnni_ip_i8(const int8_t *restrict a, const int8_t *restrict b, siz
     }
     for (; i + WIDTH <= dim; i += WIDTH)
         add(&s0, load(a, i), load(b, i));
-    if (tail) {
-        __mmask64 mask = (1ull << tail) - 1;
-        add(&s1, _mm512_maskz_loadu_epi8(mask, a + i), _mm512_maskz_loadu_epi8(mask, b + i));
+    if (i < dim) {
+        struct tail tail = tail_of(i, dim, WIDTH);
+        add(&s1, _mm512_maskz_loadu_epi8(tail.mask, a + tail.at),
+            _mm512_maskz_loadu_epi8(tail.mask, b + tail.at));
     }
     return _mm512_reduce_add_epi32(
         _mm512_sub_epi32(_mm512_add_epi32(_mm512_add_epi32(s0.shifted, s1.shifted),

@@ -6,7 +6,7 @@
 
 #include <arm_neon.h>
 
-enum { WIDTH = 4, BLOCK = 4 * WIDTH };
+enum { WIDTH = 4 };
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -100,20 +100,29 @@ INLINE float32x4_t add_product(float32x4_t sum, float32x4_t a, float32x4_t b)
     return vfmaq_f32(sum, a, b);
 }
 
+INLINE float32x4_t add_at(float32x4_t sum, const void *a, const void *b, size_t i, struct type type,
+                          adder add)
+{
+    return add(sum, type.load(a, i), type.load(b, i));
+}
+
 /* One loop for all types and both sums: its callers pass constants, which are inlined. */
 INLINE float sum_terms(const void *a, const void *b, size_t dim, struct type type, adder add)
 {
-    float32x4_t sums[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
-    size_t i = 0, tail = dim % WIDTH;
+    float32x4_t s0 = vdupq_n_f32(0), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
 
-    for (; i + BLOCK <= dim; i += BLOCK)
-        for (size_t j = 0; j < 4; j++)
-            sums[j] = add(sums[j], type.load(a, i + j * WIDTH), type.load(b, i + j * WIDTH));
-    for (size_t j = 0; j < 3 && i + WIDTH <= dim; j++, i += WIDTH)
-        sums[j] = add(sums[j], type.load(a, i), type.load(b, i));
-    if (tail)
-        sums[3] = add(sums[3], type.load_tail(a, i, tail), type.load_tail(b, i, tail));
-    return vaddvq_f32(vaddq_f32(vaddq_f32(sums[0], sums[1]), vaddq_f32(sums[2], sums[3])));
+    for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
+        s0 = add_at(s0, a, b, i, type, add);
+        s1 = add_at(s1, a, b, i + WIDTH, type, add);
+        s2 = add_at(s2, a, b, i + 2 * WIDTH, type, add);
+        s3 = add_at(s3, a, b, i + 3 * WIDTH, type, add);
+    }
+    for (; i + WIDTH <= dim; i += WIDTH)
+        s0 = add_at(s0, a, b, i, type, add);
+    if (i < dim)
+        s1 = add(s1, type.load_tail(a, i, dim - i), type.load_tail(b, i, dim - i));
+    return vaddvq_f32(vaddq_f32(vaddq_f32(s0, s1), vaddq_f32(s2, s3)));
 }
 
 /* --- Distances and scans ----------------------------------------------------------------------- */

@@ -24,18 +24,19 @@ static float float_of(uint32_t bits)
 
 /* --- Conversions ------------------------------------------------------------------------------- */
 
-/* Exact; signalling NaNs become quiet and keep their payload, as the hardware does it. */
+/* Exact; signalling NaNs become quiet and keep their payload, as the hardware does it. Written so that
+ * compilers can make vectors of it. */
 static float half_to_float(half from)
 {
+    const uint32_t infinity = 0x7c00u << 13;
     uint32_t sign = (uint32_t)(from & 0x8000u) << 16;
-    uint32_t exponent = from >> 10 & 31u;
-    uint32_t fraction = from & 1023u;
+    uint32_t magnitude = (uint32_t)(from & 0x7fffu) << 13;
+    /* The multiplication corrects the exponent, and turns subnormal halves into normal floats. */
+    uint32_t bits = bits_of(float_of(magnitude) * 0x1p112f);
 
-    if (exponent == 0) /* zero or subnormal: multiples of 2^-24 */
-        return float_of(sign | bits_of((float)fraction * 0x1p-24f));
-    if (exponent < 31)
-        return float_of(sign | (exponent + 127 - 15) << 23 | fraction << 13);
-    return float_of(sign | 0x7f800000u | (fraction ? 0x400000u : 0u) | fraction << 13);
+    if (magnitude >= infinity)
+        bits = 0x7f800000u | magnitude | (magnitude > infinity ? 0x400000u : 0u);
+    return float_of(sign | bits);
 }
 
 static half float_to_half(float from)
