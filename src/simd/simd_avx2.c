@@ -8,7 +8,9 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { WIDTH = 8, BLOCK = 4 * WIDTH, SCAN_ROWS = 4, SCAN_AHEAD = 6144 };
+enum { SCAN_ROWS = 4, SCAN_AHEAD = 6144 };
+
+static const size_t width = 8; /* floats of a vector */
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -22,8 +24,8 @@ struct type {
 
 INLINE __m256i first(size_t count)
 {
-    static const int32_t ones_then_zeros[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    return _mm256_loadu_si256((const __m256i *)(ones_then_zeros + WIDTH - count));
+    static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(ones_then_zeros + width - count));
 }
 
 INLINE __m256 widen_f16(__m128i halves)
@@ -144,23 +146,23 @@ INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type ty
     __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0;
 
-    for (; i + BLOCK <= dim; i += BLOCK) {
+    for (; i + 4 * width <= dim; i += 4 * width) {
         s0 = add_at(s0, a, b, i, type, add, ahead); /* two vectors make a line */
-        s1 = add_at(s1, a, b, i + WIDTH, type, add, 0);
-        s2 = add_at(s2, a, b, i + 2 * WIDTH, type, add, ahead);
-        s3 = add_at(s3, a, b, i + 3 * WIDTH, type, add, 0);
+        s1 = add_at(s1, a, b, i + width, type, add, 0);
+        s2 = add_at(s2, a, b, i + 2 * width, type, add, ahead);
+        s3 = add_at(s3, a, b, i + 3 * width, type, add, 0);
     }
-    if (i + WIDTH <= dim) {
+    if (i + width <= dim) {
         s0 = add_at(s0, a, b, i, type, add, ahead);
-        i += WIDTH;
+        i += width;
     }
-    if (i + WIDTH <= dim) {
+    if (i + width <= dim) {
         s1 = add_at(s1, a, b, i, type, add, ahead);
-        i += WIDTH;
+        i += width;
     }
-    if (i + WIDTH <= dim) {
+    if (i + width <= dim) {
         s2 = add_at(s2, a, b, i, type, add, ahead);
-        i += WIDTH;
+        i += width;
     }
     if (i < dim)
         s3 = add(s3, type.load_tail(a, i, dim - i), type.load_tail(b, i, dim - i));
@@ -189,21 +191,21 @@ INLINE struct pair add_pairs(struct pair sums, const bfloat16 *a, const bfloat16
 
 INLINE float sum_terms_bf16(const bfloat16 *a, const bfloat16 *b, size_t dim, adder add)
 {
-    enum { WORDS = 16 };
+    const size_t step = 16;
     struct pair p = {_mm256_setzero_ps(), _mm256_setzero_ps()}, q = p;
     size_t i = 0;
 
-    for (; i + 2 * WORDS <= dim; i += 2 * WORDS) {
+    for (; i + 2 * step <= dim; i += 2 * step) {
         p = add_pairs(p, a + i, b + i, add);
-        q = add_pairs(q, a + i + WORDS, b + i + WORDS, add);
+        q = add_pairs(q, a + i + step, b + i + step, add);
     }
-    if (i + WORDS <= dim) {
+    if (i + step <= dim) {
         p = add_pairs(p, a + i, b + i, add);
-        i += WORDS;
+        i += step;
     }
-    if (i + WIDTH <= dim) {
+    if (i + width <= dim) {
         q.even = add(q.even, widen_bf16(load_words(a, i)), widen_bf16(load_words(b, i)));
-        i += WIDTH;
+        i += width;
     }
     if (i < dim)
         q.odd = add(q.odd, widen_bf16(load_words_tail(a, i, dim - i)),
@@ -296,27 +298,27 @@ INLINE int32_t fold_i32(__m256i sums)
 
 static int32_t ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
 {
-    enum { BYTES = 32 };
-    static const int8_t zeros_then_ones[2 * BYTES] = {[BYTES... 2 * BYTES - 1] = -1};
+    const size_t step = 32;
+    static const int8_t zeros_then_ones[64] = {[32 ... 63] = -1};
     __m256i even = _mm256_setzero_si256(), odd = even;
-    size_t i = 0, tail = dim % BYTES;
+    size_t i = 0, tail = dim % step;
     int32_t rest = 0;
 
-    if (dim < BYTES) {
+    if (dim < step) {
         for (; i < dim; i++)
             rest += a[i] * b[i];
         return rest;
     }
-    for (; i + 2 * BYTES <= dim; i += 2 * BYTES) {
+    for (; i + 2 * step <= dim; i += 2 * step) {
         even = add_products_i8(even, load_i8(a, i), load_i8(b, i));
-        odd = add_products_i8(odd, load_i8(a, i + BYTES), load_i8(b, i + BYTES));
+        odd = add_products_i8(odd, load_i8(a, i + step), load_i8(b, i + step));
     }
-    if (i + BYTES <= dim)
+    if (i + step <= dim)
         even = add_products_i8(even, load_i8(a, i), load_i8(b, i));
     if (tail) { /* the last 32 bytes, without those that are in already */
         __m256i mask = load_i8(zeros_then_ones, tail);
-        __m256i last = _mm256_and_si256(load_i8(a, dim - BYTES), mask);
-        odd = add_products_i8(odd, last, load_i8(b, dim - BYTES));
+        __m256i last = _mm256_and_si256(load_i8(a, dim - step), mask);
+        odd = add_products_i8(odd, last, load_i8(b, dim - step));
     }
     return fold_i32(_mm256_add_epi32(even, odd));
 }
@@ -343,12 +345,12 @@ INLINE __m128i narrow_bf16(__m256 floats)
 
 INLINE void narrow(const float *from, uint16_t *to, size_t dim, __m128i (*convert)(__m256))
 {
-    size_t i = 0, tail = dim % WIDTH;
+    size_t i = 0, tail = dim % width;
 
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         _mm_storeu_si128((__m128i *)(to + i), convert(load_f32(from, i)));
     if (tail) {
-        uint16_t words[WIDTH];
+        uint16_t words[8];
         _mm_storeu_si128((__m128i *)words, convert(load_f32_tail(from, i, tail)));
         memcpy(to + i, words, tail * sizeof *to);
     }
@@ -356,9 +358,9 @@ INLINE void narrow(const float *from, uint16_t *to, size_t dim, __m128i (*conver
 
 INLINE void widen(const uint16_t *from, float *to, size_t dim, __m256 (*convert)(__m128i))
 {
-    size_t i = 0, tail = dim % WIDTH;
+    size_t i = 0, tail = dim % width;
 
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         _mm256_storeu_ps(to + i, convert(load_words(from, i)));
     if (tail)
         _mm256_maskstore_ps(to + i, first(tail), convert(load_words_tail(from, i, tail)));

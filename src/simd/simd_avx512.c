@@ -12,7 +12,9 @@
 
 #include <immintrin.h>
 
-enum { WIDTH = 16, BLOCK = 4 * WIDTH, SCAN_ROWS = 4, SCAN_AHEAD = 6144 };
+enum { SCAN_ROWS = 4, SCAN_AHEAD = 6144 };
+
+static const size_t width = 16; /* floats of a vector */
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -141,26 +143,26 @@ INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type ty
     __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0;
 
-    for (; i + BLOCK <= dim; i += BLOCK) {
+    for (; i + 4 * width <= dim; i += 4 * width) {
         s0 = add_at(s0, a, b, i, type, add, ahead);
-        s1 = add_at(s1, a, b, i + WIDTH, type, add, ahead);
-        s2 = add_at(s2, a, b, i + 2 * WIDTH, type, add, ahead);
-        s3 = add_at(s3, a, b, i + 3 * WIDTH, type, add, ahead);
+        s1 = add_at(s1, a, b, i + width, type, add, ahead);
+        s2 = add_at(s2, a, b, i + 2 * width, type, add, ahead);
+        s3 = add_at(s3, a, b, i + 3 * width, type, add, ahead);
     }
-    if (i + WIDTH <= dim) {
+    if (i + width <= dim) {
         s0 = add_at(s0, a, b, i, type, add, ahead);
-        i += WIDTH;
+        i += width;
     }
-    if (i + WIDTH <= dim) {
+    if (i + width <= dim) {
         s1 = add_at(s1, a, b, i, type, add, ahead);
-        i += WIDTH;
+        i += width;
     }
-    if (i + WIDTH <= dim) {
+    if (i + width <= dim) {
         s2 = add_at(s2, a, b, i, type, add, ahead);
-        i += WIDTH;
+        i += width;
     }
     if (i < dim) {
-        struct tail tail = tail_of(i, dim, WIDTH);
+        struct tail tail = tail_of(i, dim, width);
         prefetch(b, i, type, ahead);
         s3 = add(s3, type.load_tail(a, tail), type.load_tail(b, tail));
     }
@@ -188,20 +190,20 @@ INLINE struct pair add_pairs(struct pair sums, __m512i a, __m512i b, adder add)
 
 INLINE float sum_terms_bf16(const bfloat16 *a, const bfloat16 *b, size_t dim, adder add)
 {
-    enum { WORDS = 32 };
+    const size_t step = 32;
     struct pair p = {_mm512_setzero_ps(), _mm512_setzero_ps()}, q = p;
     size_t i = 0;
 
-    for (; i + 2 * WORDS <= dim; i += 2 * WORDS) {
+    for (; i + 2 * step <= dim; i += 2 * step) {
         p = add_pairs(p, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), add);
-        q = add_pairs(q, _mm512_loadu_si512(a + i + WORDS), _mm512_loadu_si512(b + i + WORDS), add);
+        q = add_pairs(q, _mm512_loadu_si512(a + i + step), _mm512_loadu_si512(b + i + step), add);
     }
-    if (i + WORDS <= dim) {
+    if (i + step <= dim) {
         p = add_pairs(p, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), add);
-        i += WORDS;
+        i += step;
     }
     if (i < dim) {
-        struct tail tail = tail_of(i, dim, WORDS);
+        struct tail tail = tail_of(i, dim, step);
         __mmask32 mask = (__mmask32)tail.mask;
         q = add_pairs(q, _mm512_maskz_loadu_epi16(mask, a + tail.at),
                       _mm512_maskz_loadu_epi16(mask, b + tail.at), add);
@@ -282,7 +284,7 @@ INLINE void scan_short(const void *query, const uint8_t *rows, size_t stride, si
 INLINE void scan_any(const void *query, const uint8_t *rows, size_t stride, size_t count,
                      size_t dim, adder add, float *ret)
 {
-    if (dim <= WIDTH)
+    if (dim <= width)
         scan_short(query, rows, stride, count, dim, add, ret);
     else
         scan(query, rows, stride, count, dim, add, ret);
@@ -311,23 +313,23 @@ INLINE __m512i add_products_i8(__m512i sum, __m256i a, __m256i b)
 
 static int32_t ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
 {
-    enum { BYTES = 32 };
+    const size_t step = 32;
     __m512i even = _mm512_setzero_si512(), odd = even;
     size_t i = 0;
 
-    for (; i + 2 * BYTES <= dim; i += 2 * BYTES) {
+    for (; i + 2 * step <= dim; i += 2 * step) {
         even = add_products_i8(even, _mm256_loadu_si256((const __m256i *)(a + i)),
                                _mm256_loadu_si256((const __m256i *)(b + i)));
-        odd = add_products_i8(odd, _mm256_loadu_si256((const __m256i *)(a + i + BYTES)),
-                              _mm256_loadu_si256((const __m256i *)(b + i + BYTES)));
+        odd = add_products_i8(odd, _mm256_loadu_si256((const __m256i *)(a + i + step)),
+                              _mm256_loadu_si256((const __m256i *)(b + i + step)));
     }
-    if (i + BYTES <= dim) {
+    if (i + step <= dim) {
         even = add_products_i8(even, _mm256_loadu_si256((const __m256i *)(a + i)),
                                _mm256_loadu_si256((const __m256i *)(b + i)));
-        i += BYTES;
+        i += step;
     }
     if (i < dim) {
-        struct tail tail = tail_of(i, dim, BYTES);
+        struct tail tail = tail_of(i, dim, step);
         __mmask32 mask = (__mmask32)tail.mask;
         odd = add_products_i8(odd, _mm256_maskz_loadu_epi8(mask, a + tail.at),
                               _mm256_maskz_loadu_epi8(mask, b + tail.at));
@@ -357,10 +359,10 @@ INLINE __m256i narrow_bf16(__m512 floats)
 
 INLINE void narrow(const float *from, uint16_t *to, size_t dim, __m256i (*convert)(__m512))
 {
-    __mmask16 rest = first(dim % WIDTH);
+    __mmask16 rest = first(dim % width);
     size_t i = 0;
 
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         _mm256_storeu_si256((__m256i *)(to + i), convert(load_f32(from, i)));
     if (rest)
         _mm256_mask_storeu_epi16(to + i, rest, convert(load_f32_masked(from, i, rest)));
@@ -368,10 +370,10 @@ INLINE void narrow(const float *from, uint16_t *to, size_t dim, __m256i (*conver
 
 INLINE void widen(const uint16_t *from, float *to, size_t dim, __m512 (*convert)(__m256i))
 {
-    __mmask16 rest = first(dim % WIDTH);
+    __mmask16 rest = first(dim % width);
     size_t i = 0;
 
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         _mm512_storeu_ps(to + i, convert(load_words(from, i)));
     if (rest)
         _mm512_mask_storeu_ps(to + i, rest, convert(load_words_masked(from, i, rest)));

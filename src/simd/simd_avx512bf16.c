@@ -6,7 +6,7 @@
 
 #include <immintrin.h>
 
-enum { WIDTH = 32 };
+static const size_t width = 32; /* elements of a vector */
 
 static inline __m512bh load(const void *row, size_t i)
 {
@@ -29,16 +29,16 @@ float avx512bf16_ip_bf16(const void *restrict a, const void *restrict b, size_t 
     __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0;
 
-    for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
+    for (; i + 4 * width <= dim; i += 4 * width) {
         s0 = add(s0, a, b, i);
-        s1 = add(s1, a, b, i + WIDTH);
-        s2 = add(s2, a, b, i + 2 * WIDTH);
-        s3 = add(s3, a, b, i + 3 * WIDTH);
+        s1 = add(s1, a, b, i + width);
+        s2 = add(s2, a, b, i + 2 * width);
+        s3 = add(s3, a, b, i + 3 * width);
     }
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         s0 = add(s0, a, b, i);
     if (i < dim) {
-        struct tail tail = tail_of(i, dim, WIDTH);
+        struct tail tail = tail_of(i, dim, width);
         s1 = _mm512_dpbf16_ps(s1, load_tail(a, tail), load_tail(b, tail));
     }
     return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));

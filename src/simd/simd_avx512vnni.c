@@ -7,7 +7,7 @@
 
 #include <immintrin.h>
 
-enum { WIDTH = 64 };
+static const size_t width = 64; /* bytes of a vector */
 
 struct sums {
     __m512i shifted; /* (a + 128) * b */
@@ -31,16 +31,16 @@ int32_t avx512vnni_ip_i8(const int8_t *restrict a, const int8_t *restrict b, siz
     struct sums s0 = {_mm512_setzero_si512(), _mm512_setzero_si512()}, s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0;
 
-    for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
+    for (; i + 4 * width <= dim; i += 4 * width) {
         add(&s0, load(a, i), load(b, i));
-        add(&s1, load(a, i + WIDTH), load(b, i + WIDTH));
-        add(&s2, load(a, i + 2 * WIDTH), load(b, i + 2 * WIDTH));
-        add(&s3, load(a, i + 3 * WIDTH), load(b, i + 3 * WIDTH));
+        add(&s1, load(a, i + width), load(b, i + width));
+        add(&s2, load(a, i + 2 * width), load(b, i + 2 * width));
+        add(&s3, load(a, i + 3 * width), load(b, i + 3 * width));
     }
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         add(&s0, load(a, i), load(b, i));
     if (i < dim) {
-        struct tail tail = tail_of(i, dim, WIDTH);
+        struct tail tail = tail_of(i, dim, width);
         add(&s1, _mm512_maskz_loadu_epi8(tail.mask, a + tail.at),
             _mm512_maskz_loadu_epi8(tail.mask, b + tail.at));
     }

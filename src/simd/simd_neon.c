@@ -6,7 +6,7 @@
 
 #include <arm_neon.h>
 
-enum { WIDTH = 4 };
+static const size_t width = 4; /* floats of a vector */
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -112,13 +112,13 @@ INLINE float sum_terms(const void *a, const void *b, size_t dim, struct type typ
     float32x4_t s0 = vdupq_n_f32(0), s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0;
 
-    for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH) {
+    for (; i + 4 * width <= dim; i += 4 * width) {
         s0 = add_at(s0, a, b, i, type, add);
-        s1 = add_at(s1, a, b, i + WIDTH, type, add);
-        s2 = add_at(s2, a, b, i + 2 * WIDTH, type, add);
-        s3 = add_at(s3, a, b, i + 3 * WIDTH, type, add);
+        s1 = add_at(s1, a, b, i + width, type, add);
+        s2 = add_at(s2, a, b, i + 2 * width, type, add);
+        s3 = add_at(s3, a, b, i + 3 * width, type, add);
     }
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         s0 = add_at(s0, a, b, i, type, add);
     if (i < dim)
         s1 = add(s1, type.load_tail(a, i, dim - i), type.load_tail(b, i, dim - i));
@@ -183,18 +183,18 @@ INLINE int32x4_t add_products_i8(int32x4_t sum, const int8_t *a, const int8_t *b
 
 static int32_t ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim)
 {
-    enum { BYTES = 16 };
+    const size_t step = 16;
     int32x4_t even = vdupq_n_s32(0), odd = even;
     int32_t rest = 0;
     size_t i = 0;
 
-    for (; i + 2 * BYTES <= dim; i += 2 * BYTES) {
+    for (; i + 2 * step <= dim; i += 2 * step) {
         even = add_products_i8(even, a + i, b + i);
-        odd = add_products_i8(odd, a + i + BYTES, b + i + BYTES);
+        odd = add_products_i8(odd, a + i + step, b + i + step);
     }
-    if (i + BYTES <= dim) {
+    if (i + step <= dim) {
         even = add_products_i8(even, a + i, b + i);
-        i += BYTES;
+        i += step;
     }
     for (; i < dim; i++)
         rest += a[i] * b[i];
@@ -222,12 +222,12 @@ INLINE uint16x4_t narrow_bf16(float32x4_t floats)
 
 INLINE void narrow(const float *from, uint16_t *to, size_t dim, uint16x4_t (*convert)(float32x4_t))
 {
-    size_t i = 0, tail = dim % WIDTH;
+    size_t i = 0, tail = dim % width;
 
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         vst1_u16(to + i, convert(load_f32(from, i)));
     if (tail) {
-        uint16_t words[WIDTH];
+        uint16_t words[4];
         vst1_u16(words, convert(load_f32_tail(from, i, tail)));
         for (size_t j = 0; j < tail; j++)
             to[i + j] = words[j];
@@ -236,12 +236,12 @@ INLINE void narrow(const float *from, uint16_t *to, size_t dim, uint16x4_t (*con
 
 INLINE void widen(const uint16_t *from, float *to, size_t dim, float32x4_t (*convert)(uint16x4_t))
 {
-    size_t i = 0, tail = dim % WIDTH;
+    size_t i = 0, tail = dim % width;
 
-    for (; i + WIDTH <= dim; i += WIDTH)
+    for (; i + width <= dim; i += width)
         vst1q_f32(to + i, convert(load_words(from, i)));
     if (tail) {
-        float floats[WIDTH];
+        float floats[4];
         vst1q_f32(floats, convert(load_words_tail(from, i, tail)));
         for (size_t j = 0; j < tail; j++)
             to[i + j] = floats[j];
