@@ -15,6 +15,7 @@ the short descriptions have to do. Standard library only.
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -24,6 +25,13 @@ import sys
 
 APT_HELPER = "/usr/lib/apt/apt-helper"
 UPDATE_SECONDS_MAX = 90
+
+# What is only a part of something: libraries and their headers, documentation, data, translations.
+PART_SECTIONS = {"debug", "doc", "introspection", "libdevel", "libs", "localization", "oldlibs"}
+PART_NAME = re.compile(
+    r"-(api-doc|common|data|dbg|dev|doc|docs|examples|guide|headers|help|l10n|lang|locales|manual"
+    r"|source|static|tests)$|-(dev|doc|help|l10n|lang|locale)-"
+)
 
 
 class Apt:
@@ -168,32 +176,66 @@ def read_catalogue(directory):
     return system.packages(), {}, None
 
 
-def write_packages(directory, packages, long_descriptions):
-    """Write packages.jsonl; return each source package's texts, and how many packages there are."""
+def section_of(stanza):
+    """Without the archive's area: "contrib/net" -> "net"."""
+    return stanza.get("Section", "").rpartition("/")[2]
+
+
+def is_part(stanza):
+    return section_of(stanza) in PART_SECTIONS or bool(PART_NAME.search(stanza["Package"]))
+
+
+def by_source(packages, long_descriptions):
+    """{source: [(stanza, summary, paragraphs)]}, each package once."""
     sources = {}
     seen = set()
-    with open(directory / "packages.jsonl", "w", encoding="utf-8") as out:
-        for stanza in packages:
-            name = stanza.get("Package")
-            if not name or name in seen:
-                continue
+    for stanza in packages:
+        name = stanza.get("Package")
+        if name and name not in seen:
             seen.add(name)
-            short = stanza.get("Description", "")
-            summary, body = paragraphs(long_descriptions.get(stanza.get("Description-md5"), short))
-            metadata = metadata_of(stanza, summary)
-            text = "\n".join([split_name(name), summary, *body])
-            record = {"id": name, "text": text, "metadata": metadata}
+            description = long_descriptions.get(stanza.get("Description-md5"), stanza.get("Description", ""))
+            sources.setdefault(source_of(stanza), []).append((stanza, *paragraphs(description)))
+    return sources
+
+
+def package_texts(members):
+    """The text of each binary package of one source.
+
+    Packages of a source share paragraphs about the whole. Were they part of every text, a search for
+    photo editors would find headers and help pages of photo editors. So a package that is only a part keeps
+    what is said of it alone, and names its kind (its section) three times; the others say twice what they
+    are in a line. Nothing is left out where a source has nothing but parts.
+    """
+    mentions = collections.Counter(text for _, _, body in members for text in set(body))
+    has_whole = not all(is_part(stanza) for stanza, _, _ in members)
+    for stanza, summary, body in members:
+        lines = [split_name(stanza["Package"]), summary]
+        if is_part(stanza):
+            lines += [text for text in body if mentions[text] == 1 or not has_whole]
+            lines += [" ".join([section_of(stanza)] * 3)]
+        else:
+            lines += [*body, summary, section_of(stanza)]
+        yield "\n".join(lines)
+
+
+def training_text(source, members):
+    """All that is said about a source package, each paragraph once."""
+    lines = {split_name(source): None}  # a dictionary keeps the order
+    for stanza, summary, body in members:
+        lines.update(dict.fromkeys([summary, *body, section_of(stanza)]))
+    return "\n".join(lines)
+
+
+def write_lines(path, records):
+    with open(path, "w", encoding="utf-8") as out:
+        for record in records:
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
-            # A dictionary keeps the order and each paragraph once.
-            row = sources.setdefault(metadata["source"], {split_name(metadata["source"]): None})
-            row.update(dict.fromkeys([summary, *body]))
-    return sources, len(seen)
 
 
-def write_training(directory, sources):
-    with open(directory / "training.jsonl", "w", encoding="utf-8") as out:
-        for texts in sources.values():
-            out.write(json.dumps({"text": "\n".join(texts)}, ensure_ascii=False) + "\n")
+def package_records(sources):
+    for members in sources.values():
+        for (stanza, summary, _), text in zip(members, package_texts(members)):
+            yield {"id": stanza["Package"], "text": text, "metadata": metadata_of(stanza, summary)}
 
 
 def main():
@@ -202,10 +244,13 @@ def main():
     directory = parser.parse_args().directory
     directory.mkdir(parents=True, exist_ok=True)
     packages, long_descriptions, origin = read_catalogue(directory)
-    sources, count = write_packages(directory, packages, long_descriptions)
+    sources = by_source(packages, long_descriptions)
+    count = sum(len(members) for members in sources.values())
     if not count:
         sys.exit("catalogue: apt knows no packages here; run `apt-get update` as root, then try again")
-    write_training(directory, sources)
+    write_lines(directory / "packages.jsonl", package_records(sources))
+    training = ({"text": training_text(*item)} for item in sources.items())
+    write_lines(directory / "training.jsonl", training)
     if origin:
         print(f"{count:,} packages of {len(sources):,} sources; long descriptions from {origin}")
     else:
