@@ -5,6 +5,15 @@
 
 #include "base/limits.h"
 
+#define PREFETCH_LINES_MAX 8u /* of a vector; the processor's own prefetcher goes on from there */
+
+void hnsw_rows_init(struct hnsw *hnsw, const struct rows *rows)
+{
+    size_t lines = (rows->space->row_size + 63) / 64 + (rows->stride % 64 != 0);
+    hnsw->rows = *rows;
+    hnsw->prefetch_lines = lines < PREFETCH_LINES_MAX ? (uint32_t)lines : PREFETCH_LINES_MAX;
+}
+
 lode_status hnsw_create(const struct index_params *params, const struct rows *rows,
                         uint32_t capacity, struct index **ret_index, lode_error *error)
 {
@@ -18,7 +27,7 @@ lode_status hnsw_create(const struct index_params *params, const struct rows *ro
     if (!hnsw)
         return error_nomem(error, "hnsw", sizeof *hnsw);
     hnsw->index.ops = &index_hnsw;
-    hnsw->rows = *rows;
+    hnsw_rows_init(hnsw, rows);
     hnsw->m = params->m;
     hnsw->ef_construction =
         params->ef_construction > params->m ? params->ef_construction : params->m;
@@ -55,6 +64,7 @@ static size_t hnsw_memory(const struct index *index)
 {
     const struct hnsw *hnsw = (const struct hnsw *)index;
     size_t size = sizeof *hnsw;
+    size += atomic_load_explicit(&hnsw->scratch_size, memory_order_relaxed);
     if (!hnsw->mapped) {
         size += (size_t)hnsw_count(index) * (2 * hnsw->m + 1) * sizeof(uint32_t);
         size += (size_t)atomic_load_explicit(&hnsw->slot_count, memory_order_relaxed) * hnsw->m *

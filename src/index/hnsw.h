@@ -27,10 +27,11 @@ struct hnsw {
     uint32_t m;
     uint32_t ef_construction;
     uint64_t seed;
-    uint32_t capacity;    /* every valid link is below it */
-    int mapped;           /* the arrays below are borrowed and read-only */
-    uint32_t *links;      /* capacity x 2m */
-    uint32_t *upper_slot; /* capacity: a row's first slot; meaningless for rows of level 0 */
+    uint32_t capacity;       /* every valid link is below it */
+    uint32_t prefetch_lines; /* of a vector, asked for before it is compared */
+    int mapped;              /* the arrays below are borrowed and read-only */
+    uint32_t *links;         /* capacity x 2m */
+    uint32_t *upper_slot;    /* capacity: a row's first slot; meaningless for rows of level 0 */
     uint32_t *upper; /* slot_capacity x m; layer l of a row is at slot upper_slot[row] + l - 1 */
     uint32_t slot_capacity;
     _Atomic uint32_t slot_count; /* given out */
@@ -39,6 +40,7 @@ struct hnsw {
     _Atomic uint32_t row_end;    /* highest of them + 1 */
     struct mutex entry_lock;     /* held while a row above all others is inserted; before stripes */
     struct mutex *stripes;       /* HNSW_STRIPES; one at a time; NULL when mapped */
+    _Atomic size_t scratch_size; /* bytes of all scratch objects, idle or not */
     _Atomic(struct hnsw_scratch *) scratch[HNSW_SCRATCH_SLOTS];
 };
 
@@ -83,10 +85,20 @@ static inline float hnsw_distance(const struct hnsw *hnsw, const void *query, ui
 
 /* --- hnsw_scratch.c: what one search or insert works in --- */
 
+#define HNSW_MET_MAX 16384u /* rows met whose bits are cleared one by one; after more, all are */
+
+/* Rows met in this search: one bit each, and which they are, so that clearing is as cheap as setting. */
+struct hnsw_visited {
+    uint64_t *bits;
+    size_t bits_size;
+    uint32_t *met; /* the first HNSW_MET_MAX of them, and room for one degree more */
+    uint32_t met_count;
+    int overflowed;
+};
+
 /* The best rows met so far, nearest first, each marked once its links have been followed. */
 struct hnsw_beam {
-    uint64_t
-        *items; /* distance in the upper half, row << 1 | expanded in the lower: sorts as it is */
+    uint64_t *items; /* see hnsw_item */
     uint32_t count;
     uint32_t limit;    /* ef */
     uint32_t capacity; /* allocated */
@@ -94,15 +106,13 @@ struct hnsw_beam {
 };
 
 struct hnsw_scratch {
-    uint16_t *tags; /* capacity of the graph: rows whose tag equals `tag` were met in this search */
-    uint16_t tag;
-    size_t tags_size;
+    size_t size; /* bytes, as made; what searches add later is small */
+    struct hnsw_visited visited;
     struct hnsw_beam beam;
     uint64_t *frontier; /* filtered search: heap of rows to expand, nearest on top */
     size_t frontier_count, frontier_capacity;
     struct neighbor *found; /* filtered search: memory of a top-k */
     size_t found_capacity;
-    uint32_t *batch;          /* 2m links not met before */
     struct neighbor *chosen;  /* insert: 2m neighbours for each layer */
     struct neighbor *closest; /* insert: candidates, ef_construction or 2m+1 of them */
 };
@@ -111,19 +121,15 @@ struct hnsw_scratch {
 struct hnsw_scratch *hnsw_scratch_take(struct hnsw *hnsw);
 void hnsw_scratch_give(struct hnsw *hnsw, struct hnsw_scratch *scratch);
 void hnsw_scratch_free_all(struct hnsw *hnsw);
-/* Empty visited set and beam, room for ef. 0, or -1: out of memory. */
+/* Nothing met, an empty beam with room for ef, an empty frontier. 0, or -1: out of memory. */
 int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef);
 int hnsw_frontier_push(struct hnsw_scratch *scratch, uint64_t item); /* 0, or -1: out of memory */
 uint64_t hnsw_frontier_pop(struct hnsw_scratch *scratch);
-void hnsw_beam_push(struct hnsw_beam *beam, uint64_t item);
-
-/* 1 the first time a row is met. */
-static inline int hnsw_meet(struct hnsw_scratch *scratch, uint32_t row)
-{
-    int first = scratch->tags[row] != scratch->tag;
-    scratch->tags[row] = scratch->tag;
-    return first;
-}
+/* Keep an item that is among the best; 1 when it is now the next to be expanded. */
+int hnsw_beam_push(struct hnsw_beam *beam, uint64_t item);
+/* The nearest row that was not expanded yet, or HNSW_NONE. beam_take marks it. */
+uint32_t hnsw_beam_peek(struct hnsw_beam *beam);
+uint32_t hnsw_beam_take(struct hnsw_beam *beam);
 
 /* Items: unsigned order is the order of results, distance then row. */
 static inline uint64_t hnsw_item(float distance, uint32_t row)
@@ -184,6 +190,7 @@ NODISCARD lode_status hnsw_check(const struct index *index, lode_error *error);
 
 /* --- hnsw.c --- */
 
+void hnsw_rows_init(struct hnsw *hnsw, const struct rows *rows);
 NODISCARD lode_status hnsw_create(const struct index_params *params, const struct rows *rows,
                                   uint32_t capacity, struct index **ret_index, lode_error *error);
 void hnsw_close(struct index *index);

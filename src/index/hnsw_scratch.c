@@ -5,41 +5,68 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bitset.h"
 #include "os/memory.h"
 
 static void scratch_free(struct hnsw_scratch *scratch)
 {
     if (!scratch)
         return;
-    memory_unreserve(scratch->tags, scratch->tags_size);
+    memory_unreserve(scratch->visited.bits, scratch->visited.bits_size);
+    free(scratch->visited.met);
     free(scratch->beam.items);
     free(scratch->frontier);
     free(scratch->found);
-    free(scratch->batch);
     free(scratch->chosen);
     free(scratch->closest);
     free(scratch);
 }
 
-static struct hnsw_scratch *scratch_new(const struct hnsw *hnsw)
+static int visited_init(struct hnsw_visited *visited, const struct hnsw *hnsw)
+{
+    visited->bits_size = bitset_words(hnsw->capacity) * sizeof *visited->bits;
+    visited->bits = memory_reserve(visited->bits_size);
+    visited->met = malloc((HNSW_MET_MAX + 2 * (size_t)hnsw->m) * sizeof *visited->met);
+    return visited->bits && visited->met;
+}
+
+static void visited_clear(struct hnsw_visited *visited)
+{
+    if (visited->overflowed)
+        memset(visited->bits, 0, visited->bits_size);
+    for (uint32_t i = 0; i < visited->met_count; i++)
+        visited->bits[visited->met[i] / 64] = 0;
+    visited->met_count = 0;
+    visited->overflowed = 0;
+}
+
+/* What only inserts need. */
+static int lists_init(struct hnsw_scratch *scratch, const struct hnsw *hnsw)
+{
+    size_t degree = 2 * (size_t)hnsw->m;
+    size_t closest = hnsw->ef_construction > degree ? hnsw->ef_construction : degree + 1;
+    size_t chosen = (HNSW_LAYER_MAX + 1) * degree;
+    scratch->chosen = malloc(chosen * sizeof *scratch->chosen);
+    scratch->closest = malloc(closest * sizeof *scratch->closest);
+    scratch->size += chosen * sizeof *scratch->chosen + closest * sizeof *scratch->closest;
+    return scratch->chosen && scratch->closest;
+}
+
+static struct hnsw_scratch *scratch_new(struct hnsw *hnsw)
 {
     struct hnsw_scratch *scratch = calloc(1, sizeof *scratch);
     if (!scratch)
         return NULL;
-    size_t degree = 2 * (size_t)hnsw->m;
-    size_t closest = hnsw->ef_construction > degree ? hnsw->ef_construction : degree + 1;
-    scratch->tags_size = hnsw->capacity * sizeof *scratch->tags;
-    scratch->tags = memory_reserve(scratch->tags_size);
-    scratch->batch = malloc(degree * sizeof *scratch->batch);
-    if (!hnsw->mapped) {
-        scratch->chosen = malloc((HNSW_LAYER_MAX + 1) * degree * sizeof *scratch->chosen);
-        scratch->closest = malloc(closest * sizeof *scratch->closest);
-    }
-    int whole = scratch->tags && scratch->batch;
-    if (!whole || (!hnsw->mapped && (!scratch->chosen || !scratch->closest))) {
+    int whole = visited_init(&scratch->visited, hnsw);
+    scratch->size =
+        sizeof *scratch + scratch->visited.bits_size + HNSW_MET_MAX * sizeof *scratch->visited.met;
+    if (!hnsw->mapped)
+        whole = lists_init(scratch, hnsw) && whole;
+    if (!whole) {
         scratch_free(scratch);
         return NULL;
     }
+    atomic_fetch_add_explicit(&hnsw->scratch_size, scratch->size, memory_order_relaxed);
     return scratch;
 }
 
@@ -65,6 +92,8 @@ void hnsw_scratch_give(struct hnsw *hnsw, struct hnsw_scratch *scratch)
                                                     memory_order_release, memory_order_relaxed))
             return;
     }
+    if (scratch)
+        atomic_fetch_sub_explicit(&hnsw->scratch_size, scratch->size, memory_order_relaxed);
     scratch_free(scratch);
 }
 
@@ -87,33 +116,55 @@ int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef)
     scratch->beam.count = 0;
     scratch->beam.next = 0;
     scratch->frontier_count = 0;
-    if (++scratch->tag == 0) { /* wrapped: old tags would look new */
-        memset(scratch->tags, 0, scratch->tags_size);
-        scratch->tag = 1;
-    }
+    visited_clear(&scratch->visited);
     return 0;
 }
 
-void hnsw_beam_push(struct hnsw_beam *beam, uint64_t item)
+/* The number of items before `item`. Halving by conditional moves: which way is a coin's toss. */
+static uint32_t beam_position(const struct hnsw_beam *beam, uint64_t item)
+{
+    const uint64_t *base = beam->items;
+    uint32_t left = beam->count;
+    if (left == 0)
+        return 0;
+    while (left > 1) {
+        uint32_t half = left / 2;
+        base += base[half - 1] < item ? half : 0;
+        left -= half;
+    }
+    return (uint32_t)(base - beam->items) + (*base < item);
+}
+
+int hnsw_beam_push(struct hnsw_beam *beam, uint64_t item)
 {
     if (beam->count == beam->limit) {
         if (item >= beam->items[beam->count - 1])
-            return;
+            return 0;
         beam->count--;
     }
-    uint32_t low = 0, high = beam->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (beam->items[middle] < item)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    memmove(beam->items + low + 1, beam->items + low, (beam->count - low) * sizeof item);
-    beam->items[low] = item;
+    uint32_t at = beam_position(beam, item);
+    memmove(beam->items + at + 1, beam->items + at, (beam->count - at) * sizeof item);
+    beam->items[at] = item;
     beam->count++;
-    if (low < beam->next)
-        beam->next = low;
+    if (at > beam->next)
+        return 0;
+    beam->next = at;
+    return 1;
+}
+
+uint32_t hnsw_beam_peek(struct hnsw_beam *beam)
+{
+    while (beam->next < beam->count && (beam->items[beam->next] & 1))
+        beam->next++;
+    return beam->next < beam->count ? hnsw_item_row(beam->items[beam->next]) : HNSW_NONE;
+}
+
+uint32_t hnsw_beam_take(struct hnsw_beam *beam)
+{
+    uint32_t row = hnsw_beam_peek(beam);
+    if (row != HNSW_NONE)
+        beam->items[beam->next++] |= 1;
+    return row;
 }
 
 int hnsw_frontier_push(struct hnsw_scratch *scratch, uint64_t item)

@@ -6,22 +6,30 @@
  * not: rows not allowed lead on but are never returned, so the filtered walk has a heap of rows to
  * expand and a top-k of the ef nearest allowed ones.
  *
- * A walk may miss allowed rows: those near the query may all be dead, and the others far from any path.
- * When it ends with fewer than k, or comes to cost as much as a scan, the allowed rows are scanned. */
+ * The filtered walk may miss allowed rows: those near the query may all be dead, and the others far from
+ * any path. When it ends with fewer than k, or comes to cost as much as a scan, the allowed rows are
+ * scanned. */
 #include "index/hnsw.h"
 
 #include <stdlib.h>
 
 #include "base/bitset.h"
 
-#define PREFETCH_LINES_MAX 8 /* of a vector; the processor's own prefetcher follows from there */
+#define BEAM_EF_MAX                                                                                \
+    2048u /* a sorted array moves ef/2 items to keep one; above this, heaps are faster */
 
 static void prefetch_row(const struct hnsw *hnsw, uint32_t row)
 {
     const uint8_t *vector = rows_at(&hnsw->rows, row);
-    size_t size = hnsw->rows.space->row_size;
-    for (size_t line = 0; line < PREFETCH_LINES_MAX && line * 64 < size; line++)
-        __builtin_prefetch(vector + line * 64);
+    for (uint32_t line = 0; line < hnsw->prefetch_lines; line++)
+        __builtin_prefetch(vector + (size_t)line * 64);
+}
+
+static void prefetch_list(const struct hnsw *hnsw, uint32_t row, uint32_t layer)
+{
+    const uint32_t *list = row == HNSW_NONE ? NULL : hnsw_list(hnsw, row, layer);
+    for (uint32_t i = 0; list && i < hnsw_degree(hnsw, layer); i += 16)
+        __builtin_prefetch(list + i);
 }
 
 static uint32_t level_of(const struct hnsw *hnsw, uint32_t row)
@@ -62,35 +70,37 @@ struct neighbor hnsw_descend(const struct hnsw *hnsw, const void *query, uint32_
     return nearest;
 }
 
-/* Links of the row that this search meets for the first time, into scratch->batch. */
-static uint32_t meet_links(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
-                           uint32_t layer)
+/* Links of the row that this search meets for the first time, their vectors on the way to the cache.
+ * Valid until the next call. */
+static const uint32_t *meet_links(const struct hnsw *hnsw, struct hnsw_visited *visited,
+                                  uint32_t row, uint32_t layer, uint32_t *ret_count)
 {
     const uint32_t *list = hnsw_list(hnsw, row, layer);
     uint32_t degree = list ? hnsw_degree(hnsw, layer) : 0;
-    uint32_t count = 0;
+    uint32_t *batch = visited->met + visited->met_count, count = 0;
     for (uint32_t i = 0; i < degree; i++) {
         uint32_t link = hnsw_link(list, i);
         if (link >= hnsw->capacity)
             break;
-        if (!hnsw_meet(scratch, link))
+        if (bitset_test(visited->bits, link))
             continue;
+        bitset_set(visited->bits, link);
         prefetch_row(hnsw, link);
-        scratch->batch[count++] = link;
+        batch[count++] = link;
     }
-    return count;
+    visited->met_count += count;
+    if (visited->met_count > HNSW_MET_MAX) {
+        visited->met_count = HNSW_MET_MAX;
+        visited->overflowed = 1;
+    }
+    *ret_count = count;
+    return batch;
 }
 
-/* The nearest item of the beam that was not expanded yet, now marked; 0 when there is none. */
-static int beam_take(struct hnsw_beam *beam, uint32_t *ret_row)
+static void meet_entry(struct hnsw_visited *visited, uint32_t row)
 {
-    while (beam->next < beam->count && (beam->items[beam->next] & 1))
-        beam->next++;
-    if (beam->next == beam->count)
-        return 0;
-    *ret_row = hnsw_item_row(beam->items[beam->next]);
-    beam->items[beam->next++] |= 1;
-    return 1;
+    bitset_set(visited->bits, row);
+    visited->met[visited->met_count++] = row;
 }
 
 lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, const void *query,
@@ -98,118 +108,141 @@ lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, con
                       struct index_counts *counts, lode_error *error)
 {
     struct hnsw_beam *beam = &scratch->beam;
-    uint32_t row;
     if (hnsw_scratch_begin(scratch, ef))
         return error_nomem(error, "search beam", ef * sizeof *beam->items);
-    hnsw_meet(scratch, entry.row);
+    meet_entry(&scratch->visited, entry.row);
     hnsw_beam_push(beam, hnsw_item(entry.distance, entry.row));
-    while (beam_take(beam, &row)) {
-        uint32_t count = meet_links(hnsw, scratch, row, layer);
+    for (uint32_t row; (row = hnsw_beam_take(beam)) != HNSW_NONE;) {
+        uint32_t count;
+        const uint32_t *batch = meet_links(hnsw, &scratch->visited, row, layer, &count);
+        prefetch_list(hnsw, hnsw_beam_peek(beam), layer);
         counts->hops++;
         counts->distances += count;
         for (uint32_t i = 0; i < count; i++) {
-            float distance = hnsw_distance(hnsw, query, scratch->batch[i]);
-            if (distance == distance)
-                hnsw_beam_push(beam, hnsw_item(distance, scratch->batch[i]));
+            float distance = hnsw_distance(hnsw, query, batch[i]);
+            if (distance == distance && hnsw_beam_push(beam, hnsw_item(distance, batch[i])))
+                prefetch_list(hnsw, batch[i], layer);
         }
     }
     return LODE_OK;
 }
 
-/* --- Filtered --- */
+/* --- The filtered walk ------------------------------------------------------------------------- */
 
-struct filter {
-    const uint64_t *allowed;
-    uint32_t row_limit;
+struct filtered_walk {
+    const struct hnsw *hnsw;
+    struct hnsw_scratch *scratch;
+    const struct index_query *query;
+    struct topk found;    /* the ef nearest allowed rows */
+    uint64_t steps;       /* distances so far */
+    uint64_t steps_max;   /* beyond it, a scan is cheaper than the rest of the walk may be */
+    int scan_is_budgeted; /* steps_max includes the price of a scan */
+    int out_of_memory;
 };
 
-static int is_allowed(const struct filter *filter, uint32_t row)
+static int is_allowed(const struct index_query *query, uint32_t row)
 {
-    return row < filter->row_limit && (!filter->allowed || bitset_test(filter->allowed, row));
+    return row < query->row_limit && (!query->allowed || bitset_test(query->allowed, row));
 }
 
-/* A scan of what is allowed costs about this many steps of a walk: a scan reads memory in order. */
-static uint64_t scan_cost(const struct filter *filter)
+/* The steps of a walk that take as long as a scan of all that is allowed, which reads in order. */
+static uint64_t scan_cost(const struct index_query *query)
 {
     size_t allowed =
-        filter->allowed ? bitset_count(filter->allowed, filter->row_limit) : filter->row_limit;
+        query->allowed ? bitset_count(query->allowed, query->row_limit) : query->row_limit;
     return allowed / 4;
 }
 
-/* Rows met on the way: into the frontier, and if allowed into `found`. */
-static int meet_filtered(struct hnsw_scratch *scratch, const struct filter *filter,
-                         struct topk *found, float distance, uint32_t row)
+/* Counting what is allowed takes time too: it is put off until the walk has taken as long. */
+static int is_too_long(struct filtered_walk *walk)
 {
-    if (!(distance <= topk_bound(found)))
-        return 0;
-    if (is_allowed(filter, row))
-        topk_push(found, distance, row);
-    return hnsw_frontier_push(scratch, hnsw_item(distance, row));
-}
-
-/* *ret_ended is 0 when the walk was given up because a scan is cheaper than its rest might be. */
-static lode_status walk_filtered(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
-                                 const struct index_query *query, struct neighbor entry,
-                                 struct topk *found, int *ret_ended, lode_error *error)
-{
-    struct filter filter = {query->allowed, query->row_limit};
-    struct index_counts *counts = query->counts;
-    /* Counting what is allowed takes time too, so that is not done before it can matter. */
-    uint64_t budget = counts->distances + 64 + query->row_limit / 256;
-    int counted = 0, failed = hnsw_scratch_begin(scratch, 1);
-    hnsw_meet(scratch, entry.row);
-    failed = failed || meet_filtered(scratch, &filter, found, entry.distance, entry.row);
-    while (!failed && scratch->frontier_count) {
-        uint64_t item = hnsw_frontier_pop(scratch);
-        if (hnsw_item_distance(item) > topk_bound(found))
-            break;
-        uint32_t count = meet_links(hnsw, scratch, hnsw_item_row(item), 0);
-        counts->hops++;
-        counts->distances += count;
-        for (uint32_t i = 0; i < count && !failed; i++)
-            failed = meet_filtered(scratch, &filter, found,
-                                   hnsw_distance(hnsw, query->query, scratch->batch[i]),
-                                   scratch->batch[i]);
-        if (counts->distances > budget && !counted++)
-            budget += scan_cost(&filter);
-        *ret_ended = counts->distances <= budget;
-        if (!*ret_ended)
-            break;
+    if (walk->steps > walk->steps_max && !walk->scan_is_budgeted) {
+        walk->steps_max += scan_cost(walk->query);
+        walk->scan_is_budgeted = 1;
     }
-    return failed ? error_nomem(error, "search frontier", scratch->frontier_capacity) : LODE_OK;
+    return walk->steps > walk->steps_max;
 }
 
-/* Room for a top-k of ef rows in the scratch. */
-static lode_status found_init(struct hnsw_scratch *scratch, struct topk *found, uint32_t ef,
-                              lode_error *error)
+/* Items from here on lead nowhere better. Among equals the row decides, or a graph of duplicates would
+ * be walked to its end. */
+static uint64_t item_bound(const struct topk *found)
+{
+    if (found->count < found->k)
+        return UINT64_MAX;
+    return hnsw_item(found->items[0].distance, found->items[0].row);
+}
+
+static void meet_filtered(struct filtered_walk *walk, float distance, uint32_t row)
+{
+    uint64_t item = hnsw_item(distance, row);
+    if (distance != distance || item >= item_bound(&walk->found))
+        return;
+    if (is_allowed(walk->query, row))
+        topk_push(&walk->found, distance, row);
+    walk->out_of_memory |= hnsw_frontier_push(walk->scratch, item);
+}
+
+static void expand_filtered(struct filtered_walk *walk, uint32_t row)
+{
+    const struct hnsw *hnsw = walk->hnsw;
+    uint32_t count;
+    const uint32_t *batch = meet_links(hnsw, &walk->scratch->visited, row, 0, &count);
+    for (uint32_t i = 0; i < count; i++)
+        meet_filtered(walk, hnsw_distance(hnsw, walk->query->query, batch[i]), batch[i]);
+    walk->query->counts->hops++;
+    walk->query->counts->distances += count;
+    walk->steps += count;
+}
+
+/* 1 when the walk came to its end, 0 when it was given up. */
+static int walk_filtered(struct filtered_walk *walk, struct neighbor entry)
+{
+    struct hnsw_scratch *scratch = walk->scratch;
+    meet_entry(&scratch->visited, entry.row);
+    meet_filtered(walk, entry.distance, entry.row);
+    while (scratch->frontier_count && !walk->out_of_memory) {
+        uint64_t item = hnsw_frontier_pop(scratch);
+        if (item > item_bound(&walk->found))
+            return 1;
+        if (is_too_long(walk))
+            return 0;
+        expand_filtered(walk, hnsw_item_row(item));
+    }
+    return !walk->out_of_memory;
+}
+
+/* Room for a top-k of ef rows in the scratch; 0, or -1: out of memory. */
+static int found_init(struct hnsw_scratch *scratch, struct topk *found, uint32_t ef)
 {
     if (ef > scratch->found_capacity) {
         free(scratch->found);
         scratch->found = malloc(ef * sizeof *scratch->found);
         scratch->found_capacity = scratch->found ? ef : 0;
-        if (!scratch->found)
-            return error_nomem(error, "search results", ef * sizeof *scratch->found);
     }
     topk_init(found, scratch->found, ef);
-    return LODE_OK;
+    return scratch->found ? 0 : -1;
 }
 
 static lode_status search_filtered(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                    const struct index_query *query, struct neighbor entry,
                                    uint32_t ef, int *ret_found, lode_error *error)
 {
-    struct topk found = {NULL, 0, 0};
-    int ended = 1;
-    lode_status status = found_init(scratch, &found, ef, error);
-    if (status == LODE_OK)
-        status = walk_filtered(hnsw, scratch, query, entry, &found, &ended, error);
-    *ret_found = ended && found.count >= query->topk->k;
-    if (status != LODE_OK || !*ret_found)
-        return status;
-    for (size_t i = 0; i < found.count; i++)
-        topk_push(query->topk, found.items[i].distance, found.items[i].row);
+    struct filtered_walk walk = {
+        .hnsw = hnsw, .scratch = scratch, .query = query, .steps_max = 64 + query->row_limit / 256};
+    int ended = 0;
+    if (hnsw_scratch_begin(scratch, 1) || found_init(scratch, &walk.found, ef))
+        walk.out_of_memory = 1;
+    else
+        ended = walk_filtered(&walk, entry);
+    if (walk.out_of_memory)
+        return error_nomem(error, "filtered search", ef * sizeof *walk.found.items);
+    *ret_found = ended && walk.found.count >= query->topk->k;
+    for (size_t i = 0; *ret_found && i < walk.found.count; i++)
+        topk_push(query->topk, walk.found.items[i].distance, walk.found.items[i].row);
     return LODE_OK;
 }
+
+/* --- Both -------------------------------------------------------------------------------------- */
 
 static lode_status search_plain(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                 const struct index_query *query, struct neighbor entry, uint32_t ef,
@@ -244,7 +277,7 @@ lode_status hnsw_search(const struct index *index, const struct index_query *que
     struct neighbor start = hnsw_descend(hnsw, query->query, entry, 0, query->counts);
     int found = 0;
     lode_status status;
-    if (query->allowed || query->row_limit < hnsw->capacity)
+    if (query->allowed || query->row_limit < hnsw->capacity || ef > BEAM_EF_MAX)
         status = search_filtered(hnsw, scratch, &bounded, start, ef, &found, error);
     else
         status = search_plain(hnsw, scratch, &bounded, start, ef, &found, error);
