@@ -10,6 +10,7 @@ struct command {
 };
 
 int alias_run(int argc, char **argv);
+int bench_command_run(int argc, char **argv);
 int compact_run(int argc, char **argv);
 int create_run(int argc, char **argv);
 int delete_run(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"compact", "merge segments, drop what was deleted, finish the indexes", compact_run},
     {"drop", "remove a collection", drop_run},
     {"verify", "check every checksum and cross-reference", verify_run},
+    {"bench", "build, search and measure: recall, speed, memory", bench_command_run},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;
 
