@@ -16,7 +16,8 @@ typedef uint16_t bfloat16; /* upper half of a binary32, as bits */
 /* Sum over i of (a[i]-b[i])^2, and of a[i]*b[i]; arithmetic in f32 whatever the stored type. */
 typedef float (*simd_distance)(const void *restrict a, const void *restrict b, size_t dim);
 
-/* The same against `count` rows, `stride` bytes apart: ret[i] = kernel(query, rows + i*stride).
+/* The same against `count` rows, `stride` bytes apart: ret[i] = kernel(query, rows + i*stride), bit for
+ * bit what the distance of the same table gives.
  * Rows are read once, in order: made for scans at memory speed. */
 typedef void (*simd_scan)(const void *restrict query, const uint8_t *restrict rows, size_t stride,
                           size_t count, size_t dim, float *restrict ret);

@@ -259,7 +259,7 @@ static void check_sums(const struct kernel *kernel, const void *a, const void *b
 }
 
 /* Kinds of content. The largest keep every sum of DIM_MAX terms below the largest float. */
-enum content { ORDINARY, TINY, HUGE_VALUES, MIXED_SCALES, EQUAL, CONTENTS };
+enum content { ORDINARY, TINY, TINY_BY_ORDINARY, HUGE_VALUES, MIXED_SCALES, EQUAL, CONTENTS };
 
 static float random_value(enum type type, enum content content)
 {
@@ -278,7 +278,10 @@ static void fill_rows(enum type type, enum content content, void *a, void *b, si
     for (size_t i = 0; i < dim; i++) {
         float x = random_value(type, content);
         set_element(type, a, i, x);
-        set_element(type, b, i, content == EQUAL ? x : random_value(type, content));
+        if (content == TINY_BY_ORDINARY)
+            set_element(type, b, i, random_value(type, ORDINARY));
+        else
+            set_element(type, b, i, content == EQUAL ? x : random_value(type, content));
     }
 }
 
