@@ -14,7 +14,7 @@
 #define WAL_HEADER_CHECKSUM_AT 56
 #define WAL_GROUP_HEADER_SIZE  40
 #define WAL_GROUP_ALIGNMENT    8
-#define WAL_GROUP_MAGIC        0x7075726cu /* "lrup" */
+#define WAL_GROUP_MAGIC        0x7072676cu /* "lgrp" */
 
 static const uint8_t wal_magic[8] = {'l', 'o', 'd', 'e', 'w', 'a', 'l', '\n'};
 

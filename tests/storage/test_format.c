@@ -1,0 +1,224 @@
+/* The worked examples of docs/format/ are what the code writes, byte for byte: neither may change alone.
+ *
+ * With LODE_EXAMPLES=<directory> the files are written there instead, to be shown with hexdump -C. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/frame.h"
+#include "storage/manifest.h"
+#include "storage/wal.h"
+#include "support/storage_kit.h"
+#include "support/vfs_memory.h"
+
+#define UID 0x1122334455667788u
+
+/* --- Reading the pages ------------------------------------------------------------------------- */
+
+/* Append the bytes of a line of hexdump -C: offset, two spaces, up to 16 bytes, "|text|". */
+static void take_line(const char *line, uint8_t *bytes, size_t *size)
+{
+    const char *at = line + 8, *end = strchr(line, '|');
+    unsigned byte;
+    int used;
+    while (at < end && sscanf(at, " %2x%n", &byte, &used) == 1 && at + used < end) {
+        bytes[(*size)++] = (uint8_t)byte;
+        at += used;
+    }
+}
+
+/* The first dump of a page: lines that begin with eight hexadecimal digits; "*" repeats the line before up
+ * to the offset of the next one. */
+static size_t read_dump(const char *page, uint8_t bytes[4096])
+{
+    char path[512], line[256];
+    const char *source = getenv("LODE_SOURCE");
+    snprintf(path, sizeof path, "%s/docs/format/%s", source ? source : ".", page);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        fail_msg("cannot read %s", path);
+    size_t size = 0;
+    while (fgets(line, sizeof line, file)) {
+        unsigned offset;
+        int used = 0;
+        if (sscanf(line, "%8x%n", &offset, &used) != 1 || used != 8)
+            continue;
+        assert_true(offset < 4096);
+        for (; size < offset; size++)
+            bytes[size] = bytes[size - 16];
+        take_line(line, bytes, &size);
+    }
+    fclose(file);
+    return size;
+}
+
+static void write_example(const char *dir, const char *name, const uint8_t *data, size_t size)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    fclose(file);
+}
+
+static void compare(struct vfs *vfs, const char *path, const char *page)
+{
+    size_t size, shown;
+    uint8_t *data = kit_read(vfs, path, &size), bytes[4096];
+    const char *dir = getenv("LODE_EXAMPLES");
+    if (dir) {
+        write_example(dir, strrchr(path, '/') + 1, data, size);
+    } else {
+        shown = read_dump(page, bytes);
+        assert_int_equal(shown, size);
+        assert_memory_equal(bytes, data, size);
+    }
+    free(data);
+}
+
+/* --- The examples ------------------------------------------------------------------------------ */
+
+static struct store example_store(struct vfs *vfs)
+{
+    struct store store = kit_store(vfs, 2);
+    store.collection_uid = UID;
+    return store;
+}
+
+/* Number 7 at (1, 2) with metadata, text id "b" at (3, 4) with metadata and text. */
+static struct buf example_batch(const struct space *space)
+{
+    lode_error error;
+    struct buf batch;
+    static const float first[] = {1, 2}, second[] = {3, 4};
+    lode_point points[2] = {
+        {.id = {.kind = LODE_ID_NUMBER, .number = 7}, .metadata = "{\"a\":1}", .metadata_size = 7},
+        {.id = {.kind = LODE_ID_STRING, .string = "b", .string_size = 1},
+         .metadata = "{}",
+         .metadata_size = 2,
+         .text = "hi",
+         .text_size = 2}};
+    buf_init(&batch, 4096);
+    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_upsert(&batch, space, &points[0], first, &error));
+    assert_ok(batch_upsert(&batch, space, &points[1], second, &error));
+    batch_end(&batch, 2);
+    return batch;
+}
+
+static void segment_files(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = vfs_memory_new();
+    struct store store = example_store(vfs);
+    struct version *version = kit_version(&store.space, 3, 1 << 20);
+    struct buf batch = example_batch(&store.space);
+    struct sealed_entry entry;
+    uint32_t *map;
+    kit_apply_group(&version, &batch, 1, NULL);
+    assert_ok(sealed_write(&store, 3, version->views, 1, NULL, &map, &entry, &error));
+    free(map);
+    struct liveset *live = liveset_new(2);
+    bitset_unset(live->words, 0);
+    assert_ok(sealed_write_live(&store, 3, 9, live, 2, &error));
+    liveset_unref(live);
+    compare(vfs, "c/seg-3.vectors", "vectors.md");
+    compare(vfs, "c/seg-3.ids", "ids.md");
+    compare(vfs, "c/seg-3.docs", "docs.md");
+    compare(vfs, "c/seg-3.del-9", "live.md");
+    buf_release(&batch);
+    version_unref(version);
+    vfs_memory_free(vfs);
+}
+
+static void log_file(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = vfs_memory_new();
+    struct store store = example_store(vfs);
+    struct buf batch = example_batch(&store.space), delete;
+    lode_id id = {.kind = LODE_ID_NUMBER, .number = 7};
+    buf_init(&delete, 4096);
+    assert_ok(batch_begin(&delete, &error));
+    assert_ok(batch_delete(&delete, &id, &error));
+    batch_end(&delete, 1);
+    struct wal *wal;
+    struct wal_batch groups[] = {{batch.data, batch.size}, {delete.data, delete.size}};
+    assert_ok(wal_create(vfs, "c", UID, 3, &wal, &error));
+    assert_ok(wal_append(wal, 1, &groups[0], 1, &error));
+    assert_ok(wal_sync(wal, &error));
+    assert_ok(wal_append(wal, 2, &groups[1], 1, &error));
+    assert_ok(wal_sync(wal, &error));
+    wal_close(wal);
+    compare(vfs, "c/wal-3.log", "wal.md");
+    buf_release(&batch);
+    buf_release(&delete);
+    vfs_memory_free(vfs);
+}
+
+static void manifest_file(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = vfs_memory_new();
+    (void)example_store(vfs);
+    static const lode_field fields[] = {{"year", LODE_FIELD_INTEGER}};
+    struct sealed_entry entry = {
+        .number = 3, .row_count = 2, .live_count = 1, .del_generation = 9, .has_graph = 0};
+    struct manifest manifest = {.collection_uid = UID,
+                                .generation = 9,
+                                .flushed_sequence = 2,
+                                .wal_first = 4,
+                                .next_number = 5,
+                                .schema = {.dim = 2,
+                                           .metric = LODE_METRIC_L2,
+                                           .scalar = LODE_SCALAR_F32,
+                                           .index = LODE_INDEX_HNSW,
+                                           .m = 16,
+                                           .ef_construction = 200,
+                                           .seed = 42,
+                                           .fields = fields,
+                                           .field_count = 1},
+                                .entries = &entry,
+                                .entry_count = 1};
+    assert_ok(manifest_commit(vfs, "c", &manifest, &error));
+    compare(vfs, "c/manifest-9", "manifest.md");
+    vfs_memory_free(vfs);
+}
+
+static void frame_file(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = vfs_memory_new();
+    struct frame_writer *writer;
+    (void)example_store(vfs);
+    assert_ok(frame_create(vfs, "c/frame", FRAME_DOCS, UID, 3, &writer, &error));
+    assert_ok(frame_section(writer, 1, &error));
+    assert_ok(frame_write(writer, "one", 3, &error));
+    assert_ok(frame_section(writer, 2, &error));
+    assert_ok(frame_write(writer, "two!", 4, &error));
+    assert_ok(frame_finish(writer, &error));
+    compare(vfs, "c/frame", "frame.md");
+    vfs_memory_free(vfs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(segment_files),
+        cmocka_unit_test(log_file),
+        cmocka_unit_test(manifest_file),
+        cmocka_unit_test(frame_file),
+    };
+    return cmocka_run_group_tests_name("storage/format", tests, NULL, NULL);
+}
