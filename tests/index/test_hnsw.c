@@ -1,5 +1,5 @@
 /* test_hnsw.c: recall floors, filters and deletes, odd data, and the graph's bytes. */
-#include "index_data.h"
+#include "support/index_kit.h"
 
 #include "base/buf.h"
 #include "base/le.h"
@@ -46,6 +46,9 @@ static void odd_data(void **state)
     struct space space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 16);
     assert_true(recall_of(DATA_EQUAL, space, 3000, 64) == 1.0);
     assert_true(recall_of(DATA_DUPLICATES, space, 3000, 64) >= 0.95);
+    assert_true(recall_of(DATA_ZEROS, space, 3000, 64) >= 0.95);
+    assert_true(recall_of(DATA_GRID, space, 3000, 64) >= 0.95);
+    assert_true(recall_of(DATA_ONE_HOT, space, 3000, 64) >= 0.95);
     assert_true(recall_of(DATA_OUTLIERS, space, 3000, 100) >= 0.95);
     for (size_t dim = 1; dim <= 3; dim++) {
         space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, dim);

@@ -1,50 +1,37 @@
-/* index_data.h: seeded vectors, rows encoded from them, and exact answers, for the tests of indexes. */
-#ifndef TESTS_INDEX_DATA_H
-#define TESTS_INDEX_DATA_H
+/* index_kit.c: see index_kit.h. */
+#include "support/index_kit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+enum { K = 10 };
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bitset.h"
-#include "base/random.h"
-#include "index/index.h"
-
-struct data {
-    struct space space;
-    struct rows rows;
-    uint8_t *bytes; /* `count` rows, then `query_count` queries */
-    uint32_t count, query_count;
-};
-
-enum data_kind { DATA_CLUSTERED, DATA_UNIFORM, DATA_EQUAL, DATA_DUPLICATES, DATA_OUTLIERS };
-
-/* One vector of the kind. Clustered: 20 centres, chosen at random. */
-static void data_vector(struct rng *rng, enum data_kind kind, size_t dim, float *vector)
+/* A component of a vector of this kind. */
+static double data_value(enum data_kind kind, double mean, struct rng *rng)
 {
-    uint32_t centre = rng_below(rng, kind == DATA_DUPLICATES ? 50 : 20);
-    struct rng of_centre;
-    rng_init(&of_centre, 1000 + centre);
-    int outlier = kind == DATA_OUTLIERS && rng_below(rng, 100) == 0;
-    for (size_t i = 0; i < dim; i++) {
-        double mean = rng_normal(&of_centre);
-        double value = rng_normal(rng);
-        if (kind == DATA_CLUSTERED)
-            value = mean + 0.4 * value;
-        else if (kind == DATA_DUPLICATES)
-            value = mean;
-        else if (kind == DATA_EQUAL)
-            value = 1.0;
-        vector[i] = (float)(outlier ? 1000.0 * value : value);
+    switch (kind) {
+    case DATA_CLUSTERED: return mean + 0.4 * rng_normal(rng);
+    case DATA_DUPLICATES: return mean;
+    case DATA_EQUAL: return 1.0;
+    case DATA_GRID: return rng_below(rng, 4);
+    case DATA_ONE_HOT: return 0.0;
+    default: return rng_normal(rng);
     }
 }
 
-static void data_init(struct data *data, enum data_kind kind, struct space space, uint32_t count,
-                      uint32_t query_count)
+static void data_vector(struct rng *rng, enum data_kind kind, size_t dim, float *vector)
+{
+    struct rng of_centre;
+    int is_same = kind == DATA_ZEROS && rng_below(rng, 3) == 0;
+    rng_init(&of_centre, 1000 + rng_below(rng, kind == DATA_DUPLICATES ? 50 : 20));
+    double scale = kind == DATA_OUTLIERS && rng_below(rng, 100) == 0 ? 1000.0 : 1.0;
+    if (kind == DATA_ZEROS)
+        kind = is_same ? DATA_EQUAL : DATA_CLUSTERED;
+    for (size_t i = 0; i < dim; i++)
+        vector[i] = (float)(scale * data_value(kind, rng_normal(&of_centre), rng));
+    if (kind == DATA_ONE_HOT)
+        vector[rng_below(rng, (uint32_t)dim)] = 1.0f;
+}
+
+void data_init(struct data *data, enum data_kind kind, struct space space, uint32_t count,
+               uint32_t query_count)
 {
     struct rng rng;
     rng_init(&rng, 7);
@@ -60,12 +47,12 @@ static void data_init(struct data *data, enum data_kind kind, struct space space
     free(vector);
 }
 
-static void data_release(struct data *data)
+void data_release(struct data *data)
 {
     free(data->bytes);
 }
 
-static const void *data_query(const struct data *data, uint32_t i)
+const void *data_query(const struct data *data, uint32_t i)
 {
     return rows_at(&data->rows, data->count + i);
 }
@@ -86,8 +73,8 @@ static float data_bound(const struct data *data, const void *query, uint32_t row
 }
 
 /* Search; asserts that hits are allowed, in order, distinct and truly at their distances. */
-static void data_search(const struct data *data, const struct index *index,
-                        struct index_query *query, struct topk *topk)
+void data_search(const struct data *data, const struct index *index, struct index_query *query,
+                 struct topk *topk)
 {
     struct index_counts counts = {0, 0};
     query->topk = topk;
@@ -106,10 +93,9 @@ static void data_search(const struct data *data, const struct index *index,
 
 /* Mean share of the true top k found, counting by distance so that ties do not matter. Every search
  * must return k hits when k rows are allowed. */
-static double data_recall(const struct data *data, const struct index *index, uint32_t ef,
-                          uint32_t row_limit, const uint64_t *allowed)
+double data_recall(const struct data *data, const struct index *index, uint32_t ef,
+                   uint32_t row_limit, const uint64_t *allowed)
 {
-    enum { K = 10 };
     size_t right = 0, wanted = 0;
     size_t all = allowed ? bitset_count(allowed, row_limit) : row_limit;
     size_t k = all < K ? all : K;
@@ -129,11 +115,9 @@ static double data_recall(const struct data *data, const struct index *index, ui
     return wanted ? (double)right / (double)wanted : 1.0;
 }
 
-static struct space data_space(lode_metric metric, lode_scalar scalar, size_t dim)
+struct space data_space(lode_metric metric, lode_scalar scalar, size_t dim)
 {
     struct space space;
     space_init(&space, metric, scalar, dim);
     return space;
 }
-
-#endif
