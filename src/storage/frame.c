@@ -19,7 +19,7 @@
 #define TRAILER_SIZE        40
 #define TRAILER_CHECKSUM_AT 32
 #define BLOCK_SIZE          FRAME_BLOCK_SIZE
-#define BUFFER_SIZE         (16 * BLOCK_SIZE)
+#define BUFFER_SIZE         ((size_t)16 * BLOCK_SIZE)
 
 static const uint8_t header_magic[8] = {'l', 'o', 'd', 'e', 'f', 'r', 'm', '\n'};
 static const uint8_t trailer_magic[8] = {'l', 'o', 'd', 'e', 'e', 'n', 'd', '\n'};

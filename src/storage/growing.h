@@ -19,19 +19,19 @@ struct growing_options {
 NODISCARD lode_status growing_new(const struct growing_options *options,
                                   struct segment **ret_segment, lode_error *error);
 /* Whether so many rows and bytes still fit; when not, freeze and start the next. */
-int growing_fits(const struct segment *growing, size_t rows, size_t bytes);
-uint32_t growing_row_count(const struct segment *growing); /* appended so far (the writer's view) */
-uint64_t growing_bytes(const struct segment *growing);
+int growing_fits(const struct segment *segment, size_t rows, size_t bytes);
+uint32_t growing_row_count(const struct segment *segment); /* appended so far (the writer's view) */
+uint64_t growing_bytes(const struct segment *segment);
 /* Insert rows [covered, min(row_limit, covered + at most `rows_max`)) into the overlay graph: called by one
  * background job at a time, beside readers and the writer. *ret_more: rows are left. */
-NODISCARD lode_status growing_index_some(struct segment *growing, uint32_t row_limit,
+NODISCARD lode_status growing_index_some(struct segment *segment, uint32_t row_limit,
                                          uint32_t rows_max, int *ret_more, lode_error *error);
 
 /* Applying batches, in two steps so that the second cannot fail: everything is allocated before the
  * log is written, and only what is durable becomes visible.
- *   prepare  looks up and reserves; changes nothing a reader could see
- *   commit   appends rows, kills replaced and deleted ones, and gives the next version
- *   abort    gives back what prepare took
+ *   prepare  looks ids up, writes rows where no version looks, makes the next version
+ *   commit   lets the segment's id table speak of the rows, and gives the version out
+ *   abort    forgets them
  * `from` must be the newest version and `growing` its last view's segment; one thread (the lane). */
 struct apply;
 struct apply_counts {
