@@ -63,7 +63,7 @@ static int parse(struct create *create, int argc, char **argv, int *ret_exit)
             "How far word vectors are normalised, above 0 to 1; default 0.75, catalogues 0.85.",
             .given = &create->has_training),
         OPTION_UINT("min-count", &create->min_count, 0, UINT32_MAX,
-                    "Words in fewer texts are left out; default 3, or 2 below 5,000 texts.",
+                    "Words in fewer texts are left out; by default none is.",
                     .given = &create->has_training),
     };
     const struct arg_spec spec = {
