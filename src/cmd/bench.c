@@ -6,6 +6,7 @@
 #include "cmd/command.h"
 #include "cmd/load.h"
 #include "cmd/names.h"
+#include "cmd/interrupt.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "cmd/source_hdf5.h"

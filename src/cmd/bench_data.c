@@ -125,14 +125,14 @@ static lode_status read_ivecs_row(struct bench_truth *truth, struct input *input
     if (available < 4)
         return error_set(error, LODE_INVALID, "it ends after %zu rows; there are %zu queries", row,
                          truth->count);
-    uint32_t columns = le_load_u32(input->buffer + input->begin);
+    uint32_t columns = le_load_u32(input_data(input));
     if (columns < truth->k || columns > LODE_DIM_MAX)
         return too_narrow(columns, truth->k, error);
     size_t row_size = 4 + 4 * (size_t)columns;
     status = input_peek(input, row_size, &available, error);
     if (status == LODE_OK && available < row_size)
         status = error_set(error, LODE_INVALID, "it ends within row %zu", row + 1);
-    const char *data = input->buffer + input->begin + 4;
+    const char *data = input_data(input) + 4;
     for (size_t i = 0; i < truth->k && status == LODE_OK; i++) {
         int32_t id = (int32_t)le_load_u32(data + 4 * i);
         status = check_id(id, points, row, error);

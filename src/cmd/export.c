@@ -1,6 +1,7 @@
 /* export.c: `lode export`. One snapshot: what is written while it runs is not in it. */
 #include "cmd/args.h"
 #include "cmd/command.h"
+#include "cmd/interrupt.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "cmd/sink.h"

@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/load.h"
+#include "cmd/interrupt.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 

@@ -1,8 +1,11 @@
 /* input.c: see input.h. One read() per refill, of what the buffer has room for. */
 #include "cmd/input.h"
 
+#include "cmd/interrupt.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,6 +55,19 @@ void input_close(struct input *input)
     *input = (struct input){.fd = -1, .ended = 1};
 }
 
+/* Wait until there is something to read; a signal ends the wait. */
+static lode_status wait_readable(const struct input *input, lode_error *error)
+{
+    struct pollfd wanted = {.fd = input->fd, .events = POLLIN};
+    while (poll(&wanted, 1, -1) < 0) {
+        if (errno != EINTR)
+            return error_os(error, errno, "cannot wait for input");
+        if (interrupt_caught())
+            return error_set(error, LODE_CANCELLED, "interrupted");
+    }
+    return LODE_OK;
+}
+
 static lode_status read_some(struct input *input, char *to, size_t room, size_t *ret_size,
                              lode_error *error)
 {
@@ -64,6 +80,11 @@ static lode_status read_some(struct input *input, char *to, size_t room, size_t 
         }
         *ret_size = size;
         return LODE_OK;
+    }
+    if (input->size == 0) { /* a pipe or terminal */
+        lode_status status = wait_readable(input, error);
+        if (status)
+            return status;
     }
     ssize_t size;
     do {
@@ -119,6 +140,12 @@ lode_status input_peek(struct input *input, size_t wanted, size_t *ret_available
     return LODE_OK;
 }
 
+char *input_data(const struct input *input)
+{
+    static char nothing[1];
+    return input->buffer ? input->buffer + input->begin : nothing;
+}
+
 void input_take(struct input *input, size_t size)
 {
     INVARIANT(size <= input->end - input->begin);
@@ -132,7 +159,7 @@ lode_status input_line(struct input *input, char **ret_line, size_t *ret_size, l
 {
     size_t searched = 0, available = input->end - input->begin;
     for (;;) {
-        char *line = input->buffer + input->begin;
+        char *line = input_data(input);
         char *end =
             available > searched ? memchr(line + searched, '\n', available - searched) : NULL;
         if (end || (input->ended && available > 0)) {
@@ -199,8 +226,7 @@ lode_status input_skip_mark(struct input *input, lode_error *error)
 {
     size_t available = 0;
     lode_status status = input_peek(input, 3, &available, error);
-    if (status == LODE_OK && available >= 3 &&
-        memcmp(input->buffer + input->begin, "\xef\xbb\xbf", 3) == 0)
+    if (status == LODE_OK && available >= 3 && memcmp(input_data(input), "\xef\xbb\xbf", 3) == 0)
         input_take(input, 3);
     return status;
 }

@@ -27,9 +27,10 @@ void input_open_memory(struct input *input, const void *data, size_t size);
 void input_close(struct input *input);
 
 /* Have at least `wanted` bytes (at most INPUT_LINE_MAX) in the buffer, fewer at the end of the file.
- * Returns how many there are; data at input->buffer + input->begin. */
+ * Returns how many there are, at input_data until the next call. */
 NODISCARD lode_status input_peek(struct input *input, size_t wanted, size_t *ret_available,
                                  lode_error *error);
+char *input_data(const struct input *input);
 void input_take(struct input *input, size_t size); /* at most what was peeked */
 
 /* The next line without its end (LF or CRLF), valid until the next call; *ret_line NULL at the end.

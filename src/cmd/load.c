@@ -3,7 +3,7 @@
  * batch fails all batches before it have been handed out already and are finished first. */
 #include "cmd/load.h"
 
-#include "cmd/session.h"
+#include "cmd/interrupt.h"
 
 #include <stdlib.h>
 

@@ -293,6 +293,7 @@ static int summarise(const struct query *query, struct many *many)
             printf("; recall@%llu %.4f, exact scan %.3f ms", (unsigned long long)query->k,
                    many->recall / count, many->exact_ms / count);
         putchar('\n');
+        document_release(&many->document);
         return EXIT_OK;
     }
     json_write_array_end(&many->document.json);

@@ -2,37 +2,13 @@
 #include "cmd/session.h"
 
 #include "base/error.h"
+#include "cmd/interrupt.h"
 #include "cmd/output.h"
 
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #define POLL_MS 100
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
-
-void interrupt_catch(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_interrupt;
-    action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-int interrupt_caught(void)
-{
-    return interrupted != 0;
-}
 
 int session_open(struct session *session, const char *dir, const char *collection,
                  lode_maintenance maintenance)

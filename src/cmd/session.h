@@ -24,8 +24,4 @@ lode_status session_wait_idle(struct session *session, struct progress *progress
                               lode_error *error);
 lode_status session_compact(struct session *session, struct progress *progress, lode_error *error);
 
-/* Ctrl-C: the first sets a flag that long operations heed, the second kills. */
-void interrupt_catch(void);
-int interrupt_caught(void);
-
 #endif

@@ -124,7 +124,7 @@ static lode_status next_record(struct source *source, char **ret_text, size_t *r
             return status;
         source->position = input->line + 1;
         const char *fault = NULL;
-        int found = scan_record(&scanner, input->buffer + input->begin, available, &fault);
+        int found = scan_record(&scanner, input_data(input), available, &fault);
         if (found < 0)
             return error_set(error, LODE_INVALID, "%s", fault);
         if (found || (input->ended && available < wanted))
@@ -139,7 +139,7 @@ static lode_status next_record(struct source *source, char **ret_text, size_t *r
         return LODE_OK;
     if (scanner.offset == available && scanner.state == IN_QUOTES)
         return error_set(error, LODE_INVALID, "the file ends within a quoted cell");
-    char *text = input->buffer + input->begin;
+    char *text = input_data(input);
     size_t size = scanner.offset;
     input->begin += size + (size < available);
     input->offset += size + (size < available);

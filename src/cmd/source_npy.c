@@ -285,7 +285,7 @@ static lode_status read_prefix(struct input *input, size_t *ret_prefix, size_t *
     lode_status status = input_peek(input, PREFIX_SIZE + 2, &available, error);
     if (status)
         return status;
-    const char *data = input->buffer + input->begin;
+    const char *data = input_data(input);
     if (available < PREFIX_SIZE || memcmp(data, "\x93NUMPY", 6) != 0)
         return error_set(error, LODE_INVALID,
                          "this is not a .npy file: it does not begin with "
@@ -317,7 +317,7 @@ static lode_status read_header(struct input *input, struct header *header, lode_
         return status;
     if (available < prefix_size + header_size)
         return error_set(error, LODE_INVALID, "the file ends within its header");
-    header->text = input->buffer + input->begin + prefix_size;
+    header->text = input_data(input) + prefix_size;
     header->size = header_size;
     status = parse_header(header, error);
     if (status == LODE_OK)
@@ -376,7 +376,7 @@ static lode_status npy_read(struct source *source, struct batch *batch, lode_err
         status = source_next_id(source, batch, &point.id, error);
     if (status)
         return status;
-    state->type->convert(input->buffer + input->begin, source->dim, vector);
+    state->type->convert(input_data(input), source->dim, vector);
     status = source_check_finite(vector, source->dim, error);
     if (status)
         return status;

@@ -39,7 +39,7 @@ static lode_status vecs_open(struct source *source, lode_error *error)
     source->position = 1;
     if (available < 4)
         return error_set(error, LODE_INVALID, "the file ends within the row's first 4 bytes");
-    status = take_dim(source, input->buffer + input->begin, error);
+    status = take_dim(source, input_data(input), error);
     if (status)
         return status;
     source->position = 0;
@@ -91,7 +91,7 @@ static lode_status convert_row(const struct source *source, const char *data, fl
 static lode_status read_row(struct source *source, float *vector, lode_error *error)
 {
     struct input *input = &source->input;
-    const char *data = input->buffer + input->begin;
+    const char *data = input_data(input);
     lode_status status = take_dim(source, data, error);
     if (status == LODE_OK)
         status = convert_row(source, data + 4, vector, error);
