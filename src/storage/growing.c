@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define CHUNK_SIZE ((size_t)256 << 10)
+#define HUGE_FROM  ((uint64_t)4 << 20)
 
 /* --- Ids --------------------------------------------------------------------------------------- */
 
@@ -129,8 +130,19 @@ lode_status growing_fill(struct growing *growing, uint32_t row, const struct op 
     return LODE_OK;
 }
 
+/* A segment that has become large is searched all over: huge pages spare the processor's page tables. Not
+ * from the start: a collection of few points would then take megabytes for them. */
+static void maybe_huge(struct growing *growing, uint64_t bytes)
+{
+    size_t stride = growing->base.rows.stride;
+    if (growing->bytes < HUGE_FROM && growing->bytes + bytes >= HUGE_FROM)
+        memory_huge(growing->vectors + growing->row_count * stride,
+                    (growing->capacity - growing->row_count) * stride);
+}
+
 void growing_advance(struct growing *growing, uint32_t rows, uint64_t bytes)
 {
+    maybe_huge(growing, bytes);
     growing->row_count += rows;
     growing->bytes += bytes;
     uint64_t memory = growing->bytes + growing->row_count * sizeof *growing->infos;
@@ -296,7 +308,6 @@ static lode_status reserve(struct growing *growing, lode_error *error)
     if (!growing->vectors || !growing->infos || !growing->table)
         return error_nomem(error, "a growing segment",
                            vectors_size(growing) + infos_size(growing) + table_size(growing));
-    memory_huge(growing->vectors, vectors_size(growing));
     return LODE_OK;
 }
 

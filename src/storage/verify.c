@@ -62,14 +62,48 @@ static int check_blocks(struct verifying *run, const char *file, const struct fr
     return sound;
 }
 
+/* Read the file from end to end, before anything maps it: a sector that the disk cannot read is an error
+ * here and would be a signal there. *ret_sound 0: reported. */
+static lode_status check_readable(struct verifying *run, const char *path, const char *file,
+                                  int *ret_sound)
+{
+    struct vfs_file *handle;
+    uint64_t size = 0;
+    *ret_sound = 1;
+    lode_status status = vfs_open(run->verify->vfs, path, VFS_READ, &handle, &run->error);
+    if (status)
+        return status;
+    uint8_t *piece = malloc(FRAME_BLOCK_SIZE);
+    status = piece ? vfs_size(handle, &size, &run->error)
+                   : error_nomem(&run->error, "a block", FRAME_BLOCK_SIZE);
+    for (uint64_t at = 0; !status && at < size; at += FRAME_BLOCK_SIZE) {
+        uint64_t left = size - at;
+        status = vfs_read(handle, at, piece, left < FRAME_BLOCK_SIZE ? left : FRAME_BLOCK_SIZE,
+                          &run->error);
+        if (status == LODE_IO) {
+            verifying_report(run, file, at, run->error.message);
+            *ret_sound = 0;
+            status = LODE_OK;
+        }
+    }
+    free(piece);
+    vfs_close(handle);
+    return status;
+}
+
 static lode_status check_frame(struct verifying *run, const char *file, enum frame_kind kind,
                                uint64_t number, struct frame *ret_frame, int *ret_sound)
 {
     const struct verify *verify = run->verify;
     char path[PATH_SIZE_MAX];
     uint64_t offset = 0;
+    int readable = 0;
     *ret_sound = 0;
     lode_status status = vfs_join(path, verify->dir, file, &run->error);
+    if (!status)
+        status = check_readable(run, path, file, &readable);
+    if (!status && !readable)
+        return LODE_OK;
     if (!status)
         status = frame_open_where(verify->vfs, path, kind, verify->collection_uid, number,
                                   ret_frame, &offset, &run->error);
@@ -126,11 +160,17 @@ static lode_status check_log(struct verifying *run, uint64_t number, int last_fi
     struct wal_replay replay = {.last_file = last_file, .batch = check_batch, .context = check};
     struct wal_found found = {0};
     uint64_t expected = check->last_sequence + 1;
+    char path[PATH_SIZE_MAX];
+    int readable = 0;
     check->missing_from = 0;
-    lode_status status = wal_replay(verify->vfs, verify->dir, verify->collection_uid, number,
-                                    &replay, &found, &run->error);
+    lode_status status = vfs_join(path, verify->dir, name_format(name, file), &run->error);
+    if (!status)
+        status = check_readable(run, path, file, &readable);
+    if (status || !readable)
+        return status;
+    status = wal_replay(verify->vfs, verify->dir, verify->collection_uid, number, &replay, &found,
+                        &run->error);
     progress(run, found.valid_size);
-    name_format(name, file);
     if (check->missing_from == expected) {
         snprintf(problem, sizeof problem,
                  "it does not begin with batch %" PRIu64 ": a log file is missing", expected);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,6 +271,29 @@ static void missing_files_are_named(void **state)
     assert_non_null(strstr(found.problem, "batch 11"));
 }
 
+static int unreadable(void *context, const char *operation, const char *path)
+{
+    return strcmp(operation, "read") == 0 && strstr(path, context) ? EIO : 0;
+}
+
+/* A sector that cannot be read is a finding; the rest is checked all the same. */
+static void unreadable_files_are_named(void **state)
+{
+    struct fixture *fixture = *state;
+    kit_flip(fixture->vfs, "c/text-model-1", 70 * 8);
+    for (size_t i = 1; i + 1 < sizeof framed / sizeof framed[0]; i++) {
+        vfs_memory_set_fault(fixture->vfs, unreadable, (void *)(uintptr_t)framed[i]);
+        struct found found = verify(fixture->vfs);
+        vfs_memory_set_fault(fixture->vfs, NULL, NULL);
+        assert_true(found.count >= 2);
+        assert_string_equal(found.file, framed[i]);
+    }
+    vfs_memory_set_fault(fixture->vfs, unreadable, (void *)(uintptr_t) "wal-5.log");
+    struct found found = verify(fixture->vfs);
+    vfs_memory_set_fault(fixture->vfs, NULL, NULL);
+    assert_string_equal(found.file, "wal-5.log");
+}
+
 /* Change the manifest's view of things: files are sound, but do not agree. */
 static struct found verify_changed(struct fixture *fixture)
 {
@@ -373,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_flipped_bit_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(flipped_bits_of_logs_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_files_are_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(unreadable_files_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(an_id_that_lives_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(counts_that_disagree, setup, teardown),
         cmocka_unit_test_setup_teardown(contents_that_make_no_sense, setup, teardown),
