@@ -287,12 +287,14 @@ static void upkeep_due(struct lode_collection *collection, const struct version 
     due[SLOT_INDEX] = !jobs->slots[SLOT_INDEX].active && jobs->indexing != 0;
 }
 
-static void take_due(struct lode_collection *collection, const struct version *version,
-                     int due[SLOT_COUNT])
+/* The version is pinned with the mutex held: a job publishes what it did before it says, under the
+ * mutex, that it has ended. An older version would show segments that the job has just replaced. */
+static void take_due(struct lode_collection *collection, int due[SLOT_COUNT])
 {
     struct jobs *jobs = &collection->jobs;
     memset(due, 0, SLOT_COUNT * sizeof *due);
     mutex_lock(&jobs->mutex);
+    struct version *version = collection_pin(collection);
     if (!jobs->closing) {
         due[SLOT_FLUSH] = jobs->frozen_count > 0 && may_start(collection, SLOT_FLUSH);
         upkeep_due(collection, version, due);
@@ -305,6 +307,7 @@ static void take_due(struct lode_collection *collection, const struct version *v
     if (due[SLOT_OVERLAY])
         atomic_store_explicit(&jobs->overlaid, 1, memory_order_relaxed);
     mutex_unlock(&jobs->mutex);
+    version_unref(version); /* perhaps the last: it may unmap and remove files */
 }
 
 static void submit(struct lode_collection *collection, enum job_slot which)
@@ -330,9 +333,7 @@ static void submit(struct lode_collection *collection, enum job_slot which)
 void jobs_poke(struct lode_collection *collection)
 {
     int due[SLOT_COUNT];
-    struct version *version = collection_pin(collection);
-    take_due(collection, version, due);
-    version_unref(version);
+    take_due(collection, due);
     for (int i = 0; i < SLOT_COUNT; i++)
         if (due[i])
             submit(collection, (enum job_slot)i);
