@@ -14,7 +14,7 @@ struct vfs_file; /* one open file; each vfs has its own */
 
 enum vfs_flag {
     VFS_READ = 1,
-    VFS_WRITE = 2,     /* and read */
+    VFS_WRITE = 2,     /* and read; a symbolic link is refused */
     VFS_CREATE = 4,    /* create it when missing */
     VFS_EXCLUSIVE = 8, /* with CREATE: LODE_EXISTS when it is there already */
     VFS_TRUNCATE = 16,

@@ -53,9 +53,10 @@ static int open_again(const char *path, int flags)
     return fd;
 }
 
+/* Nothing is written through a symbolic link: an unpacked archive may hold one to anywhere. */
 static int open_flags(unsigned flags)
 {
-    int result = flags & VFS_WRITE ? O_RDWR : O_RDONLY;
+    int result = flags & VFS_WRITE ? O_RDWR | O_NOFOLLOW : O_RDONLY;
     if (flags & VFS_CREATE)
         result |= O_CREAT;
     if (flags & VFS_EXCLUSIVE)
@@ -361,7 +362,7 @@ static lode_status posix_lock(struct vfs *vfs, const char *path, struct vfs_file
                               lode_error *error)
 {
     struct posix_file *file;
-    lode_status status = open_new(vfs, path, O_RDWR | O_CREAT, &file, error);
+    lode_status status = open_new(vfs, path, open_flags(VFS_WRITE | VFS_CREATE), &file, error);
     if (status)
         return status;
     int failed;

@@ -176,6 +176,31 @@ static void unlocking_with_a_child_alive(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
 }
 
+/* A database from an archive may have a link in place of its LOCK: what it leads to is not touched. */
+static void symbolic_link_is_refused(void **state)
+{
+    (void)state;
+    char target[PATH_SIZE_MAX], text[32] = "";
+    struct vfs_file *file;
+    assert_int_equal(vfs_join(target, dir, "precious", NULL), LODE_OK);
+    assert_int_equal(vfs_open(vfs_posix(), target, VFS_WRITE | VFS_CREATE, &file, NULL), LODE_OK);
+    assert_int_equal(vfs_write(file, 0, "do not touch", 12, NULL), LODE_OK);
+    assert_int_equal(symlink(target, path), 0);
+    struct vfs_file *lock;
+    lode_error error = {0};
+    assert_int_equal(vfs_lock(vfs_posix(), path, &lock, &error), LODE_IO);
+    assert_non_null(strstr(error.message, "LOCK"));
+    assert_int_equal(vfs_open(vfs_posix(), path, VFS_WRITE, &lock, NULL), LODE_IO);
+    assert_int_equal(vfs_read(file, 0, text, 12, NULL), LODE_OK);
+    assert_string_equal(text, "do not touch");
+    vfs_close(file);
+    assert_int_equal(unlink(target), 0);
+    assert_int_equal(vfs_lock(vfs_posix(), path, &lock, NULL), LODE_IO);
+    int exists = 1;
+    assert_int_equal(vfs_exists(vfs_posix(), target, &exists, NULL), LODE_OK);
+    assert_false(exists);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -183,7 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(second_process_is_refused),    TEST(killed_owner_leaves_no_lock),
         TEST(stale_id_is_replaced),         TEST(opening_the_file_does_not_unlock),
-        TEST(unlocking_with_a_child_alive),
+        TEST(unlocking_with_a_child_alive), TEST(symbolic_link_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
