@@ -1,8 +1,9 @@
-/* vfs_memory.c: inodes and directories, each with a durable twin. See vfs_memory.h. */
+/* vfs_memory.c: paths, open files, faults and locks over inodes. See vfs_memory.h and inode.h. */
 #include "support/vfs_memory.h"
 
 #include "os/memory.h"
 #include "os/thread.h"
+#include "support/inode.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,34 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-struct inode;
-
-struct entry {
-    char *name;
-    struct inode *inode;
-};
-
-struct entries {
-    struct entry *items;
-    size_t count;
-};
-
-struct bytes {
-    uint8_t *data;
-    uint64_t size;
-    uint64_t capacity;
-};
-
-/* A file or a directory. It lives as long as an entry, live or durable, or an open file needs it. */
-struct inode {
-    unsigned refs;
-    int is_dir;
-    int locked;
-    struct entries names, durable_names; /* of a directory */
-    struct bytes bytes, durable_bytes;   /* of a file */
-    uint64_t dirty_begin, dirty_end; /* bytes of [begin, end) may differ from the durable ones */
-};
-
 struct vfs_memory {
     struct vfs base;
     struct mutex mutex; /* guards everything */
@@ -46,6 +19,7 @@ struct vfs_memory {
     unsigned crashes;
     vfs_memory_fault *fault;
     void *fault_context;
+    int late_errno; /* that the operation in progress fails with once it is done */
 };
 
 struct memory_file {
@@ -64,122 +38,6 @@ static struct vfs_memory *of(struct vfs *vfs)
 static struct memory_file *file_of(struct vfs_file *file)
 {
     return (struct memory_file *)file;
-}
-
-static void *need(void *memory)
-{
-    INVARIANT(memory != NULL);
-    return memory;
-}
-
-/* --- Inodes ------------------------------------------------------------------------------------ */
-
-static struct inode *inode_new(int is_dir)
-{
-    struct inode *inode = need(calloc(1, sizeof *inode));
-    inode->is_dir = is_dir;
-    return inode;
-}
-
-static void inode_unref(struct inode *inode);
-
-static void entries_clear(struct entries *entries)
-{
-    for (size_t i = 0; i < entries->count; i++) {
-        free(entries->items[i].name);
-        inode_unref(entries->items[i].inode);
-    }
-    free(entries->items);
-    *entries = (struct entries){0};
-}
-
-static void inode_unref(struct inode *inode)
-{
-    if (--inode->refs > 0)
-        return;
-    entries_clear(&inode->names);
-    entries_clear(&inode->durable_names);
-    free(inode->bytes.data);
-    free(inode->durable_bytes.data);
-    free(inode);
-}
-
-static struct entry *entries_find(struct entries *entries, const char *name)
-{
-    for (size_t i = 0; i < entries->count; i++)
-        if (strcmp(entries->items[i].name, name) == 0)
-            return &entries->items[i];
-    return NULL;
-}
-
-static void entries_add(struct entries *entries, const char *name, struct inode *inode)
-{
-    size_t size = (entries->count + 1) * sizeof *entries->items;
-    entries->items = need(realloc(entries->items, size));
-    entries->items[entries->count++] = (struct entry){need(strdup(name)), inode};
-    inode->refs++;
-}
-
-static void entries_remove(struct entries *entries, struct entry *entry)
-{
-    free(entry->name);
-    inode_unref(entry->inode);
-    *entry = entries->items[--entries->count];
-}
-
-static void entries_copy(struct entries *to, const struct entries *from)
-{
-    struct entries copy = {0};
-    for (size_t i = 0; i < from->count; i++)
-        entries_add(&copy, from->items[i].name, from->items[i].inode);
-    entries_clear(to); /* last: it may hold the only reference to what was just copied */
-    *to = copy;
-}
-
-/* --- Bytes ------------------------------------------------------------------------------------- */
-
-/* New bytes are zero. */
-static void bytes_resize(struct bytes *bytes, uint64_t size)
-{
-    if (size > bytes->capacity) {
-        uint64_t capacity = bytes->capacity * 2 > size ? bytes->capacity * 2 : size;
-        bytes->data = need(realloc(bytes->data, capacity));
-        bytes->capacity = capacity;
-    }
-    if (size > bytes->size)
-        memset(bytes->data + bytes->size, 0, size - bytes->size);
-    bytes->size = size;
-}
-
-static void mark_dirty(struct inode *inode, uint64_t begin, uint64_t end)
-{
-    if (inode->dirty_begin == inode->dirty_end) {
-        inode->dirty_begin = begin;
-        inode->dirty_end = end;
-        return;
-    }
-    if (begin < inode->dirty_begin)
-        inode->dirty_begin = begin;
-    if (end > inode->dirty_end)
-        inode->dirty_end = end;
-}
-
-static void resize_file(struct inode *inode, uint64_t size)
-{
-    uint64_t before = inode->bytes.size;
-    bytes_resize(&inode->bytes, size);
-    if (size < before)
-        mark_dirty(inode, size, before);
-}
-
-/* Make `to` like `from`, of which only [begin, end) and the size have changed. */
-static void copy_changed(struct bytes *to, const struct bytes *from, uint64_t begin, uint64_t end)
-{
-    bytes_resize(to, from->size);
-    if (end > from->size)
-        end = from->size;
-    if (begin < end)
-        memcpy(to->data + begin, from->data + begin, end - begin);
 }
 
 /* --- Paths ------------------------------------------------------------------------------------- */
@@ -250,8 +108,10 @@ static int begin(struct vfs_memory *memory, const char *operation, const char *p
 {
     mutex_lock(&memory->mutex);
     int os_errno = memory->fault ? memory->fault(memory->fault_context, operation, path) : 0;
-    if (os_errno)
-        mutex_unlock(&memory->mutex);
+    memory->late_errno = os_errno < 0 ? -os_errno : 0;
+    if (os_errno <= 0)
+        return 0;
+    mutex_unlock(&memory->mutex);
     return os_errno;
 }
 
@@ -270,6 +130,8 @@ static int begin_file(struct memory_file *file, const char *operation)
 static lode_status finish(struct vfs_memory *memory, int os_errno, const char *what,
                           const char *path, lode_error *error)
 {
+    if (!os_errno)
+        os_errno = memory->late_errno;
     mutex_unlock(&memory->mutex);
     return os_errno ? fail(error, os_errno, what, path) : LODE_OK;
 }
@@ -280,7 +142,7 @@ static struct memory_file *file_new(struct vfs_memory *memory, const char *path,
                                     struct inode *inode)
 {
     size_t path_size = strlen(path) + 1;
-    struct memory_file *file = need(malloc(sizeof *file + path_size));
+    struct memory_file *file = memory_sure(sizeof *file + path_size);
     *file = (struct memory_file){{&memory->base}, inode, memory->crashes, 0};
     memcpy(file->path, path, path_size);
     inode->refs++;
@@ -298,10 +160,10 @@ static int open_inode(struct place *place, unsigned flags)
         if (!(flags & VFS_CREATE) || !place->parent)
             return place->os_errno;
         place->inode = inode_new(0);
-        entries_add(&place->parent->names, place->name, place->inode);
+        inode_set_name(place->parent, place->name, place->inode, NULL);
     }
     if (flags & VFS_TRUNCATE)
-        resize_file(place->inode, 0);
+        inode_resize(place->inode, 0);
     return 0;
 }
 
@@ -315,7 +177,7 @@ static lode_status memory_open(struct vfs *vfs, const char *path, unsigned flags
         return fail(error, os_errno, what, path);
     struct place place = find(memory, path);
     os_errno = open_inode(&place, flags);
-    if (!os_errno) {
+    if (!os_errno && !memory->late_errno) {
         struct memory_file *file = file_new(memory, path, place.inode);
         file->writable = (flags & VFS_WRITE) != 0;
         *ret_file = &file->base;
@@ -371,12 +233,8 @@ static lode_status memory_write(struct vfs_file *base, uint64_t offset, const vo
         os_errno = EBADF;
     else if (offset > INT64_MAX || size > INT64_MAX - offset)
         os_errno = EFBIG;
-    if (!os_errno && size > 0) {
-        if (offset + size > inode->bytes.size)
-            resize_file(inode, offset + size);
-        memcpy(inode->bytes.data + offset, data, size);
-        mark_dirty(inode, offset, offset + size);
-    }
+    if (!os_errno)
+        inode_write(inode, offset, data, of(base->vfs)->late_errno ? size / 2 : size);
     return finish(of(base->vfs), os_errno, "write", file->path, error);
 }
 
@@ -401,7 +259,7 @@ static lode_status memory_truncate(struct vfs_file *base, uint64_t size, lode_er
     else if (size > INT64_MAX)
         os_errno = EFBIG;
     else
-        resize_file(file->inode, size);
+        inode_resize(file->inode, size);
     return finish(of(base->vfs), os_errno, "truncate", file->path, error);
 }
 
@@ -417,9 +275,10 @@ static lode_status memory_sync(struct vfs_file *base, lode_error *error)
     int os_errno = begin_file(file, "sync");
     if (os_errno)
         return fail(error, os_errno, "sync", file->path);
-    struct inode *inode = file->inode;
-    copy_changed(&inode->durable_bytes, &inode->bytes, inode->dirty_begin, inode->dirty_end);
-    inode->dirty_begin = inode->dirty_end = 0;
+    if (of(base->vfs)->late_errno)
+        inode_forget(file->inode); /* no later sync brings them to the disk */
+    else
+        inode_sync(file->inode);
     return finish(of(base->vfs), 0, "sync", file->path, error);
 }
 
@@ -433,10 +292,15 @@ static lode_status memory_map(struct vfs_file *base, uint64_t size, const uint8_
     struct bytes *bytes = &file->inode->bytes;
     if (size > bytes->size)
         return ends_early(file, bytes->size, 0, size, error);
-    uint8_t *copy = need(memory_aligned(4096, size));
-    if (size > 0)
-        memcpy(copy, bytes->data, size);
-    *ret_data = copy;
+    if (!of(base->vfs)->late_errno) {
+        uint8_t *copy = memory_aligned(4096, size);
+        if (!copy)
+            copy = memory_aligned(4096, size);
+        INVARIANT(copy != NULL);
+        if (size > 0)
+            memcpy(copy, bytes->data, size);
+        *ret_data = copy;
+    }
     return finish(of(base->vfs), 0, "map", file->path, error);
 }
 
@@ -462,8 +326,7 @@ static lode_status memory_exists(struct vfs *vfs, const char *path, int *ret_exi
 
 static void unname(struct place *place)
 {
-    struct entries *names = &place->parent->names;
-    entries_remove(names, entries_find(names, place->name));
+    inode_set_name(place->parent, place->name, NULL, NULL);
 }
 
 static lode_status memory_remove(struct vfs *vfs, const char *path, lode_error *error)
@@ -505,12 +368,10 @@ static lode_status memory_rename(struct vfs *vfs, const char *from_path, const c
     struct place from = find(memory, from_path), to = find(memory, to_path);
     os_errno = check_rename(&from, &to);
     if (!os_errno && from.inode != to.inode) { /* two names of one file: nothing happens */
-        from.inode->refs++;
-        unname(&from);
-        if (to.inode)
-            unname(&to);
-        entries_add(&to.parent->names, to.name, from.inode);
-        inode_unref(from.inode);
+        int together = from.parent == to.parent;
+        inode_set_name(to.parent, to.name, from.inode, together ? from.name : NULL);
+        if (!together)
+            unname(&from);
     }
     return finish(memory, os_errno, "rename", from_path, error);
 }
@@ -532,7 +393,7 @@ static lode_status memory_link(struct vfs *vfs, const char *from_path, const cha
     else if (!to.parent)
         os_errno = to.os_errno;
     else
-        entries_add(&to.parent->names, to.name, from.inode);
+        inode_set_name(to.parent, to.name, from.inode, NULL);
     return finish(memory, os_errno, "link", os_errno == EEXIST ? to_path : from_path, error);
 }
 
@@ -548,7 +409,7 @@ static lode_status memory_make_dir(struct vfs *vfs, const char *path, lode_error
     else if (!place.parent)
         os_errno = place.os_errno;
     else
-        entries_add(&place.parent->names, place.name, inode_new(1));
+        inode_set_name(place.parent, place.name, inode_new(1), NULL);
     return finish(memory, os_errno, "make directory", path, error);
 }
 
@@ -607,7 +468,7 @@ static lode_status memory_dir_sync(struct vfs *vfs, const char *path, lode_error
     if (place.inode && !place.inode->is_dir)
         os_errno = ENOTDIR;
     if (!os_errno)
-        entries_copy(&place.inode->durable_names, &place.inode->names);
+        inode_sync(place.inode);
     return finish(memory, os_errno, "sync directory", path, error);
 }
 
@@ -644,7 +505,7 @@ static void memory_unlock(struct vfs_file *lock)
     mutex_lock(&memory->mutex);
     if (file->crashes == memory->crashes) { /* otherwise it may be somebody else's by now */
         file->inode->locked = 0;
-        resize_file(file->inode, 0);
+        inode_resize(file->inode, 0);
     }
     mutex_unlock(&memory->mutex);
     memory_close(lock);
@@ -652,23 +513,32 @@ static void memory_unlock(struct vfs_file *lock)
 
 /* --- Crashing ---------------------------------------------------------------------------------- */
 
-/* Visible state := durable state, below `inode` too. */
-static void lose_unsynced(struct inode *inode)
-{
-    inode->locked = 0;
-    copy_changed(&inode->bytes, &inode->durable_bytes, inode->dirty_begin, inode->dirty_end);
-    inode->dirty_begin = inode->dirty_end = 0;
-    entries_copy(&inode->names, &inode->durable_names);
-    for (size_t i = 0; i < inode->names.count; i++)
-        lose_unsynced(inode->names.items[i].inode);
-}
-
 void vfs_memory_crash(struct vfs *vfs)
 {
     struct vfs_memory *memory = of(vfs);
     mutex_lock(&memory->mutex);
     memory->crashes++;
-    lose_unsynced(memory->root);
+    inode_crash(memory->root, NULL);
+    mutex_unlock(&memory->mutex);
+}
+
+void vfs_memory_crash_random(struct vfs *vfs, uint64_t seed)
+{
+    struct vfs_memory *memory = of(vfs);
+    struct rng rng;
+    rng_init(&rng, seed);
+    mutex_lock(&memory->mutex);
+    memory->crashes++;
+    inode_crash(memory->root, &rng);
+    mutex_unlock(&memory->mutex);
+}
+
+void vfs_memory_kill(struct vfs *vfs)
+{
+    struct vfs_memory *memory = of(vfs);
+    mutex_lock(&memory->mutex);
+    memory->crashes++;
+    inode_unlock(memory->root);
     mutex_unlock(&memory->mutex);
 }
 
@@ -699,7 +569,8 @@ static const struct vfs_ops memory_ops = {
 
 struct vfs *vfs_memory_new(void)
 {
-    struct vfs_memory *memory = need(calloc(1, sizeof *memory));
+    struct vfs_memory *memory = memory_sure(sizeof *memory);
+    *memory = (struct vfs_memory){0};
     memory->base.ops = &memory_ops;
     mutex_init(&memory->mutex);
     memory->root = inode_new(1);

@@ -1,9 +1,8 @@
 /* vfs_memory.h: a file system in memory that can lose what was not synced.
  *
  * It keeps two states: what programs see, and what the disk holds. file_sync moves one file's bytes from
- * the first to the second, dir_sync one directory's names. A crash throws the first away. This is
- * the strictest file system that keeps the promises of vfs.h: no name is ever durable because a
- * file was synced, and no byte because time went by.
+ * the first to the second, dir_sync one directory's names. A crash throws the first away, all of it or
+ * at random: only the promises of vfs.h are kept, and no order but that of syncs.
  *
  * Differences from a real one: absolute and relative paths are the same ("/a" is "a"), ".." does not
  * exist, and a map is a copy of the bytes at that moment, so that AddressSanitizer sees every
@@ -20,10 +19,17 @@ void vfs_memory_free(struct vfs *vfs);
 /* Lose everything that was not synced, and every lock. Files still open answer LODE_IO from then on
  * and must still be closed. */
 void vfs_memory_crash(struct vfs *vfs);
+/* The same, but each write and each change of a name that was not synced is kept or lost as the seed has
+ * it, and writes may be torn at sectors of 512 bytes, what is missing reading as zeros. */
+void vfs_memory_crash_random(struct vfs *vfs, uint64_t seed);
+/* The process ends, the machine goes on: locks are gone and open files dead, but nothing is lost, nor
+ * is anything more durable than before. */
+void vfs_memory_kill(struct vfs *vfs);
 
 /* Before each operation that can fail, ask fault(context, operation's name as in vfs_ops, path): not 0 is
- * the errno that it fails with, having done nothing. fault NULL: none. It is called under the
- * file system's mutex and must not use it. */
+ * the errno that it fails with, having done nothing. A negative errno: it fails after it took effect;
+ * of a write only the first half did, and what a sync should have made durable never will be.
+ * fault NULL: none. It is called under the file system's mutex and must not use it. */
 typedef int vfs_memory_fault(void *context, const char *operation, const char *path);
 void vfs_memory_set_fault(struct vfs *vfs, vfs_memory_fault *fault, void *context);
 

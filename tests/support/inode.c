@@ -1,0 +1,285 @@
+/* inode.c: see inode.h. */
+#include "support/inode.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *need(void *memory)
+{
+    INVARIANT(memory != NULL);
+    return memory;
+}
+
+/* Tests that refuse one allocation mean the library's: here a second attempt succeeds. */
+void *memory_sure(size_t size)
+{
+    void *memory = malloc(size);
+    return memory ? memory : need(malloc(size));
+}
+
+static char *copy_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(memory_sure(size), text, size);
+}
+
+static void *resize(void *memory, size_t size)
+{
+    void *resized = realloc(memory, size);
+    return resized ? resized : need(realloc(memory, size));
+}
+
+/* --- Inodes ------------------------------------------------------------------------------------ */
+
+struct inode *inode_new(int is_dir)
+{
+    struct inode *inode = memory_sure(sizeof *inode);
+    *inode = (struct inode){.is_dir = is_dir};
+    return inode;
+}
+
+static void change_free(struct change *change)
+{
+    if (change->inode)
+        inode_unref(change->inode);
+    free(change->data);
+    free(change->name);
+    free(change->from);
+    free(change);
+}
+
+static void journal_clear(struct journal *journal)
+{
+    while (journal->first) {
+        struct change *change = journal->first;
+        journal->first = change->next;
+        change_free(change);
+    }
+    journal->end = NULL;
+}
+
+static struct change *journal_add(struct journal *journal)
+{
+    struct change *change = memory_sure(sizeof *change);
+    *change = (struct change){0};
+    if (!journal->end)
+        journal->end = &journal->first;
+    *journal->end = change;
+    journal->end = &change->next;
+    return change;
+}
+
+void entries_clear(struct entries *entries)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        free(entries->items[i].name);
+        inode_unref(entries->items[i].inode);
+    }
+    free(entries->items);
+    *entries = (struct entries){0};
+}
+
+void inode_unref(struct inode *inode)
+{
+    if (--inode->refs > 0)
+        return;
+    entries_clear(&inode->names);
+    entries_clear(&inode->durable_names);
+    journal_clear(&inode->journal);
+    free(inode->bytes.data);
+    free(inode->durable_bytes.data);
+    free(inode);
+}
+
+struct entry *entries_find(struct entries *entries, const char *name)
+{
+    for (size_t i = 0; i < entries->count; i++)
+        if (strcmp(entries->items[i].name, name) == 0)
+            return &entries->items[i];
+    return NULL;
+}
+
+static void entries_add(struct entries *entries, const char *name, struct inode *inode)
+{
+    size_t size = (entries->count + 1) * sizeof *entries->items;
+    entries->items = resize(entries->items, size);
+    entries->items[entries->count++] = (struct entry){copy_text(name), inode};
+    inode->refs++;
+}
+
+static void entries_remove(struct entries *entries, struct entry *entry)
+{
+    free(entry->name);
+    inode_unref(entry->inode);
+    *entry = entries->items[--entries->count];
+}
+
+static void entries_set(struct entries *entries, const char *name, struct inode *inode)
+{
+    struct entry *entry = entries_find(entries, name);
+    if (inode)
+        inode->refs++;
+    if (entry)
+        entries_remove(entries, entry);
+    if (inode) {
+        entries_add(entries, name, inode);
+        inode_unref(inode);
+    }
+}
+
+/* Change what `name` leads to, and note it. `from`, if any, is the name that it had until now. */
+void inode_set_name(struct inode *dir, const char *name, struct inode *inode, const char *from)
+{
+    struct change *change = journal_add(&dir->journal);
+    change->name = copy_text(name);
+    change->from = from ? copy_text(from) : NULL;
+    change->inode = inode;
+    if (inode)
+        inode->refs++;
+    if (from)
+        entries_set(&dir->names, from, NULL);
+    entries_set(&dir->names, name, inode);
+}
+
+void entries_copy(struct entries *to, const struct entries *from)
+{
+    struct entries copy = {0};
+    for (size_t i = 0; i < from->count; i++)
+        entries_add(&copy, from->items[i].name, from->items[i].inode);
+    entries_clear(to); /* last: it may hold the only reference to what was just copied */
+    *to = copy;
+}
+
+/* --- Bytes ------------------------------------------------------------------------------------- */
+
+/* New bytes are zero. */
+static void bytes_resize(struct bytes *bytes, uint64_t size)
+{
+    if (size > bytes->capacity) {
+        uint64_t capacity = bytes->capacity * 2 > size ? bytes->capacity * 2 : size;
+        bytes->data = resize(bytes->data, capacity);
+        bytes->capacity = capacity;
+    }
+    if (size > bytes->size)
+        memset(bytes->data + bytes->size, 0, size - bytes->size);
+    bytes->size = size;
+}
+
+static void bytes_write(struct bytes *bytes, uint64_t offset, const uint8_t *data, size_t size)
+{
+    if (size > 0 && offset + size > bytes->size)
+        bytes_resize(bytes, offset + size);
+    if (size > 0)
+        memcpy(bytes->data + offset, data, size);
+}
+
+void inode_write(struct inode *inode, uint64_t offset, const void *data, size_t size)
+{
+    if (size == 0)
+        return;
+    struct change *change = journal_add(&inode->journal);
+    change->offset = offset;
+    change->size = size;
+    change->data = memcpy(memory_sure(size), data, size);
+    bytes_write(&inode->bytes, offset, data, size);
+}
+
+void inode_resize(struct inode *inode, uint64_t size)
+{
+    if (size != inode->bytes.size)
+        journal_add(&inode->journal)->offset = size;
+    bytes_resize(&inode->bytes, size);
+}
+
+/* --- Making durable ---------------------------------------------------------------------------- */
+
+#define SECTOR 512u
+
+static void carry_out_name(struct inode *dir, const struct change *change)
+{
+    if (change->from)
+        entries_set(&dir->durable_names, change->from, NULL);
+    entries_set(&dir->durable_names, change->name, change->inode);
+}
+
+static void carry_out(struct inode *inode, const struct change *change)
+{
+    if (inode->is_dir)
+        carry_out_name(inode, change);
+    else if (change->data)
+        bytes_write(&inode->durable_bytes, change->offset, change->data, change->size);
+    else
+        bytes_resize(&inode->durable_bytes, change->offset);
+}
+
+void inode_forget(struct inode *inode)
+{
+    journal_clear(&inode->journal);
+}
+
+void inode_sync(struct inode *inode)
+{
+    for (const struct change *change = inode->journal.first; change; change = change->next)
+        carry_out(inode, change);
+    journal_clear(&inode->journal);
+}
+
+/* Some sectors of a write: the first ones, or any. The size may have grown all the same. */
+static void tear(struct inode *inode, const struct change *change, struct rng *rng)
+{
+    uint32_t percent = rng_below(rng, 101);
+    int prefix = rng_below(rng, 2) == 0;
+    size_t done = 0;
+    while (done < change->size) {
+        size_t size = SECTOR - (size_t)((change->offset + done) % SECTOR);
+        if (size > change->size - done)
+            size = change->size - done;
+        int keep = prefix ? done * 100 < change->size * percent : rng_below(rng, 100) < percent;
+        if (keep)
+            bytes_write(&inode->durable_bytes, change->offset + done, change->data + done, size);
+        done += size;
+    }
+    uint64_t end = change->offset + change->size;
+    if (rng_below(rng, 2) && end > inode->durable_bytes.size)
+        bytes_resize(&inode->durable_bytes, end);
+}
+
+/* Each change is kept, lost or, when it is a write, torn. Names of a directory are now and then lost
+ * from some point on, as a journaling file system loses them. */
+static void sync_at_random(struct inode *inode, struct rng *rng)
+{
+    uint32_t keep = rng_below(rng, 101);
+    int in_order = inode->is_dir && rng_below(rng, 2);
+    for (const struct change *change = inode->journal.first; change; change = change->next) {
+        if (rng_below(rng, 100) < keep)
+            carry_out(inode, change);
+        else if (change->data && rng_below(rng, 2))
+            tear(inode, change, rng);
+        else if (in_order)
+            break;
+    }
+    journal_clear(&inode->journal);
+}
+
+/* Visible state := durable state, below `inode` too. rng NULL: what was not synced is all lost. */
+void inode_crash(struct inode *inode, struct rng *rng)
+{
+    inode->locked = 0;
+    if (rng)
+        sync_at_random(inode, rng);
+    journal_clear(&inode->journal);
+    bytes_resize(&inode->bytes, 0);
+    bytes_write(&inode->bytes, 0, inode->durable_bytes.data, inode->durable_bytes.size);
+    entries_copy(&inode->names, &inode->durable_names);
+    for (size_t i = 0; i < inode->names.count; i++)
+        inode_crash(inode->names.items[i].inode, rng);
+}
+
+void inode_unlock(struct inode *inode)
+{
+    inode->locked = 0;
+    for (size_t i = 0; i < inode->names.count; i++)
+        inode_unlock(inode->names.items[i].inode);
+}
