@@ -55,17 +55,14 @@ static void parent_of(const char *path, char parent[PATH_SIZE_MAX])
 static lode_status make_directory(lode_db *db, int must_exist, lode_error *error)
 {
     int exists = 0;
-    char parent[PATH_SIZE_MAX];
     lode_status status = vfs_exists(db->vfs, db->path, &exists, error);
     if (status || exists)
         return status;
     if (must_exist)
         return error_set(error, LODE_NOT_FOUND, "there is no database at '%s'", db->path);
     status = vfs_make_dir(db->vfs, db->path, error);
-    if (status == LODE_EXISTS) /* another process was faster; the lock decides between us */
-        return LODE_OK;
-    parent_of(db->path, parent);
-    return status ? status : vfs_dir_sync(db->vfs, parent, error);
+    /* Otherwise another process was faster; the lock decides between us. */
+    return status == LODE_EXISTS ? LODE_OK : status;
 }
 
 static lode_status lock_directory(lode_db *db, lode_error *error)
@@ -81,6 +78,15 @@ static lode_status lock_directory(lode_db *db, lode_error *error)
 static int is_ours(const char *name)
 {
     return strcmp(name, LOCK_NAME) == 0 || strcmp(name, "catalog.tmp") == 0;
+}
+
+/* The directory's own name may not be durable yet, whoever made it. */
+static lode_status found_catalog(lode_db *db, lode_error *error)
+{
+    char parent[PATH_SIZE_MAX];
+    parent_of(db->path, parent);
+    lode_status status = vfs_dir_sync(db->vfs, parent, error);
+    return status ? status : catalog_save(db->vfs, db->path, &db->catalog, error);
 }
 
 /* A directory without a catalog becomes a database only when nothing else is in it: neither somebody's
@@ -105,7 +111,7 @@ static lode_status begin_catalog(lode_db *db, int must_exist, lode_error *error)
                                names.names[i]);
     }
     file_names_release(&names);
-    return status ? status : catalog_save(db->vfs, db->path, &db->catalog, error);
+    return status ? status : found_catalog(db, error);
 }
 
 static int has_uid(const struct catalog *catalog, uint64_t uid)
@@ -148,6 +154,10 @@ static lode_status open_catalog(lode_db *db, int must_exist, lode_error *error)
     if (!exists)
         return begin_catalog(db, must_exist, error);
     status = catalog_load(db->vfs, db->path, &db->catalog, error);
+    /* A process that was killed may not have synced its name: what is in it must not be lost once it
+     * has been shown. */
+    if (!status)
+        status = vfs_dir_sync(db->vfs, db->path, error);
     return status ? status : sweep(db, error);
 }
 

@@ -135,24 +135,6 @@ static lode_status log_size(const struct store *store, uint64_t number, uint64_t
     return status;
 }
 
-/* Cut a torn tail off: more logs will follow this one, and only the last may have one. */
-static lode_status cut_log(const struct store *store, uint64_t number, uint64_t size,
-                           lode_error *error)
-{
-    char path[PATH_SIZE_MAX];
-    struct vfs_file *file;
-    lode_status status = log_path(store, number, path, error);
-    if (!status)
-        status = vfs_open(store->vfs, path, VFS_WRITE, &file, error);
-    if (status)
-        return status;
-    status = vfs_truncate(file, size, error);
-    if (!status)
-        status = vfs_sync(file, error);
-    vfs_close(file);
-    return status;
-}
-
 /* The segment must hold the whole log, also when segments were allowed to be larger then. */
 static lode_status begin_segment(struct replay *replay, uint64_t number, lode_error *error)
 {
@@ -178,7 +160,8 @@ static lode_status begin_segment(struct replay *replay, uint64_t number, lode_er
     return LODE_OK;
 }
 
-/* A log without batches: forget its segment and remove it. */
+/* A log without batches: forget its segment and remove it, for good before the next log is begun: it may
+ * lack a whole header, which only the last log may. */
 static lode_status drop_empty(struct replay *replay, uint64_t number, lode_error *error)
 {
     struct lode_collection *collection = replay->collection;
@@ -189,18 +172,23 @@ static lode_status drop_empty(struct replay *replay, uint64_t number, lode_error
     segment_unref(version->views[version->view_count].segment);
     liveset_unref(version->views[version->view_count].live);
     collection_publish(collection, version);
-    return wal_remove(collection->store.vfs, collection->store.dir, number, error);
+    lode_status status = wal_remove(collection->store.vfs, collection->store.dir, number, error);
+    return status ? status : vfs_dir_sync(collection->store.vfs, collection->store.dir, error);
 }
 
-static lode_status end_segment(struct replay *replay, uint64_t number,
+/* What the last log holds may never have been synced, by a process that was killed: it is made durable
+ * before anybody sees it, and a torn tail is cut off before another log follows. */
+static lode_status end_segment(struct replay *replay, uint64_t number, int last,
                                const struct wal_found *found, lode_error *error)
 {
     struct lode_collection *collection = replay->collection;
+    const struct store *store = &collection->store;
     lode_status status = apply_gathered(replay, error);
     if (!status && replay->growing_batches == 0)
         return drop_empty(replay, number, error);
-    if (!status && found->torn_size > 0)
-        status = cut_log(&collection->store, number, found->valid_size, error);
+    if (!status && last)
+        status = wal_settle(store->vfs, store->dir, store->collection_uid, number,
+                            found->valid_size, error);
     if (!status)
         status = jobs_frozen_reserve(&collection->jobs, error);
     if (!status)
@@ -221,7 +209,7 @@ static lode_status replay_log(struct replay *replay, uint64_t number, int last, 
     if (!status)
         status = wal_replay(store->vfs, store->dir, store->collection_uid, number, &options, &found,
                             error);
-    return status ? status : end_segment(replay, number, &found, error);
+    return status ? status : end_segment(replay, number, last, &found, error);
 }
 
 static int number_order(const void *a, const void *b)

@@ -298,7 +298,11 @@ lode_status manifest_sweep(struct vfs *vfs, const char *dir, const struct manife
                            lode_error *error)
 {
     struct names names;
-    lode_status status = names_list(vfs, dir, &names, error);
+    /* A process that was killed may not have synced the manifest's name: it must not be younger than the
+     * removal of its forerunner. */
+    lode_status status = vfs_dir_sync(vfs, dir, error);
+    if (!status)
+        status = names_list(vfs, dir, &names, error);
     if (status)
         return status;
     for (size_t i = 0; !status && i < names_count(&names); i++) {

@@ -1,0 +1,169 @@
+/* The power goes, or the process is killed, at every operation that changes something on the disk, and
+ * again while the database recovers from it: every acknowledged step is found afterwards, the one
+ * in progress is whole or absent, and nothing else is there. LODE_SEED repeats random lives,
+ * LODE_CRASH_ROUNDS makes more of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/story.h"
+
+static unsigned from_environment(const char *name, unsigned otherwise)
+{
+    const char *text = getenv(name);
+    return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+}
+
+static const struct story_step script[] = {
+    {STORY_CREATE, STORY_POINTS, 0},  {STORY_CREATE, STORY_OTHER, 0},
+    {STORY_WRITE, STORY_POINTS, 1},   {STORY_WRITE, STORY_OTHER, 2},
+    {STORY_WRITE, STORY_POINTS, 3},   {STORY_ALIAS, STORY_OTHER, 0},
+    {STORY_FLUSH, STORY_POINTS, 0},   {STORY_WRITE, STORY_POINTS, 4},
+    {STORY_WRITE, STORY_POINTS, 5},   {STORY_SNAPSHOT, STORY_POINTS, 0},
+    {STORY_WRITE, STORY_POINTS, 6},   {STORY_FLUSH, STORY_POINTS, 0},
+    {STORY_CREATE, STORY_WORDS, 0},   {STORY_TRAIN, STORY_WORDS, 0},
+    {STORY_TRAIN, STORY_WORDS, 0},    {STORY_WRITE, STORY_WORDS, 7},
+    {STORY_WRITE, STORY_POINTS, 8},   {STORY_WRITE, STORY_POINTS, 9},
+    {STORY_COMPACT, STORY_POINTS, 0}, {STORY_SNAPSHOT, STORY_POINTS, 0},
+    {STORY_ALIAS, STORY_POINTS, 0},   {STORY_DROP, STORY_OTHER, 0},
+    {STORY_WRITE, STORY_POINTS, 10},  {STORY_REOPEN, STORY_POINTS, 0},
+    {STORY_WRITE, STORY_POINTS, 11},  {STORY_WRITE, STORY_WORDS, 12},
+};
+#define SCRIPT_STEPS (sizeof script / sizeof script[0])
+
+/* Sanitizers make it slow. */
+static unsigned fewer(unsigned count)
+{
+    const char *sanitize = getenv("LODE_SANITIZE");
+    return sanitize && sanitize[0] ? count / 4 : count;
+}
+
+/* The end of a life. Of four, one is the process's alone and one loses all that was not synced. */
+static void end(struct story *story, uint64_t seed)
+{
+    story_close(story);
+    switch (seed % 4) {
+    case 0: vfs_memory_crash(story->vfs); break;
+    case 1: vfs_memory_kill(story->vfs); break;
+    default: vfs_memory_crash_random(story->vfs, seed);
+    }
+}
+
+/* Random steps until the crash, at most `steps`. */
+static void go_on(struct story *story, struct rng *rng, unsigned steps)
+{
+    for (unsigned i = 0; i < steps && !story->fate.crashed; i++)
+        if (story_do(story, story_random_step(story, rng)) && !story->fate.crashed)
+            fail_msg("a step failed on a disk that works: %s", story->error.message);
+}
+
+/* One life after a crash, which may itself end in one before it has done anything. */
+static void live_again(struct story *story, struct rng *rng, uint64_t crash_at, unsigned steps)
+{
+    lode_status status = story_open(story, (struct story_fate){.crash_at = crash_at});
+    if (status && !story->fate.crashed)
+        fail_msg("it does not open: %s", story->error.message);
+    if (!status && story_check(story))
+        go_on(story, rng, steps);
+}
+
+/* What the last crash left is whole, usable, and still so after an orderly close. */
+static void settle(struct story *story, struct rng *rng)
+{
+    live_again(story, rng, 0, 6);
+    story_close(story);
+    live_again(story, rng, 0, 0);
+    story_close(story);
+}
+
+/* --- Every change ------------------------------------------------------------------------------ */
+
+/* Returns whether the crash came before the script was over. */
+static int crash_at_change(uint64_t crash_at, uint64_t seed)
+{
+    struct story story;
+    struct rng rng;
+    rng_init(&rng, seed);
+    story_init(&story, vfs_memory_new());
+    lode_status status = story_open(&story, (struct story_fate){.crash_at = crash_at});
+    for (size_t i = 0; !status && i < SCRIPT_STEPS && !story.fate.crashed; i++)
+        status = story_do(&story, script[i]);
+    if (status && !story.fate.crashed)
+        fail_msg("a step failed on a disk that works: %s", story.error.message);
+    int crashed = story.fate.crashed;
+    end(&story, seed);
+    live_again(&story, &rng, 1 + rng_below(&rng, 40), 5);
+    end(&story, rng_u64(&rng));
+    settle(&story, &rng);
+    vfs_memory_free(story.vfs);
+    return crashed;
+}
+
+static void at_every_change(void **state)
+{
+    (void)state;
+    unsigned lives = from_environment("LODE_CRASH_LIVES", fewer(4));
+    uint64_t crash_at = 1;
+    int crashed = 1;
+    for (; crashed; crash_at++)
+        for (uint64_t i = 0; i < lives; i++) {
+            uint64_t seed = (crash_at * lives + i) * 4 + i % 4;
+            print_message("change %llu seed %llu\r", (unsigned long long)crash_at,
+                          (unsigned long long)seed);
+            crashed = crash_at_change(crash_at, seed);
+        }
+    print_message("%llu changes, %u lives each\n", (unsigned long long)crash_at - 2, lives);
+}
+
+/* --- Random lives ------------------------------------------------------------------------------ */
+
+static void random_lives(uint64_t seed, unsigned thread_count)
+{
+    struct story story;
+    struct rng rng;
+    rng_init(&rng, seed);
+    story_init(&story, vfs_memory_new());
+    story.thread_count = thread_count;
+    story.growing_bytes = 256u << rng_below(&rng, 4);
+    story.maintenance = rng_below(&rng, 4) ? LODE_MAINTAIN_AUTO : LODE_MAINTAIN_ON_REQUEST;
+    unsigned lives = 1 + rng_below(&rng, 5);
+    for (unsigned i = 0; i < lives; i++) {
+        unsigned changes = rng_below(&rng, 3) ? 400 : 40;
+        live_again(&story, &rng, 1 + rng_below(&rng, changes), 60);
+        end(&story, rng_u64(&rng));
+    }
+    settle(&story, &rng);
+    vfs_memory_free(story.vfs);
+}
+
+static void each_round(unsigned thread_count, unsigned rounds)
+{
+    uint64_t seed = from_environment("LODE_SEED", 1);
+    rounds = from_environment("LODE_CRASH_ROUNDS", fewer(rounds));
+    for (unsigned i = 0; i < rounds; i++) {
+        print_message("seed %llu\r", (unsigned long long)(seed + i));
+        random_lives(seed + i, thread_count);
+    }
+    print_message("%u rounds from seed %llu\n", rounds, (unsigned long long)seed);
+}
+
+static void at_random(void **state)
+{
+    (void)state;
+    each_round(0, 200);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(at_every_change),
+        cmocka_unit_test(at_random),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

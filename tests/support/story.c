@@ -1,0 +1,352 @@
+/* story.c: see story.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/story.h"
+
+#define PATH  "db"
+#define ALIAS "alias"
+
+static lode_error error;
+
+static const char *const names[STORY_COLLECTIONS] = {"points", "other", "words"};
+
+static const lode_schema schemas[STORY_COLLECTIONS] = {
+    {.dim = 4},
+    {.dim = 3, .metric = LODE_METRIC_IP, .scalar = LODE_SCALAR_F16, .index = LODE_INDEX_FLAT},
+    {.dim = 4, .metric = LODE_METRIC_COSINE},
+};
+
+/* --- Fate -------------------------------------------------------------------------------------- */
+
+static int is_change(const char *operation)
+{
+    static const char *const changes[] = {"write", "truncate", "sync",     "remove",    "rename",
+                                          "link",  "make_dir", "dir_sync", "remove_dir"};
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++)
+        if (strcmp(operation, changes[i]) == 0)
+            return 1;
+    return 0;
+}
+
+static int decide(void *context, const char *operation, const char *path)
+{
+    struct story_fate *fate = context;
+    (void)path;
+    if (is_change(operation) && ++fate->changes == fate->crash_at)
+        fate->crashed = 1;
+    if (fate->crashed)
+        return EIO;
+    if (fate->fail_what && strcmp(operation, fate->fail_what) != 0)
+        return 0;
+    if (++fate->candidates != fate->fail_at)
+        return 0;
+    fate->failed = 1;
+    return fate->fail_errno;
+}
+
+/* --- Opening and closing ----------------------------------------------------------------------- */
+
+/* Fast, so that what failed is tried again before long. */
+static uint64_t tell_time(void *context)
+{
+    return atomic_fetch_add((_Atomic uint64_t *)context, 20000);
+}
+
+void story_init(struct story *story, struct vfs *vfs)
+{
+    memset(story, 0, sizeof *story);
+    story->vfs = vfs;
+    story->growing_bytes = 512;
+    story->sure.alias = STORY_NO_ALIAS;
+    atomic_init(&story->time_us, 1);
+    story->clock = (struct clock){tell_time, tell_time, &story->time_us};
+    for (size_t i = 0; i < STORY_COLLECTIONS; i++)
+        model_init(&story->sure.collections[i].model, &schemas[i]);
+}
+
+lode_status story_open(struct story *story, struct story_fate fate)
+{
+    lode_db_options options = {.maintenance = story->maintenance};
+    struct db_env env = {.vfs = story->vfs, .clock = &story->clock};
+    story->fate = fate;
+    vfs_memory_set_fault(story->vfs, decide, &story->fate);
+    if (story->thread_count)
+        assert_ok(executor_threads_new(story->thread_count, &story->executor, &error));
+    else
+        assert_ok(executor_inline_new(&story->executor, &error));
+    env.executor = story->executor;
+    lode_status status = db_open(PATH, &options, &env, &story->db, &story->error);
+    if (!status)
+        story->db->growing_bytes_max = story->growing_bytes;
+    return status;
+}
+
+static void close_handle(struct story *story, unsigned which)
+{
+    lode_snapshot_close(story->snapshots[which]);
+    lode_collection_close(story->handles[which]);
+    story->snapshots[which] = NULL;
+    story->handles[which] = NULL;
+}
+
+void story_close(struct story *story)
+{
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++)
+        close_handle(story, i);
+    lode_db_close(story->db);
+    executor_free(story->executor);
+    story->db = NULL;
+    story->executor = NULL;
+    vfs_memory_set_fault(story->vfs, NULL, NULL);
+}
+
+/* --- Steps ------------------------------------------------------------------------------------- */
+
+static lode_status open_handle(struct story *story, unsigned which)
+{
+    if (story->handles[which])
+        return LODE_OK;
+    return lode_collection_open(story->db, names[which], &story->handles[which], &story->error);
+}
+
+/* New points, replaced ones and deleted ones, a few of each. */
+static lode_status write_some(struct story *story, unsigned which, unsigned seed,
+                              struct story_state *after)
+{
+    struct model_op ops[12];
+    struct rng rng;
+    rng_init(&rng, seed);
+    size_t count = 1 + rng_below(&rng, 12);
+    for (size_t i = 0; i < count; i++)
+        ops[i] = (struct model_op){
+            .id = rng_below(&rng, 60),
+            .value = rng_below(&rng, 3) ? (int)rng_below(&rng, 100000) : ENGINE_NONE,
+        };
+    struct model model = story->sure.collections[which].model;
+    after->collections[which].sequence++;
+    model_apply(&after->collections[which].model, ops, count);
+    return model_write(&model, story->handles[which], ops, count, &story->error);
+}
+
+static lode_status train(struct story *story, unsigned which, struct story_state *after)
+{
+    static const char *const texts[] = {
+        "a ship sails on the sea",      "the sea is deep and blue",  "a captain commands the ship",
+        "the forest is deep and green", "a deer runs in the forest", "the hunter follows the deer",
+        "a captain follows the sea",    "the ship is blue",          "the deer is in the green",
+        "a hunter in a green forest",   "the captain sails a ship",  "blue ship on a blue sea",
+    };
+    lode_text given[sizeof texts / sizeof texts[0]];
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        given[i] = (lode_text){texts[i], strlen(texts[i])};
+    after->collections[which].text_model++;
+    return lode_text_model_train(story->handles[which], given, sizeof texts / sizeof texts[0], NULL,
+                                 NULL, &story->error);
+}
+
+static lode_status switch_snapshot(struct story *story, unsigned which)
+{
+    if (!story->snapshots[which])
+        return lode_snapshot_open(story->handles[which], &story->snapshots[which], &story->error);
+    lode_snapshot_close(story->snapshots[which]);
+    story->snapshots[which] = NULL;
+    return LODE_OK;
+}
+
+static lode_status create(struct story *story, unsigned which, struct story_state *after)
+{
+    after->collections[which].exists = 1;
+    after->collections[which].sequence = 0;
+    after->collections[which].text_model = 0;
+    model_init(&after->collections[which].model, &schemas[which]);
+    return lode_collection_create(story->db, names[which], &schemas[which], &story->handles[which],
+                                  &story->error);
+}
+
+static lode_status drop(struct story *story, unsigned which, struct story_state *after)
+{
+    close_handle(story, which);
+    after->collections[which].exists = 0;
+    if (after->alias == (int)which)
+        after->alias = STORY_NO_ALIAS;
+    return lode_collection_drop(story->db, names[which], &story->error);
+}
+
+static lode_status reopen(struct story *story)
+{
+    struct story_fate fate = story->fate;
+    story_close(story);
+    return story_open(story, fate);
+}
+
+static lode_status do_in_collection(struct story *story, struct story_step step,
+                                    struct story_state *after)
+{
+    unsigned which = step.which;
+    lode_status status = open_handle(story, which);
+    if (status)
+        return status;
+    switch (step.kind) {
+    case STORY_WRITE: return write_some(story, which, step.seed, after);
+    case STORY_TRAIN: return train(story, which, after);
+    case STORY_FLUSH: return lode_flush(story->handles[which], &story->error);
+    case STORY_COMPACT: return lode_compact(story->handles[which], &story->error);
+    case STORY_IDLE: return lode_wait_idle(story->handles[which], 0, &story->error);
+    default: return switch_snapshot(story, which);
+    }
+}
+
+static lode_status do_one(struct story *story, struct story_step step, struct story_state *after)
+{
+    switch (step.kind) {
+    case STORY_CREATE: return create(story, step.which, after);
+    case STORY_DROP: return drop(story, step.which, after);
+    case STORY_ALIAS:
+        after->alias = (int)step.which;
+        return lode_alias_set(story->db, ALIAS, names[step.which], &story->error);
+    case STORY_UNALIAS:
+        after->alias = STORY_NO_ALIAS;
+        return lode_alias_set(story->db, ALIAS, NULL, &story->error);
+    case STORY_CLOSE: close_handle(story, step.which); return LODE_OK;
+    case STORY_REOPEN: return reopen(story);
+    default: return do_in_collection(story, step, after);
+    }
+}
+
+lode_status story_do(struct story *story, struct story_step step)
+{
+    story->error = (lode_error){0};
+    story->maybe = story->sure;
+    lode_status status = do_one(story, step, &story->maybe);
+    story->in_doubt = status != LODE_OK;
+    if (!status)
+        story->sure = story->maybe;
+    else
+        assert_int_equal(status, story->error.status);
+    return status;
+}
+
+/* --- Checking ---------------------------------------------------------------------------------- */
+
+/* What is there, but for the points; 0 when a crash came in between. */
+static int look(struct story *story, struct story_state *found)
+{
+    lode_catalog *catalog;
+    memset(found, 0, sizeof *found);
+    found->alias = STORY_NO_ALIAS;
+    assert_ok(lode_catalog_list(story->db, &catalog, &error));
+    for (size_t i = 0; i < catalog->entry_count; i++) {
+        const lode_catalog_entry *entry = &catalog->entries[i];
+        const char *name = entry->target ? entry->target : entry->name;
+        int which = 0;
+        while (which < STORY_COLLECTIONS && strcmp(name, names[which]) != 0)
+            which++;
+        assert_in_range(which, 0, STORY_COLLECTIONS - 1);
+        if (entry->target)
+            found->alias = which;
+        else
+            found->collections[which].exists = 1;
+    }
+    lode_catalog_free(catalog);
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
+        lode_stats *stats;
+        if (!found->collections[i].exists)
+            continue;
+        lode_status status = open_handle(story, i);
+        if (!status)
+            status = lode_stats_get(story->handles[i], &stats, &story->error);
+        if (status && story->fate.crashed)
+            return 0;
+        if (status)
+            fail_msg("'%s': %s", names[i], story->error.message);
+        found->collections[i].sequence = stats->sequence;
+        found->collections[i].text_model = stats->text_model_version;
+        lode_stats_free(stats);
+    }
+    return 1;
+}
+
+static int is_like(const struct story_state *found, const struct story_state *wanted)
+{
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
+        if (found->collections[i].exists != wanted->collections[i].exists)
+            return 0;
+        if (found->collections[i].exists &&
+            (found->collections[i].sequence != wanted->collections[i].sequence ||
+             found->collections[i].text_model != wanted->collections[i].text_model))
+            return 0;
+    }
+    return found->alias == wanted->alias;
+}
+
+static void describe(const char *what, const struct story_state *state)
+{
+    print_message("%s: alias %d;", what, state->alias);
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++)
+        if (state->collections[i].exists)
+            print_message(" %s at batch %llu, text model %u;", names[i],
+                          (unsigned long long)state->collections[i].sequence,
+                          state->collections[i].text_model);
+    print_message("\n");
+}
+
+int story_check(struct story *story)
+{
+    struct story_state found;
+    if (!look(story, &found))
+        return 0;
+    if (story->in_doubt && is_like(&found, &story->maybe) && !is_like(&found, &story->sure))
+        story->sure = story->maybe;
+    if (!is_like(&found, &story->sure)) {
+        describe("found", &found);
+        describe("promised", &story->sure);
+        if (story->in_doubt)
+            describe("or", &story->maybe);
+        fail_msg("the database is not as promised");
+    }
+    story->in_doubt = 0;
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
+        const struct model *model = &story->sure.collections[i].model;
+        if (!found.collections[i].exists)
+            continue;
+        model_check_points(model, story->handles[i], NULL);
+        model_check_search(model, story->handles[i], NULL, 5, 20, 0);
+    }
+    return 1;
+}
+
+/* --- Random steps ------------------------------------------------------------------------------ */
+
+static enum story_kind random_kind(struct rng *rng)
+{
+    static const enum story_kind rare[] = {
+        STORY_FLUSH, STORY_FLUSH, STORY_COMPACT, STORY_COMPACT, STORY_IDLE,  STORY_SNAPSHOT,
+        STORY_CLOSE, STORY_DROP,  STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN};
+    if (rng_below(rng, 3))
+        return STORY_WRITE;
+    return rare[rng_below(rng, sizeof rare / sizeof rare[0])];
+}
+
+struct story_step story_random_step(const struct story *story, struct rng *rng)
+{
+    unsigned which = rng_below(rng, 2) ? STORY_POINTS : rng_below(rng, STORY_COLLECTIONS);
+    struct story_step step = {random_kind(rng), which, rng_below(rng, 1u << 30)};
+    const struct story_state *state = &story->sure;
+    if (step.kind == STORY_UNALIAS && state->alias == STORY_NO_ALIAS)
+        step.kind = STORY_ALIAS;
+    if (!state->collections[which].exists)
+        step.kind = STORY_CREATE;
+    else if (which == STORY_WORDS && model_count(&state->collections[which].model) == 0 &&
+             rng_below(rng, 2))
+        step.kind = STORY_TRAIN;
+    return step;
+}

@@ -1,0 +1,91 @@
+/* story.h: the life of a database told in steps, through the public interface, on a file system that fails
+ * or crashes meanwhile; and what must be found of it afterwards: every step that returned LODE_OK, the
+ * last one that did not whole or not at all, and nothing else. */
+#ifndef TESTS_SUPPORT_STORY_H
+#define TESTS_SUPPORT_STORY_H
+
+#include "base/random.h"
+#include "support/engine_kit.h"
+
+#include <stdatomic.h>
+
+enum { STORY_POINTS, STORY_OTHER, STORY_WORDS, STORY_COLLECTIONS };
+#define STORY_NO_ALIAS (-1)
+
+/* What a database holds. */
+struct story_state {
+    struct {
+        int exists;
+        uint64_t sequence;
+        uint32_t text_model;
+        struct model model;
+    } collections[STORY_COLLECTIONS];
+    int alias; /* the collection that the alias "alias" stands for, or STORY_NO_ALIAS */
+};
+
+enum story_kind {
+    STORY_CREATE,
+    STORY_DROP,
+    STORY_ALIAS,
+    STORY_UNALIAS,
+    STORY_WRITE,
+    STORY_TRAIN,
+    STORY_FLUSH,
+    STORY_COMPACT,
+    STORY_IDLE,
+    STORY_SNAPSHOT, /* open one, or close the one that is */
+    STORY_CLOSE,    /* the collection's handle */
+    STORY_REOPEN,   /* the database */
+};
+
+struct story_step {
+    enum story_kind kind;
+    unsigned which; /* collection */
+    unsigned seed;  /* of what is written */
+};
+
+/* What happens to the disk, counted from story_open on. */
+struct story_fate {
+    uint64_t crash_at; /* the operation that changes something, before which all ends; 0: none */
+    uint64_t fail_at;  /* the one of those that `fail_what` names which fails; 0: none */
+    const char *fail_what; /* as in vfs_ops; NULL: any */
+    int fail_errno;        /* as of vfs_memory_fault */
+    uint64_t changes;      /* so far */
+    uint64_t candidates;   /* for fail_at, so far */
+    int failed;
+    int crashed;
+};
+
+struct story {
+    struct vfs *vfs;
+    unsigned thread_count; /* 0: jobs run at once on the caller's thread */
+    uint64_t growing_bytes;
+    lode_maintenance maintenance;
+    struct story_fate fate;
+    struct story_state sure;  /* what was promised */
+    struct story_state maybe; /* if in_doubt: what may be there instead */
+    int in_doubt;
+    lode_error error; /* of the last call that failed */
+
+    _Atomic uint64_t time_us;
+    struct clock clock;
+    lode_db *db;
+    struct executor *executor;
+    lode_collection *handles[STORY_COLLECTIONS];
+    lode_snapshot *snapshots[STORY_COLLECTIONS];
+};
+
+void story_init(struct story *story, struct vfs *vfs);
+/* Open the database; the fate begins. */
+NODISCARD lode_status story_open(struct story *story, struct story_fate fate);
+NODISCARD lode_status story_do(struct story *story, struct story_step step);
+/* Close everything that is open; the fate ends: the disk works again. */
+void story_close(struct story *story);
+/* The database, which is open, is as promised; what was in doubt is known from then on. Returns 0 when
+ * it crashed before that could be told. */
+int story_check(struct story *story);
+
+/* A step that can succeed in the state that is sure. */
+struct story_step story_random_step(const struct story *story, struct rng *rng);
+
+#endif
