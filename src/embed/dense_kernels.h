@@ -8,7 +8,7 @@
 #include "embed/dense.h"
 
 #ifndef DENSE_LANES
-#define DENSE_LANES 4
+#define DENSE_LANES ((size_t)4)
 #endif
 
 #define DENSE_BLOCK 64 /* rows: what a float sum may span before it is added in double */

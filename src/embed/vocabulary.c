@@ -302,7 +302,12 @@ static int by_bytes(const void *a, const void *b)
 static lode_status merge_words(struct build *build, struct word_table *merged,
                                uint32_t **frequencies, lode_error *error)
 {
-    size_t capacity = 0;
+    size_t count_max = 1;
+    for (size_t p = 0; p < build->piece_count; p++)
+        count_max += build->pieces[p].words.count;
+    uint32_t *counts = *frequencies = calloc(count_max, sizeof *counts);
+    if (!counts)
+        return error_nomem(error, "word counts", count_max * sizeof *counts);
     for (size_t p = 0; p < build->piece_count; p++) {
         struct piece *piece = &build->pieces[p];
         for (uint32_t i = 0; i < piece->words.count; i++) {
@@ -311,15 +316,7 @@ static lode_status merge_words(struct build *build, struct word_table *merged,
             lode_status status = word_table_add(merged, word, size, &piece->global[i], error);
             if (status)
                 return status;
-            if (merged->count > capacity) {
-                uint32_t *grown = realloc(*frequencies, merged->capacity * sizeof *grown);
-                if (!grown)
-                    return error_nomem(error, "word counts", merged->capacity * sizeof *grown);
-                memset(grown + capacity, 0, (merged->capacity - capacity) * sizeof *grown);
-                *frequencies = grown;
-                capacity = merged->capacity;
-            }
-            (*frequencies)[piece->global[i]] += piece->frequencies[i];
+            counts[piece->global[i]] += piece->frequencies[i];
         }
     }
     return LODE_OK;
@@ -457,6 +454,7 @@ static uint64_t count_texts(const struct build *build)
 {
     uint64_t texts = 0;
     for (size_t p = 0; p < build->piece_count; p++) {
+        INVARIANT(build->pieces[p].ends);
         size_t left = build->distinct_count - p * build->piece_texts, begin = 0;
         for (size_t i = 0; i < build->piece_texts && i < left; i++) {
             texts += build->pieces[p].ends[i] > begin;

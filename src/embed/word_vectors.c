@@ -229,7 +229,7 @@ static lode_status centre(struct learning *learning, lode_error *error)
     size_t dim = learning->dim, stride = learning->stride;
     struct executor *executor = learning->options->executor;
     float *texts = dense_new(rows->row_count, stride);
-    double *gram = calloc(dim * dim + 2 * dim, sizeof *gram);
+    double *gram = calloc(dim * dim + 2 * dim + 1, sizeof *gram);
     if (!texts || !gram) {
         free(texts);
         free(gram);
