@@ -34,8 +34,9 @@ NODISCARD lode_status manifest_find(struct vfs *vfs, const char *dir, uint64_t *
 /* The highest one. LODE_NOT_FOUND: there is none. A damaged one is LODE_CORRUPT, never passed over. */
 NODISCARD lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret_manifest,
                                     lode_error *error);
-/* Make the manifest's name durable, then remove what a crash left: files of no manifest entry, older manifests, temporary files, old logs. Names
- * that are not Lode's stay. At open, before anything else writes. */
+/* Make the manifest's name durable, then remove what a crash left: files of no manifest entry, older
+ * manifests, temporary files, old logs. Names that are not Lode's stay. At open, before anything else
+ * writes. */
 NODISCARD lode_status manifest_sweep(struct vfs *vfs, const char *dir,
                                      const struct manifest *manifest, lode_error *error);
 
