@@ -220,9 +220,7 @@ static lode_status load_base(struct bench *bench, struct session *session, lode_
         };
         status = load_run(&load, error);
         bench->points = load.points;
-        if (status && !load.reading_failed && load.failed_first > 0)
-            error_prefix(error, "rows %llu to %llu: ", (unsigned long long)load.failed_first,
-                         (unsigned long long)load.failed_last);
+        load_place(&load, error);
         if (status)
             error_prefix(error, "%s: ", bench->base);
     }

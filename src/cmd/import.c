@@ -114,25 +114,33 @@ static int check(struct import *import)
     return EXIT_OK;
 }
 
-/* What was stored stands; say it, and how to go on. */
+/* What was stored stands; how to go on. */
+static void advise(const struct import *import, const lode_error *error, uint64_t imported,
+                   char *hint, size_t size)
+{
+    char count[AMOUNT_TEXT_MAX];
+    int wrong_file = error->status == LODE_INVALID || error->status == LODE_LIMIT;
+    const char *why = wrong_file ? "mend the file and " : "";
+    unsigned long long next = (unsigned long long)import->skip + imported;
+    if (imported == 0)
+        snprintf(hint, size, "nothing was imported; %srun it again", why);
+    else
+        snprintf(hint, size, "%s points were imported before; %sgo on with --skip %llu",
+                 amount_count(imported, count), why, next);
+}
+
 static int stopped(const struct import *import, const struct load *load, const lode_error *error)
 {
-    char hint[256], count[AMOUNT_TEXT_MAX], skip[48] = "";
+    char hint[256];
     const struct source *source = load ? load->source : NULL;
     uint64_t imported = load ? load->points : 0;
-    unsigned long long next = (unsigned long long)import->skip + imported;
-    if (next > 0)
-        snprintf(skip, sizeof skip, " with --skip %llu", next);
-    const char *why = error->status == LODE_INVALID || error->status == LODE_LIMIT
-                          ? "mend the file and go on"
-                          : "go on";
-    snprintf(hint, sizeof hint, "%s points were imported before; %s%s",
-             amount_count(imported, count), why, skip[0] ? skip : " by running it again");
+    int no_file = error->status == LODE_NOT_FOUND;
+    advise(import, error, imported, hint, sizeof hint);
     struct output_failure failure = {
         .error = error,
         .cause = CAUSE_DATA,
-        .file = error->status == LODE_NOT_FOUND ? NULL : import->file,
-        .hint = hint,
+        .file = no_file ? NULL : import->file,
+        .hint = no_file ? "look at its name, and at the folder you are in" : hint,
         .has_imported = 1,
         .imported = imported,
         .skip = import->skip + imported,
@@ -162,9 +170,7 @@ static int load_points(struct import *import, struct session *session, struct so
     if (status == LODE_OK)
         return EXIT_OK;
     progress_end(progress);
-    if (load.failed_first > 0 && !load.reading_failed)
-        error_prefix(&error, "%ss %llu to %llu: ", source->ops->unit,
-                     (unsigned long long)load.failed_first, (unsigned long long)load.failed_last);
+    load_place(&load, &error);
     return stopped(import, &load, &error);
 }
 

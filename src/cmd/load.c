@@ -229,3 +229,14 @@ lode_status load_run(struct load *load, lode_error *error)
     loader_release(&loader);
     return status;
 }
+
+void load_place(const struct load *load, lode_error *error)
+{
+    unsigned long long first = load->failed_first, last = load->failed_last;
+    if (load->reading_failed || first == 0)
+        return;
+    if (first == last)
+        error_prefix(error, "%s %llu: ", load->source->ops->unit, first);
+    else
+        error_prefix(error, "%ss %llu to %llu: ", load->source->ops->unit, first, last);
+}

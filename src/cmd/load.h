@@ -25,4 +25,7 @@ struct load {
  * going on at `points` writes them again, which changes nothing. LODE_CANCELLED: interrupted. */
 NODISCARD lode_status load_run(struct load *load, lode_error *error);
 
+/* After an error of the engine: prefix the message with the lines or rows of the batch. */
+void load_place(const struct load *load, lode_error *error);
+
 #endif

@@ -91,7 +91,7 @@ static void report_text(const struct report *report)
     const struct output_failure *where = report->where;
     fputs("lode: ", stderr);
     if (where && where->file)
-        fprintf(stderr, "%s: ", where->file);
+        fprintf(stderr, "%s: ", strcmp(where->file, "-") == 0 ? "standard input" : where->file);
     fprintf(stderr, "%s\n", report->message);
     if (report->hint)
         fprintf(stderr, "      %s\n", report->hint);
@@ -145,7 +145,6 @@ static int exit_code(lode_status status, enum output_cause cause)
 static const char *advice(lode_status status)
 {
     switch (status) {
-    case LODE_NOT_FOUND: return "'lode list DIR' shows what a directory holds";
     case LODE_EXISTS: return "choose another name, or 'lode drop' it first";
     case LODE_BUSY: return "stop the other process, or wait for it to end";
     case LODE_FULL: return "make room on the disk and run it again; what was acknowledged is kept";

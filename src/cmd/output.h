@@ -40,7 +40,7 @@ enum output_cause {
 struct output_failure {
     const lode_error *error;
     enum output_cause cause;
-    const char *file;  /* the input at fault, or NULL */
+    const char *file;  /* the input at fault, or NULL; "-" is called standard input */
     const char *unit;  /* "line" or "row": a member of the JSON error; or NULL */
     uint64_t position; /* its value (the message says it in words)    */
     const char *hint;  /* what to do; NULL: advice by status */

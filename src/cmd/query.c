@@ -176,8 +176,14 @@ static int run_one(struct query *query, struct session *session, lode_search_req
 {
     struct answer found;
     lode_error error = {0};
-    if (answer(query, session, request, &found, &error))
-        return output_error(&error, CAUSE_ARGUMENTS);
+    if (answer(query, session, request, &found, &error)) {
+        int no_model = query->text && error.status == LODE_NOT_FOUND;
+        return output_fail(&(struct output_failure){
+            .error = &error,
+            .cause = CAUSE_ARGUMENTS,
+            .hint =
+                no_model ? "'lode create --train' makes a collection with a text model" : NULL});
+    }
     int code = show_answer(query, &found);
     answer_release(&found);
     return code;

@@ -19,8 +19,13 @@ int session_open(struct session *session, const char *dir, const char *collectio
     if (lode_db_open(dir, &options, &session->db, &error) ||
         (collection &&
          lode_collection_open(session->db, collection, &session->collection, &error))) {
+        const char *hint = session->db ? "'lode list DIR' shows what there is"
+                                       : "'lode create DIR COLLECTION ...' makes one";
         session_close(session);
-        return output_error(&error, CAUSE_ARGUMENTS);
+        return output_fail(
+            &(struct output_failure){.error = &error,
+                                     .cause = CAUSE_ARGUMENTS,
+                                     .hint = error.status == LODE_NOT_FOUND ? hint : NULL});
     }
     return EXIT_OK;
 }
@@ -52,6 +57,11 @@ static void show_jobs(struct session *session, struct progress *progress)
     for (size_t i = 0; i < stats->job_count; i++) {
         done += stats->jobs[i].done;
         total += stats->jobs[i].total;
+    }
+    /* A graph that grows in memory is no job: then by the rows that are in one. */
+    for (size_t i = 0; i < stats->segment_count && stats->job_count == 0; i++) {
+        done += stats->segments[i].graph_rows;
+        total += stats->segments[i].rows;
     }
     if (stats->job_count > 0) {
         const char *label = job_label(stats->jobs[0].kind);
