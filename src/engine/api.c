@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "engine/read.h"
 #include "engine/text.h"
+#include "engine/verify.h"
 #include "query/fetch.h"
 #include "simd/simd.h"
 #include "storage/id.h"
@@ -84,20 +85,26 @@ const char *lode_simd_level(void)
 
 /* --- Database ---------------------------------------------------------------------------------- */
 
-lode_status lode_db_open(const char *path, const lode_db_options *options, lode_db **ret_db,
-                         lode_error *error)
+static lode_status check_path(const char *path, lode_error *error)
 {
-    static const struct db_env env;
     if (!path)
         return is_null("path", error);
-    if (!ret_db)
-        return is_null("ret_db", error);
     if (!*path)
         return error_set(error, LODE_INVALID, "path is empty");
     if (strlen(path) >= PATH_SIZE_MAX)
         return error_set(error, LODE_LIMIT, "path of %zu bytes: at most %d", strlen(path),
                          PATH_SIZE_MAX - 1);
-    return db_open(path, options, &env, ret_db, error);
+    return LODE_OK;
+}
+
+lode_status lode_db_open(const char *path, const lode_db_options *options, lode_db **ret_db,
+                         lode_error *error)
+{
+    static const struct db_env env;
+    lode_status status = check_path(path, error);
+    if (!status && !ret_db)
+        status = is_null("ret_db", error);
+    return status ? status : db_open(path, options, &env, ret_db, error);
 }
 
 void lode_db_close(lode_db *db)
@@ -418,4 +425,10 @@ lode_status lode_stats_get(lode_collection *collection, lode_stats **ret_stats, 
 void lode_stats_free(lode_stats *stats)
 {
     free(stats);
+}
+
+lode_status lode_verify(const char *path, const lode_verify_options *options, lode_error *error)
+{
+    lode_status status = check_path(path, error);
+    return status ? status : verify_database(vfs_posix(), path, options, error);
 }

@@ -145,6 +145,7 @@ static int run(uint64_t at, int forever, int os_errno, int power_cut)
     db = engine_open(vfs, "db", NULL, 256);
     check_story(&story, db);
     engine_close(db);
+    engine_verify(vfs, "db");
     vfs_memory_free(vfs);
     return fault.count >= at;
 }

@@ -214,7 +214,9 @@ static void acknowledged_batches_survive_kill(void **state)
     begin(path, progress);
     for (unsigned long i = rounds ? strtoul(rounds, NULL, 10) : 10; i > 0; i--) {
         kill_one(path, progress, 1000 + rng_below(&rng, DELAY_US));
+        engine_verify(NULL, path);
         check(path, progress);
+        engine_verify(NULL, path);
     }
     printf("batches: %u %u %u\n", progress->acknowledged[0], progress->acknowledged[1],
            progress->acknowledged[2]);

@@ -93,6 +93,7 @@ static void reopen(struct run *run, int power_cut)
         vfs_memory_crash(run->vfs);
     lode_collection_close(run->collection);
     engine_close(run->db);
+    engine_verify(run->vfs, "db");
     open_run(run);
     run->collection = engine_collection(run->db, "points");
     compare(run);

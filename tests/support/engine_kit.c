@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "engine/verify.h"
 #include "os/executor.h"
 #include "support/engine_kit.h"
 
@@ -35,6 +36,19 @@ void engine_close(lode_db *db)
     struct executor *borrowed = db->owns_executors ? NULL : db->executor;
     lode_db_close(db);
     executor_free(borrowed);
+}
+
+static void found(void *context, const lode_verify_finding *finding)
+{
+    (void)context;
+    fail_msg("%s at %llu: %s", finding->file, (unsigned long long)finding->offset,
+             finding->problem);
+}
+
+void engine_verify(struct vfs *vfs, const char *path)
+{
+    lode_verify_options options = {.report = found};
+    assert_ok(verify_database(vfs ? vfs : vfs_posix(), path, &options, &error));
 }
 
 lode_collection *engine_create(lode_db *db, const char *name, lode_schema schema)

@@ -14,6 +14,8 @@
 lode_db *engine_open(struct vfs *vfs, const char *path, const lode_db_options *options,
                      uint64_t growing_bytes);
 void engine_close(lode_db *db); /* and its executor */
+/* Verify a database that is closed; fails the test at the first finding. */
+void engine_verify(struct vfs *vfs, const char *path);
 
 lode_collection *engine_create(lode_db *db, const char *name, lode_schema schema);
 lode_collection *engine_collection(lode_db *db, const char *name); /* open by name */
