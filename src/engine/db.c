@@ -238,17 +238,31 @@ void db_close(lode_db *db)
 
 /* --- Changing the catalog ---------------------------------------------------------------------- */
 
+/* A save that failed may have replaced the file all the same. What may be gone is shown no more, or
+ * points could be acknowledged into a collection that the next open sweeps away. */
+static int may_be_gone(const lode_db *db, const struct catalog *changed)
+{
+    struct catalog found;
+    if (changed->count >= db->catalog.count)
+        return 0;
+    if (catalog_load(db->vfs, db->path, &found, NULL) != LODE_OK)
+        return 1;
+    int gone = found.count < db->catalog.count;
+    catalog_release(&found);
+    return gone;
+}
+
 /* db->mutex is held. Takes `changed` whatever it returns. */
 static lode_status keep_catalog(lode_db *db, struct catalog *changed, lode_error *error)
 {
     lode_status status = catalog_save(db->vfs, db->path, changed, error);
-    if (status) {
+    if (status && !may_be_gone(db, changed)) {
         catalog_release(changed);
         return status;
     }
     catalog_release(&db->catalog);
     db->catalog = *changed;
-    return LODE_OK;
+    return status;
 }
 
 static lode_status exists_error(const struct catalog_name *found, lode_error *error)

@@ -183,6 +183,37 @@ static void the_disk_is_full_then_the_power_goes(void **state)
     each(1, ENOSPC, 1);
 }
 
+/* Fail the sync of the database's directory, once. */
+static int fail_database_sync(void *context, const char *operation, const char *path)
+{
+    int *armed = context;
+    int fails = *armed && strcmp(operation, "dir_sync") == 0 && strcmp(path, "db") == 0;
+    *armed &= !fails;
+    return fails ? EIO : 0;
+}
+
+/* A drop that failed after the catalog was replaced: the next open finds no collection, so nothing may be
+ * acknowledged into it before. */
+static void a_drop_fails_halfway(void **state)
+{
+    (void)state;
+    int armed = 0;
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, 0);
+    lode_collection_close(engine_create(db, "points", schema));
+    vfs_memory_set_fault(vfs, fail_database_sync, &armed);
+    armed = 1;
+    assert_int_equal(lode_collection_drop(db, "points", &error), LODE_IO);
+    lode_collection *collection;
+    assert_int_equal(lode_collection_open(db, "points", &collection, &error), LODE_NOT_FOUND);
+    lode_collection_close(engine_create(db, "points", schema));
+    engine_close(db);
+    db = engine_open(vfs, "db", NULL, 0);
+    lode_collection_close(engine_collection(db, "points"));
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +221,7 @@ int main(void)
         cmocka_unit_test(an_operation_fails_once),
         cmocka_unit_test(the_disk_is_full_once),
         cmocka_unit_test(the_disk_is_full_then_the_power_goes),
+        cmocka_unit_test(a_drop_fails_halfway),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
