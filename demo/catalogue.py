@@ -131,7 +131,7 @@ def paragraphs(description):
 
 def split_name(name):
     """The words of a name: "python3-numpy" -> "python3 numpy", "libgtk-3-dev" -> "libgtk 3 dev gtk"."""
-    words = re.split(r"[-_.+]+", name)
+    words = [word for word in re.split(r"[-_.+]+", name) if word]
     stems = [re.sub(r"^lib|[0-9]+$", "", word) for word in words]
     return " ".join(words + [stem for stem, word in zip(stems, words) if len(stem) > 2 and stem != word])
 
