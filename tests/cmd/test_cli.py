@@ -174,8 +174,10 @@ class Collections(CliTest):
         holder = subprocess.Popen([LODE, "import", self.db, "c", "-", "--quiet"], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            while holder.poll() is None and self.run_any("list", self.db).returncode == OK:
-                pass  # it has not opened yet
+            # Asking by another command would take the lock from under it.
+            lock = pathlib.Path(self.db) / "LOCK"
+            while holder.poll() is None and str(holder.pid) not in lock.read_text():
+                pass
             error = self.error("list", self.db, code=BUSY)
             self.assertEqual(error["status"], "LODE_BUSY")
             self.assertIn(str(holder.pid), error["message"])
