@@ -85,10 +85,15 @@ lode_status collection_grow(struct lode_collection *collection, lode_error *erro
     struct growing_options options = collection_growing_options(collection, number);
     struct segment *segment;
     struct wal *wal;
+    lode_error reason = {0};
     lode_status status = growing_new(&options, &segment, error);
     if (status)
         return status;
-    status = wal_create(store->vfs, store->dir, store->collection_uid, number, &wal, error);
+    status = wal_create(store->vfs, store->dir, store->collection_uid, number, &wal, &reason);
+    if (status && error)
+        *error = reason;
+    if (status == LODE_READONLY)
+        collection->broken = reason;
     if (!status) {
         status = show_growing(collection, segment, error);
         if (status) {
@@ -113,7 +118,10 @@ lode_status collection_freeze(struct lode_collection *collection, lode_error *er
     uint64_t sequence = collection->version->sequence;
     if (!collection->growing || sequence == collection->growing_sequence)
         return LODE_OK;
-    lode_status status = jobs_frozen_reserve(&collection->jobs, error);
+    /* No other log may follow one that could not be cut back. */
+    lode_status status = wal_sync(collection->wal, error);
+    if (!status)
+        status = jobs_frozen_reserve(&collection->jobs, error);
     if (status)
         return status;
     struct frozen frozen = {

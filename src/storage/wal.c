@@ -46,6 +46,23 @@ static lode_status write_header(struct vfs_file *file, uint64_t collection_uid, 
     return status ? status : vfs_sync(file, error);
 }
 
+/* A log that could not be begun may lack its header, and the next would make that damage: it must be gone
+ * for good first. Returns what the creation ends with. */
+static lode_status take_back(struct vfs *vfs, const char *dir, const char *path, lode_status why,
+                             lode_error *error)
+{
+    lode_status status = vfs_remove(vfs, path, NULL);
+    if (status == LODE_NOT_FOUND)
+        status = LODE_OK;
+    if (!status)
+        status = vfs_dir_sync(vfs, dir, NULL);
+    if (!status)
+        return why;
+    if (error)
+        error->status = LODE_READONLY;
+    return LODE_READONLY;
+}
+
 static lode_status create_file(struct vfs *vfs, const char *dir, struct wal *wal, lode_error *error)
 {
     char path[PATH_SIZE_MAX];
@@ -53,16 +70,11 @@ static lode_status create_file(struct vfs *vfs, const char *dir, struct wal *wal
     lode_status status = wal_path(path, dir, wal->number, error);
     if (!status)
         status = vfs_open(vfs, path, flags, &wal->file, error);
-    if (status)
-        return status;
-    status = write_header(wal->file, wal->collection_uid, wal->number, error);
+    if (!status)
+        status = write_header(wal->file, wal->collection_uid, wal->number, error);
     if (!status)
         status = vfs_dir_sync(vfs, dir, error);
-    if (status) {
-        lode_status ignored = vfs_remove(vfs, path, NULL);
-        (void)ignored; /* an empty log is replayed as such */
-    }
-    return status;
+    return status && status != LODE_EXISTS ? take_back(vfs, dir, path, status, error) : status;
 }
 
 lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
@@ -138,6 +150,13 @@ static lode_status check_usable(const struct wal *wal, lode_error *error)
                      wal->number, wal->refused == LODE_IO ? "synced" : "cut back");
 }
 
+/* Durably: another log may follow this one before it is synced again, and then a torn tail is damage. */
+static lode_status cut_back(struct wal *wal)
+{
+    lode_status status = vfs_truncate(wal->file, wal->size, NULL);
+    return status ? status : vfs_sync(wal->file, NULL);
+}
+
 static lode_status write_group(struct wal *wal, lode_error *error)
 {
     reserve_space(wal, wal->size + wal->group.size);
@@ -145,7 +164,7 @@ static lode_status write_group(struct wal *wal, lode_error *error)
     if (status) {
         /* The reservation may be what filled the disk: the next attempt asks for it anew. */
         wal->reserved = 0;
-        if (vfs_truncate(wal->file, wal->size, NULL))
+        if (cut_back(wal))
             wal->refused = LODE_READONLY;
         return status;
     }

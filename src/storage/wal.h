@@ -20,11 +20,13 @@ struct wal_batch {
     size_t size;
 };
 
-/* Create wal-<number>.log in dir, durable with its name. */
+/* Create wal-<number>.log in dir, durable with its name. After a failure it is gone for good, or, when that
+ * fails too, LODE_READONLY: no further log may be created here before the logs have been replayed. */
 NODISCARD lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid,
                                  uint64_t number, struct wal **ret_wal, lode_error *error);
-/* Append one group. After a failure the file is cut back to where it was, or, when even that fails,
- * the wal refuses all further appends. Not durable before wal_sync. */
+/* Append one group. After a failure the file is durably cut back to where it was, or, when even that fails,
+ * the wal refuses all further appends and syncs (LODE_READONLY), and no other log may follow it.
+ * Not durable before wal_sync. */
 NODISCARD lode_status wal_append(struct wal *wal, uint64_t first_sequence,
                                  const struct wal_batch *batches, size_t batch_count,
                                  lode_error *error);
