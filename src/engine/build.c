@@ -57,12 +57,15 @@ static lode_status commit_graph(struct lode_collection *collection, const struct
 
 lode_status index_segment(struct lode_collection *collection, uint64_t number, lode_error *error)
 {
+    lode_status status = change_check(collection, error);
+    if (status)
+        return status;
     struct version *version = collection_pin(collection);
     const struct segment_view *view = version_view(version, number);
     struct sealed_entry entry = {.number = number, .row_count = view->row_count};
     struct job job = {.total = view->row_count};
     job_begin(collection, &job, LODE_JOB_INDEX);
-    lode_status status = commit_graph(collection, view, &entry, &job, error);
+    status = commit_graph(collection, view, &entry, &job, error);
     job_end(collection, &job);
     version_unref(version);
     return status;
@@ -193,7 +196,10 @@ lode_status flush_frozen(struct lode_collection *collection, const struct frozen
                          lode_error *error)
 {
     struct rewrite rewrite = {.collection = collection};
-    lode_status status = rewrite_init(&rewrite, &frozen->number, 1, error);
+    lode_status status = change_check(collection, error);
+    if (status)
+        return status;
+    status = rewrite_init(&rewrite, &frozen->number, 1, error);
     job_begin(collection, &rewrite.job, LODE_JOB_FLUSH);
     if (!status)
         status = rewrite_segments(&rewrite, frozen->number, frozen, error);

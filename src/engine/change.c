@@ -233,12 +233,15 @@ static lode_status write_manifest(struct commit *commit, lode_error *error)
         return LODE_OK;
     if (is_unknown(status)) {
         commit->change->unknown = 1;
+        atomic_store_explicit(&collection->parted, 1, memory_order_relaxed);
         lane_enter(&collection->lane);
         if (!collection->broken.status)
             collection->broken = reason;
         lane_leave(&collection->lane);
     }
-    return error_set(error, status, "%s", reason.message);
+    if (error)
+        *error = reason;
+    return status;
 }
 
 /* --- Installing -------------------------------------------------------------------------------- */
@@ -355,6 +358,15 @@ static lode_status prepare(struct commit *commit, lode_error *error)
     return status ? status : add_target(commit, error);
 }
 
+lode_status change_check(struct lode_collection *collection, lode_error *error)
+{
+    if (!atomic_load_explicit(&collection->parted, memory_order_relaxed))
+        return LODE_OK;
+    return error_set(error, LODE_READONLY,
+                     "collection '%s' is to be reopened: an error left open which manifest counts",
+                     collection->name);
+}
+
 static void release(struct commit *commit)
 {
     for (size_t i = 0; commit->saved && i < commit->manifest.entry_count; i++)
@@ -372,7 +384,9 @@ lode_status change_commit(struct lode_collection *collection, struct change *cha
 {
     struct commit commit = {.collection = collection, .change = change};
     mutex_lock(&collection->change_mutex);
-    lode_status status = prepare(&commit, error);
+    lode_status status = change_check(collection, error);
+    if (!status)
+        status = prepare(&commit, error);
     if (!status)
         status = write_manifest(&commit, error);
     if (!status) {
@@ -389,7 +403,9 @@ lode_status change_text_model(struct lode_collection *collection, uint32_t model
                               lode_error *error)
 {
     struct commit commit = {.collection = collection};
-    lode_status status = manifest_copy(&collection->manifest, &commit.manifest, error);
+    lode_status status = change_check(collection, error);
+    if (!status)
+        status = manifest_copy(&collection->manifest, &commit.manifest, error);
     if (status)
         return status;
     commit.manifest.generation++;
@@ -399,10 +415,14 @@ lode_status change_text_model(struct lode_collection *collection, uint32_t model
     status =
         manifest_commit(collection->store.vfs, collection->store.dir, &commit.manifest, &reason);
     if (status) {
-        if (is_unknown(status))
+        if (is_unknown(status)) {
+            atomic_store_explicit(&collection->parted, 1, memory_order_relaxed);
             collection->broken = reason;
+        }
         manifest_release(&commit.manifest);
-        return error_set(error, status, "%s", reason.message);
+        if (error)
+            *error = reason;
+        return status;
     }
     manifest_release(&collection->manifest);
     collection->manifest = commit.manifest;

@@ -26,6 +26,10 @@ struct change {
     int unknown; /* out, on failure: the manifest may have been written; keep the target's files */
 };
 
+/* To be asked before files of a segment number are written that an earlier attempt may have written too:
+ * LODE_READONLY once it is unknown which manifest counts, since it may speak of those. */
+NODISCARD lode_status change_check(struct lode_collection *collection, lode_error *error);
+
 /* Durable, and visible, on return. No other job may use the sources: the caller has seen to that.
  * Afterwards merged segments are retired and the flushed log is removed. On failure nothing has
  * changed; when it is unknown whether the manifest was written, the collection refuses writes. */

@@ -60,6 +60,8 @@ struct lode_collection {
     struct mutex change_mutex;
     struct manifest manifest; /* the newest on disk */
     struct liveset **saved;   /* of each entry: the live set that its del file holds */
+    _Atomic int parted; /* disk and memory may have: no more changes. Set under change_mutex, once;
+                                 relaxed: change_commit looks again under it */
 
     struct write_queue queue;
     struct jobs jobs;

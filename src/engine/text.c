@@ -202,7 +202,11 @@ static lode_status adopt(struct lode_collection *collection, struct embedder *ow
     mutex_lock(&collection->change_mutex);
     uint32_t old = collection->manifest.text_model_version;
     *ret_version = old + 1;
-    lode_status status = model_new(own_embedder, old + 1, &model, error);
+    lode_status status = change_check(collection, error);
+    if (status)
+        own_embedder->ops->free(own_embedder);
+    else
+        status = model_new(own_embedder, old + 1, &model, error);
     if (!status) {
         status = save_model(store, model, error);
         if (status)

@@ -150,8 +150,15 @@ static lode_status write_temporary(struct vfs *vfs, const char *path,
     return status;
 }
 
+static int is_absent(struct vfs *vfs, const char *path)
+{
+    int exists = 1;
+    return vfs_exists(vfs, path, &exists, NULL) == LODE_OK && !exists;
+}
+
 /* After the link the manifest counts, unless its name is lost in a crash. If making it durable fails,
- * taking the name back is an attempt: the caller is told not to rely on either outcome. */
+ * taking the name back is an attempt: the caller is told not to rely on either outcome. A link may also
+ * fail after the deed. */
 static lode_status link_durably(struct vfs *vfs, const char *dir, const char *temporary,
                                 const char *path, lode_error *error)
 {
@@ -159,9 +166,12 @@ static lode_status link_durably(struct vfs *vfs, const char *dir, const char *te
     lode_status status = vfs_dir_sync(vfs, dir, error);
     if (!status)
         status = vfs_link(vfs, temporary, path, error);
-    if (status)
+    else
         return status;
-    status = vfs_dir_sync(vfs, dir, error);
+    if (status == LODE_EXISTS || (status && is_absent(vfs, path)))
+        return status;
+    if (!status)
+        status = vfs_dir_sync(vfs, dir, error);
     if (status) {
         lode_status ignored = vfs_remove(vfs, path, NULL);
         (void)ignored;
