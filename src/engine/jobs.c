@@ -360,8 +360,10 @@ static lode_status flush_failure(struct jobs *jobs, uint64_t attempts, int insis
         slot->failed_us = 0;
         return LODE_OK;
     }
-    return error_set(error, slot->error.status, "full segments cannot be written out: %s",
-                     slot->error.message);
+    if (error)
+        *error = slot->error;
+    error_prefix(error, "full segments cannot be written out: ");
+    return slot->error.status;
 }
 
 lode_status jobs_wait_frozen(struct lode_collection *collection, size_t count_max, uint64_t number,

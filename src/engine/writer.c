@@ -163,7 +163,8 @@ static lode_status log_group(struct lode_collection *collection, const struct gr
     status = wal_sync(collection->wal, &reason);
     if (status) {
         collection->broken = reason;
-        (void)error_set(error, reason.status, "%s", reason.message);
+        if (error)
+            *error = reason;
     }
     return status;
 }
