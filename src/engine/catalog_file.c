@@ -55,7 +55,7 @@ static lode_status write_file(struct vfs *vfs, const char *path, const struct bu
 }
 
 lode_status catalog_save(struct vfs *vfs, const char *dir, const struct catalog *catalog,
-                         lode_error *error)
+                         int *ret_unknown, lode_error *error)
 {
     char path[PATH_SIZE_MAX], temp[PATH_SIZE_MAX];
     lode_status status = vfs_join(path, dir, FILE_NAME, error);
@@ -67,6 +67,7 @@ lode_status catalog_save(struct vfs *vfs, const char *dir, const struct catalog 
         status = encode(catalog, &bytes, error);
     if (!status)
         status = write_file(vfs, temp, &bytes, error);
+    *ret_unknown = status == LODE_OK;
     if (!status)
         status = vfs_rename(vfs, temp, path, error);
     if (!status)

@@ -45,7 +45,7 @@ static void parent_of(const char *path, char parent[PATH_SIZE_MAX])
     while (size > 1 && path[size - 1] == '/')
         size--;
     if (size == 0) {
-        strcpy(parent, ".");
+        memcpy(parent, ".", 2);
         return;
     }
     memcpy(parent, path, size);
@@ -85,8 +85,9 @@ static lode_status found_catalog(lode_db *db, lode_error *error)
 {
     char parent[PATH_SIZE_MAX];
     parent_of(db->path, parent);
+    int unknown;
     lode_status status = vfs_dir_sync(db->vfs, parent, error);
-    return status ? status : catalog_save(db->vfs, db->path, &db->catalog, error);
+    return status ? status : catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
 }
 
 /* A directory without a catalog becomes a database only when nothing else is in it: neither somebody's
@@ -238,26 +239,36 @@ void db_close(lode_db *db)
 
 /* --- Changing the catalog ---------------------------------------------------------------------- */
 
-/* A save that failed may have replaced the file all the same. What may be gone is shown no more, or
- * points could be acknowledged into a collection that the next open sweeps away. */
-static int may_be_gone(const lode_db *db, const struct catalog *changed)
+lode_status db_check(const lode_db *db, lode_error *error)
 {
-    struct catalog found;
-    if (changed->count >= db->catalog.count)
-        return 0;
-    if (catalog_load(db->vfs, db->path, &found, NULL) != LODE_OK)
-        return 1;
-    int gone = found.count < db->catalog.count;
-    catalog_release(&found);
-    return gone;
+    if (!db->broken.status)
+        return LODE_OK;
+    return error_set(error, LODE_READONLY,
+                     "the database is to be reopened, its catalog may have changed: %s",
+                     db->broken.message);
+}
+
+/* A change that failed must not come true after a crash, when the collection it dropped has taken
+ * writes. */
+static void restore_catalog(lode_db *db)
+{
+    int unknown;
+    lode_error reason = {0};
+    if (catalog_save(db->vfs, db->path, &db->catalog, &unknown, &reason))
+        db->broken = reason;
 }
 
 /* db->mutex is held. Takes `changed` whatever it returns. */
 static lode_status keep_catalog(lode_db *db, struct catalog *changed, lode_error *error)
 {
-    lode_status status = catalog_save(db->vfs, db->path, changed, error);
-    if (status && !may_be_gone(db, changed)) {
+    int unknown = 0;
+    lode_status status = db_check(db, error);
+    if (!status)
+        status = catalog_save(db->vfs, db->path, changed, &unknown, error);
+    if (status) {
         catalog_release(changed);
+        if (unknown)
+            restore_catalog(db);
         return status;
     }
     catalog_release(&db->catalog);

@@ -22,6 +22,7 @@ struct lode_db {
     struct mutex mutex;  /* guards everything below, and the collections' handles and state */
     struct cond changed; /* a collection has become open, or is gone */
     struct catalog catalog;
+    lode_error broken; /* why the catalog on disk may be another; status LODE_OK: it is not */
     lode_collection *collections; /* open, opening or closing */
 };
 
@@ -36,6 +37,9 @@ struct db_env {
 NODISCARD lode_status db_open(const char *path, const lode_db_options *options,
                               const struct db_env *env, lode_db **ret_db, lode_error *error);
 void db_close(lode_db *db);
+/* LODE_READONLY when it is unknown what the catalog on disk says: a collection might be gone at the next
+ * open, so none may be opened for writing now. db->mutex is held. */
+NODISCARD lode_status db_check(const lode_db *db, lode_error *error);
 
 /* What api.c calls once the arguments are checked. Contracts: lode.h. */
 NODISCARD lode_status db_create(lode_db *db, const char *name, const lode_schema *schema,

@@ -59,7 +59,9 @@ static lode_status enter(lode_db *db, const char *name, lode_collection **ret_co
             return error_set(error, LODE_NOT_FOUND, "there is no collection or alias '%s'", name);
         lode_collection *collection = find(db, found->uid);
         if (!collection) {
-            lode_status status = collection_new(db, found, &collection, error);
+            lode_status status = db_check(db, error);
+            if (!status)
+                status = collection_new(db, found, &collection, error);
             if (status)
                 return status;
             collection->next = db->collections;

@@ -91,7 +91,7 @@ static void the_file_is_what_its_page_says(void **state)
     struct catalog catalog = example(), read;
     assert_ok(vfs_make_dir(vfs, "db", &error));
     assert_ok(vfs_dir_sync(vfs, ".", &error));
-    assert_ok(catalog_save(vfs, "db", &catalog, &error));
+    assert_ok(catalog_save(vfs, "db", &catalog, &(int){0}, &error));
     uint8_t *written = kit_read(vfs, "db/catalog", &size);
     assert_int_equal(read_dump(wanted), size);
     assert_memory_equal(written, wanted, size);
@@ -113,7 +113,7 @@ static void a_damaged_file_is_refused(void **state)
     struct vfs *vfs = vfs_memory_new();
     struct catalog catalog = example(), read;
     assert_ok(vfs_make_dir(vfs, "db", &error));
-    assert_ok(catalog_save(vfs, "db", &catalog, &error));
+    assert_ok(catalog_save(vfs, "db", &catalog, &(int){0}, &error));
     uint8_t *written = kit_read(vfs, "db/catalog", &size);
     for (uint64_t bit = 0; bit < size * 8; bit++) {
         kit_write(vfs, "db/catalog", written, size);
@@ -146,7 +146,7 @@ static void nonsense_is_refused(void **state)
             strcpy(catalog.names[1].target, "filmz");
         else
             strcpy(catalog.names[0].name, "f/lms");
-        assert_ok(catalog_save(vfs, "db", &catalog, &error));
+        assert_ok(catalog_save(vfs, "db", &catalog, &(int){0}, &error));
         assert_status(catalog_load(vfs, "db", &read, &error), LODE_CORRUPT);
         catalog_release(&catalog);
     }
