@@ -14,36 +14,6 @@
 
 #include "support/story.h"
 
-static unsigned from_environment(const char *name, unsigned otherwise)
-{
-    const char *text = getenv(name);
-    return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
-}
-
-static const struct story_step script[] = {
-    {STORY_CREATE, STORY_POINTS, 0},  {STORY_CREATE, STORY_OTHER, 0},
-    {STORY_WRITE, STORY_POINTS, 1},   {STORY_WRITE, STORY_OTHER, 2},
-    {STORY_WRITE, STORY_POINTS, 3},   {STORY_ALIAS, STORY_OTHER, 0},
-    {STORY_FLUSH, STORY_POINTS, 0},   {STORY_WRITE, STORY_POINTS, 4},
-    {STORY_WRITE, STORY_POINTS, 5},   {STORY_SNAPSHOT, STORY_POINTS, 0},
-    {STORY_WRITE, STORY_POINTS, 6},   {STORY_FLUSH, STORY_POINTS, 0},
-    {STORY_CREATE, STORY_WORDS, 0},   {STORY_TRAIN, STORY_WORDS, 0},
-    {STORY_TRAIN, STORY_WORDS, 0},    {STORY_WRITE, STORY_WORDS, 7},
-    {STORY_WRITE, STORY_POINTS, 8},   {STORY_WRITE, STORY_POINTS, 9},
-    {STORY_COMPACT, STORY_POINTS, 0}, {STORY_SNAPSHOT, STORY_POINTS, 0},
-    {STORY_ALIAS, STORY_POINTS, 0},   {STORY_DROP, STORY_OTHER, 0},
-    {STORY_WRITE, STORY_POINTS, 10},  {STORY_REOPEN, STORY_POINTS, 0},
-    {STORY_WRITE, STORY_POINTS, 11},  {STORY_WRITE, STORY_WORDS, 12},
-};
-#define SCRIPT_STEPS (sizeof script / sizeof script[0])
-
-/* Sanitizers make it slow. */
-static unsigned fewer(unsigned count)
-{
-    const char *sanitize = getenv("LODE_SANITIZE");
-    return sanitize && sanitize[0] ? count / 4 : count;
-}
-
 /* The end of a life. Of four, one is the process's alone and one loses all that was not synced. */
 static void end(struct story *story, uint64_t seed)
 {
@@ -80,6 +50,7 @@ static void settle(struct story *story, struct rng *rng)
     story_close(story);
     live_again(story, rng, 0, 0);
     story_close(story);
+    engine_verify(story->vfs, "db");
 }
 
 /* --- Every change ------------------------------------------------------------------------------ */
@@ -92,8 +63,8 @@ static int crash_at_change(uint64_t crash_at, uint64_t seed)
     rng_init(&rng, seed);
     story_init(&story, vfs_memory_new());
     lode_status status = story_open(&story, (struct story_fate){.crash_at = crash_at});
-    for (size_t i = 0; !status && i < SCRIPT_STEPS && !story.fate.crashed; i++)
-        status = story_do(&story, script[i]);
+    for (size_t i = 0; !status && i < story_script_size && !story.fate.crashed; i++)
+        status = story_do(&story, story_script[i]);
     if (status && !story.fate.crashed)
         fail_msg("a step failed on a disk that works: %s", story.error.message);
     int crashed = story.fate.crashed;
@@ -108,7 +79,7 @@ static int crash_at_change(uint64_t crash_at, uint64_t seed)
 static void at_every_change(void **state)
 {
     (void)state;
-    unsigned lives = from_environment("LODE_CRASH_LIVES", fewer(4));
+    unsigned lives = story_setting("LODE_CRASH_LIVES", story_fewer(4));
     uint64_t crash_at = 1;
     int crashed = 1;
     for (; crashed; crash_at++)
@@ -144,8 +115,8 @@ static void random_lives(uint64_t seed, unsigned thread_count)
 
 static void each_round(unsigned thread_count, unsigned rounds)
 {
-    uint64_t seed = from_environment("LODE_SEED", 1);
-    rounds = from_environment("LODE_CRASH_ROUNDS", fewer(rounds));
+    uint64_t seed = story_setting("LODE_SEED", 1);
+    rounds = story_setting("LODE_CRASH_ROUNDS", story_fewer(rounds));
     for (unsigned i = 0; i < rounds; i++) {
         print_message("seed %llu\r", (unsigned long long)(seed + i));
         random_lives(seed + i, thread_count);

@@ -1,5 +1,7 @@
-/* The disk fails at each of its operations in turn: for good, as when the power goes, or just once, as when
- * it is full. LODE_FAULT_STRIDE=1 tries every operation. Afterwards every acknowledged batch is there, and every other one whole or not at all. */
+/* Each operation on files fails in turn, having done nothing or after the deed, once or for a while; now and
+ * then the power goes soon after. Nothing acknowledged is lost, a step that failed is whole or not at
+ * all, errors say what failed, and the database works again by itself or once it is reopened.
+ * LODE_SEED shifts what fails how, LODE_FAULT_LIVES tries more ways for each operation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,217 +13,226 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/engine_kit.h"
+#include "support/story.h"
 
-static lode_error error;
-
-/* Fail the operation number `at`, and all later ones when `forever`. */
-struct fault {
-    uint64_t count;
-    uint64_t at;
-    int forever;
-    int os_errno;
-};
-
-static int decide(void *context, const char *operation, const char *path)
+static void check_error(const struct story *story)
 {
-    struct fault *fault = context;
-    (void)operation;
-    (void)path;
-    fault->count++;
-    return fault->count == fault->at || (fault->forever && fault->count > fault->at)
-               ? fault->os_errno
-               : 0;
+    const lode_error *error = &story->error;
+    if (!story->fate.failed)
+        fail_msg("a step failed on a disk that works: %s", error->message);
+    if (strlen(error->message) < 10)
+        fail_msg("an error without a reason: status %d, '%s'", (int)error->status, error->message);
+    if ((error->status == LODE_IO || error->status == LODE_FULL) && error->os_errno == 0)
+        fail_msg("an error of the system without its errno: %s", error->message);
 }
 
-static const lode_schema schema = {.dim = 4};
-
-/* What may be found afterwards: `sure`, and with it any of the batches that failed, in order; those
- * touch points of their own, so that each can be told. */
-struct story {
-    struct model sure;
-    struct model_op failed[64][3];
-    size_t failed_count;
-};
-
-/* Three points a batch: a new one, a replaced one, a deleted one. */
-static void make_batch(unsigned i, struct model_op ops[3])
+/* Close and open again, on a disk that works but for a crash to come. */
+static lode_status reopen(struct story *story)
 {
-    unsigned base = i * 3 % (ENGINE_IDS - 3);
-    ops[0] = (struct model_op){base, (int)(1000 + i)};
-    ops[1] = (struct model_op){base + 1, (int)(2000 + i)};
-    ops[2] = (struct model_op){i > 4 ? base - 9 : base + 2, ENGINE_NONE};
+    struct story_fate fate = story->fate;
+    fate.fail_at = 0;
+    story_close(story);
+    lode_status status = story_open(story, fate);
+    if (status && !story->fate.crashed)
+        fail_msg("it does not open once the disk works again: %s", story->error.message);
+    return status;
 }
 
-static void write_one(struct story *story, lode_collection *collection, unsigned i)
+/* After an error: what can be read is as it was, or the step is done. Returns whether it is done. */
+static int look(struct story *story, struct story_step step, lode_status status)
 {
-    struct model_op ops[3];
-    make_batch(i, ops);
-    if (model_write(&story->sure, collection, ops, 3, &error) != LODE_OK) {
-        assert_true(story->failed_count < 64);
-        memcpy(story->failed[story->failed_count++], ops, sizeof ops);
+    if (!story->db)
+        return 0;
+    enum story_look found = story_look(story);
+    if (found != STORY_AS_MAYBE)
+        return 0;
+    if (step.kind == STORY_WRITE)
+        fail_msg("a write that failed is seen: %s", story->error.message);
+    if (status != LODE_EXISTS && status != LODE_NOT_FOUND)
+        return 0;
+    story->sure = story->maybe; /* the step had been done although it failed */
+    story->in_doubt = 0;
+    return 1;
+}
+
+/* A drop that failed is left at that: the collection lives on, and what it takes from now on is there for
+ * good. Returns 0 when it takes nothing. */
+static int give_up(struct story *story, struct story_step drop)
+{
+    struct story_state maybe = story->maybe;
+    struct story_step write = {STORY_WRITE, drop.which, 77};
+    lode_status status = story_do(story, write);
+    if (status && !story->fate.crashed)
+        story->maybe = maybe; /* it may still be dropped */
+    return status == LODE_OK || story->fate.crashed;
+}
+
+/* Until it is done, or the crash comes: try it again, and if that does not help, reopen and try. */
+static void insist(struct story *story, struct story_step step)
+{
+    for (int attempt = 0; attempt < 6; attempt++) {
+        lode_status status = story_do(story, step);
+        if (status == LODE_OK || story->fate.crashed)
+            return;
+        lode_error error = story->error;
+        check_error(story);
+        int done = look(story, step, status);
+        if (done || story->fate.crashed)
+            return;
+        if (step.kind == STORY_DROP && story->db && give_up(story, step))
+            return;
+        story->error = error;
+        if (attempt == 0)
+            continue;
+        uint64_t sequence = story->sure.collections[step.which].sequence;
+        struct story_state before = story->sure;
+        if (reopen(story) || !story_check(story))
+            return;
+        if (memcmp(&before, &story->sure, sizeof before) != 0)
+            return;
+        assert_int_equal(sequence, story->sure.collections[step.which].sequence);
     }
+    fail_msg("a step still fails: %s", story->error.message);
 }
 
-/* What a program does with a database; everything may fail. */
-static void live(struct story *story, lode_db *db)
+static void open_stubbornly(struct story *story, struct story_fate fate)
 {
-    lode_collection *collection;
-    if (lode_collection_create(db, "points", &schema, &collection, &error) != LODE_OK)
+    if (story_open(story, fate) == LODE_OK || story->fate.crashed)
         return;
-    for (unsigned i = 0; i < 40; i++) {
-        write_one(story, collection, i);
-        lode_status status = LODE_OK;
-        if (i % 8 == 7)
-            status = lode_flush(collection, &error);
-        if (i == 30)
-            status = lode_compact(collection, &error);
-        (void)status;
-        model_check_points(&story->sure, collection, NULL);
-    }
-    lode_collection_close(collection);
+    check_error(story);
+    (void)!reopen(story);
 }
 
-static int holds(lode_collection *collection, const struct model_op *op)
+/* Returns whether the failure came before the script was over. */
+static int live(struct story_fate fate, uint64_t seed)
 {
-    struct engine_id id;
-    lode_result *result;
-    assert_ok(lode_get(collection, NULL, engine_id(op->id, &id), 1, 0, &result, &error));
-    int found = result->hit_count == 1;
-    lode_result_free(result);
-    return found;
+    struct story story;
+    story_init(&story, vfs_memory_new());
+    open_stubbornly(&story, fate);
+    for (size_t i = 0; i < story_script_size && !story.fate.crashed; i++)
+        insist(&story, story_script[i]);
+    int failed = story.fate.failed;
+    int crashed = story.fate.crashed;
+    story_close(&story);
+    if (crashed)
+        vfs_memory_crash_random(story.vfs, seed);
+    if (story_open(&story, (struct story_fate){0}))
+        fail_msg("it does not open: %s", story.error.message);
+    (void)!story_check(&story);
+    story_close(&story);
+    engine_verify(story.vfs, "db");
+    vfs_memory_free(story.vfs);
+    return failed;
 }
 
-/* Whether this failed batch was found whole; if so the rest must show it. */
-static void settle(struct story *story, lode_collection *collection, const struct model_op *ops)
+static void each(const char *what, int with_crash)
 {
-    if (story->sure.values[ops[0].id] == ENGINE_NONE && holds(collection, &ops[0]))
-        model_apply(&story->sure, ops, 3);
+    static const int errnos[] = {EIO, -EIO, ENOSPC, -ENOSPC};
+    unsigned lives = story_setting("LODE_FAULT_LIVES", story_fewer(4));
+    uint64_t first = story_setting("LODE_SEED", 1), at = 1;
+    int failed = 1;
+    for (; failed; at++)
+        for (unsigned i = 0; i < lives; i++) {
+            struct rng rng;
+            uint64_t seed = random_mix(first + at * 4 + i);
+            rng_init(&rng, seed);
+            struct story_fate fate = {
+                .fail_at = at,
+                .fail_what = what,
+                .fail_errno = errnos[(i + at) % 4],
+                .fail_more = rng_below(&rng, 3)   ? 0
+                             : rng_below(&rng, 2) ? 3
+                                                  : 1000,
+                .crash_after = with_crash ? 1 + rng_below(&rng, 60) : 0,
+            };
+            print_message("%s %llu errno %d, %u more, crash after %u, seed %llu\r",
+                          what ? what : "operation", (unsigned long long)at, fate.fail_errno,
+                          fate.fail_more, fate.crash_after, (unsigned long long)first);
+            failed = live(fate, seed);
+        }
+    print_message("%llu times %s, %u lives each                                   \n",
+                  (unsigned long long)at - 2, what ? what : "any operation", lives);
 }
 
-static void check_story(struct story *story, lode_db *db)
-{
-    lode_collection *collection;
-    lode_status status = lode_collection_open(db, "points", &collection, &error);
-    if (status == LODE_NOT_FOUND) {
-        assert_int_equal(model_count(&story->sure), 0);
-        return;
-    }
-    if (status)
-        fail_msg("%s", error.message);
-    for (size_t i = 0; i < story->failed_count; i++)
-        settle(story, collection, story->failed[i]);
-    model_check_points(&story->sure, collection, NULL);
-    struct model_op ops[3];
-    make_batch(41, ops);
-    assert_ok(model_write(&story->sure, collection, ops, 3, &error));
-    assert_ok(lode_compact(collection, &error));
-    model_check_points(&story->sure, collection, NULL);
-    lode_collection_close(collection);
-}
-
-/* Returns 0 once the fault lies behind all that is done. */
-static int run(uint64_t at, int forever, int os_errno, int power_cut)
-{
-    struct vfs *vfs = vfs_memory_new();
-    struct fault fault = {.at = at, .forever = forever, .os_errno = os_errno};
-    struct story story = {0};
-    struct db_env env = {.vfs = vfs};
-    lode_db *db = NULL;
-    model_init(&story.sure, &schema);
-    assert_ok(executor_inline_new(&env.executor, &error));
-    vfs_memory_set_fault(vfs, decide, &fault);
-    if (db_open("db", NULL, &env, &db, &error) == LODE_OK) {
-        db->growing_bytes_max = 256;
-        live(&story, db);
-        if (power_cut)
-            vfs_memory_crash(vfs);
-        lode_db_close(db);
-    }
-    if (power_cut)
-        vfs_memory_crash(vfs);
-    vfs_memory_set_fault(vfs, NULL, NULL);
-    executor_free(env.executor);
-    db = engine_open(vfs, "db", NULL, 256);
-    check_story(&story, db);
-    engine_close(db);
-    engine_verify(vfs, "db");
-    vfs_memory_free(vfs);
-    return fault.count >= at;
-}
-
-static void each(int forever, int os_errno, int power_cut)
-{
-    const char *text = getenv("LODE_FAULT_STRIDE");
-    uint64_t stride = text ? strtoull(text, NULL, 10) : 23, at = 1;
-    while (run(at, forever, os_errno, power_cut))
-        at += stride;
-    printf("%llu operations\n", (unsigned long long)at);
-}
-
-static void the_power_goes(void **state)
+static void an_operation_fails(void **state)
 {
     (void)state;
-    each(1, EIO, 1);
+    each(NULL, 0);
 }
 
-static void an_operation_fails_once(void **state)
+static void then_the_power_goes(void **state)
 {
     (void)state;
-    each(0, EIO, 0);
+    each("write", 1);
+    each("sync", 1);
+    each("rename", 1);
+    each("link", 1);
+    each("dir_sync", 1);
 }
 
-static void the_disk_is_full_once(void **state)
-{
-    (void)state;
-    each(0, ENOSPC, 0);
-}
-
-static void the_disk_is_full_then_the_power_goes(void **state)
-{
-    (void)state;
-    each(1, ENOSPC, 1);
-}
-
-/* Fail the sync of the database's directory, once. */
+/* Fail the sync of the database's directory; *left times. */
 static int fail_database_sync(void *context, const char *operation, const char *path)
 {
-    int *armed = context;
-    int fails = *armed && strcmp(operation, "dir_sync") == 0 && strcmp(path, "db") == 0;
-    *armed &= !fails;
+    int *left = context;
+    int fails = *left > 0 && strcmp(operation, "dir_sync") == 0 && strcmp(path, "db") == 0;
+    *left -= fails;
     return fails ? EIO : 0;
 }
 
-/* A drop that failed after the catalog was replaced: the next open finds no collection, so nothing may be
- * acknowledged into it before. */
+/* The catalog had been replaced when that could not be made durable. What the collection takes afterwards
+ * is there for good, or it takes nothing. */
+static void drop_halfway(int times)
+{
+    static lode_error error;
+    static const lode_schema schema = {.dim = 4};
+    struct model model;
+    struct model_op op = {.id = 1, .value = 1};
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, 0);
+    lode_collection *collection = NULL;
+    model_init(&model, &schema);
+    lode_collection_close(engine_create(db, "points", schema));
+    vfs_memory_set_fault(vfs, fail_database_sync, &times);
+    assert_int_equal(lode_collection_drop(db, "points", &error), LODE_IO);
+    if (lode_collection_open(db, "points", &collection, &error))
+        assert_int_equal(error.status, LODE_READONLY);
+    else
+        assert_ok(model_write(&model, collection, &op, 1, &error));
+    int taken = collection != NULL;
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    vfs_memory_crash(vfs);
+    db = engine_open(vfs, "db", NULL, 0);
+    if (taken) {
+        collection = engine_collection(db, "points");
+        model_check_points(&model, collection, NULL);
+        lode_collection_close(collection);
+    }
+    engine_close(db);
+    vfs_memory_free(vfs);
+    assert_int_equal(taken, times == 0);
+}
+
 static void a_drop_fails_halfway(void **state)
 {
     (void)state;
-    int armed = 0;
-    struct vfs *vfs = vfs_memory_new();
-    lode_db *db = engine_open(vfs, "db", NULL, 0);
-    lode_collection_close(engine_create(db, "points", schema));
-    vfs_memory_set_fault(vfs, fail_database_sync, &armed);
-    armed = 1;
-    assert_int_equal(lode_collection_drop(db, "points", &error), LODE_IO);
-    lode_collection *collection;
-    assert_int_equal(lode_collection_open(db, "points", &collection, &error), LODE_NOT_FOUND);
-    lode_collection_close(engine_create(db, "points", schema));
-    engine_close(db);
-    db = engine_open(vfs, "db", NULL, 0);
-    lode_collection_close(engine_collection(db, "points"));
-    engine_close(db);
-    vfs_memory_free(vfs);
+    drop_halfway(1);
+}
+
+static void a_drop_fails_halfway_and_stays(void **state)
+{
+    (void)state;
+    drop_halfway(1000);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_power_goes),
-        cmocka_unit_test(an_operation_fails_once),
-        cmocka_unit_test(the_disk_is_full_once),
-        cmocka_unit_test(the_disk_is_full_then_the_power_goes),
+        cmocka_unit_test(an_operation_fails),
+        cmocka_unit_test(then_the_power_goes),
         cmocka_unit_test(a_drop_fails_halfway),
+        cmocka_unit_test(a_drop_fails_halfway_and_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

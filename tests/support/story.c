@@ -45,10 +45,16 @@ static int decide(void *context, const char *operation, const char *path)
         fate->crashed = 1;
     if (fate->crashed)
         return EIO;
+    if (fate->paused)
+        return 0;
     if (fate->fail_what && strcmp(operation, fate->fail_what) != 0)
         return 0;
-    if (++fate->candidates != fate->fail_at)
+    fate->candidates++;
+    if (fate->fail_at == 0 || fate->candidates < fate->fail_at ||
+        fate->candidates - fate->fail_at > fate->fail_more)
         return 0;
+    if (!fate->failed && fate->crash_after)
+        fate->crash_at = fate->changes + fate->crash_after;
     fate->failed = 1;
     return fate->fail_errno;
 }
@@ -237,7 +243,7 @@ lode_status story_do(struct story *story, struct story_step step)
 
 /* --- Checking ---------------------------------------------------------------------------------- */
 
-/* What is there, but for the points; 0 when a crash came in between. */
+/* What is there, but for the points; 0 when reading is refused after a crash or an error. */
 static int look(struct story *story, struct story_state *found)
 {
     lode_catalog *catalog;
@@ -264,7 +270,7 @@ static int look(struct story *story, struct story_state *found)
         lode_status status = open_handle(story, i);
         if (!status)
             status = lode_stats_get(story->handles[i], &stats, &story->error);
-        if (status && story->fate.crashed)
+        if (status && (story->fate.crashed || status == LODE_READONLY))
             return 0;
         if (status)
             fail_msg("'%s': %s", names[i], story->error.message);
@@ -299,29 +305,51 @@ static void describe(const char *what, const struct story_state *state)
     print_message("\n");
 }
 
-int story_check(struct story *story)
+static void compare(struct story *story, const struct story_state *state)
 {
-    struct story_state found;
-    if (!look(story, &found))
-        return 0;
-    if (story->in_doubt && is_like(&found, &story->maybe) && !is_like(&found, &story->sure))
-        story->sure = story->maybe;
-    if (!is_like(&found, &story->sure)) {
-        describe("found", &found);
-        describe("promised", &story->sure);
-        if (story->in_doubt)
-            describe("or", &story->maybe);
-        fail_msg("the database is not as promised");
-    }
-    story->in_doubt = 0;
     for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
-        const struct model *model = &story->sure.collections[i].model;
-        if (!found.collections[i].exists)
+        const struct model *model = &state->collections[i].model;
+        if (!state->collections[i].exists)
             continue;
         model_check_points(model, story->handles[i], NULL);
         model_check_search(model, story->handles[i], NULL, 5, 20, 0);
     }
-    return 1;
+}
+
+enum story_look story_look(struct story *story)
+{
+    struct story_state found;
+    story->fate.paused = 1;
+    int readable = look(story, &found);
+    story->fate.paused = 0;
+    if (!readable)
+        return STORY_UNKNOWN;
+    if (is_like(&found, &story->sure)) {
+        compare(story, &story->sure);
+        return STORY_AS_SURE;
+    }
+    if (story->in_doubt && is_like(&found, &story->maybe)) {
+        compare(story, &story->maybe);
+        return STORY_AS_MAYBE;
+    }
+    describe("found", &found);
+    describe("promised", &story->sure);
+    if (story->in_doubt)
+        describe("or", &story->maybe);
+    fail_msg("the database is not as promised");
+    return STORY_UNKNOWN;
+}
+
+int story_check(struct story *story)
+{
+    enum story_look look = story_look(story);
+    if (look == STORY_UNKNOWN && !story->fate.crashed)
+        fail_msg("a database just opened refuses to be read: %s", story->error.message);
+    if (look == STORY_AS_MAYBE)
+        story->sure = story->maybe;
+    if (look != STORY_UNKNOWN)
+        story->in_doubt = 0;
+    return look != STORY_UNKNOWN;
 }
 
 /* --- Random steps ------------------------------------------------------------------------------ */
@@ -349,4 +377,35 @@ struct story_step story_random_step(const struct story *story, struct rng *rng)
              rng_below(rng, 2))
         step.kind = STORY_TRAIN;
     return step;
+}
+
+/* --- The script and its settings --------------------------------------------------------------- */
+
+const struct story_step story_script[] = {
+    {STORY_CREATE, STORY_POINTS, 0},  {STORY_CREATE, STORY_OTHER, 0},
+    {STORY_WRITE, STORY_POINTS, 1},   {STORY_WRITE, STORY_OTHER, 2},
+    {STORY_WRITE, STORY_POINTS, 3},   {STORY_ALIAS, STORY_OTHER, 0},
+    {STORY_FLUSH, STORY_POINTS, 0},   {STORY_WRITE, STORY_POINTS, 4},
+    {STORY_WRITE, STORY_POINTS, 5},   {STORY_SNAPSHOT, STORY_POINTS, 0},
+    {STORY_WRITE, STORY_POINTS, 6},   {STORY_FLUSH, STORY_POINTS, 0},
+    {STORY_CREATE, STORY_WORDS, 0},   {STORY_TRAIN, STORY_WORDS, 0},
+    {STORY_TRAIN, STORY_WORDS, 0},    {STORY_WRITE, STORY_WORDS, 7},
+    {STORY_WRITE, STORY_POINTS, 8},   {STORY_WRITE, STORY_POINTS, 9},
+    {STORY_COMPACT, STORY_POINTS, 0}, {STORY_SNAPSHOT, STORY_POINTS, 0},
+    {STORY_ALIAS, STORY_POINTS, 0},   {STORY_DROP, STORY_OTHER, 0},
+    {STORY_WRITE, STORY_POINTS, 10},  {STORY_REOPEN, STORY_POINTS, 0},
+    {STORY_WRITE, STORY_POINTS, 11},  {STORY_WRITE, STORY_WORDS, 12},
+};
+const size_t story_script_size = sizeof story_script / sizeof story_script[0];
+
+unsigned story_setting(const char *name, unsigned otherwise)
+{
+    const char *text = getenv(name);
+    return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+}
+
+unsigned story_fewer(unsigned count)
+{
+    const char *sanitize = getenv("LODE_SANITIZE");
+    return sanitize && sanitize[0] ? count / 4 : count;
 }

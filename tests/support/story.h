@@ -50,8 +50,11 @@ struct story_fate {
     uint64_t fail_at;  /* the one of those that `fail_what` names which fails; 0: none */
     const char *fail_what; /* as in vfs_ops; NULL: any */
     int fail_errno;        /* as of vfs_memory_fault */
+    unsigned fail_more;    /* how many after it fail too */
+    unsigned crash_after;  /* this many changes after the first that fails, all ends; 0: never */
     uint64_t changes;      /* so far */
     uint64_t candidates;   /* for fail_at, so far */
+    int paused;            /* nothing fails but by the crash */
     int failed;
     int crashed;
 };
@@ -81,11 +84,23 @@ NODISCARD lode_status story_open(struct story *story, struct story_fate fate);
 NODISCARD lode_status story_do(struct story *story, struct story_step step);
 /* Close everything that is open; the fate ends: the disk works again. */
 void story_close(struct story *story);
-/* The database, which is open, is as promised; what was in doubt is known from then on. Returns 0 when
- * it crashed before that could be told. */
+/* The database, which is open, is in one of the two states, in all that can be read. */
+enum story_look { STORY_UNKNOWN, STORY_AS_SURE, STORY_AS_MAYBE }; /* unknown: reading was refused */
+enum story_look story_look(struct story *story);
+/* The same just after story_open: what was in doubt is known from then on. Returns 0 when the disk
+ * crashed before that could be told. */
 int story_check(struct story *story);
 
 /* A step that can succeed in the state that is sure. */
 struct story_step story_random_step(const struct story *story, struct rng *rng);
+
+/* A short life with something of everything. */
+extern const struct story_step story_script[];
+extern const size_t story_script_size;
+
+/* A number from the environment. */
+unsigned story_setting(const char *name, unsigned otherwise);
+/* A quarter of it under sanitizers, which are slow. */
+unsigned story_fewer(unsigned count);
 
 #endif
