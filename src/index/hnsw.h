@@ -105,13 +105,18 @@ struct hnsw_beam {
     uint32_t next;     /* all before it are expanded */
 };
 
+/* Rows met and not yet expanded: a heap, the nearest on top. */
+struct hnsw_frontier {
+    uint64_t *items; /* see hnsw_item */
+    size_t count, capacity;
+};
+
 struct hnsw_scratch {
     size_t size; /* bytes, as made; what searches add later is small */
     struct hnsw_visited visited;
-    struct hnsw_beam beam;
-    uint64_t *frontier; /* filtered search: heap of rows to expand, nearest on top */
-    size_t frontier_count, frontier_capacity;
-    struct neighbor *found; /* filtered search: memory of a top-k */
+    struct hnsw_beam beam;         /* of a walk */
+    struct hnsw_frontier frontier; /* of a filtered walk, as is `found`, the memory of its top-k */
+    struct neighbor *found;
     size_t found_capacity;
     struct neighbor *chosen;  /* insert: 2m neighbours for each layer */
     struct neighbor *closest; /* insert: candidates, ef_construction or 2m+1 of them */
@@ -121,19 +126,37 @@ struct hnsw_scratch {
 struct hnsw_scratch *hnsw_scratch_take(struct hnsw *hnsw);
 void hnsw_scratch_give(struct hnsw *hnsw, struct hnsw_scratch *scratch);
 void hnsw_scratch_free_all(struct hnsw *hnsw);
-/* Nothing met, an empty beam with room for ef, an empty frontier. 0, or -1: out of memory. */
+/* Nothing met, and an empty beam with room for ef. 0, or -1: out of memory. */
 int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef);
-int hnsw_frontier_push(struct hnsw_scratch *scratch, uint64_t item); /* 0, or -1: out of memory */
-uint64_t hnsw_frontier_pop(struct hnsw_scratch *scratch);
+/* Nothing met, an empty frontier, an empty top-k of ef. 0, or -1: out of memory. */
+int hnsw_scratch_begin_filtered(struct hnsw_scratch *scratch, uint32_t ef, struct topk *ret_found);
+int hnsw_frontier_push(struct hnsw_frontier *frontier, uint64_t item); /* 0, or -1: out of memory */
+uint64_t hnsw_frontier_pop(struct hnsw_frontier *frontier);
 /* Keep an item that is among the best; 1 when it is now the next to be expanded. */
 int hnsw_beam_push(struct hnsw_beam *beam, uint64_t item);
 /* The nearest row that was not expanded yet, or HNSW_NONE. beam_take marks it. */
 uint32_t hnsw_beam_peek(struct hnsw_beam *beam);
 uint32_t hnsw_beam_take(struct hnsw_beam *beam);
+void hnsw_visited_entry(struct hnsw_visited *visited, uint32_t row);
+
+/* The `count` rows that follow in visited->met are met now; their bits are set. */
+static inline void hnsw_visited_add(struct hnsw_visited *visited, uint32_t count)
+{
+    visited->met_count += count;
+    if (visited->met_count > HNSW_MET_MAX) {
+        visited->met_count = HNSW_MET_MAX;
+        visited->overflowed = 1;
+    }
+}
+
+#define HNSW_ITEM_NONE                                                                             \
+    UINT64_MAX /* after all items; what is not a number has no place among them */
 
 /* Items: unsigned order is the order of results, distance then row. */
 static inline uint64_t hnsw_item(float distance, uint32_t row)
 {
+    if (distance != distance)
+        return HNSW_ITEM_NONE;
     float positive_zero = distance + 0.0f;
     uint32_t bits;
     __builtin_memcpy(&bits, &positive_zero, sizeof bits);
@@ -155,17 +178,34 @@ static inline float hnsw_item_distance(uint64_t item)
     return distance;
 }
 
-/* --- hnsw_search.c --- */
+/* --- hnsw_walk.c --- */
 
-NODISCARD lode_status hnsw_search(const struct index *index, const struct index_query *query,
-                                  lode_error *error);
 /* From the entry of the graph down to `layer`, keeping the one nearest row. */
 struct neighbor hnsw_descend(const struct hnsw *hnsw, const void *query, uint32_t entry,
                              uint32_t layer, struct index_counts *counts);
+/* Links of the row that are met for the first time, their vectors on the way to the cache. Valid until
+ * the next call. */
+const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_visited *visited, uint32_t row,
+                                uint32_t layer, uint32_t *ret_count);
 /* Fill scratch->beam with the ef nearest rows of a layer that a walk from `entry` finds. */
 NODISCARD lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                 const void *query, struct neighbor entry, uint32_t layer,
                                 uint32_t ef, struct index_counts *counts, lode_error *error);
+
+/* --- hnsw_filtered.c --- */
+
+enum hnsw_walk_end { HNSW_WALK_ENDED, HNSW_WALK_TOO_LONG, HNSW_WALK_NOMEM };
+
+/* The ef nearest allowed rows below the query's row_limit on layer 0, unsorted; valid until the scratch is
+ * used again. */
+enum hnsw_walk_end hnsw_walk_filtered(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
+                                      const struct index_query *query, struct neighbor entry,
+                                      uint32_t ef, struct topk *ret_found);
+
+/* --- hnsw_search.c --- */
+
+NODISCARD lode_status hnsw_search(const struct index *index, const struct index_query *query,
+                                  lode_error *error);
 
 /* --- hnsw_insert.c, hnsw_repair.c, hnsw_build.c --- */
 

@@ -15,7 +15,7 @@ static void scratch_free(struct hnsw_scratch *scratch)
     memory_unreserve(scratch->visited.bits, scratch->visited.bits_size);
     free(scratch->visited.met);
     free(scratch->beam.items);
-    free(scratch->frontier);
+    free(scratch->frontier.items);
     free(scratch->found);
     free(scratch->chosen);
     free(scratch->closest);
@@ -115,10 +115,31 @@ int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef)
     scratch->beam.limit = ef;
     scratch->beam.count = 0;
     scratch->beam.next = 0;
-    scratch->frontier_count = 0;
     visited_clear(&scratch->visited);
     return 0;
 }
+
+int hnsw_scratch_begin_filtered(struct hnsw_scratch *scratch, uint32_t ef, struct topk *ret_found)
+{
+    if (ef > scratch->found_capacity) {
+        free(scratch->found);
+        scratch->found = malloc(ef * sizeof *scratch->found);
+        scratch->found_capacity = scratch->found ? ef : 0;
+    }
+    topk_init(ret_found, scratch->found, ef);
+    scratch->frontier.count = 0;
+    visited_clear(&scratch->visited);
+    return scratch->found ? 0 : -1;
+}
+
+void hnsw_visited_entry(struct hnsw_visited *visited, uint32_t row)
+{
+    bitset_set(visited->bits, row);
+    visited->met[visited->met_count] = row;
+    hnsw_visited_add(visited, 1);
+}
+
+/* --- The beam ---------------------------------------------------------------------------------- */
 
 /* The number of items before `item`. Halving by conditional moves: which way is a coin's toss. */
 static uint32_t beam_position(const struct hnsw_beam *beam, uint64_t item)
@@ -167,33 +188,40 @@ uint32_t hnsw_beam_take(struct hnsw_beam *beam)
     return row;
 }
 
-int hnsw_frontier_push(struct hnsw_scratch *scratch, uint64_t item)
+/* --- The frontier ------------------------------------------------------------------------------ */
+
+static int frontier_grow(struct hnsw_frontier *frontier)
 {
-    if (scratch->frontier_count == scratch->frontier_capacity) {
-        size_t capacity = scratch->frontier_capacity ? 2 * scratch->frontier_capacity : 1024;
-        uint64_t *frontier = realloc(scratch->frontier, capacity * sizeof *frontier);
-        if (!frontier)
-            return -1;
-        scratch->frontier = frontier;
-        scratch->frontier_capacity = capacity;
-    }
-    uint64_t *heap = scratch->frontier;
-    size_t i = scratch->frontier_count++;
+    size_t capacity = frontier->capacity ? 2 * frontier->capacity : 1024;
+    uint64_t *items = realloc(frontier->items, capacity * sizeof *items);
+    if (!items)
+        return -1;
+    frontier->items = items;
+    frontier->capacity = capacity;
+    return 0;
+}
+
+int hnsw_frontier_push(struct hnsw_frontier *frontier, uint64_t item)
+{
+    if (frontier->count == frontier->capacity && frontier_grow(frontier))
+        return -1;
+    uint64_t *heap = frontier->items;
+    size_t i = frontier->count++;
     for (; i && heap[(i - 1) / 2] > item; i = (i - 1) / 2)
         heap[i] = heap[(i - 1) / 2];
     heap[i] = item;
     return 0;
 }
 
-uint64_t hnsw_frontier_pop(struct hnsw_scratch *scratch)
+uint64_t hnsw_frontier_pop(struct hnsw_frontier *frontier)
 {
-    uint64_t *heap = scratch->frontier, top = heap[0];
-    size_t count = --scratch->frontier_count;
+    uint64_t *heap = frontier->items, top = heap[0];
+    size_t count = --frontier->count;
     uint64_t last = heap[count];
     size_t i = 0;
     for (size_t child = 1; child < count; child = 2 * i + 1) {
-        if (child + 1 < count && heap[child + 1] < heap[child])
-            child++;
+        if (child + 1 < count)
+            child += heap[child + 1] < heap[child];
         if (heap[child] >= last)
             break;
         heap[i] = heap[child];

@@ -1,0 +1,105 @@
+/* hnsw_walk.c: the descent to a layer, and the walk on it (the paper's algorithm 2).
+ *
+ * A walk expands the nearest row it has met and not yet expanded, as long as that is among the ef nearest
+ * met. It keeps those in one sorted array, the beam: for the few hundred rows of a usual ef, moving half of
+ * them to keep a new one costs less than the two heaps of the paper (docs/decisions/0014).
+ *
+ * A hop waits for memory: for the list of the row, then for the vectors of its links. Both are asked for
+ * as soon as it is known that they will be needed. */
+#include "index/hnsw.h"
+
+#include "base/bitset.h"
+
+static void prefetch_vector(const struct hnsw *hnsw, uint32_t row)
+{
+    const uint8_t *vector = rows_at(&hnsw->rows, row);
+    for (uint32_t line = 0; line < hnsw->prefetch_lines; line++)
+        __builtin_prefetch(vector + (size_t)line * 64);
+}
+
+static void prefetch_list(const struct hnsw *hnsw, uint32_t row, uint32_t layer)
+{
+    const uint32_t *list = hnsw_list(hnsw, row, layer);
+    for (uint32_t i = 0; list && i < hnsw_degree(hnsw, layer); i += 16)
+        __builtin_prefetch(list + i);
+}
+
+/* The nearest of the links of nearest->row, if nearer. 1 when there was one. */
+static int step_nearer(const struct hnsw *hnsw, const void *query, uint32_t layer,
+                       struct neighbor *nearest, struct index_counts *counts)
+{
+    const uint32_t *list = hnsw_list(hnsw, nearest->row, layer);
+    uint32_t degree = list ? hnsw_degree(hnsw, layer) : 0;
+    int moved = 0;
+    counts->hops++;
+    for (uint32_t i = 0; i < degree; i++) {
+        uint32_t row = hnsw_link(list, i);
+        if (row >= hnsw->capacity)
+            break;
+        float distance = hnsw_distance(hnsw, query, row);
+        counts->distances++;
+        if (distance < nearest->distance) {
+            *nearest = (struct neighbor){distance, row};
+            moved = 1;
+        }
+    }
+    return moved;
+}
+
+struct neighbor hnsw_descend(const struct hnsw *hnsw, const void *query, uint32_t entry,
+                             uint32_t layer, struct index_counts *counts)
+{
+    struct neighbor nearest = {hnsw_distance(hnsw, query, entry), entry};
+    counts->distances++;
+    for (uint32_t above = hnsw_level(hnsw->seed, hnsw->m, entry); above > layer; above--)
+        while (step_nearer(hnsw, query, above, &nearest, counts))
+            ;
+    return nearest;
+}
+
+const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_visited *visited, uint32_t row,
+                                uint32_t layer, uint32_t *ret_count)
+{
+    const uint32_t *list = hnsw_list(hnsw, row, layer);
+    uint32_t degree = list ? hnsw_degree(hnsw, layer) : 0;
+    uint32_t *batch = visited->met + visited->met_count, count = 0;
+    for (uint32_t i = 0; i < degree; i++) {
+        uint32_t link = hnsw_link(list, i);
+        if (link >= hnsw->capacity)
+            break;
+        if (bitset_test(visited->bits, link))
+            continue;
+        bitset_set(visited->bits, link);
+        prefetch_vector(hnsw, link);
+        batch[count++] = link;
+    }
+    hnsw_visited_add(visited, count);
+    *ret_count = count;
+    return batch;
+}
+
+lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, const void *query,
+                      struct neighbor entry, uint32_t layer, uint32_t ef,
+                      struct index_counts *counts, lode_error *error)
+{
+    struct hnsw_beam *beam = &scratch->beam;
+    if (hnsw_scratch_begin(scratch, ef))
+        return error_nomem(error, "search beam", ef * sizeof *beam->items);
+    hnsw_visited_entry(&scratch->visited, entry.row);
+    hnsw_beam_push(beam, hnsw_item(entry.distance, entry.row));
+    for (uint32_t row; (row = hnsw_beam_take(beam)) != HNSW_NONE;) {
+        uint32_t count;
+        const uint32_t *batch = hnsw_meet_links(hnsw, &scratch->visited, row, layer, &count);
+        uint32_t next = hnsw_beam_peek(beam);
+        if (next != HNSW_NONE)
+            prefetch_list(hnsw, next, layer);
+        counts->hops++;
+        counts->distances += count;
+        for (uint32_t i = 0; i < count; i++) {
+            float distance = hnsw_distance(hnsw, query, batch[i]);
+            if (hnsw_beam_push(beam, hnsw_item(distance, batch[i])))
+                prefetch_list(hnsw, batch[i], layer);
+        }
+    }
+    return LODE_OK;
+}
