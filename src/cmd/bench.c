@@ -22,14 +22,14 @@ static const char details[] =
     "  qps, qps_cpu           queries a second by the clock, and by the processor seconds of the\n"
     "                         querying threads (which other load on the machine does not disturb)\n"
     "  distances, hops        a query, mean\n"
-    "A hit counts for recall when its id is among the true k nearest, or when it is as near as "
-    "the\n"
-    "last of them (only with --scalar f32: stored values are the true ones). Without --truth, the\n"
-    "truth is computed by exact search over f32 vectors. For each recall asked for, ef_search is\n"
-    "bisected from k up; \"reached\": false comes with the best that was found.\n"
     "\n"
-    "--base x.hdf5 alone takes datasets train, test and neighbors, as ann-benchmarks.com has "
-    "them.\n";
+    "A hit counts for recall when its id is among the true k nearest, or when it is as near as\n"
+    "the last of them (only with --scalar f32: stored values are then the true ones). Without\n"
+    "--truth, it is computed by exact search over f32 vectors. For each recall asked for,\n"
+    "ef_search is bisected from k up; \"reached\": false comes with the best that was found.\n"
+    "\n"
+    "--base x.hdf5 alone takes datasets train, test and neighbors, as ann-benchmarks.com has\n"
+    "them. With --json: one object with the names above, and \"results\", a row for each recall.\n";
 
 static int parse(struct bench *bench, int argc, char **argv, int *ret_exit)
 {

@@ -24,8 +24,7 @@ struct import {
 
 static const char details[] =
     "Formats (docs/formats-import.md):\n"
-    "  jsonl   {\"id\": 7, \"vector\": [0.1, ...], \"metadata\": {...}, \"text\": \"...\"} a "
-    "line;\n"
+    "  jsonl   a line {\"id\": 7, \"vector\": [0.1, ...], \"metadata\": {}, \"text\": \"...\"};\n"
     "          without a vector, the text is embedded by the collection's text model\n"
     "  csv     a header row; id, vector (a JSON array) or v0..vN, text; the rest is metadata\n"
     "  fvecs, bvecs, ivecs, npy, hdf5   vectors; their ids count up from --id-start\n"

@@ -25,16 +25,17 @@ struct query {
 };
 
 static const char details[] =
-    "A score is the squared distance (l2; smaller is better), the inner product (ip) or the "
-    "cosine\n"
-    "(larger is better). --recall answers twice, by the index and by scanning everything, and "
-    "says\n"
-    "how many of the nearest the index found; a hit counts when it is as near as the last of "
-    "them.\n"
+    "A score is the squared distance (l2; smaller is better), the inner product (ip) or the\n"
+    "cosine (larger is better).\n"
     "\n"
-    "With --json: {\"hits\": [{\"id\", \"score\", \"metadata\", \"text\"}], \"ms\", \"info\": "
-    "{\"distances\",\n\"hops\", ...}}, and with --recall \"recall\", \"exact_ms\"; for --vectors, "
-    "{\"queries\": [...], ...}.\n";
+    "--recall answers by the index and by scanning everything, and says how many of the nearest\n"
+    "the index found; a hit counts when it is as near as the last of them. Each way runs twice\n"
+    "then, and the faster run is shown: the first one after opening also pays for bringing pages\n"
+    "into memory.\n"
+    "\n"
+    "With --json: {\"hits\": [{\"id\", \"score\", \"metadata\", \"text\"}], \"ms\",\n"
+    "\"info\": {\"distances\", \"hops\", ...}}, with --recall also \"recall\" and \"exact_ms\";\n"
+    "for --vectors {\"queries\": [...], \"count\", \"ms_mean\", ...}.\n";
 
 static int parse(struct query *query, int argc, char **argv, int *ret_exit)
 {
@@ -111,16 +112,29 @@ static unsigned with_bits(const struct query *query)
     return with;
 }
 
+/* The result, and the milliseconds of the fastest of so many runs. */
 static lode_status timed_search(struct session *session, const lode_search_request *request,
-                                lode_result **ret_result, double *ret_ms, lode_error *error)
+                                int runs, lode_result **ret_result, double *ret_ms,
+                                lode_error *error)
 {
-    double begin = clock_wall();
-    lode_status status = lode_search(session->collection, request, ret_result, error);
-    *ret_ms = round((clock_wall() - begin) * 1e6) / 1e3;
-    return status;
+    lode_result *result = NULL;
+    double best = INFINITY;
+    for (int run = 0; run < runs; run++) {
+        lode_result_free(result);
+        result = NULL;
+        double begin = clock_wall();
+        lode_status status = lode_search(session->collection, request, &result, error);
+        if (status)
+            return status;
+        best = fmin(best, clock_wall() - begin);
+    }
+    *ret_result = result;
+    *ret_ms = round(best * 1e6) / 1e3;
+    return LODE_OK;
 }
 
-/* Search, and with --recall search again exactly on the same state. */
+/* Search, and with --recall search again exactly on the same state. The first run after opening pays
+ * for pages that are not mapped yet, so a comparison of one query gives each side a second one. */
 static lode_status answer(struct query *query, struct session *session,
                           lode_search_request *request, struct answer *ret_answer,
                           lode_error *error)
@@ -136,11 +150,12 @@ static lode_status answer(struct query *query, struct session *session,
     request->exact = query->exact;
     request->one_per = query->one_per;
     request->with = with_bits(query);
-    status = timed_search(session, request, &found.result, &found.ms, error);
+    int runs = query->recall && !query->vectors ? 2 : 1;
+    status = timed_search(session, request, runs, &found.result, &found.ms, error);
     if (status == LODE_OK && query->recall) {
         request->exact = 1;
         request->with = 0;
-        status = timed_search(session, request, &found.truth, &found.exact_ms, error);
+        status = timed_search(session, request, runs, &found.truth, &found.exact_ms, error);
     }
     lode_snapshot_close(snapshot);
     if (status) {

@@ -1,10 +1,6 @@
 /* fuzz_import.c: any bytes, as a file of each import format.
  *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iinclude -Isrc \
- *         $(pkg-config --cflags hdf5) tests/fuzz/fuzz_import.c src/base/[a-z]*.c \
- *         src/cmd/{source*,batch,ids,input,interrupt}.c build/asan/liblode_internal.a \
- *         $(pkg-config --libs hdf5) -lutf8proc -lstemmer -lm -o fuzz_import
- *     ./fuzz_import -max_total_time=120 -max_len=4096 CORPUS
+ *     tests/fuzz/run.sh 120 import
  *
  * The first byte chooses the format and the second one options. Whatever is read must be a point that
  * may be written: finite numbers, valid UTF-8, bounded sizes; and skipping instead of reading must

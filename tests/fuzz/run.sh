@@ -18,14 +18,16 @@ fi
 
 cmake -S . -B $build -DCMAKE_C_COMPILER=clang -DLODE_SANITIZE=address \
     -DCMAKE_C_FLAGS=-fsanitize=fuzzer-no-link >/dev/null
-cmake --build $build -j "${JOBS:-2}" --target lode_internal lode_test_support >/dev/null
+cmake --build $build -j "${JOBS:-2}" --target lode_internal lode_test_support lode_cmd >/dev/null
 
+hdf5_cflags=$(pkg-config --cflags hdf5) hdf5_libs=$(pkg-config --libs hdf5)
 for name in "$@"; do
     corpus=$build/corpus/$name
     mkdir -p "$corpus"
+    # shellcheck disable=SC2086  # options, meant to be split
     clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
-        -fno-sanitize-recover=all -Iinclude -Isrc -Itests "tests/fuzz/fuzz_$name.c" \
-        $build/liblode_test_support.a $build/liblode_internal.a \
+        -fno-sanitize-recover=all -Iinclude -Isrc -Itests $hdf5_cflags "tests/fuzz/fuzz_$name.c" \
+        $build/liblode_cmd.a $build/liblode_test_support.a $build/liblode_internal.a $hdf5_libs \
         -lcmocka -lutf8proc -lstemmer -lm -lpthread -o "$build/fuzz_$name"
     echo "fuzz_$name: $seconds s"
     setarch -R "$build/fuzz_$name" -max_total_time="$seconds" -artifact_prefix="$build/$name-" \
