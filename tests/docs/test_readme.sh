@@ -2,6 +2,7 @@
 # The README keeps its word: its C program compiles and runs as printed, and so do its shell commands.
 # Needs LODE_BIN (the command), LODE_SOURCE (the sources) and LODE_BUILD (where liblode.so is).
 set -eu
+[ -z "${LODE_SANITIZE:-}" ] || exit 77 # a C program of its own cannot link a sanitized library
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
