@@ -66,18 +66,31 @@ static lode_status name_make(const char *name, const char *target, uint64_t uid,
     return LODE_OK;
 }
 
+/* Doubling, or filling a catalog name by name would copy it as often. */
+static lode_status make_room(struct catalog *catalog, lode_error *error)
+{
+    if (catalog->count < catalog->capacity)
+        return LODE_OK;
+    size_t capacity = 2 * catalog->capacity + 1;
+    struct catalog_name *names = realloc(catalog->names, capacity * sizeof *names);
+    if (!names)
+        return error_nomem(error, "the catalog", capacity * sizeof *names);
+    catalog->names = names;
+    catalog->capacity = capacity;
+    return LODE_OK;
+}
+
 /* Make a gap for one more name at `at`. */
 static lode_status open_gap(struct catalog *catalog, size_t at, lode_error *error)
 {
     if (catalog->count >= COLLECTIONS_MAX)
         return error_set(error, LODE_LIMIT, "%zu collections and aliases: at most %d",
                          catalog->count + 1, COLLECTIONS_MAX);
-    struct catalog_name *names =
-        realloc(catalog->names, (catalog->count + 1) * sizeof *catalog->names);
-    if (!names)
-        return error_nomem(error, "the catalog", (catalog->count + 1) * sizeof *names);
+    lode_status status = make_room(catalog, error);
+    if (status)
+        return status;
+    struct catalog_name *names = catalog->names;
     memmove(names + at + 1, names + at, (catalog->count - at) * sizeof *names);
-    catalog->names = names;
     catalog->count++;
     return LODE_OK;
 }
@@ -125,7 +138,8 @@ void catalog_remove_aliases(struct catalog *catalog, const char *target)
 
 lode_status catalog_copy(const struct catalog *from, struct catalog *ret_catalog, lode_error *error)
 {
-    struct catalog copy = {.names = calloc(from->count + 1, sizeof *from->names)};
+    struct catalog copy = {.names = calloc(from->count + 1, sizeof *from->names),
+                           .capacity = from->count + 1};
     if (!copy.names)
         return error_nomem(error, "the catalog", (from->count + 1) * sizeof *from->names);
     for (; copy.count < from->count; copy.count++) {

@@ -16,6 +16,7 @@ struct catalog_name {
 struct catalog {
     struct catalog_name *names; /* ordered by name (bytes) */
     size_t count;
+    size_t capacity; /* of names */
 };
 
 #define CATALOG_DIR_NAME_SIZE sizeof("c-0123456789abcdef")
