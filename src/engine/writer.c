@@ -223,6 +223,7 @@ static void commit_group(struct lode_collection *collection, struct group *group
 static int wants_poke(struct lode_collection *collection, int froze)
 {
     return froze || (collection->growing && collection->store.index == LODE_INDEX_HNSW &&
+                     collection->db->maintenance == LODE_MAINTAIN_AUTO &&
                      growing_row_count(collection->growing) >= OVERLAY_ROWS_MIN &&
                      !atomic_load_explicit(&collection->jobs.overlaid, memory_order_relaxed));
 }
