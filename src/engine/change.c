@@ -399,6 +399,16 @@ lode_status change_commit(struct lode_collection *collection, struct change *cha
     return status;
 }
 
+/* So that statistics tell the generation there is; without memory they tell the one before. */
+static void show_generation(struct lode_collection *collection)
+{
+    struct version *version = version_extend(collection->version, 0);
+    if (!version)
+        return;
+    version->generation = collection->manifest.generation;
+    collection_publish(collection, version);
+}
+
 lode_status change_text_model(struct lode_collection *collection, uint32_t model_version,
                               lode_error *error)
 {
@@ -426,5 +436,6 @@ lode_status change_text_model(struct lode_collection *collection, uint32_t model
     }
     manifest_release(&collection->manifest);
     collection->manifest = commit.manifest;
+    show_generation(collection);
     return LODE_OK;
 }

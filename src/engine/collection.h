@@ -3,7 +3,7 @@
  * Locks, in the order in which they may be taken (README.md says why):
  *     change_mutex   one structural change (flush, index, merge, text model) commits at a time
  *     lane           one writer, or the last step of a structural change
- *     db->mutex      handles and state
+ *     db->mutex      the list of collections and their state
  *     jobs.mutex     what runs and what waits
  *     queue.mutex    batches waiting for a leader
  *     pin_mutex      two pointers; nothing is taken while it is held */
@@ -19,7 +19,7 @@
 #include "storage/manifest.h"
 #include "storage/wal.h"
 
-enum collection_state { COLLECTION_OPENING, COLLECTION_OPEN, COLLECTION_CLOSING };
+enum collection_state { COLLECTION_OPENING, COLLECTION_OPEN };
 
 /* A text model, shared between the collection and those who embed with it. */
 struct text_model {
@@ -39,8 +39,9 @@ struct lode_collection {
 
     /* db->mutex */
     enum collection_state state;
-    unsigned handles;
     struct lode_collection *next;
+
+    _Atomic unsigned handles; /* 0: being closed, and never more again */
 
     /* pin_mutex; `version` is written by who holds the lane, which may also read it without. */
     struct mutex pin_mutex;

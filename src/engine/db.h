@@ -19,7 +19,7 @@ struct lode_db {
     struct executor *executor; /* index and merge */
     int owns_executors;
 
-    struct mutex mutex;  /* guards everything below, and the collections' handles and state */
+    struct mutex mutex;  /* guards everything below, and the collections' state */
     struct cond changed; /* a collection has become open, or is gone */
     struct catalog catalog;
     lode_error broken; /* why the catalog on disk may be another; status LODE_OK: it is not */

@@ -44,9 +44,19 @@ static lode_status collection_new(lode_db *db, const struct catalog_name *name,
     collection->uid = name->uid;
     collection->name = own_name;
     collection->dir = own_dir;
-    collection->handles = 1;
+    atomic_init(&collection->handles, 1);
     *ret_collection = collection;
     return LODE_OK;
+}
+
+/* One more handle, unless the last one is gone and the collection is being closed. */
+static int retain_open(lode_collection *collection)
+{
+    unsigned handles = atomic_load(&collection->handles);
+    while (handles > 0)
+        if (atomic_compare_exchange_weak(&collection->handles, &handles, handles + 1))
+            return 1;
+    return 0;
 }
 
 /* db->mutex is held. *ret_load: the caller is to load it. */
@@ -70,8 +80,7 @@ static lode_status enter(lode_db *db, const char *name, lode_collection **ret_co
             *ret_load = 1;
             return LODE_OK;
         }
-        if (collection->state == COLLECTION_OPEN) {
-            collection->handles++;
+        if (collection->state == COLLECTION_OPEN && retain_open(collection)) {
             *ret_collection = collection;
             *ret_load = 0;
             return LODE_OK;
@@ -106,22 +115,16 @@ lode_status db_acquire(lode_db *db, const char *name, lode_collection **ret_coll
     return status;
 }
 
+/* No lock: whoever opens a snapshot must not wait for a catalog that is being written. */
 void db_retain(lode_collection *collection)
 {
-    mutex_lock(&collection->db->mutex);
-    collection->handles++;
-    mutex_unlock(&collection->db->mutex);
+    atomic_fetch_add(&collection->handles, 1);
 }
 
 void db_release(lode_collection *collection)
 {
     lode_db *db = collection->db;
-    mutex_lock(&db->mutex);
-    int last = --collection->handles == 0;
-    if (last)
-        collection->state = COLLECTION_CLOSING;
-    mutex_unlock(&db->mutex);
-    if (!last)
+    if (atomic_fetch_sub(&collection->handles, 1) > 1)
         return;
     collection_stop(collection);
     mutex_lock(&db->mutex);
