@@ -75,7 +75,7 @@ typedef enum lode_status {
     LODE_PARTIAL = 11,     /* a result was cut short by its deadline; what there is, is returned */
     LODE_CANCELLED = 12,   /* stopped by the caller or by closing */
     LODE_UNSUPPORTED = 13, /* not in this build */
-    LODE_READONLY = 14,    /* opened read-only, or writes are refused after an earlier I/O error */
+    LODE_READONLY = 14,    /* writes are refused after an earlier I/O error, until it is reopened */
 } lode_status;
 
 typedef struct lode_error { /* caller-owned; zero-initialise; nothing to free */
@@ -143,9 +143,10 @@ typedef struct lode_db_options {
 LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db_options *options,
                                                  lode_db **ret_db, lode_error *error);
 
-/* Stop background work, close every collection still open and free the database. Acknowledged
- * writes are already durable: closing only makes the next open quicker. NULL is allowed.
- * All collections, snapshots and iterators of this database must have been released. */
+/* Stop background work and free the database. Acknowledged writes are already durable: closing only
+ * makes the next open quicker. All snapshots and iterators must have been closed before. Handles of
+ * collections still open are closed with it and must not be used, nor closed, afterwards. NULL is
+ * allowed. */
 LODE_API void lode_db_close(lode_db *db);
 
 /* --- Collections ------------------------------------------------------------------------------- */
