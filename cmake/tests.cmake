@@ -54,6 +54,10 @@ foreach(file IN LISTS test_programs)
   target_link_libraries(${folder}.${name} PRIVATE lode_flags
     $<TARGET_NAME_IF_EXISTS:lode_test_support> $<TARGET_NAME_IF_EXISTS:lode_service>
     $<$<STREQUAL:${folder},cmd>:lode_cmd> lode_internal PkgConfig::CMOCKA)
+  if(name MATCHES "(^|_)refused_memory$") # the file holds __wrap_malloc and so on
+    target_link_options(${folder}.${name} PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+      -Wl,--wrap=strdup,--wrap=posix_memalign)
+  endif()
   add_test(NAME ${folder}/${name} COMMAND ${folder}.${name})
   lode_register(${folder}/${name} "${file}" 120)
   if(name MATCHES "(^|_)concurrent(_|$)")

@@ -130,11 +130,19 @@ static void at_random(void **state)
     each_round(0, 200);
 }
 
+/* The same with background jobs on threads of their own: where the crash falls is up to them. */
+static void at_random_with_threads(void **state)
+{
+    (void)state;
+    each_round(2, 60);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_every_change),
         cmocka_unit_test(at_random),
+        cmocka_unit_test(at_random_with_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
