@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "support/story.h"
 
 /* The end of a life. Of four, one is the process's alone and one loses all that was not synced. */
@@ -137,12 +138,114 @@ static void at_random_with_threads(void **state)
     each_round(2, 60);
 }
 
+/* --- Graphs ------------------------------------------------------------------------------------ */
+
+enum { GRAPH_ROWS = INDEX_ROWS_MIN + 100 };
+
+static lode_status write_rows(lode_collection *collection, uint64_t first, size_t count,
+                              lode_error *error)
+{
+    lode_point *points = calloc(count, sizeof *points);
+    float *vectors = calloc(count * 2, sizeof *vectors);
+    for (size_t i = 0; i < count; i++) {
+        engine_vector((unsigned)(first + i), 2, vectors + 2 * i);
+        points[i] = (lode_point){.id = lode_id_number(first + i), .vector = vectors + 2 * i};
+    }
+    lode_status status = lode_upsert(collection, points, count, NULL, error);
+    free(points);
+    free(vectors);
+    return status;
+}
+
+/* Returns how many batches were acknowledged. */
+static uint64_t build_graphs(lode_db *db, lode_error *error)
+{
+    static const lode_schema schema = {.dim = 2, .m = 4, .ef_construction = 8};
+    lode_collection *collection;
+    uint64_t batches = 0;
+    if (lode_collection_create(db, "points", &schema, &collection, error))
+        return 0;
+    if (write_rows(collection, 0, GRAPH_ROWS, error) == LODE_OK)
+        batches++;
+    if (batches == 1 && lode_flush(collection, error) == LODE_OK &&
+        write_rows(collection, GRAPH_ROWS / 2, GRAPH_ROWS, error) == LODE_OK)
+        batches++;
+    if (batches == 2 && lode_compact(collection, error) == LODE_OK &&
+        write_rows(collection, 10, 10, error) == LODE_OK)
+        batches++;
+    lode_collection_close(collection);
+    return batches;
+}
+
+/* Batches in doubt are told by the sequence. */
+static void check_graphs(lode_db *db, uint64_t batches)
+{
+    static const uint64_t points[] = {0, GRAPH_ROWS, GRAPH_ROWS / 2 + GRAPH_ROWS,
+                                      GRAPH_ROWS / 2 + GRAPH_ROWS};
+    static const float query[2] = {1, 1};
+    static lode_error error;
+    lode_collection *collection;
+    lode_result *result;
+    lode_stats *stats;
+    lode_status status = lode_collection_open(db, "points", &collection, &error);
+    if (status == LODE_NOT_FOUND && batches == 0)
+        return;
+    if (status)
+        fail_msg("%s", error.message);
+    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_stats_get(collection, &stats, &error));
+    assert_in_range(stats->sequence, batches, batches < 3 ? batches + 1 : 3);
+    assert_int_equal(stats->points, points[stats->sequence]);
+    for (size_t i = 0; i < stats->segment_count; i++)
+        assert_int_equal(stats->segments[i].graph_rows, stats->segments[i].rows);
+    assert_ok(
+        lode_search(collection, &(lode_search_request){.vector = query, .k = 30}, &result, &error));
+    assert_int_equal(result->hit_count, stats->points ? 30 : 0);
+    lode_result_free(result);
+    lode_stats_free(stats);
+    lode_collection_close(collection);
+}
+
+static int crash_with_graphs(uint64_t crash_at)
+{
+    lode_error error;
+    struct story story;
+    uint64_t batches = 0;
+    story_init(&story, vfs_memory_new());
+    story.growing_bytes = 0;
+    int opened = story_open(&story, (struct story_fate){.crash_at = crash_at}) == LODE_OK;
+    if (opened) {
+        story.db->growing_bytes_max = 1u << 20;
+        batches = build_graphs(story.db, &error);
+    }
+    int crashed = story.fate.crashed;
+    end(&story, random_mix(crash_at));
+    lode_db *db = engine_open(story.vfs, "db", NULL, 1u << 20);
+    check_graphs(db, batches);
+    engine_close(db);
+    engine_verify(story.vfs, "db");
+    vfs_memory_free(story.vfs);
+    return crashed;
+}
+
+static void while_graphs_are_built(void **state)
+{
+    (void)state;
+    uint64_t stride = story_setting("LODE_GRAPH_STRIDE", story_fewer(4) == 4 ? 5 : 20);
+    uint64_t crash_at = 1;
+    while (crash_with_graphs(crash_at))
+        crash_at += stride;
+    print_message("%llu changes, every %llu\n", (unsigned long long)crash_at,
+                  (unsigned long long)stride);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_every_change),
         cmocka_unit_test(at_random),
         cmocka_unit_test(at_random_with_threads),
+        cmocka_unit_test(while_graphs_are_built),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
