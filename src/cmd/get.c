@@ -41,13 +41,28 @@ static int parse(struct get *get, int argc, char **argv, int *ret_exit)
     return args_parse(&spec, argc, argv, &get->args, ret_exit);
 }
 
+/* Control characters other than line ends and tabs become blanks: no text can steer the terminal. */
+static void print_text(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        int steers = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+        putchar(steers ? ' ' : c);
+    }
+}
+
 static void print_point(const lode_hit *hit, uint32_t dim)
 {
     char id[LODE_ID_SIZE_MAX + 1];
     id_write_text(&hit->id, id);
-    printf("id        %s\n", id);
-    if (hit->text)
-        printf("text      %s\n", hit->text);
+    fputs("id        ", stdout);
+    print_text(id, strlen(id));
+    putchar('\n');
+    if (hit->text) {
+        fputs("text      ", stdout);
+        print_text(hit->text, hit->text_size);
+        putchar('\n');
+    }
     if (hit->metadata)
         printf("metadata  %s\n", hit->metadata);
     if (hit->vector) {

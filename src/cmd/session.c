@@ -127,8 +127,13 @@ lode_status session_compact(struct session *session, struct progress *progress, 
     pthread_mutex_init(&compaction.lock, NULL);
     pthread_cond_init(&compaction.ended_changed, NULL);
     if (pthread_create(&thread, NULL, compact_thread, &compaction) == 0) {
-        while (!wait_for_end(&compaction))
+        int told = 0;
+        while (!wait_for_end(&compaction)) {
             show_jobs(session, progress);
+            if (interrupt_caught() && !told++)
+                output_note("\nlode: a compaction does not stop half-way; Ctrl-C again ends it at "
+                            "once, and nothing is lost");
+        }
         pthread_join(thread, NULL);
     } else {
         compaction.status = lode_compact(session->collection, error);
