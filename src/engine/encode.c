@@ -114,6 +114,7 @@ static lode_status embed_more(struct embedding *embedding, lode_error *error)
 {
     lode_text texts[EMBED_TEXTS_MAX];
     const struct write_input *input = embedding->input;
+    INVARIANT(embedding->model); /* check_point has seen to it */
     embedding->count = embedding->used = 0;
     for (; embedding->next < input->count && embedding->count < EMBED_TEXTS_MAX;
          embedding->next++) {
@@ -158,6 +159,7 @@ static lode_status encode_upsert(const struct lode_collection *collection, const
     const float *vector = point->vector;
     lode_status status = LODE_OK;
     if (!vector) {
+        INVARIANT(embedding->model);
         status = embed_next(embedding, &vector, error);
         if (!status)
             status = space_check(space, vector, error);

@@ -44,7 +44,7 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
     const struct manifest *manifest = &collection->manifest;
     struct version *version = version_new(manifest->entry_count);
     collection->version = version;
-    collection->saved = calloc(manifest->entry_count + 1, sizeof *collection->saved);
+    collection->saved = calloc(manifest->entry_count + 1, sizeof(struct liveset *));
     if (!version || !collection->saved)
         return error_nomem(error, "a version", manifest->entry_count * sizeof *version->views);
     lode_status status = LODE_OK;

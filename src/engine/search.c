@@ -108,9 +108,9 @@ static void remove_own(struct search *search)
 static lode_status find(struct search *search, size_t k, lode_error *error)
 {
     size_t wanted = k + (search->own_view != NULL);
-    struct query_hit *hits = realloc(search->hits, wanted * sizeof *hits);
+    struct query_hit *hits = realloc(search->hits, (k + 1) * sizeof *hits);
     if (!hits)
-        return error_nomem(error, "the hits of a search", wanted * sizeof *hits);
+        return error_nomem(error, "the hits of a search", (k + 1) * sizeof *hits);
     search->hits = hits;
     const lode_search_request *request = search->request;
     struct query query = {

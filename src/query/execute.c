@@ -96,6 +96,7 @@ static lode_status search_view(struct execution *execution, const struct segment
     }
     if (plan == PLAN_SCAN)
         return scan(execution, view, ret_count, error);
+    INVARIANT(index);
     lode_status status = walk(execution, view, index, input.covered, ret_count, error);
     size_t wanted = query->k < view->live_count ? query->k : view->live_count;
     /* A graph may not reach every row; a scan does. */
