@@ -191,6 +191,20 @@ static void play(struct scene *scene)
     }
 }
 
+/* When all is quiet there is one segment, with a graph where there are rows enough. */
+static void check_compacted(lode_collection *collection, lode_segment_state wanted)
+{
+    lode_error error = {0};
+    lode_stats *stats;
+    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_wait_idle(collection, 0, &error));
+    assert_ok(lode_stats_get(collection, &stats, &error));
+    assert_int_equal(stats->segment_count, 1);
+    assert_int_equal(stats->segments[0].dead_rows, 0);
+    assert_int_equal(stats->segments[0].state, wanted);
+    lode_stats_free(stats);
+}
+
 static void play_and_reopen(lode_schema schema, unsigned pairs, unsigned batches,
                             uint64_t growing_bytes)
 {
@@ -203,6 +217,8 @@ static void play_and_reopen(lode_schema schema, unsigned pairs, unsigned batches
     scene.collection = engine_create(db, "pairs", schema);
     fill_collection(&scene);
     play(&scene);
+    check_compacted(scene.collection,
+                    schema.index == LODE_INDEX_FLAT ? LODE_SEGMENT_SEALED : LODE_SEGMENT_INDEXED);
     lode_collection_close(scene.collection);
     engine_close(db);
     db = engine_open(NULL, path, NULL, 0);
