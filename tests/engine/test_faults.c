@@ -171,6 +171,70 @@ static void then_the_power_goes(void **state)
     each("dir_sync", 1);
 }
 
+/* --- At random --------------------------------------------------------------------------------- */
+
+static struct story_fate random_fate(struct rng *rng)
+{
+    static const char *const whats[] = {NULL,   NULL,   NULL,       "write",   "sync",
+                                        "link", "open", "dir_sync", "truncate"};
+    static const int errnos[] = {EIO, -EIO, ENOSPC, -ENOSPC};
+    const char *what = whats[rng_below(rng, sizeof whats / sizeof whats[0])];
+    return (struct story_fate){
+        .fail_at = 1 + rng_below(rng, what ? 60 : 400),
+        .fail_what = what,
+        .fail_errno = errnos[rng_below(rng, 4)],
+        .fail_more = rng_below(rng, 3) ? 0 : rng_below(rng, 20),
+        .crash_after = rng_below(rng, 3) ? 1 + rng_below(rng, 40) : 0,
+    };
+}
+
+static void end(struct story *story, struct rng *rng)
+{
+    story_close(story);
+    switch (rng_below(rng, 4)) {
+    case 0: vfs_memory_crash(story->vfs); break;
+    case 1: vfs_memory_kill(story->vfs); break;
+    default: vfs_memory_crash_random(story->vfs, rng_u64(rng));
+    }
+}
+
+static void random_lives(uint64_t seed)
+{
+    struct story story;
+    struct rng rng;
+    rng_init(&rng, seed);
+    story_init(&story, vfs_memory_new());
+    story.growing_bytes = 256u << rng_below(&rng, 4);
+    unsigned lives = 1 + rng_below(&rng, 4);
+    for (unsigned life = 0; life < lives; life++) {
+        open_stubbornly(&story, random_fate(&rng));
+        int known = !story.fate.crashed && story_check(&story);
+        for (unsigned i = 0; known && i < 40 && !story.fate.crashed; i++)
+            insist(&story, story_random_step(&story, &rng));
+        end(&story, &rng);
+    }
+    if (story_open(&story, (struct story_fate){0}))
+        fail_msg("it does not open: %s", story.error.message);
+    (void)!story_check(&story);
+    story_close(&story);
+    engine_verify(story.vfs, "db");
+    vfs_memory_free(story.vfs);
+}
+
+static void at_random(void **state)
+{
+    (void)state;
+    uint64_t seed = story_setting("LODE_SEED", 1);
+    unsigned rounds = story_setting("LODE_CRASH_ROUNDS", story_fewer(200));
+    for (unsigned i = 0; i < rounds; i++) {
+        print_message("seed %llu\r", (unsigned long long)(seed + i));
+        random_lives(seed + i);
+    }
+    print_message("%u rounds from seed %llu\n", rounds, (unsigned long long)seed);
+}
+
+/* --- Drops ------------------------------------------------------------------------------------- */
+
 /* Fail the sync of the database's directory; *left times. */
 static int fail_database_sync(void *context, const char *operation, const char *path)
 {
@@ -232,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_operation_fails),
         cmocka_unit_test(then_the_power_goes),
+        cmocka_unit_test(at_random),
         cmocka_unit_test(a_drop_fails_halfway),
         cmocka_unit_test(a_drop_fails_halfway_and_stays),
     };
