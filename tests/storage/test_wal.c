@@ -454,6 +454,54 @@ static void large_groups(void **state)
     vfs_memory_free(vfs);
 }
 
+/* Fail one write after half of it. */
+static int fail_late(void *context, const char *operation, const char *path)
+{
+    int *armed = context;
+    (void)path;
+    int fails = *armed && strcmp(operation, "write") == 0;
+    *armed &= !fails;
+    return fails ? -ENOSPC : 0;
+}
+
+/* Another log may follow, and then a torn tail would be damage. */
+static void what_failed_is_cut_off_for_good(void **state)
+{
+    (void)state;
+    lode_error error;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct vfs *vfs = new_dir();
+        struct wal *wal = new_wal(vfs);
+        struct wal_found found;
+        int armed = 1;
+        append_synced(wal, 1, 3);
+        vfs_memory_set_fault(vfs, fail_late, &armed);
+        assert_status(append(wal, 4, 12, &error), LODE_FULL);
+        vfs_memory_crash_random(vfs, seed);
+        assert_ok(replay(vfs, 0, &found, &error));
+        assert_int_equal(found.last_sequence, 3);
+        wal_close(wal);
+        vfs_memory_free(vfs);
+    }
+}
+
+/* Without a header it would be damage once another log follows. */
+static void what_cannot_be_begun_is_gone_for_good(void **state)
+{
+    (void)state;
+    lode_error error;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct vfs *vfs = new_dir();
+        struct wal *wal;
+        int armed = 1;
+        vfs_memory_set_fault(vfs, fail_late, &armed);
+        assert_status(wal_create(vfs, DIR, UID, NUMBER, &wal, &error), LODE_FULL);
+        vfs_memory_crash_random(vfs, seed);
+        assert_false(kit_exists(vfs, PATH));
+        vfs_memory_free(vfs);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +520,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_passes),
         cmocka_unit_test(what_cannot_be_cut_back_refuses),
         cmocka_unit_test(a_failed_sync_is_final),
+        cmocka_unit_test(what_failed_is_cut_off_for_good),
+        cmocka_unit_test(what_cannot_be_begun_is_gone_for_good),
         cmocka_unit_test(large_groups),
     };
     return cmocka_run_group_tests_name("storage/wal", tests, NULL, NULL);
