@@ -353,7 +353,8 @@ typedef struct lode_search_request {
     uint32_t ef_search;  /* hnsw: beam width, raised to k when smaller; 0: 64 */
     int exact;           /* 1: scan everything */
     const char *one_per; /* name of a metadata field: return only the best hit of each of its
-                             values; points without it, or with null, count as one value each */
+                             values; points without it, or with null, count as one value each.
+                             With like, the value of that point counts as taken */
     unsigned with;       /* LODE_WITH_... or-ed */
 } lode_search_request;
 

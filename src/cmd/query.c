@@ -53,7 +53,9 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
         OPTION_FLAG("recall", &query->recall,
                     "Also scan everything, and say what the index missed and what it saved."),
         OPTION_TEXT("one-per", "FIELD", &query->one_per,
-                    "Only the best hit of each value of this metadata field."),
+                    "Only the best hit of each value of this metadata field. With --like, the "
+                    "value of that "
+                    "point counts as taken."),
         OPTION_TEXT("show", "FIELD,...", &query->show,
                     "Which metadata members to show, and \"text\" for the text; all by default."),
         OPTION_FLAG("with-vector", &query->with_vector, "With --json: the vectors too."),

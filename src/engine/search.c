@@ -130,6 +130,27 @@ static lode_status find(struct search *search, size_t k, lode_error *error)
     return LODE_OK;
 }
 
+/* Keep the best hit of each value, at most k. The point of `like` goes first, so that its value counts as
+ * taken, and is left out again; find made room for it. */
+static lode_status keep_distinct(struct search *search, lode_error *error)
+{
+    size_t own = search->own_view != NULL;
+    struct query_hit *hits = search->hits;
+    size_t count = search->hit_count + own;
+    if (own) {
+        memmove(hits + 1, hits, search->hit_count * sizeof *hits);
+        hits[0] = (struct query_hit){.view = search->own_view, .row = search->own_row};
+    }
+    lode_status status =
+        distinct_hits(search->request->one_per, hits, count, search->k + own, &count, error);
+    if (status)
+        return status;
+    search->hit_count = count - own;
+    if (own)
+        memmove(hits, hits + 1, search->hit_count * sizeof *hits);
+    return LODE_OK;
+}
+
 /* More and more hits, until they have k values, or there are no more, or enough. */
 static lode_status find_one_per(struct search *search, lode_error *error)
 {
@@ -138,8 +159,7 @@ static lode_status find_one_per(struct search *search, lode_error *error)
         lode_status status = find(search, k, error);
         size_t found = search->hit_count;
         if (!status)
-            status = distinct_hits(search->request->one_per, search->hits, found, search->k,
-                                   &search->hit_count, error);
+            status = keep_distinct(search, error);
         if (status || search->hit_count == search->k || found < k || k == LODE_K_MAX)
             return status;
     }

@@ -211,6 +211,41 @@ static void one_per_looks_far(void **state)
     end(&place);
 }
 
+/* The value of the point of `like` is taken: more like it, not more of it. */
+static void one_per_leaves_out_the_value_of_like(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place, (lode_schema){.dim = 1});
+    put_json(&place, 1, 1, "{\"a\":\"x\"}");
+    put_json(&place, 2, 2, "{\"a\":\"x\"}");
+    put_json(&place, 3, 3, "{\"a\":\"y\"}");
+    put_json(&place, 4, 4, "{\"a\":\"y\"}");
+    put_json(&place, 5, 5, NULL); /* without a value: takes none */
+    put_json(&place, 6, 6, NULL);
+    static const struct {
+        uint64_t like;
+        size_t k, count;
+        uint64_t wanted[4];
+    } cases[] = {
+        {1, 10, 3, {3, 5, 6}},
+        {1, 1, 1, {3}},
+        {3, 10, 3, {2, 5, 6}},
+        {6, 10, 3, {5, 4, 2}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lode_id id = lode_id_number(cases[i].like);
+        lode_result *result;
+        lode_search_request request = {.like = &id, .k = cases[i].k, .one_per = "a"};
+        assert_ok(lode_search(place.collection, &request, &result, &error));
+        assert_int_equal(result->hit_count, cases[i].count);
+        for (size_t j = 0; j < cases[i].count; j++)
+            assert_int_equal(result->hits[j].id.number, cases[i].wanted[j]);
+        lode_result_free(result);
+    }
+    end(&place);
+}
+
 /* What was asked for is returned, and no more; texts may be empty or hold anything. */
 static void documents_come_back(void **state)
 {
@@ -245,6 +280,7 @@ int main(void)
         cmocka_unit_test(like_leaves_the_point_itself_out),
         cmocka_unit_test(one_per_value),
         cmocka_unit_test(one_per_looks_far),
+        cmocka_unit_test(one_per_leaves_out_the_value_of_like),
         cmocka_unit_test(documents_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
