@@ -1,43 +1,62 @@
-/* flat.c: exact scan. Whole words of the allowed set are scanned with one kernel call, or skipped;
- * in mixed words each allowed row is compared alone, so that a scan of few survivors stays cheap. */
+/* flat.c: exact scan. Without a filter, blocks of rows are scanned with one kernel call each. Under one,
+ * so are 64 rows of which enough are allowed: reading on in order costs less than choosing. Where few
+ * are, each is compared alone. */
 #include "index/index.h"
 
 #include "base/bitset.h"
 
 #define BLOCK_ROWS 256u /* distances kept on the stack between kernel and top-k */
+#define DENSE_BITS 16   /* of 64 allowed: scan them all (measured: docs/decisions/0017) */
+#define ALL_BITS   (~(uint64_t)0)
 
-/* Distances of rows [first, last), at most BLOCK_ROWS of them. */
-static void scan_block(const struct rows *rows, const struct index_query *query, uint32_t first,
-                       uint32_t last)
+static void push(const struct index_query *query, float distance, uint32_t row)
 {
-    float distances[BLOCK_ROWS];
+    if (distance <= topk_bound(query->topk))
+        topk_push(query->topk, distance, row);
+}
+
+static void scan_block(const struct rows *rows, const struct index_query *query, uint32_t first,
+                       uint32_t last, float *ret_distances)
+{
     const struct space *space = rows->space;
-    space->scan(space, query->query, rows_at(rows, first), rows->stride, last - first, distances);
+    space->scan(space, query->query, rows_at(rows, first), rows->stride, last - first,
+                ret_distances);
     query->counts->distances += last - first;
-    for (uint32_t row = first; row < last; row++)
-        if (distances[row - first] <= topk_bound(query->topk))
-            topk_push(query->topk, distances[row - first], row);
 }
 
 static void scan_range(const struct rows *rows, const struct index_query *query, uint32_t first,
                        uint32_t last)
 {
-    while (first < last) {
-        uint32_t end = last - first > BLOCK_ROWS ? first + BLOCK_ROWS : last;
-        scan_block(rows, query, first, end);
-        first = end;
+    float distances[BLOCK_ROWS];
+    for (uint32_t end; first < last; first = end) {
+        end = last - first > BLOCK_ROWS ? first + BLOCK_ROWS : last;
+        scan_block(rows, query, first, end, distances);
+        for (uint32_t row = first; row < end; row++)
+            push(query, distances[row - first], row);
     }
 }
 
-/* The allowed rows among base + the bits of `word`. */
-static void scan_bits(const struct rows *rows, const struct index_query *query, uint32_t base,
-                      uint64_t word)
+/* 64 rows from `base`, or fewer at the end; those in `word` are kept. */
+static void scan_dense(const struct rows *rows, const struct index_query *query, uint32_t base,
+                       uint64_t word)
+{
+    float distances[64];
+    uint32_t last = query->row_limit - base < 64 ? query->row_limit : base + 64;
+    scan_block(rows, query, base, last, distances);
+    for (; word; word &= word - 1) {
+        int bit = __builtin_ctzll(word);
+        push(query, distances[bit], base + (uint32_t)bit);
+    }
+}
+
+static void scan_sparse(const struct rows *rows, const struct index_query *query, uint32_t base,
+                        uint64_t word)
 {
     const struct space *space = rows->space;
     query->counts->distances += (unsigned)__builtin_popcountll(word);
     for (; word; word &= word - 1) {
         uint32_t row = base + (uint32_t)__builtin_ctzll(word);
-        topk_push(query->topk, space->distance(space, query->query, rows_at(rows, row)), row);
+        push(query, space->distance(space, query->query, rows_at(rows, row)), row);
     }
 }
 
@@ -46,10 +65,21 @@ static uint64_t word_of(const struct index_query *query, uint32_t first, uint32_
 {
     uint64_t word = query->allowed[base / 64];
     if (first > base)
-        word &= ~(uint64_t)0 << (first - base);
+        word &= ALL_BITS << (first - base);
     if (query->row_limit - base < 64)
         word &= ((uint64_t)1 << (query->row_limit - base)) - 1;
     return word;
+}
+
+static void scan_word(const struct rows *rows, const struct index_query *query, uint32_t base,
+                      uint64_t word)
+{
+    if (word == ALL_BITS)
+        scan_range(rows, query, base, base + 64);
+    else if (__builtin_popcountll(word) >= DENSE_BITS)
+        scan_dense(rows, query, base, word);
+    else
+        scan_sparse(rows, query, base, word);
 }
 
 void flat_search(const struct rows *rows, uint32_t first, const struct index_query *query)
@@ -58,11 +88,6 @@ void flat_search(const struct rows *rows, uint32_t first, const struct index_que
         scan_range(rows, query, first, query->row_limit);
         return;
     }
-    for (uint32_t base = first & ~63u; base < query->row_limit; base += 64) {
-        uint64_t word = word_of(query, first, base);
-        if (word == ~(uint64_t)0)
-            scan_range(rows, query, base, base + 64);
-        else
-            scan_bits(rows, query, base, word);
-    }
+    for (uint32_t base = first & ~63u; base < query->row_limit; base += 64)
+        scan_word(rows, query, base, word_of(query, first, base));
 }

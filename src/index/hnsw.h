@@ -83,6 +83,14 @@ static inline float hnsw_distance(const struct hnsw *hnsw, const void *query, ui
     return hnsw->rows.space->distance(hnsw->rows.space, query, rows_at(&hnsw->rows, row));
 }
 
+/* Ask for the list of a row that will be expanded soon. */
+static inline void hnsw_prefetch_list(const struct hnsw *hnsw, uint32_t row, uint32_t layer)
+{
+    const uint32_t *list = hnsw_list(hnsw, row, layer);
+    for (uint32_t i = 0; list && i < hnsw_degree(hnsw, layer); i += 16)
+        __builtin_prefetch(list + i);
+}
+
 /* --- hnsw_scratch.c: what one search or insert works in --- */
 
 #define HNSW_MET_MAX 16384u /* rows met whose bits are cleared one by one; after more, all are */
@@ -103,6 +111,8 @@ struct hnsw_beam {
     uint32_t limit;    /* ef */
     uint32_t capacity; /* allocated */
     uint32_t next;     /* all before it are expanded */
+    size_t copies_max; /* of one vector */
+    const struct rows *rows;
 };
 
 /* Rows met and not yet expanded: a heap, the nearest on top. */
@@ -114,22 +124,19 @@ struct hnsw_frontier {
 struct hnsw_scratch {
     size_t size; /* bytes, as made; what searches add later is small */
     struct hnsw_visited visited;
-    struct hnsw_beam beam;         /* of a walk */
-    struct hnsw_frontier frontier; /* of a filtered walk, as is `found`, the memory of its top-k */
-    struct neighbor *found;
-    size_t found_capacity;
-    struct neighbor *chosen;  /* insert: 2m neighbours for each layer */
-    struct neighbor *closest; /* insert: candidates, ef_construction or 2m+1 of them */
+    struct hnsw_beam beam;
+    struct hnsw_frontier frontier; /* of a filtered walk */
+    struct neighbor *chosen;       /* insert: 2m neighbours for each layer */
+    struct neighbor *closest;      /* insert: candidates, ef_construction or 2m+1 of them */
 };
 
 /* Take an idle scratch or make one; NULL: out of memory. */
 struct hnsw_scratch *hnsw_scratch_take(struct hnsw *hnsw);
 void hnsw_scratch_give(struct hnsw *hnsw, struct hnsw_scratch *scratch);
 void hnsw_scratch_free_all(struct hnsw *hnsw);
-/* Nothing met, and an empty beam with room for ef. 0, or -1: out of memory. */
-int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef);
-/* Nothing met, an empty frontier, an empty top-k of ef. 0, or -1: out of memory. */
-int hnsw_scratch_begin_filtered(struct hnsw_scratch *scratch, uint32_t ef, struct topk *ret_found);
+/* Nothing met, an empty frontier, an empty beam with room for ef rows but for no more than about
+ * copies_max with the same vector. 0, or -1: out of memory. */
+int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef, size_t copies_max);
 int hnsw_frontier_push(struct hnsw_frontier *frontier, uint64_t item); /* 0, or -1: out of memory */
 uint64_t hnsw_frontier_pop(struct hnsw_frontier *frontier);
 /* Keep an item that is among the best; 1 when it is now the next to be expanded. */
@@ -178,6 +185,13 @@ static inline float hnsw_item_distance(uint64_t item)
     return distance;
 }
 
+/* Items from here on are not among the best. Among equals the row decides, or a graph of duplicates would
+ * be walked to its end. */
+static inline uint64_t hnsw_beam_bound(const struct hnsw_beam *beam)
+{
+    return beam->count == beam->limit ? beam->items[beam->count - 1] : HNSW_ITEM_NONE;
+}
+
 /* --- hnsw_walk.c --- */
 
 /* From the entry of the graph down to `layer`, keeping the one nearest row. */
@@ -187,20 +201,17 @@ struct neighbor hnsw_descend(const struct hnsw *hnsw, const void *query, uint32_
  * the next call. */
 const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_visited *visited, uint32_t row,
                                 uint32_t layer, uint32_t *ret_count);
-/* Fill scratch->beam with the ef nearest rows of a layer that a walk from `entry` finds. */
-NODISCARD lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
-                                const void *query, struct neighbor entry, uint32_t layer,
-                                uint32_t ef, struct index_counts *counts, lode_error *error);
+/* Fill scratch->beam, just begun, with the nearest rows of a layer that a walk from `entry` finds. */
+void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, const void *query,
+               struct neighbor entry, uint32_t layer, struct index_counts *counts);
 
 /* --- hnsw_filtered.c --- */
 
 enum hnsw_walk_end { HNSW_WALK_ENDED, HNSW_WALK_TOO_LONG, HNSW_WALK_NOMEM };
 
-/* The ef nearest allowed rows below the query's row_limit on layer 0, unsorted; valid until the scratch is
- * used again. */
+/* The same on layer 0, with the query's allowed rows below its row_limit. */
 enum hnsw_walk_end hnsw_walk_filtered(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
-                                      const struct index_query *query, struct neighbor entry,
-                                      uint32_t ef, struct topk *ret_found);
+                                      const struct index_query *query, struct neighbor entry);
 
 /* --- hnsw_search.c --- */
 
@@ -210,6 +221,9 @@ NODISCARD lode_status hnsw_search(const struct index *index, const struct index_
 /* --- hnsw_insert.c, hnsw_repair.c, hnsw_build.c --- */
 
 NODISCARD lode_status hnsw_insert(struct index *index, uint32_t row, lode_error *error);
+/* Fill scratch->beam with the rows nearest to `row` on a layer. */
+NODISCARD lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
+                                     struct neighbor entry, uint32_t layer, lode_error *error);
 /* Link from the first row of the beam that has room on layer 0; 0 when none has. */
 int hnsw_adopt(struct hnsw *hnsw, const struct hnsw_beam *beam, uint32_t row);
 int hnsw_append(struct hnsw *hnsw, uint32_t base, uint32_t row); /* one of them; 0: no room */

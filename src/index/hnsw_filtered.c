@@ -1,20 +1,18 @@
 /* hnsw_filtered.c: the walk when not every row may be returned.
  *
  * Rows not allowed lead on but are never found, so what is to be expanded and what is found differ: a heap
- * of the one, a top-k of the other. Where few rows are allowed, or those near the query are all dead, such
+ * of the one, the beam for the other. Where few rows are allowed, or those near the query are all dead, such
  * a walk can become longer than a scan; then it is given up. */
 #include "index/hnsw.h"
 
 #include "base/bitset.h"
 
+#define SCAN_SPEED 8 /* rows read in order for one read at random */
+
 struct filtered_walk {
     const struct hnsw *hnsw;
     struct hnsw_scratch *scratch;
     const struct index_query *query;
-    struct topk *found; /* the ef nearest allowed rows */
-    uint64_t
-        bound; /* the worst of them, once there are ef. The row decides among equals, or a graph of
-                       duplicates would be walked to its end */
     uint64_t steps;       /* distances so far */
     uint64_t steps_max;   /* beyond it, a scan is cheaper than the rest of the walk may be */
     int scan_is_budgeted; /* steps_max includes the price of a scan */
@@ -31,7 +29,7 @@ static uint64_t scan_cost(const struct index_query *query)
 {
     size_t allowed =
         query->allowed ? bitset_count(query->allowed, query->row_limit) : query->row_limit;
-    return allowed / 4;
+    return allowed / SCAN_SPEED;
 }
 
 /* Counting what is allowed takes time too: it is put off until the walk has taken as long. */
@@ -44,22 +42,18 @@ static int is_too_long(struct filtered_walk *walk)
     return walk->steps > walk->steps_max;
 }
 
-static void find(struct filtered_walk *walk, float distance, uint32_t row)
-{
-    struct topk *found = walk->found;
-    topk_push(found, distance, row);
-    if (found->count == found->k)
-        walk->bound = hnsw_item(found->items[0].distance, found->items[0].row);
-}
-
 static void meet(struct filtered_walk *walk, float distance, uint32_t row)
 {
+    struct hnsw_beam *found = &walk->scratch->beam;
+    struct hnsw_frontier *frontier = &walk->scratch->frontier;
     uint64_t item = hnsw_item(distance, row);
-    if (item >= walk->bound)
+    if (item >= hnsw_beam_bound(found))
         return;
     if (is_allowed(walk->query, row))
-        find(walk, distance, row);
-    walk->out_of_memory |= hnsw_frontier_push(&walk->scratch->frontier, item);
+        hnsw_beam_push(found, item);
+    walk->out_of_memory |= hnsw_frontier_push(frontier, item);
+    if (frontier->items[0] == item)
+        hnsw_prefetch_list(walk->hnsw, row, 0);
 }
 
 static void expand(struct filtered_walk *walk, uint32_t row)
@@ -67,6 +61,8 @@ static void expand(struct filtered_walk *walk, uint32_t row)
     const struct hnsw *hnsw = walk->hnsw;
     uint32_t count;
     const uint32_t *batch = hnsw_meet_links(hnsw, &walk->scratch->visited, row, 0, &count);
+    if (walk->scratch->frontier.count)
+        hnsw_prefetch_list(hnsw, hnsw_item_row(walk->scratch->frontier.items[0]), 0);
     for (uint32_t i = 0; i < count; i++)
         meet(walk, hnsw_distance(hnsw, walk->query->query, batch[i]), batch[i]);
     walk->query->counts->hops++;
@@ -79,7 +75,7 @@ static enum hnsw_walk_end walk_on(struct filtered_walk *walk)
     struct hnsw_frontier *frontier = &walk->scratch->frontier;
     while (frontier->count && !walk->out_of_memory) {
         uint64_t item = hnsw_frontier_pop(frontier);
-        if (item > walk->bound)
+        if (item > hnsw_beam_bound(&walk->scratch->beam))
             break;
         if (is_too_long(walk))
             return HNSW_WALK_TOO_LONG;
@@ -89,17 +85,10 @@ static enum hnsw_walk_end walk_on(struct filtered_walk *walk)
 }
 
 enum hnsw_walk_end hnsw_walk_filtered(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
-                                      const struct index_query *query, struct neighbor entry,
-                                      uint32_t ef, struct topk *ret_found)
+                                      const struct index_query *query, struct neighbor entry)
 {
-    struct filtered_walk walk = {.hnsw = hnsw,
-                                 .scratch = scratch,
-                                 .query = query,
-                                 .found = ret_found,
-                                 .bound = HNSW_ITEM_NONE,
-                                 .steps_max = 64 + query->row_limit / 256};
-    if (hnsw_scratch_begin_filtered(scratch, ef, ret_found))
-        return HNSW_WALK_NOMEM;
+    struct filtered_walk walk = {
+        .hnsw = hnsw, .scratch = scratch, .query = query, .steps_max = 64 + query->row_limit / 256};
     hnsw_visited_entry(&scratch->visited, entry.row);
     meet(&walk, entry.distance, entry.row);
     return walk_on(&walk);

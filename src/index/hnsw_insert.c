@@ -147,16 +147,26 @@ static struct neighbor *chosen_on(const struct hnsw *hnsw, const struct hnsw_scr
     return scratch->chosen + (size_t)layer * 2 * hnsw->m;
 }
 
+lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
+                           struct neighbor entry, uint32_t layer, lode_error *error)
+{
+    uint32_t ef = hnsw->ef_construction;
+    struct index_counts counts = {0, 0};
+    if (hnsw_scratch_begin(scratch, ef, hnsw_degree(hnsw, layer)))
+        return error_nomem(error, "an insert", ef * sizeof *scratch->beam.items);
+    hnsw_walk(hnsw, scratch, rows_at(&hnsw->rows, row), entry, layer, &counts);
+    return LODE_OK;
+}
+
 /* Find neighbours of `row` on layers [0, plan->top]. The beam ends as the walk on layer 0 left it. */
 static lode_status find_neighbors(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
                                   uint32_t entry, struct plan *plan, lode_error *error)
 {
-    const void *vector = rows_at(&hnsw->rows, row);
     struct index_counts counts = {0, 0};
-    struct neighbor nearest = hnsw_descend(hnsw, vector, entry, plan->top, &counts);
+    struct neighbor nearest =
+        hnsw_descend(hnsw, rows_at(&hnsw->rows, row), entry, plan->top, &counts);
     for (uint32_t layer = plan->top + 1; layer-- > 0;) {
-        lode_status status =
-            hnsw_walk(hnsw, scratch, vector, nearest, layer, hnsw->ef_construction, &counts, error);
+        lode_status status = hnsw_find_near(hnsw, scratch, row, nearest, layer, error);
         if (status != LODE_OK)
             return status;
         uint32_t count = beam_copy(&scratch->beam, scratch->closest);
@@ -203,6 +213,21 @@ static int is_above(const struct hnsw *hnsw, uint32_t level, uint32_t entry)
     return entry == HNSW_NONE || level > hnsw_level(hnsw->seed, hnsw->m, entry);
 }
 
+/* All that can fail comes before the first change. */
+static lode_status insert_below(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
+                                uint32_t entry, lode_error *error)
+{
+    uint32_t level = hnsw_level(hnsw->seed, hnsw->m, row);
+    uint32_t entry_level = hnsw_level(hnsw->seed, hnsw->m, entry);
+    struct plan plan = {.top = level < entry_level ? level : entry_level};
+    lode_status status = find_neighbors(hnsw, scratch, row, entry, &plan, error);
+    if (status != LODE_OK)
+        return status;
+    hnsw_graph_add(hnsw, row, level);
+    write_links(hnsw, scratch, row, &plan);
+    return LODE_OK;
+}
+
 static lode_status insert_with(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
                                lode_error *error)
 {
@@ -213,18 +238,13 @@ static lode_status insert_with(struct hnsw *hnsw, struct hnsw_scratch *scratch, 
         mutex_lock(&hnsw->entry_lock);
         entry = atomic_load_explicit(&hnsw->entry, memory_order_acquire);
     }
-    int is_top = is_above(hnsw, level, entry);
-    hnsw_graph_add(hnsw, row, level);
     lode_status status = LODE_OK;
-    if (entry != HNSW_NONE) {
-        uint32_t entry_level = hnsw_level(hnsw->seed, hnsw->m, entry);
-        struct plan plan = {.top = level < entry_level ? level : entry_level};
-        status = find_neighbors(hnsw, scratch, row, entry, &plan, error);
-        if (status == LODE_OK)
-            write_links(hnsw, scratch, row, &plan);
-    }
+    if (entry == HNSW_NONE)
+        hnsw_graph_add(hnsw, row, level);
+    else
+        status = insert_below(hnsw, scratch, row, entry, error);
     if (status == LODE_OK)
-        publish(hnsw, row, is_top);
+        publish(hnsw, row, is_above(hnsw, level, entry));
     if (locked)
         mutex_unlock(&hnsw->entry_lock);
     return status;

@@ -57,8 +57,7 @@ static lode_status adopt(struct reach *reach, struct hnsw_scratch *scratch, uint
     struct neighbor nearest = hnsw_descend(hnsw, vector, entry, 0, &counts);
     if (!bitset_test(reach->reached, nearest.row))
         nearest = (struct neighbor){hnsw_distance(hnsw, vector, entry), entry};
-    lode_status status =
-        hnsw_walk(hnsw, scratch, vector, nearest, 0, hnsw->ef_construction, &counts, error);
+    lode_status status = hnsw_find_near(hnsw, scratch, row, nearest, 0, error);
     if (status != LODE_OK)
         return status;
     if (!hnsw_adopt(hnsw, &scratch->beam, row))

@@ -16,7 +16,6 @@ static void scratch_free(struct hnsw_scratch *scratch)
     free(scratch->visited.met);
     free(scratch->beam.items);
     free(scratch->frontier.items);
-    free(scratch->found);
     free(scratch->chosen);
     free(scratch->closest);
     free(scratch);
@@ -57,6 +56,7 @@ static struct hnsw_scratch *scratch_new(struct hnsw *hnsw)
     struct hnsw_scratch *scratch = calloc(1, sizeof *scratch);
     if (!scratch)
         return NULL;
+    scratch->beam.rows = &hnsw->rows;
     int whole = visited_init(&scratch->visited, hnsw);
     scratch->size =
         sizeof *scratch + scratch->visited.bits_size + HNSW_MET_MAX * sizeof *scratch->visited.met;
@@ -103,7 +103,7 @@ void hnsw_scratch_free_all(struct hnsw *hnsw)
         scratch_free(atomic_load_explicit(&hnsw->scratch[i], memory_order_acquire));
 }
 
-int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef)
+int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef, size_t copies_max)
 {
     if (ef > scratch->beam.capacity) {
         uint64_t *items = realloc(scratch->beam.items, ef * sizeof *items);
@@ -113,23 +113,12 @@ int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef)
         scratch->beam.capacity = ef;
     }
     scratch->beam.limit = ef;
+    scratch->beam.copies_max = copies_max;
     scratch->beam.count = 0;
     scratch->beam.next = 0;
-    visited_clear(&scratch->visited);
-    return 0;
-}
-
-int hnsw_scratch_begin_filtered(struct hnsw_scratch *scratch, uint32_t ef, struct topk *ret_found)
-{
-    if (ef > scratch->found_capacity) {
-        free(scratch->found);
-        scratch->found = malloc(ef * sizeof *scratch->found);
-        scratch->found_capacity = scratch->found ? ef : 0;
-    }
-    topk_init(ret_found, scratch->found, ef);
     scratch->frontier.count = 0;
     visited_clear(&scratch->visited);
-    return scratch->found ? 0 : -1;
+    return 0;
 }
 
 void hnsw_visited_entry(struct hnsw_visited *visited, uint32_t row)
@@ -156,14 +145,26 @@ static uint32_t beam_position(const struct hnsw_beam *beam, uint64_t item)
     return (uint32_t)(base - beam->items) + (*base < item);
 }
 
+/* Whether the item, whose place is `at`, is one copy too many of a vector in the beam. A beam full of the
+ * copies of one vector would see nothing beyond them. */
+static int is_superfluous(const struct hnsw_beam *beam, uint64_t item, uint32_t at)
+{
+    if (at < beam->copies_max)
+        return 0;
+    uint64_t other = beam->items[at - beam->copies_max];
+    return other >> 32 == item >> 32 &&
+           memcmp(rows_at(beam->rows, hnsw_item_row(other)),
+                  rows_at(beam->rows, hnsw_item_row(item)), beam->rows->space->row_size) == 0;
+}
+
 int hnsw_beam_push(struct hnsw_beam *beam, uint64_t item)
 {
-    if (beam->count == beam->limit) {
-        if (item >= beam->items[beam->count - 1])
-            return 0;
-        beam->count--;
-    }
+    if (item >= hnsw_beam_bound(beam))
+        return 0;
     uint32_t at = beam_position(beam, item);
+    if (is_superfluous(beam, item, at))
+        return 0;
+    beam->count -= beam->count == beam->limit;
     memmove(beam->items + at + 1, beam->items + at, (beam->count - at) * sizeof item);
     beam->items[at] = item;
     beam->count++;

@@ -17,13 +17,6 @@ static void prefetch_vector(const struct hnsw *hnsw, uint32_t row)
         __builtin_prefetch(vector + (size_t)line * 64);
 }
 
-static void prefetch_list(const struct hnsw *hnsw, uint32_t row, uint32_t layer)
-{
-    const uint32_t *list = hnsw_list(hnsw, row, layer);
-    for (uint32_t i = 0; list && i < hnsw_degree(hnsw, layer); i += 16)
-        __builtin_prefetch(list + i);
-}
-
 /* The nearest of the links of nearest->row, if nearer. 1 when there was one. */
 static int step_nearer(const struct hnsw *hnsw, const void *query, uint32_t layer,
                        struct neighbor *nearest, struct index_counts *counts)
@@ -78,13 +71,10 @@ const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_visited *vi
     return batch;
 }
 
-lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, const void *query,
-                      struct neighbor entry, uint32_t layer, uint32_t ef,
-                      struct index_counts *counts, lode_error *error)
+void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, const void *query,
+               struct neighbor entry, uint32_t layer, struct index_counts *counts)
 {
     struct hnsw_beam *beam = &scratch->beam;
-    if (hnsw_scratch_begin(scratch, ef))
-        return error_nomem(error, "search beam", ef * sizeof *beam->items);
     hnsw_visited_entry(&scratch->visited, entry.row);
     hnsw_beam_push(beam, hnsw_item(entry.distance, entry.row));
     for (uint32_t row; (row = hnsw_beam_take(beam)) != HNSW_NONE;) {
@@ -92,14 +82,13 @@ lode_status hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, con
         const uint32_t *batch = hnsw_meet_links(hnsw, &scratch->visited, row, layer, &count);
         uint32_t next = hnsw_beam_peek(beam);
         if (next != HNSW_NONE)
-            prefetch_list(hnsw, next, layer);
+            hnsw_prefetch_list(hnsw, next, layer);
         counts->hops++;
         counts->distances += count;
         for (uint32_t i = 0; i < count; i++) {
             float distance = hnsw_distance(hnsw, query, batch[i]);
             if (hnsw_beam_push(beam, hnsw_item(distance, batch[i])))
-                prefetch_list(hnsw, batch[i], layer);
+                hnsw_prefetch_list(hnsw, batch[i], layer);
         }
     }
-    return LODE_OK;
 }

@@ -23,9 +23,10 @@ struct index_counts {
 };
 
 struct index_query {
-    const void *query;       /* an encoded row of the space */
-    uint32_t ef;             /* beam width; at least topk->k is used */
-    uint32_t row_limit;      /* rows at or beyond it do not exist for this query */
+    const void *query;  /* an encoded row of the space */
+    uint32_t ef;        /* beam width; at least topk->k is used */
+    uint32_t row_limit; /* rows at or beyond it do not exist for this query; all below it have been
+                                inserted, or may be missing from the answer */
     const uint64_t *allowed; /* bitset of rows that may be returned, of row_limit bits; NULL: all.
                                 A 1 bit ALWAYS means allowed. Rows not allowed are still walked. */
     struct topk *topk;       /* results are pushed here; may hold some already */
@@ -52,8 +53,8 @@ struct index_ops {
     /* An empty index over rows that will come, at most `capacity` of them; takes memory as it grows. */
     NODISCARD lode_status (*create)(const struct index_params *params, const struct rows *rows,
                                     uint32_t capacity, struct index **ret_index, lode_error *error);
-    /* Add one row, whose bytes are already there. Each row once. Safe beside other inserts and
-     * searches on other threads. */
+    /* Add one row, whose bytes are already there. Each row once; after an error the row is not there
+     * and may be tried again. Safe beside other inserts and searches on other threads. */
     NODISCARD lode_status (*insert)(struct index *index, uint32_t row, lode_error *error);
     /* create, then insert rows [0, count) on all of the executor's threads. */
     NODISCARD lode_status (*build)(const struct index_params *params, const struct rows *rows,
@@ -64,8 +65,11 @@ struct index_ops {
     NODISCARD lode_status (*open)(const struct index_params *params, const struct rows *rows,
                                   uint32_t count, const uint8_t *data, size_t size,
                                   struct index **ret_index, lode_error *error);
+    /* The topk->k nearest allowed rows, more or less; but k of them whenever there are k, for which the
+     * allowed rows are scanned when need be. */
     NODISCARD lode_status (*search)(const struct index *index, const struct index_query *query,
                                     lode_error *error);
+    /* LODE_INVALID when some row below the highest one was not inserted. */
     NODISCARD lode_status (*serialize)(const struct index *index, const struct index_sink *sink,
                                        lode_error *error);
     /* Check every link and level. LODE_CORRUPT says which is wrong. */
