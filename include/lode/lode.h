@@ -345,7 +345,7 @@ LODE_API void lode_result_free(lode_result *result); /* NULL is allowed */
 typedef struct lode_search_request {
     const lode_snapshot *snapshot; /* NULL: the newest state */
     const float *vector;           /* dim finite floats; or NULL, then one of the next two */
-    const char *text;              /* embedded by the collection's text model */
+    const char *text;              /* embedded by the text model that the state's points have */
     size_t text_size;
     const lode_id *like; /* near the stored vector of this point, which is itself left out;
                              LODE_NOT_FOUND when there is no such point */
@@ -419,7 +419,7 @@ LODE_NODISCARD LODE_API lode_status lode_text_model_train(lode_collection *colle
                                                           lode_train_info *ret_info,
                                                           lode_error *error);
 
-/* Write the dim floats of `text` to vector. *ret_known is 0, and vector untouched, when no word of it
+/* Write the dim floats of `text`, by the newest model, to vector. *ret_known is 0, and vector untouched, when no word of it
  * is known. LODE_NOT_FOUND when the collection has no model. */
 LODE_NODISCARD LODE_API lode_status lode_text_embed(lode_collection *collection, const char *text,
                                                     size_t text_size, float *vector, int *ret_known,

@@ -390,7 +390,11 @@ lode_status lode_text_embed(lode_collection *collection, const char *text, size_
         return is_null("vector", error);
     if (!ret_known)
         return is_null("ret_known", error);
-    return text_embed(collection, text, text_size, vector, ret_known, error);
+    lode_text given = {.data = text, .size = text_size};
+    struct text_model *model = collection_model(collection);
+    lode_status status = text_embed(collection, model, &given, vector, ret_known, error);
+    text_model_unref(model);
+    return status;
 }
 
 /* --- Upkeep ------------------------------------------------------------------------------------ */

@@ -20,6 +20,18 @@ struct version *collection_pin(struct lode_collection *collection)
     return version;
 }
 
+/* The model changes only while there are no points: between two locks a version with points of one
+ * model could be paired with the next. */
+struct version *collection_pin_model(struct lode_collection *collection,
+                                     struct text_model **ret_model)
+{
+    mutex_lock(&collection->pin_mutex);
+    struct version *version = version_ref(collection->version);
+    *ret_model = text_model_ref(collection->model);
+    mutex_unlock(&collection->pin_mutex);
+    return version;
+}
+
 void collection_publish(struct lode_collection *collection, struct version *own_version)
 {
     mutex_lock(&collection->pin_mutex);

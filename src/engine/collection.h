@@ -82,11 +82,15 @@ void collection_free(struct lode_collection *collection);
 
 /* The newest version, referenced: release with version_unref. */
 struct version *collection_pin(struct lode_collection *collection);
+/* The same, and the text model that the texts of its points were embedded with, referenced, or NULL. */
+struct version *collection_pin_model(struct lode_collection *collection,
+                                     struct text_model **ret_model);
 /* Make it the newest. The lane is held. */
 void collection_publish(struct lode_collection *collection, struct version *own_version);
 /* The text model, referenced, or NULL. */
 struct text_model *collection_model(struct lode_collection *collection);
-void text_model_unref(struct text_model *model); /* NULL is allowed */
+struct text_model *text_model_ref(struct text_model *model); /* NULL gives NULL */
+void text_model_unref(struct text_model *model);             /* NULL is allowed */
 
 /* A version with the views of `from` and room for `extra` more behind them. NULL: out of memory. */
 struct version *version_extend(const struct version *from, size_t extra);

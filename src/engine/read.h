@@ -7,6 +7,7 @@
 struct lode_snapshot {
     struct lode_collection *collection; /* retained */
     struct version *version;
+    struct text_model *model; /* of its points, or NULL */
 };
 
 NODISCARD lode_status snapshot_open(struct lode_collection *collection,
@@ -18,6 +19,11 @@ void snapshot_close(lode_snapshot *snapshot);
 NODISCARD lode_status snapshot_pin(struct lode_collection *collection,
                                    const lode_snapshot *snapshot, struct version **ret_version,
                                    lode_error *error);
+/* The same, and its text model or NULL; release with text_model_unref. */
+NODISCARD lode_status snapshot_pin_model(struct lode_collection *collection,
+                                         const lode_snapshot *snapshot,
+                                         struct version **ret_version,
+                                         struct text_model **ret_model, lode_error *error);
 
 NODISCARD lode_status collection_search(struct lode_collection *collection,
                                         const lode_search_request *request,

@@ -18,6 +18,7 @@ struct search {
     struct lode_collection *collection;
     const lode_search_request *request;
     struct version *version;
+    struct text_model *model;            /* of the version's points; NULL: none, or not needed */
     void *encoded;                       /* allocated, or NULL */
     const void *row;                     /* the query; NULL: it has no vector, nothing is found */
     const struct segment_view *own_view; /* `like`: where the point itself is */
@@ -54,8 +55,9 @@ static lode_status use_text(struct search *search, lode_error *error)
     int known = 0;
     if (!vector)
         return error_nomem(error, "a query", size);
+    lode_text text = {.data = request->text, .size = request->text_size};
     lode_status status =
-        text_embed(search->collection, request->text, request->text_size, vector, &known, error);
+        text_embed(search->collection, search->model, &text, vector, &known, error);
     if (!status && known)
         status = encode_query(search, vector, error);
     free(vector);
@@ -190,12 +192,16 @@ lode_status collection_search(struct lode_collection *collection,
         .request = request,
         .k = request->k ? request->k : K_DEFAULT,
     };
-    lode_status status = snapshot_pin(collection, request->snapshot, &search.version, error);
+    lode_status status = request->text
+                             ? snapshot_pin_model(collection, request->snapshot, &search.version,
+                                                  &search.model, error)
+                             : snapshot_pin(collection, request->snapshot, &search.version, error);
     if (status)
         return status;
     status = run(&search, ret_result, error);
     free(search.hits);
     free(search.encoded);
+    text_model_unref(search.model);
     version_unref(search.version);
     return status;
 }

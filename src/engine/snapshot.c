@@ -10,7 +10,8 @@ lode_status snapshot_open(struct lode_collection *collection, lode_snapshot **re
     if (!snapshot)
         return error_nomem(error, "a snapshot", sizeof *snapshot);
     db_retain(collection);
-    *snapshot = (lode_snapshot){.collection = collection, .version = collection_pin(collection)};
+    snapshot->collection = collection;
+    snapshot->version = collection_pin_model(collection, &snapshot->model);
     atomic_fetch_add_explicit(&collection->snapshots, 1, memory_order_relaxed);
     *ret_snapshot = snapshot;
     return LODE_OK;
@@ -19,18 +20,43 @@ lode_status snapshot_open(struct lode_collection *collection, lode_snapshot **re
 void snapshot_close(lode_snapshot *snapshot)
 {
     version_unref(snapshot->version);
+    text_model_unref(snapshot->model);
     atomic_fetch_sub_explicit(&snapshot->collection->snapshots, 1, memory_order_relaxed);
     db_release(snapshot->collection);
     free(snapshot);
 }
 
+static lode_status check_snapshot(const struct lode_collection *collection,
+                                  const lode_snapshot *snapshot, lode_error *error)
+{
+    if (!snapshot || snapshot->collection == collection)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID,
+                     "snapshot is of collection '%s', the read is of collection '%s'",
+                     snapshot->collection->name, collection->name);
+}
+
 lode_status snapshot_pin(struct lode_collection *collection, const lode_snapshot *snapshot,
                          struct version **ret_version, lode_error *error)
 {
-    if (snapshot && snapshot->collection != collection)
-        return error_set(error, LODE_INVALID,
-                         "snapshot is of collection '%s', the read is of collection '%s'",
-                         snapshot->collection->name, collection->name);
-    *ret_version = snapshot ? version_ref(snapshot->version) : collection_pin(collection);
+    lode_status status = check_snapshot(collection, snapshot, error);
+    if (!status)
+        *ret_version = snapshot ? version_ref(snapshot->version) : collection_pin(collection);
+    return status;
+}
+
+lode_status snapshot_pin_model(struct lode_collection *collection, const lode_snapshot *snapshot,
+                               struct version **ret_version, struct text_model **ret_model,
+                               lode_error *error)
+{
+    lode_status status = check_snapshot(collection, snapshot, error);
+    if (status)
+        return status;
+    if (snapshot) {
+        *ret_version = version_ref(snapshot->version);
+        *ret_model = text_model_ref(snapshot->model);
+    } else {
+        *ret_version = collection_pin_model(collection, ret_model);
+    }
     return LODE_OK;
 }

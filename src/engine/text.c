@@ -14,12 +14,17 @@
 
 /* --- Sharing ----------------------------------------------------------------------------------- */
 
+struct text_model *text_model_ref(struct text_model *model)
+{
+    if (model)
+        atomic_fetch_add_explicit(&model->refs, 1, memory_order_relaxed);
+    return model;
+}
+
 struct text_model *collection_model(struct lode_collection *collection)
 {
     mutex_lock(&collection->pin_mutex);
-    struct text_model *model = collection->model;
-    if (model)
-        atomic_fetch_add_explicit(&model->refs, 1, memory_order_relaxed);
+    struct text_model *model = text_model_ref(collection->model);
     mutex_unlock(&collection->pin_mutex);
     return model;
 }
@@ -269,18 +274,14 @@ static lode_status embed_one(const struct text_model *model, const lode_text *te
     return status;
 }
 
-lode_status text_embed(struct lode_collection *collection, const char *text, size_t text_size,
-                       float *vector, int *ret_known, lode_error *error)
+lode_status text_embed(const struct lode_collection *collection, const struct text_model *model,
+                       const lode_text *text, float *vector, int *ret_known, lode_error *error)
 {
-    lode_status status = text_check(text, text_size, error);
+    lode_status status = text_check(text->data, text->size, error);
     if (status)
         return status;
-    struct text_model *model = collection_model(collection);
     if (!model)
         return error_set(error, LODE_NOT_FOUND, "collection '%s' has no text model",
                          collection->name);
-    lode_text given = {.data = text, .size = text_size};
-    status = embed_one(model, &given, vector, ret_known, error);
-    text_model_unref(model);
-    return status;
+    return embed_one(model, text, vector, ret_known, error);
 }

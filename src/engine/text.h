@@ -7,13 +7,14 @@
 /* Open the model that the manifest names, if any. */
 NODISCARD lode_status text_model_load(struct lode_collection *collection, lode_error *error);
 
-/* lode_text_model_train and lode_text_embed. */
+/* lode_text_model_train. */
 NODISCARD lode_status text_model_train(struct lode_collection *collection, const lode_text *texts,
                                        size_t text_count, const lode_train_options *options,
                                        lode_train_info *ret_info, lode_error *error);
-NODISCARD lode_status text_embed(struct lode_collection *collection, const char *text,
-                                 size_t text_size, float *vector, int *ret_known,
-                                 lode_error *error);
+/* lode_text_embed, by a model of the collection; LODE_NOT_FOUND when it is NULL. */
+NODISCARD lode_status text_embed(const struct lode_collection *collection,
+                                 const struct text_model *model, const lode_text *text,
+                                 float *vector, int *ret_known, lode_error *error);
 
 /* Whether text[0, size) can be a text: UTF-8 within LODE_TEXT_SIZE_MAX. */
 NODISCARD lode_status text_check(const char *text, size_t size, lode_error *error);

@@ -191,6 +191,40 @@ static void training_needs_an_empty_collection(void **state)
     end_shelf(&shelf);
 }
 
+/* A snapshot keeps the model of its points: vectors of two models do not compare. */
+static void a_snapshot_keeps_its_model(void **state)
+{
+    (void)state;
+    struct shelf shelf;
+    lode_snapshot *snapshot;
+    lode_result *before, *after;
+    static lode_id ids[TEXTS];
+    char word[8];
+    made_word(4, 3, word);
+    begin_shelf(&shelf);
+    write_all(&shelf);
+    assert_ok(lode_snapshot_open(shelf.collection, &snapshot, &error));
+    lode_search_request request = {
+        .snapshot = snapshot, .text = word, .text_size = strlen(word), .k = 10, .exact = 1};
+    assert_ok(lode_search(shelf.collection, &request, &before, &error));
+    for (size_t i = 0; i < TEXTS; i++)
+        ids[i] = lode_id_number(i);
+    assert_ok(lode_delete(shelf.collection, ids, TEXTS, NULL, &error));
+    struct made_corpus *other = made_corpus_new(2);
+    assert_ok(lode_text_model_train(shelf.collection, other->texts, TEXTS / 2, NULL, NULL, &error));
+    assert_ok(lode_search(shelf.collection, &request, &after, &error));
+    assert_int_equal(after->hit_count, 10);
+    for (size_t i = 0; i < 10; i++) {
+        assert_int_equal(after->hits[i].id.number, before->hits[i].id.number);
+        assert_true(after->hits[i].score == before->hits[i].score);
+    }
+    lode_result_free(before);
+    lode_result_free(after);
+    lode_snapshot_close(snapshot);
+    free(other);
+    end_shelf(&shelf);
+}
+
 struct stages {
     unsigned calls;
 };
@@ -228,6 +262,7 @@ int main(void)
         cmocka_unit_test(embedding_is_what_is_stored),
         cmocka_unit_test(unknown_words_have_no_vector),
         cmocka_unit_test(training_needs_an_empty_collection),
+        cmocka_unit_test(a_snapshot_keeps_its_model),
         cmocka_unit_test(training_reports_its_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
