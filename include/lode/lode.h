@@ -13,7 +13,7 @@
  * Conventions, true everywhere below unless a function says otherwise:
  *   - Zero-initialise every struct you pass; a zero field means its documented default.
  *   - Pointers you pass are borrowed for the call and never freed by the library.
- *   - Outputs are named ret_x, are written only on LODE_OK (or LODE_PARTIAL) and are yours to
+ *   - Outputs are named ret_x, are written only on LODE_OK and are yours to
  *     release with the function their comment names.
  *   - `error` may be NULL. Otherwise it is filled whenever the returned status is not LODE_OK.
  *   - Every function may be called from any thread at any time, except that nothing may use a
@@ -63,7 +63,7 @@ extern "C" {
 typedef enum lode_status {
     LODE_OK = 0,
     LODE_INVALID = 1,      /* an argument or input is wrong: mend it; nothing was changed */
-    LODE_NOT_FOUND = 2,    /* no such directory, collection, alias */
+    LODE_NOT_FOUND = 2,    /* no such directory, collection, alias, point or text model */
     LODE_EXISTS = 3,       /* the name is taken */
     LODE_BUSY = 4,         /* another process has the directory open, or the thing is in use */
     LODE_LIMIT = 5,        /* over a documented limit */
@@ -72,7 +72,7 @@ typedef enum lode_status {
     LODE_FULL = 8,         /* no space on the disk: reads go on, writes are refused */
     LODE_CORRUPT = 9,      /* a file is not what was written; the message names file and offset */
     LODE_VERSION = 10,     /* the files were written by a newer Lode */
-    LODE_PARTIAL = 11,     /* a result was cut short by its deadline; what there is, is returned */
+    LODE_PARTIAL = 11,     /* lode_wait_idle alone: its time ran out, the work goes on */
     LODE_CANCELLED = 12,   /* stopped by the caller or by closing */
     LODE_UNSUPPORTED = 13, /* not in this build */
     LODE_READONLY = 14,    /* writes are refused after an earlier I/O error, until it is reopened */

@@ -6,13 +6,21 @@
 
 #include "base/utf8.h"
 
-static lode_status check_range(const char *name, uint64_t value, uint64_t min, uint64_t max,
-                               lode_error *error)
+/* A value above max is answered with `above`. */
+struct range {
+    const char *name;
+    uint64_t value, min, max;
+    lode_status above;
+};
+
+static lode_status check_range(const struct range *range, lode_error *error)
 {
-    if (value >= min && value <= max)
+    if (range->value >= range->min && range->value <= range->max)
         return LODE_OK;
-    return error_set(error, LODE_INVALID, "schema.%s is %llu: it must be from %llu to %llu", name,
-                     (unsigned long long)value, (unsigned long long)min, (unsigned long long)max);
+    return error_set(error, range->value > range->max ? range->above : LODE_INVALID,
+                     "schema.%s is %llu: it must be from %llu to %llu", range->name,
+                     (unsigned long long)range->value, (unsigned long long)range->min,
+                     (unsigned long long)range->max);
 }
 
 static lode_status check_field(const lode_schema *schema, size_t i, lode_error *error)
@@ -52,17 +60,21 @@ static lode_status check_fields(const lode_schema *schema, lode_error *error)
 
 static lode_status schema_check(const lode_schema *schema, lode_error *error)
 {
-    lode_status status = check_range("dim", schema->dim, 1, LODE_DIM_MAX, error);
-    if (!status)
-        status = check_range("metric", schema->metric, 0, LODE_METRIC_COSINE, error);
-    if (!status)
-        status = check_range("scalar", schema->scalar, 0, LODE_SCALAR_INT8, error);
-    if (!status)
-        status = check_range("index", schema->index, 0, LODE_INDEX_FLAT, error);
-    if (!status && schema->m != 0)
-        status = check_range("m", schema->m, 2, LODE_M_MAX, error);
-    if (!status && schema->ef_construction != 0)
-        status = check_range("ef_construction", schema->ef_construction, 1, LODE_EF_MAX, error);
+    /* 0 stands for the default, which is in range. */
+    uint64_t m = schema->m ? schema->m : SCHEMA_M_DEFAULT;
+    uint64_t ef_construction =
+        schema->ef_construction ? schema->ef_construction : SCHEMA_EF_CONSTRUCTION_DEFAULT;
+    const struct range ranges[] = {
+        {"dim", schema->dim, 1, LODE_DIM_MAX, LODE_LIMIT},
+        {"metric", schema->metric, 0, LODE_METRIC_COSINE, LODE_INVALID},
+        {"scalar", schema->scalar, 0, LODE_SCALAR_INT8, LODE_INVALID},
+        {"index", schema->index, 0, LODE_INDEX_FLAT, LODE_INVALID},
+        {"m", m, 2, LODE_M_MAX, LODE_LIMIT},
+        {"ef_construction", ef_construction, 1, LODE_EF_MAX, LODE_LIMIT},
+    };
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < sizeof ranges / sizeof *ranges; i++)
+        status = check_range(&ranges[i], error);
     return status ? status : check_fields(schema, error);
 }
 

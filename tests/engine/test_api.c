@@ -160,7 +160,7 @@ static void create_refuses_schemas(void **state)
     lode_field odd = {"a", (lode_field_type)9}, bytes = {"\xff", LODE_FIELD_TEXT};
     lode_field twice[] = {{"a", LODE_FIELD_TEXT}, {"a", LODE_FIELD_FLOAT}};
     REFUSED(create("x", (lode_schema){.dim = 0}), LODE_INVALID, "schema.dim is 0");
-    REFUSED(create("x", (lode_schema){.dim = 65537}), LODE_INVALID,
+    REFUSED(create("x", (lode_schema){.dim = 65537}), LODE_LIMIT,
             "schema.dim is 65537: it must be from 1 to 65536");
     REFUSED(create("x", (lode_schema){.dim = 4, .metric = (lode_metric)3}), LODE_INVALID,
             "schema.metric is 3");
@@ -169,8 +169,8 @@ static void create_refuses_schemas(void **state)
     REFUSED(create("x", (lode_schema){.dim = 4, .index = (lode_index)2}), LODE_INVALID,
             "schema.index is 2");
     REFUSED(create("x", (lode_schema){.dim = 4, .m = 1}), LODE_INVALID, "schema.m is 1");
-    REFUSED(create("x", (lode_schema){.dim = 4, .m = 257}), LODE_INVALID, "schema.m is 257");
-    REFUSED(create("x", (lode_schema){.dim = 4, .ef_construction = 65537}), LODE_INVALID,
+    REFUSED(create("x", (lode_schema){.dim = 4, .m = 257}), LODE_LIMIT, "schema.m is 257");
+    REFUSED(create("x", (lode_schema){.dim = 4, .ef_construction = 65537}), LODE_LIMIT,
             "schema.ef_construction is 65537");
     REFUSED(create("x", (lode_schema){.dim = 4, .field_count = 1}), LODE_INVALID,
             "schema.fields is NULL");
