@@ -43,15 +43,7 @@ static lode_status write_file(struct vfs *vfs, const char *path, const struct bu
 {
     struct frame_writer *writer;
     lode_status status = frame_create(vfs, path, FRAME_CATALOG, 0, 0, &writer, error);
-    if (status)
-        return status;
-    status = frame_section(writer, SECTION_NAMES, error);
-    if (!status)
-        status = frame_write(writer, bytes->data, bytes->size, error);
-    if (!status)
-        return frame_finish(writer, error);
-    frame_abandon(writer);
-    return status;
+    return status ? status : frame_finish_with(writer, SECTION_NAMES, bytes, error);
 }
 
 lode_status catalog_save(struct vfs *vfs, const char *dir, const struct catalog *catalog,

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "engine/files.h"
 #include "storage/names.h"
 
 #define REPLAY_BATCHES_MAX 256u
@@ -212,44 +211,17 @@ static lode_status replay_log(struct replay *replay, uint64_t number, int last, 
     return status ? status : end_segment(replay, number, last, &found, error);
 }
 
-static int number_order(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* The numbers of the logs to replay, ascending; free with free(). */
-static lode_status list_logs(struct lode_collection *collection, uint64_t **ret_numbers,
-                             size_t *ret_count, lode_error *error)
-{
-    struct file_names names;
-    lode_status status =
-        file_names_list(collection->store.vfs, collection->store.dir, &names, error);
-    if (status)
-        return status;
-    uint64_t *numbers = malloc((names.count + 1) * sizeof *numbers);
-    size_t count = 0;
-    for (size_t i = 0; numbers && i < names.count; i++) {
-        struct name name = name_parse(names.names[i]);
-        if (name.kind == NAME_LOG && name.number >= collection->manifest.wal_first)
-            numbers[count++] = name.number;
-    }
-    file_names_release(&names);
-    if (!numbers)
-        return error_nomem(error, "a list of logs", count * sizeof *numbers);
-    qsort(numbers, count, sizeof *numbers, number_order);
-    *ret_numbers = numbers;
-    *ret_count = count;
-    return LODE_OK;
-}
-
 lode_status recover_logs(struct lode_collection *collection, lode_error *error)
 {
     uint64_t *numbers = NULL;
     size_t count = 0;
-    lode_status status = list_logs(collection, &numbers, &count, error);
+    const struct store *store = &collection->store;
+    lode_status status = wal_list(store->vfs, store->dir, &numbers, &count, error);
     if (status)
         return status;
+    size_t first = 0; /* of those to replay */
+    while (first < count && numbers[first] < collection->manifest.wal_first)
+        first++;
     struct replay *replay = calloc(1, sizeof *replay);
     if (!replay)
         status = error_nomem(error, "the replay of a log", sizeof *replay);
@@ -257,7 +229,7 @@ lode_status recover_logs(struct lode_collection *collection, lode_error *error)
         buf_init(&replay->batches[i], LODE_BATCH_SIZE_MAX);
     if (replay)
         replay->collection = collection;
-    for (size_t i = 0; !status && i < count; i++) {
+    for (size_t i = first; !status && i < count; i++) {
         status = replay_log(replay, numbers[i], i + 1 == count, error);
         if (numbers[i] >= atomic_load(&collection->next_number))
             atomic_store(&collection->next_number, numbers[i] + 1);

@@ -122,15 +122,7 @@ static lode_status write_model(const struct store *store, uint32_t version, cons
     if (!status)
         status = frame_create(store->vfs, path, FRAME_TEXT_MODEL, store->collection_uid, version,
                               &writer, error);
-    if (status)
-        return status;
-    status = frame_section(writer, SECTION_MODEL, error);
-    if (!status)
-        status = frame_write(writer, bytes->data, bytes->size, error);
-    if (!status)
-        return frame_finish(writer, error);
-    frame_abandon(writer);
-    return status;
+    return status ? status : frame_finish_with(writer, SECTION_MODEL, bytes, error);
 }
 
 static lode_status save_model(const struct store *store, const struct text_model *model,

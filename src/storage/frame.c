@@ -220,6 +220,18 @@ lode_status frame_finish(struct frame_writer *own_writer, lode_error *error)
     return status;
 }
 
+lode_status frame_finish_with(struct frame_writer *own_writer, uint32_t type,
+                              const struct buf *bytes, lode_error *error)
+{
+    lode_status status = frame_section(own_writer, type, error);
+    if (!status)
+        status = frame_write(own_writer, bytes->data, bytes->size, error);
+    if (!status)
+        return frame_finish(own_writer, error);
+    frame_abandon(own_writer);
+    return status;
+}
+
 void frame_abandon(struct frame_writer *own_writer)
 {
     if (!own_writer)

@@ -32,6 +32,9 @@ NODISCARD lode_status frame_write(struct frame_writer *writer, const void *data,
                                   lode_error *error);
 /* Footer, sync, close. Takes the writer, whatever it returns. Syncing the directory is the caller's. */
 NODISCARD lode_status frame_finish(struct frame_writer *own_writer, lode_error *error);
+/* The one section of a file, and finish. */
+NODISCARD lode_status frame_finish_with(struct frame_writer *own_writer, uint32_t type,
+                                        const struct buf *bytes, lode_error *error);
 void frame_abandon(struct frame_writer *own_writer); /* close and remove; NULL is allowed */
 
 struct frame_section_view {
