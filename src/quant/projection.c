@@ -9,8 +9,8 @@
 #include "base/random.h"
 #include "simd/hop.h"
 
-#define SAMPLE_MAX     8192u
-#define TYPICAL_LENGTH 4.0f
+#define SAMPLE_MAX     4096u
+#define TYPICAL_LENGTH 4.0
 #define CODE_MIDDLE    64.0f
 #define CODE_MAX       127.0f
 
@@ -86,24 +86,29 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* In f64: the squares of large vectors are beyond f32. */
-static void fit_mean(struct projection *projection, const struct sample *sample, float *decoded,
-                     double *sums)
+/* Mean of the sampled rows no further than `reach` from the mean so far. In f64: the squares of large
+ * vectors are beyond f32. */
+static void fit_mean(struct projection *projection, const struct sample *sample, double reach,
+                     const float *lengths, float *decoded, double *sums)
 {
     size_t dim = projection->dim;
+    uint32_t count = 0;
     memset(sums, 0, dim * sizeof *sums);
     for (uint32_t i = 0; i < sample->size; i++) {
+        if ((double)lengths[i] > reach)
+            continue;
         space_decode(sample->rows->space, sample_row(sample, i), decoded);
         for (size_t j = 0; j < dim; j++)
             sums[j] += (double)decoded[j];
+        count++;
     }
     for (size_t j = 0; j < dim; j++)
-        projection->mean[j] = (float)(sums[j] / sample->size);
+        projection->mean[j] = (float)(sums[j] / count);
 }
 
-/* The median length gives the scale. */
-static void fit_scale(struct projection *projection, const struct sample *sample, float *decoded,
-                      float *values)
+/* The distance of each sampled row from the mean; returns their median. */
+static double fit_lengths(const struct projection *projection, const struct sample *sample,
+                          float *decoded, float *lengths, float *sorted)
 {
     for (uint32_t i = 0; i < sample->size; i++) {
         double sum = 0;
@@ -112,11 +117,27 @@ static void fit_scale(struct projection *projection, const struct sample *sample
             double x = (double)decoded[j] - (double)projection->mean[j];
             sum += x * x;
         }
-        values[i] = (float)sqrt(sum);
+        lengths[i] = (float)sqrt(sum);
     }
-    qsort(values, sample->size, sizeof *values, compare_floats);
-    float median = values[sample->size / 2], scale = TYPICAL_LENGTH / median;
-    projection->scale = median > 0 && isfinite(scale) ? scale : 0;
+    memcpy(sorted, lengths, sample->size * sizeof *sorted);
+    qsort(sorted, sample->size, sizeof *sorted, compare_floats);
+    return (double)sorted[sample->size / 2];
+}
+
+/* The mean of all, then twice that of what lies within four times the median distance. */
+static void fit_centre(struct projection *projection, const struct sample *sample, float *decoded,
+                       float *values, double *sums)
+{
+    float *lengths = values, *sorted = values + sample->size;
+    memset(lengths, 0, sample->size * sizeof *lengths);
+    fit_mean(projection, sample, INFINITY, lengths, decoded, sums);
+    double median = fit_lengths(projection, sample, decoded, lengths, sorted);
+    for (int i = 0; i < 2; i++) {
+        fit_mean(projection, sample, 4 * median, lengths, decoded, sums);
+        median = fit_lengths(projection, sample, decoded, lengths, sorted);
+    }
+    double scale = TYPICAL_LENGTH / median;
+    projection->scale = median > 0 && isfinite((float)scale) ? (float)scale : 0;
 }
 
 /* Of each row's largest coordinate, the 99th percentile is the end of the codes' range. */
@@ -145,12 +166,11 @@ int projection_fit(struct projection *projection, const struct rows *rows, uint3
     size_t dim = projection->dim;
     float *decoded = malloc(dim * sizeof *decoded);
     float *coordinates = malloc(projection->rotation.dim * sizeof *coordinates);
-    float *values = malloc((sample.size + 1) * sizeof *values);
+    float *values = malloc((2 * sample.size + 1) * sizeof *values);
     double *sums = malloc(dim * sizeof *sums);
     int whole = decoded && coordinates && values && sums;
     if (whole && sample.size) {
-        fit_mean(projection, &sample, decoded, sums);
-        fit_scale(projection, &sample, decoded, values);
+        fit_centre(projection, &sample, decoded, values, sums);
         if (projection->scale > 0)
             fit_code_scale(projection, &sample, decoded, coordinates, values);
     }

@@ -28,6 +28,10 @@ struct hop_query {
     float step, offset;
 };
 
+struct hop_sums {
+    float r_r, r_u, c_u;
+};
+
 struct hop_ops {
     const char *name;
     /* sums[i] = sum over planes p and groups g of 2^(bits-1-p) * tables[g][code of neighbour i]. */
@@ -38,13 +42,19 @@ struct hop_ops {
     uint32_t (*estimate)(const struct hop_query *query, const uint8_t *block, float base,
                          float bound, float estimates[HOP_LINKS]);
     /* Table entry c of group g: the sum of those of the group's 4 coordinates whose bit is set in c,
-     * less the smallest entry of that table, in units of *ret_step, rounded: 0 to 255. *ret_low is the
-     * sum of the smallest entries. */
+     * less the smallest entry of that table, in units of *ret_step, rounded: 0 to 255. *ret_magnitude is the
+     * sum of all magnitudes. */
     void (*tables)(const float *query, size_t dim, uint8_t *tables, float *ret_step,
-                   float *ret_low);
+                   float *ret_magnitude);
     float (*l2_f32_f16)(const float *restrict a, const half *restrict b, size_t dim);
     /* Codes of 0 to 127; dim is a multiple of HOP_CODE_STEP and at most 65,536. */
     uint32_t (*l2_u7)(const uint8_t *restrict a, const uint8_t *restrict b, size_t dim);
+    /* For the codes of quant/edge_code.h: round r = to - c, c = from, to levels of `bits` (1 or 2), each
+     * standing for u = level - (2^bits - 1)/2, on the grid of the best of a few steps; the sums are
+     * <r,r>, <r,u> and <c,u>; all 0 when r is 0. room: 2 dim floats. */
+    struct hop_sums (*round_difference)(const float *restrict from, const float *restrict to,
+                                        size_t dim, unsigned bits, float *restrict room,
+                                        uint8_t *restrict levels);
     /* Orthonormal fast Hadamard transform in place; count is a power of two, at least 16. */
     void (*hadamard)(float *x, size_t count);
 };

@@ -1,5 +1,6 @@
 /* hop_avx2.c: hop kernels for AVX2 with FMA and F16C: those of hop_avx512.c at half the width. */
 #include "simd/hop_levels.h"
+#include "simd/hop_round.h"
 
 #include <immintrin.h>
 #include <math.h>
@@ -170,5 +171,6 @@ const struct hop_ops hop_avx2 = {
     .tables = hop_scalar_tables,
     .l2_f32_f16 = l2_f32_f16,
     .l2_u7 = l2_u7,
+    .round_difference = round_difference,
     .hadamard = hadamard,
 };

@@ -111,27 +111,27 @@ static uint32_t estimate(const struct hop_query *query, const uint8_t *block, fl
            (uint32_t)_mm512_cmp_ps_mask(second, bounds, _CMP_LT_OQ) << 16;
 }
 
-/* The widest range of any table, and the sum of all their smallest entries. */
-INLINE float widest(const float *query, size_t dim, float *ret_low)
+/* The widest range of any table, and the sum of all ranges. */
+INLINE float widest(const float *query, size_t dim, float *ret_magnitude)
 {
     const __m512 zero = _mm512_setzero_ps();
-    __m512 width_max = zero, low = zero;
+    __m512 width_max = zero, sum = zero;
 
     for (size_t i = 0; i < dim; i += 16) {
         __m512 x = _mm512_loadu_ps(query + i), width = _mm512_abs_ps(x);
+        sum = _mm512_add_ps(sum, width);
         width = _mm512_add_ps(width, _mm512_permute_ps(width, 0xb1));
         width = _mm512_add_ps(width, _mm512_permute_ps(width, 0x4e));
         width_max = _mm512_max_ps(width_max, width);
-        low = _mm512_add_ps(low, _mm512_min_ps(x, zero));
     }
-    *ret_low = _mm512_reduce_add_ps(low);
+    *ret_magnitude = _mm512_reduce_add_ps(sum);
     return _mm512_reduce_max_ps(width_max);
 }
 
 static void tables(const float *query, size_t dim, uint8_t *ret_tables, float *ret_step,
-                   float *ret_low)
+                   float *ret_magnitude)
 {
-    float step = (widest(query, dim, ret_low) + 1e-30f) / 255.0f;
+    float step = (widest(query, dim, ret_magnitude) + 1e-30f) / 255.0f;
     const __m512 scale = _mm512_set1_ps(1 / step), most = _mm512_set1_ps(255);
 
     for (size_t i = 0; i < dim; i += 4) {
@@ -239,6 +239,78 @@ static void hadamard(float *x, size_t count)
                 step_2(x + j, size);
 }
 
+/* --- Rounding differences ---------------------------------------------------------------------- */
+
+INLINE __m512i level_of(__m512 x, __m512 inverse)
+{
+    __m512 level = _mm512_fmadd_ps(x, inverse, _mm512_set1_ps(2));
+    level = _mm512_min_ps(_mm512_max_ps(level, _mm512_setzero_ps()), _mm512_set1_ps(3));
+    return _mm512_cvttps_epi32(level);
+}
+
+INLINE float square_sum(const float *x, size_t dim)
+{
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t i = 0; i < dim; i += 16)
+        sum = _mm512_fmadd_ps(_mm512_loadu_ps(x + i), _mm512_loadu_ps(x + i), sum);
+    return _mm512_reduce_add_ps(sum);
+}
+
+/* <r,u> / |u| on the 2-bit grid of this step. */
+INLINE float cosine_on_grid(const float *r, size_t dim, float inverse)
+{
+    __m512 product = _mm512_setzero_ps(), norm = product;
+    for (size_t i = 0; i < dim; i += 16) {
+        __m512 x = _mm512_loadu_ps(r + i);
+        __m512i level = level_of(x, _mm512_set1_ps(inverse));
+        __m512 u = _mm512_sub_ps(_mm512_cvtepi32_ps(level), _mm512_set1_ps(1.5f));
+        product = _mm512_fmadd_ps(u, x, product);
+        norm = _mm512_fmadd_ps(u, u, norm);
+    }
+    return _mm512_reduce_add_ps(product) / sqrtf(_mm512_reduce_add_ps(norm));
+}
+
+INLINE float best_inverse(const float *r, float norm2, size_t dim)
+{
+    float unit = sqrtf((float)dim / norm2), best = -1, inverse = unit;
+    for (size_t i = 0; i < HOP_STEPS; i++) {
+        float cosine = cosine_on_grid(r, dim, unit / hop_steps[i]);
+        if (cosine > best) {
+            best = cosine;
+            inverse = unit / hop_steps[i];
+        }
+    }
+    return inverse;
+}
+
+static struct hop_sums round_difference(const float *restrict from, const float *restrict to,
+                                        size_t dim, unsigned bits, float *restrict room,
+                                        uint8_t *restrict levels)
+{
+    const __m512 middle = _mm512_set1_ps(bits == 1 ? 0.5f : 1.5f);
+    __m512 product = _mm512_setzero_ps(), centre = product, inverse = product;
+    for (size_t i = 0; i < dim; i += 16)
+        _mm512_storeu_ps(room + i,
+                         _mm512_sub_ps(_mm512_loadu_ps(to + i), _mm512_loadu_ps(from + i)));
+    float norm2 = square_sum(room, dim);
+    if (norm2 > HOP_TWINS_NORM2 && bits > 1)
+        inverse = _mm512_set1_ps(best_inverse(room, norm2, dim));
+    for (size_t i = 0; i < dim; i += 16) {
+        __m512 x = _mm512_loadu_ps(room + i);
+        __m512i level =
+            bits == 1
+                ? _mm512_maskz_set1_epi32(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), 1)
+                : level_of(x, inverse);
+        __m512 u = _mm512_sub_ps(_mm512_cvtepi32_ps(level), middle);
+        _mm_storeu_si128((__m128i *)(levels + i), _mm512_cvtepi32_epi8(level));
+        product = _mm512_fmadd_ps(u, x, product);
+        centre = _mm512_fmadd_ps(u, _mm512_loadu_ps(from + i), centre);
+    }
+    if (!(norm2 > HOP_TWINS_NORM2))
+        return (struct hop_sums){0, 0, 0};
+    return (struct hop_sums){norm2, _mm512_reduce_add_ps(product), _mm512_reduce_add_ps(centre)};
+}
+
 const struct hop_ops hop_avx512 = {
     .name = "avx512",
     .scan = scan,
@@ -246,5 +318,6 @@ const struct hop_ops hop_avx512 = {
     .tables = tables,
     .l2_f32_f16 = l2_f32_f16,
     .l2_u7 = l2_u7,
+    .round_difference = round_difference,
     .hadamard = hadamard,
 };

@@ -1,5 +1,6 @@
 /* hop_neon.c: hop kernels for 64-bit ARM: one group of 16 neighbours and one table at a time. */
 #include "simd/hop_levels.h"
+#include "simd/hop_round.h"
 
 #include <arm_neon.h>
 #include <string.h>
@@ -114,5 +115,6 @@ const struct hop_ops hop_neon = {
     .tables = hop_scalar_tables,
     .l2_f32_f16 = l2_f32_f16,
     .l2_u7 = l2_u7,
+    .round_difference = round_difference,
     .hadamard = hop_scalar_hadamard,
 };

@@ -1,5 +1,6 @@
 /* hop_scalar.c: what the hop kernels compute, in plain C. */
 #include "simd/hop_levels.h"
+#include "simd/hop_round.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,27 +39,26 @@ static uint32_t estimate(const struct hop_query *query, const uint8_t *block, fl
     return below;
 }
 
-/* The widest range of any table, and the sum of all their smallest entries. */
-static float widest(const float *query, size_t dim, float *ret_low)
+/* The widest range of any table, and the sum of all ranges. */
+static float widest(const float *query, size_t dim, float *ret_magnitude)
 {
-    float width_max = 0, low = 0;
+    float width_max = 0, sum = 0;
 
     for (size_t i = 0; i < dim; i += 4) {
         float width = 0;
-        for (size_t j = i; j < i + 4; j++) {
+        for (size_t j = i; j < i + 4; j++)
             width += fabsf(query[j]);
-            low += query[j] < 0 ? query[j] : 0;
-        }
+        sum += width;
         width_max = width > width_max ? width : width_max;
     }
-    *ret_low = low;
+    *ret_magnitude = sum;
     return width_max;
 }
 
 void hop_scalar_tables(const float *query, size_t dim, uint8_t *tables, float *ret_step,
-                       float *ret_low)
+                       float *ret_magnitude)
 {
-    float step = (widest(query, dim, ret_low) + 1e-30f) / 255.0f, scale = 1 / step;
+    float step = (widest(query, dim, ret_magnitude) + 1e-30f) / 255.0f, scale = 1 / step;
 
     for (size_t i = 0; i < dim; i += 4) {
         for (unsigned code = 0; code < 16; code++) {
@@ -126,5 +126,6 @@ const struct hop_ops hop_scalar = {
     .tables = hop_scalar_tables,
     .l2_f32_f16 = l2_f32_f16,
     .l2_u7 = l2_u7,
+    .round_difference = round_difference,
     .hadamard = hop_scalar_hadamard,
 };

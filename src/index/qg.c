@@ -1,0 +1,98 @@
+/* qg.c: the operations of the quantised graph, and those of them that fit in a few lines. */
+#include "index/qg.h"
+
+#include <stdlib.h>
+
+#include "os/memory.h"
+
+#define BITS_2_DIM_MAX 256u /* wider vectors have enough coordinates for codes of one bit */
+
+struct qg *qg_new(const struct index_params *params, const struct rows *rows, uint32_t count)
+{
+    struct qg *qg = calloc(1, sizeof *qg);
+    if (!qg)
+        return NULL;
+    qg->index.ops = &qg_ops;
+    qg->rows = *rows;
+    qg->m = params->m;
+    qg->ef_construction = params->ef_construction;
+    qg->seed = params->seed;
+    qg->count = count;
+    mutex_init(&qg->graph_lock);
+    return qg;
+}
+
+void qg_measure(struct qg *qg)
+{
+    qg->dim = qg->projection.rotation.dim;
+    qg->code_size = projection_code_size(&qg->projection);
+    qg->blocks = (2 * qg->m + HOP_LINKS - 1) / HOP_LINKS;
+    if (qg->bits == 0)
+        qg->bits = qg->dim <= BITS_2_DIM_MAX ? 2 : 1;
+    size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->dim * sizeof(half);
+    qg->stride = (size + 63) / 64 * 64;
+}
+
+void qg_close(struct index *index)
+{
+    struct qg *qg = (struct qg *)index;
+    if (!qg)
+        return;
+    size_t count = qg->count;
+    qg_scratch_free_all(qg);
+    memory_unreserve(qg->owned_graph, count * qg->stride);
+    memory_unreserve(qg->codes, count * qg->code_size);
+    memory_unreserve(qg->coordinates, count * qg->dim * sizeof *qg->coordinates);
+    memory_unreserve(qg->links, count * qg_degree(qg) * sizeof *qg->links);
+    if (qg->stripes)
+        for (uint32_t i = 0; i < QG_STRIPES; i++)
+            mutex_release(&qg->stripes[i]);
+    free(qg->stripes);
+    free(qg->pivot_memory);
+    projection_release(&qg->projection);
+    mutex_release(&qg->graph_lock);
+    free(qg);
+}
+
+/* What grows is a plain graph: it takes one row at a time. */
+static lode_status qg_create(const struct index_params *params, const struct rows *rows,
+                             uint32_t capacity, struct index **ret_index, lode_error *error)
+{
+    return index_hnsw.create(params, rows, capacity, ret_index, error);
+}
+
+static lode_status qg_insert(struct index *index, uint32_t row, lode_error *error)
+{
+    (void)index;
+    return error_set(error, LODE_INVALID, "graph: row %u: a sealed graph takes no rows", row);
+}
+
+static uint32_t qg_count(const struct index *index)
+{
+    return ((const struct qg *)index)->count;
+}
+
+static size_t qg_memory(const struct index *index)
+{
+    const struct qg *qg = (const struct qg *)index;
+    size_t size = sizeof *qg;
+    if (qg->coordinates)
+        size += qg->count * (qg->dim * sizeof(half) + qg_degree(qg) * sizeof(uint32_t));
+    if (qg->owned_graph)
+        size += qg->count * qg->stride;
+    return size;
+}
+
+const struct index_ops qg_ops = {
+    .name = "hnsw",
+    .create = qg_create,
+    .insert = qg_insert,
+    .build = qg_build,
+    .open = qg_open,
+    .search = qg_search,
+    .serialize = qg_serialize,
+    .check = qg_check,
+    .count = qg_count,
+    .memory = qg_memory,
+    .close = qg_close,
+};

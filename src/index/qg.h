@@ -1,0 +1,237 @@
+/* qg.h: what the files of the quantised graph share. See qg.md for the whole picture.
+ *
+ * A graph of one layer. Each row of it is one contiguous piece of memory with all that a step of a walk
+ * needs: for each 32 neighbours a block of codes, factors and links (simd/hop.h), then the row's own
+ * vector in f16, rotated. Expanding a row gives its exact distance (to f16) and estimates for all its
+ * neighbours; nothing else is read until the end, when the nearest are compared as stored.
+ *
+ * While it is built, a graph has links, 7-bit codes and f16 coordinates in arrays of their own. Links are
+ * the only shared mutable words then: writers hold the row's stripe lock, readers hold nothing. A reader
+ * may meet a mix of an old and a new list: each link in it is a valid row. */
+#ifndef INDEX_QG_H
+#define INDEX_QG_H
+
+#include "index/index.h"
+
+#include "os/thread.h"
+#include "quant/edge_code.h"
+#include "quant/projection.h"
+#include "simd/hop.h"
+
+#define QG_NONE          0xffffffffu /* no row: the end of a list */
+#define QG_STRIPES       1024u
+#define QG_SCRATCH_SLOTS 64
+#define QG_LEADERS       64u   /* first level of pivots */
+#define QG_PIVOTS_MAX    4096u /* sampled rows, where walks may begin */
+#define QG_DIM_MIN       16u   /* the same: so short vectors are no dearer to read than codes */
+#define QG_ROWS_MIN      256u  /* below, build makes a plain graph */
+
+/* Sampled rows in groups around leaders; all codes are 7-bit ones. */
+struct qg_pivots {
+    uint32_t count;
+    const uint8_t *leaders;          /* QG_LEADERS codes */
+    const uint8_t *codes;            /* count codes, group by group */
+    const uint32_t *rows;            /* count rows, in the same order */
+    uint32_t begins[QG_LEADERS + 1]; /* group g is [begins[g], begins[g+1]) */
+};
+
+struct qg_scratch;
+
+struct qg {
+    struct index index;
+    struct rows rows;
+    uint32_t m, ef_construction;
+    uint64_t seed;
+    uint32_t count;
+    uint32_t blocks; /* of 32 links */
+    unsigned bits;   /* of a neighbour's code, for each coordinate: 1 or 2 */
+    size_t dim;      /* rotated */
+    size_t code_size;
+    size_t stride; /* of a graph row: the blocks, then f16[dim], up to a multiple of 64 */
+    struct projection projection;
+    struct qg_pivots pivots;
+    const uint8_t
+        *graph; /* count x stride; mapped, or NULL until a built graph is first searched */
+    uint8_t *owned_graph; /* the same, when it is ours */
+    struct mutex graph_lock;
+    /* Of a built graph; NULL in a mapped one. */
+    uint8_t *codes;    /* count x code_size; only while it is built */
+    half *coordinates; /* count x dim */
+    uint32_t *links;   /* count x 32 blocks */
+    void *pivot_memory;
+    struct mutex *stripes;
+    _Atomic(struct qg_scratch *) scratch[QG_SCRATCH_SLOTS];
+};
+
+static inline uint32_t qg_degree(const struct qg *qg)
+{
+    return qg->blocks * HOP_LINKS;
+}
+
+static inline uint32_t *qg_list(const struct qg *qg, uint32_t row)
+{
+    return qg->links + (size_t)row * qg_degree(qg);
+}
+
+static inline uint32_t qg_link(const uint32_t *list, uint32_t i)
+{
+    return __atomic_load_n(&list[i], __ATOMIC_RELAXED);
+}
+
+static inline void qg_link_set(uint32_t *list, uint32_t i, uint32_t link)
+{
+    __atomic_store_n(&list[i], link, __ATOMIC_RELAXED);
+}
+
+static inline const uint8_t *qg_code(const struct qg *qg, uint32_t row)
+{
+    return qg->codes + (size_t)row * qg->code_size;
+}
+
+/* --- qg_pool.c: rows met, nearest first, each marked once it was expanded --- */
+
+struct qg_pool {
+    uint64_t *items; /* key, then row << 1 | expanded in the lower half: sorts as it is */
+    uint32_t count;
+    uint32_t limit;
+    uint32_t next; /* all before it are expanded */
+};
+
+void qg_pool_push(struct qg_pool *pool, uint64_t item);
+
+static inline uint64_t qg_item(uint32_t key, uint32_t row)
+{
+    return (uint64_t)key << 32 | row << 1;
+}
+
+static inline uint32_t qg_item_row(uint64_t item)
+{
+    return (uint32_t)item >> 1;
+}
+
+/* Unsigned order of keys is the order of distances. */
+static inline uint32_t qg_key(float distance)
+{
+    float positive_zero = distance + 0.0f;
+    uint32_t bits;
+    __builtin_memcpy(&bits, &positive_zero, sizeof bits);
+    return bits ^ ((bits >> 31) ? 0xffffffffu : 0x80000000u);
+}
+
+static inline float qg_key_distance(uint32_t key)
+{
+    uint32_t bits = key ^ ((key >> 31) ? 0x80000000u : 0xffffffffu);
+    float distance;
+    __builtin_memcpy(&distance, &bits, sizeof distance);
+    return distance;
+}
+
+/* The nearest item that was not expanded yet, now marked; 0 when there is none. */
+static inline int qg_pool_take(struct qg_pool *pool, uint32_t *ret_row)
+{
+    while (pool->next < pool->count && (pool->items[pool->next] & 1))
+        pool->next++;
+    if (pool->next == pool->count)
+        return 0;
+    *ret_row = qg_item_row(pool->items[pool->next]);
+    pool->items[pool->next++] |= 1;
+    return 1;
+}
+
+/* --- qg_scratch.c: what one search or one building thread works in --- */
+
+struct qg_scratch {
+    uint64_t *visited; /* bitset of all rows, empty between searches */
+    uint32_t *log;     /* words of it to empty, log_count of them; beyond its end, empty all */
+    uint32_t log_count, log_capacity;
+    size_t words;
+    struct qg_pool pool;
+    uint32_t pool_capacity;
+    struct neighbor *near; /* search: the nearest rows expanded so far, sorted */
+    uint32_t near_capacity;
+    float *decoded, *query; /* dim of the space, rotated dim */
+    uint8_t *tables;        /* 4 dim */
+    uint8_t *code;          /* code_size */
+    void *memory;
+};
+
+struct qg_scratch *qg_scratch_new(const struct qg *qg);
+void qg_scratch_free(struct qg_scratch *scratch);
+struct qg_scratch *qg_scratch_take(struct qg *qg);
+void qg_scratch_give(struct qg *qg, struct qg_scratch *scratch);
+void qg_scratch_free_all(struct qg *qg);
+/* Empty visited set and pool, room for so many. 0, or -1: out of memory. */
+int qg_scratch_begin(struct qg_scratch *scratch, uint32_t pool_limit, uint32_t near_count);
+
+static inline int qg_is_visited(const struct qg_scratch *scratch, uint32_t row)
+{
+    return (int)(scratch->visited[row >> 6] >> (row & 63) & 1);
+}
+
+/* 1 the first time. */
+static inline int qg_visit(struct qg_scratch *scratch, uint32_t row)
+{
+    uint64_t *word = &scratch->visited[row >> 6], bit = (uint64_t)1 << (row & 63);
+    if (*word & bit)
+        return 0;
+    if (*word == 0) {
+        if (scratch->log_count < scratch->log_capacity)
+            scratch->log[scratch->log_count] = row >> 6;
+        scratch->log_count++;
+    }
+    *word |= bit;
+    return 1;
+}
+
+/* --- qg_pivots.c --- */
+
+NODISCARD lode_status qg_pivots_make(struct qg *qg, lode_error *error);
+/* The pivot nearest to a code. */
+uint32_t qg_pivots_nearest(const struct qg *qg, const uint8_t *code);
+
+/* --- qg_build.c, qg_link.c --- */
+
+NODISCARD lode_status qg_build(const struct index_params *params, const struct rows *rows,
+                               uint32_t count, const struct index_work *work,
+                               struct index **ret_index, lode_error *error);
+
+struct qg_linker; /* one thread's room for linking rows */
+
+struct qg_linker *qg_linker_new(const struct qg *qg);
+void qg_linker_free(struct qg_linker *linker);
+/* Find neighbours of the row by a walk from `entry`, link it with them and them with it. `again`: the
+ * row has links already, from an earlier pass. */
+void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry, int again);
+
+/* --- qg_rows.c: graph rows from links and coordinates --- */
+
+struct qg_encoder;
+
+struct qg_encoder *qg_encoder_new(const struct qg *qg);
+void qg_encoder_free(struct qg_encoder *encoder);
+/* to: stride bytes. */
+void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint8_t *to);
+/* Make qg->graph, if it is not there. */
+NODISCARD lode_status qg_graph_make(struct qg *qg, lode_error *error);
+
+/* --- qg_search.c, qg_file.c, qg.c --- */
+
+NODISCARD lode_status qg_search(const struct index *index, const struct index_query *query,
+                                lode_error *error);
+NODISCARD lode_status qg_serialize(const struct index *index, const struct index_sink *sink,
+                                   lode_error *error);
+NODISCARD lode_status qg_open(const struct index_params *params, const struct rows *rows,
+                              uint32_t count, const uint8_t *data, size_t size,
+                              struct index **ret_index, lode_error *error);
+NODISCARD lode_status qg_check(const struct index *index, lode_error *error);
+
+extern const struct index_ops
+    qg_ops; /* of a graph in this layout; index_qg may also make plain ones */
+
+/* An empty graph of these parameters. NULL: out of memory. */
+struct qg *qg_new(const struct index_params *params, const struct rows *rows, uint32_t count);
+/* Sizes that follow from dimension, m and bits. */
+void qg_measure(struct qg *qg);
+void qg_close(struct index *index);
+
+#endif

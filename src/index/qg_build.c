@@ -1,0 +1,290 @@
+/* qg_build.c: a whole graph. First every row is projected and coded; then the pivots are linked, one
+ * after another; then all other rows, on all threads; then all rows once more, when every walk finds
+ * what the first pass could not know yet. */
+#include "index/qg.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "os/memory.h"
+
+#define CHUNK_ROWS      64u
+#define PASSES          2u
+#define LENGTH_TYPICAL  4.0f    /* see quant/projection.h */
+#define LENGTH_MAX      1000.0f /* times the typical one; beyond, f16 says too little */
+#define LENGTH_CODED    16.0f   /* beyond, 7-bit codes say too little: */
+#define LONG_SHARE      1000u   /* bearable for one row in so many */
+#define ENTRIES_SCANNED 512u    /* of the pivots linked so far, while pivots are linked */
+
+struct build {
+    struct qg *qg;
+    const struct index_work *work;
+    const uint8_t
+        *is_pivot; /* a bitset would be written by nobody else either; bytes are simpler */
+    unsigned pass;
+    uint32_t pass_count;
+    _Atomic uint64_t next;       /* first row that nobody took yet */
+    _Atomic int status;          /* lode_status of the first thread that failed */
+    _Atomic uint64_t long_count; /* rows beyond LENGTH_CODED; one beyond LENGTH_MAX counts as all */
+};
+
+static int is_cancelled(const struct build *build)
+{
+    const _Atomic int *cancel = build->work->cancel;
+    return cancel && atomic_load_explicit(cancel, memory_order_relaxed);
+}
+
+static void stop(struct build *build, lode_status status)
+{
+    int none = LODE_OK;
+    atomic_compare_exchange_strong_explicit(&build->status, &none, (int)status,
+                                            memory_order_relaxed, memory_order_relaxed);
+}
+
+static int is_stopped(const struct build *build)
+{
+    return atomic_load_explicit(&build->status, memory_order_relaxed) != LODE_OK;
+}
+
+/* The next rows to work on; 0 when none are left or the build must stop. */
+static int take_chunk(struct build *build, uint32_t *ret_first, uint32_t *ret_last)
+{
+    if (is_cancelled(build))
+        stop(build, LODE_CANCELLED);
+    if (is_stopped(build))
+        return 0;
+    uint64_t first = atomic_fetch_add_explicit(&build->next, CHUNK_ROWS, memory_order_relaxed);
+    uint64_t last = first + CHUNK_ROWS;
+    if (first >= build->qg->count)
+        return 0;
+    *ret_first = (uint32_t)first;
+    *ret_last = last < build->qg->count ? (uint32_t)last : build->qg->count;
+    return 1;
+}
+
+static void on_all_threads(struct build *build, void (*body)(void *context, size_t thread))
+{
+    struct executor *executor = build->work->executor;
+    atomic_store_explicit(&build->next, 0, memory_order_relaxed);
+    if (executor)
+        executor_parallel(executor, executor_width(executor), body, build);
+    else
+        body(build, 0);
+}
+
+/* --- Codes ------------------------------------------------------------------------------------- */
+
+static float length2(const float *coordinates, size_t dim)
+{
+    enum { LANES = 16 };
+    float lanes[LANES] = {0}, sum = 0;
+    for (size_t i = 0; i < dim; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++)
+            lanes[lane] += coordinates[i + lane] * coordinates[i + lane];
+    for (size_t lane = 0; lane < LANES; lane++)
+        sum += lanes[lane];
+    return sum;
+}
+
+static void code_row(struct build *build, struct qg_scratch *scratch, uint32_t row)
+{
+    struct qg *qg = build->qg;
+    projection_apply(&qg->projection, qg->rows.space, rows_at(&qg->rows, row), scratch->decoded,
+                     scratch->query);
+    projection_code(&qg->projection, scratch->query, qg->codes + (size_t)row * qg->code_size);
+    simd()->f32_to_f16(scratch->query, qg->coordinates + (size_t)row * qg->dim, qg->dim);
+    float length = sqrtf(length2(scratch->query, qg->dim)) / LENGTH_TYPICAL;
+    if (!(length <= LENGTH_CODED))
+        atomic_fetch_add_explicit(&build->long_count, length <= LENGTH_MAX ? 1 : qg->count,
+                                  memory_order_relaxed);
+}
+
+/* Whether so many rows lie so far out that a plain graph serves them better. */
+static int is_too_long(const struct build *build)
+{
+    return atomic_load_explicit(&build->long_count, memory_order_relaxed) >
+           build->qg->count / LONG_SHARE;
+}
+
+static void code_chunks(void *context, size_t thread)
+{
+    struct build *build = context;
+    uint32_t first, last;
+    struct qg_scratch *scratch = qg_scratch_new(build->qg);
+    (void)thread;
+    if (!scratch)
+        stop(build, LODE_NOMEM);
+    while (take_chunk(build, &first, &last))
+        for (uint32_t row = first; row < last; row++)
+            code_row(build, scratch, row);
+    qg_scratch_free(scratch);
+}
+
+/* --- Links ------------------------------------------------------------------------------------- */
+
+static void count_done(const struct build *build, uint32_t rows)
+{
+    if (build->work->done)
+        atomic_fetch_add_explicit(build->work->done, rows, memory_order_relaxed);
+}
+
+/* The nearest of some of the first `count` pivots, all linked already. */
+static uint32_t nearest_linked(const struct qg *qg, uint32_t row, const uint32_t *order,
+                               uint32_t count)
+{
+    uint32_t step = count > ENTRIES_SCANNED ? count / ENTRIES_SCANNED : 1;
+    uint32_t best = UINT32_MAX, best_row = order[0];
+    for (uint32_t i = 0; i < count; i += step) {
+        uint32_t distance = hop()->l2_u7(qg_code(qg, row), qg_code(qg, order[i]), qg->code_size);
+        if (distance < best) {
+            best = distance;
+            best_row = order[i];
+        }
+    }
+    return best_row;
+}
+
+static void link_pivots(struct build *build)
+{
+    struct qg *qg = build->qg;
+    struct qg_linker *linker = qg_linker_new(qg);
+    uint32_t count = qg->pivots.count;
+    if (!linker)
+        stop(build, LODE_NOMEM);
+    /* Groups are neighbourhoods; going through them with a stride spreads the first rows out. */
+    for (uint32_t i = 1; i < count && !is_stopped(build); i++)
+        qg_link_row(qg, linker, qg->pivots.rows[i],
+                    nearest_linked(qg, qg->pivots.rows[i], qg->pivots.rows, i), 0);
+    qg_linker_free(linker);
+}
+
+static void link_chunk(struct build *build, struct qg_linker *linker, uint32_t first, uint32_t last)
+{
+    struct qg *qg = build->qg;
+    for (uint32_t row = first; row < last; row++)
+        if (build->pass > 0 || !build->is_pivot[row])
+            qg_link_row(qg, linker, row, qg_pivots_nearest(qg, qg_code(qg, row)), build->pass > 0);
+}
+
+static void link_chunks(void *context, size_t thread)
+{
+    struct build *build = context;
+    uint32_t first, last;
+    struct qg_linker *linker = qg_linker_new(build->qg);
+    (void)thread;
+    if (!linker)
+        stop(build, LODE_NOMEM);
+    while (take_chunk(build, &first, &last)) {
+        link_chunk(build, linker, first, last);
+        /* Every pass has its share of the rows reported, so that the sum is their number. */
+        uint64_t before = (uint64_t)first * (build->pass + 1) / build->pass_count -
+                          (uint64_t)first * build->pass / build->pass_count;
+        uint64_t after = (uint64_t)last * (build->pass + 1) / build->pass_count -
+                         (uint64_t)last * build->pass / build->pass_count;
+        count_done(build, (uint32_t)(after - before));
+    }
+    qg_linker_free(linker);
+}
+
+static lode_status link_all(struct build *build, lode_error *error)
+{
+    struct qg *qg = build->qg;
+    uint8_t *is_pivot = calloc(qg->count, 1);
+    if (!is_pivot)
+        return error_nomem(error, "graph", qg->count);
+    for (uint32_t i = 0; i < qg->pivots.count; i++)
+        is_pivot[qg->pivots.rows[i]] = 1;
+    build->is_pivot = is_pivot;
+    build->pass_count = PASSES;
+    link_pivots(build);
+    for (build->pass = 0; build->pass < build->pass_count && !is_stopped(build); build->pass++)
+        on_all_threads(build, link_chunks);
+    free(is_pivot);
+    return LODE_OK;
+}
+
+/* --- All --------------------------------------------------------------------------------------- */
+
+static lode_status room(struct qg *qg, lode_error *error)
+{
+    size_t links = (size_t)qg->count * qg_degree(qg) * sizeof *qg->links;
+    size_t codes = (size_t)qg->count * qg->code_size;
+    size_t coordinates = (size_t)qg->count * qg->dim * sizeof *qg->coordinates;
+    qg->links = memory_reserve(links);
+    qg->codes = memory_reserve(codes);
+    qg->coordinates = memory_reserve(coordinates);
+    qg->stripes = malloc(QG_STRIPES * sizeof *qg->stripes);
+    if (qg->stripes)
+        for (uint32_t i = 0; i < QG_STRIPES; i++)
+            mutex_init(&qg->stripes[i]);
+    if (!qg->links || !qg->codes || !qg->coordinates || !qg->stripes)
+        return error_nomem(error, "graph", links + codes + coordinates);
+    memory_huge(qg->links, links);
+    memory_huge(qg->codes, codes);
+    memset(qg->links, 0xff, links); /* QG_NONE */
+    return LODE_OK;
+}
+
+static lode_status build_all(struct build *build, lode_error *error)
+{
+    struct qg *qg = build->qg;
+    lode_status status = room(qg, error);
+    if (status != LODE_OK)
+        return status;
+    on_all_threads(build, code_chunks);
+    if (is_stopped(build) || is_too_long(build))
+        return LODE_OK;
+    status = qg_pivots_make(qg, error);
+    if (status == LODE_OK)
+        status = link_all(build, error);
+    memory_unreserve(qg->codes, (size_t)qg->count * qg->code_size);
+    qg->codes = NULL;
+    return status;
+}
+
+static lode_status result_of(struct build *build, lode_error *error)
+{
+    int status = atomic_load_explicit(&build->status, memory_order_relaxed);
+    if (status == LODE_CANCELLED)
+        return error_set(error, LODE_CANCELLED, "graph: build cancelled");
+    if (status == LODE_NOMEM)
+        return error_nomem(error, "graph", build->qg->code_size);
+    return LODE_OK;
+}
+
+/* Whether this layout is worth trying. Inner products are not distances: what bounds the walk, and the
+ * rule by which neighbours are chosen, are about distances. */
+static int is_for_codes(const struct space *space, uint32_t count)
+{
+    return count >= QG_ROWS_MIN && space->dim >= QG_DIM_MIN && space->metric != LODE_METRIC_IP;
+}
+
+lode_status qg_build(const struct index_params *params, const struct rows *rows, uint32_t count,
+                     const struct index_work *work, struct index **ret_index, lode_error *error)
+{
+    const struct index_work alone = {NULL, NULL, NULL};
+    if (!is_for_codes(rows->space, count))
+        return index_hnsw.build(params, rows, count, work, ret_index, error);
+    struct qg *qg = qg_new(params, rows, count);
+    if (!qg || projection_fit(&qg->projection, rows, count, params->seed)) {
+        qg_close(qg ? &qg->index : NULL);
+        return error_nomem(error, "graph", sizeof *qg);
+    }
+    qg_measure(qg);
+    struct build build = {.qg = qg, .work = work ? work : &alone};
+    int plain = !(qg->projection.scale > 0);
+    lode_status status = plain ? LODE_OK : build_all(&build, error);
+    if (status == LODE_OK)
+        status = result_of(&build, error);
+    plain = plain || is_too_long(&build);
+    if (status == LODE_OK && !plain) {
+        *ret_index = &qg->index;
+        return LODE_OK;
+    }
+    qg_close(&qg->index);
+    if (status != LODE_OK)
+        return status;
+    return index_hnsw.build(params, rows, count, work, ret_index, error);
+}

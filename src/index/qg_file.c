@@ -1,0 +1,256 @@
+/* qg_file.c: the quantised graph as bytes, docs/format/qgraph.md. A graph is used where it lies: open()
+ * looks at the header, the sizes and the groups of pivots; links are compared with the row count
+ * wherever they are followed, so damaged ones lead nowhere; check() reads everything. */
+#include "index/qg.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/le.h"
+#include "base/limits.h"
+
+#define MAGIC       "LODEQGRF"
+#define VERSION     1u
+#define HEADER_SIZE 128u
+
+struct layout {
+    uint64_t mean, begins, pivot_rows, leaders, pivot_codes, graph, size;
+};
+
+static uint64_t align64(uint64_t offset)
+{
+    return (offset + 63) & ~(uint64_t)63;
+}
+
+static struct layout layout_of(const struct qg *qg)
+{
+    struct layout layout;
+    layout.mean = HEADER_SIZE;
+    layout.begins = align64(layout.mean + qg->projection.dim * sizeof(float));
+    layout.pivot_rows = align64(layout.begins + (QG_LEADERS + 1) * sizeof(uint32_t));
+    layout.leaders = align64(layout.pivot_rows + (uint64_t)qg->pivots.count * sizeof(uint32_t));
+    layout.pivot_codes = layout.leaders + (uint64_t)QG_LEADERS * qg->code_size;
+    layout.graph = layout.pivot_codes + (uint64_t)qg->pivots.count * qg->code_size;
+    layout.size = layout.graph + (uint64_t)qg->count * qg->stride;
+    return layout;
+}
+
+/* --- Write --- */
+
+static void header_put(uint8_t header[HEADER_SIZE], const struct qg *qg)
+{
+    memset(header, 0, HEADER_SIZE);
+    memcpy(header, MAGIC, 8);
+    le_store_u32(header + 8, VERSION);
+    le_store_u32(header + 12, qg->m);
+    le_store_u32(header + 16, qg->count);
+    le_store_u32(header + 20, (uint32_t)qg->projection.dim);
+    le_store_u32(header + 24, qg->bits);
+    le_store_u32(header + 28, qg->ef_construction);
+    le_store_u64(header + 32, qg->seed);
+    le_store_u64(header + 40, layout_of(qg).size);
+    le_store_u32(header + 48, qg->pivots.count);
+    le_store_f32(header + 52, qg->projection.scale);
+    le_store_f32(header + 56, qg->projection.code_scale);
+}
+
+/* An array and the zeros up to the next multiple of 64. */
+static lode_status array_write(const struct index_sink *sink, const void *data, uint64_t size,
+                               lode_error *error)
+{
+    static const uint8_t zeros[64];
+    lode_status status = size ? sink->write(sink->context, data, size, error) : LODE_OK;
+    uint64_t rest = align64(size) - size;
+    if (status == LODE_OK && rest)
+        status = sink->write(sink->context, zeros, rest, error);
+    return status;
+}
+
+static lode_status head_write(const struct qg *qg, const struct index_sink *sink, lode_error *error)
+{
+    const struct qg_pivots *pivots = &qg->pivots;
+    uint8_t header[HEADER_SIZE];
+    header_put(header, qg);
+    struct {
+        const void *data;
+        uint64_t size;
+    } arrays[] = {{header, sizeof header},
+                  {qg->projection.mean, qg->projection.dim * sizeof(float)},
+                  {pivots->begins, sizeof pivots->begins},
+                  {pivots->rows, pivots->count * sizeof(uint32_t)},
+                  {pivots->leaders, QG_LEADERS * qg->code_size},
+                  {pivots->codes, pivots->count * qg->code_size}};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        lode_status status = array_write(sink, arrays[i].data, arrays[i].size, error);
+        if (status != LODE_OK)
+            return status;
+    }
+    return LODE_OK;
+}
+
+/* Graph rows are made as they are written: a built graph need not have them in memory. */
+static lode_status rows_write(const struct qg *qg, const struct index_sink *sink, lode_error *error)
+{
+    struct qg_encoder *encoder = qg_encoder_new(qg);
+    uint8_t *row = malloc(qg->stride);
+    lode_status status = LODE_OK;
+    if (!encoder || !row)
+        status = error_nomem(error, "graph row", qg->stride);
+    for (uint32_t i = 0; i < qg->count && status == LODE_OK; i++) {
+        qg_encode_row(qg, encoder, i, row);
+        status = sink->write(sink->context, row, qg->stride, error);
+    }
+    free(row);
+    qg_encoder_free(encoder);
+    return status;
+}
+
+lode_status qg_serialize(const struct index *index, const struct index_sink *sink,
+                         lode_error *error)
+{
+    const struct qg *qg = (const struct qg *)index;
+    lode_status status = head_write(qg, sink, error);
+    if (status != LODE_OK)
+        return status;
+    const uint8_t *graph = __atomic_load_n(&qg->graph, __ATOMIC_ACQUIRE);
+    if (graph)
+        return sink->write(sink->context, graph, qg->count * qg->stride, error);
+    return rows_write(qg, sink, error);
+}
+
+/* --- Open --- */
+
+static lode_status header_check(const uint8_t *data, size_t size, uint32_t count, size_t dim,
+                                lode_error *error)
+{
+    if (size < HEADER_SIZE)
+        return error_set(error, LODE_CORRUPT, "graph: %zu bytes; the header has %u", size,
+                         HEADER_SIZE);
+    if (le_load_u32(data + 8) > VERSION)
+        return error_set(error, LODE_VERSION, "graph: version %u; this build reads up to %u",
+                         le_load_u32(data + 8), VERSION);
+    uint32_t m = le_load_u32(data + 12), rows = le_load_u32(data + 16);
+    uint32_t bits = le_load_u32(data + 24), pivots = le_load_u32(data + 48);
+    float scale = le_load_f32(data + 52), code_scale = le_load_f32(data + 56);
+    if (m == 0 || m > LODE_M_MAX)
+        return error_set(error, LODE_CORRUPT, "graph: m is %u; it may be 1 to %d", m, LODE_M_MAX);
+    if (rows != count || count == 0 || count > SEGMENT_ROWS_MAX)
+        return error_set(error, LODE_CORRUPT, "graph: %u rows; the segment has %u", rows, count);
+    if (le_load_u32(data + 20) != dim)
+        return error_set(error, LODE_CORRUPT, "graph: %u dimensions; the segment has %zu",
+                         le_load_u32(data + 20), dim);
+    if (bits < 1 || bits > 2)
+        return error_set(error, LODE_CORRUPT, "graph: codes of %u bits; they may have 1 or 2",
+                         bits);
+    if (pivots < QG_LEADERS || pivots > QG_PIVOTS_MAX)
+        return error_set(error, LODE_CORRUPT, "graph: %u pivots; %u to %u are possible", pivots,
+                         QG_LEADERS, QG_PIVOTS_MAX);
+    if (!(scale > 0) || !isfinite(scale) || !(code_scale > 0) || !isfinite(code_scale))
+        return error_set(error, LODE_CORRUPT, "graph: scales %g and %g", (double)scale,
+                         (double)code_scale);
+    return LODE_OK;
+}
+
+static lode_status sizes_check(const struct qg *qg, const uint8_t *data, size_t size,
+                               lode_error *error)
+{
+    uint64_t expected = layout_of(qg).size, stated = le_load_u64(data + 40);
+    if (stated != expected || size < expected)
+        return error_set(error, LODE_CORRUPT, "graph: %zu bytes, %llu in the header; %llu needed",
+                         size, (unsigned long long)stated, (unsigned long long)expected);
+    return LODE_OK;
+}
+
+/* Point into the bytes; the few pivots are looked at here, once and for all. */
+static lode_status pivots_open(struct qg *qg, const uint8_t *data, lode_error *error)
+{
+    struct layout layout = layout_of(qg);
+    struct qg_pivots *pivots = &qg->pivots;
+    pivots->rows = (const uint32_t *)(const void *)(data + layout.pivot_rows);
+    pivots->leaders = data + layout.leaders;
+    pivots->codes = data + layout.pivot_codes;
+    memcpy(pivots->begins, data + layout.begins, sizeof pivots->begins);
+    for (uint32_t g = 0; g < QG_LEADERS; g++)
+        if (pivots->begins[g] > pivots->begins[g + 1])
+            return error_set(error, LODE_CORRUPT, "graph: pivot group %u is %u to %u", g,
+                             pivots->begins[g], pivots->begins[g + 1]);
+    if (pivots->begins[0] != 0 || pivots->begins[QG_LEADERS] != pivots->count)
+        return error_set(error, LODE_CORRUPT, "graph: pivot groups end at %u of %u",
+                         pivots->begins[QG_LEADERS], pivots->count);
+    for (uint32_t i = 0; i < pivots->count; i++)
+        if (pivots->rows[i] >= qg->count)
+            return error_set(error, LODE_CORRUPT, "graph: pivot %u is %u of %u rows", i,
+                             pivots->rows[i], qg->count);
+    return LODE_OK;
+}
+
+static lode_status graph_open(struct qg *qg, const uint8_t *data, size_t size, lode_error *error)
+{
+    size_t dim = qg->rows.space->dim;
+    qg->bits = le_load_u32(data + 24);
+    qg->pivots.count = le_load_u32(data + 48);
+    if (projection_init(&qg->projection, dim, qg->seed))
+        return error_nomem(error, "graph", dim * sizeof(float));
+    qg->projection.scale = le_load_f32(data + 52);
+    qg->projection.code_scale = le_load_f32(data + 56);
+    qg_measure(qg);
+    lode_status status = sizes_check(qg, data, size, error);
+    if (status != LODE_OK)
+        return status;
+    memcpy(qg->projection.mean, data + layout_of(qg).mean, dim * sizeof(float));
+    qg->graph = data + layout_of(qg).graph;
+    return pivots_open(qg, data, error);
+}
+
+lode_status qg_open(const struct index_params *params, const struct rows *rows, uint32_t count,
+                    const uint8_t *data, size_t size, struct index **ret_index, lode_error *error)
+{
+    if (size < 8 || memcmp(data, MAGIC, 8) != 0)
+        return index_hnsw.open(params, rows, count, data, size, ret_index, error);
+    lode_status status = header_check(data, size, count, rows->space->dim, error);
+    if (status != LODE_OK)
+        return status;
+    struct index_params stored = {.m = le_load_u32(data + 12),
+                                  .ef_construction = le_load_u32(data + 28),
+                                  .seed = le_load_u64(data + 32)};
+    struct qg *qg = qg_new(&stored, rows, count);
+    if (!qg)
+        return error_nomem(error, "graph", sizeof *qg);
+    status = graph_open(qg, data, size, error);
+    if (status != LODE_OK) {
+        qg_close(&qg->index);
+        return status;
+    }
+    *ret_index = &qg->index;
+    return LODE_OK;
+}
+
+/* --- Check --- */
+
+/* Link i of a row, in either form. */
+static uint32_t link_of(const struct qg *qg, uint32_t row, uint32_t i)
+{
+    if (qg->links)
+        return qg_link(qg_list(qg, row), i);
+    size_t block_size = hop_block_size(qg->dim, qg->bits);
+    const uint8_t *end = qg->graph + row * qg->stride + (i / HOP_LINKS + 1) * block_size;
+    return le_load_u32(end - (HOP_LINKS - i % HOP_LINKS) * sizeof(uint32_t));
+}
+
+lode_status qg_check(const struct index *index, lode_error *error)
+{
+    const struct qg *qg = (const struct qg *)index;
+    for (uint32_t row = 0; row < qg->count; row++) {
+        int ended = 0;
+        for (uint32_t i = 0; i < qg_degree(qg); i++) {
+            uint32_t link = link_of(qg, row, i);
+            int is_none = link == QG_NONE;
+            if (!is_none && (ended || link >= qg->count || link == row))
+                return error_set(error, LODE_CORRUPT, "graph: row %u, link %u is %u of %u rows",
+                                 row, i, link, qg->count);
+            ended = ended || is_none;
+        }
+    }
+    return LODE_OK;
+}

@@ -1,0 +1,255 @@
+/* qg_link.c: finding a row its neighbours, and telling them. Everything here compares 7-bit codes.
+ *
+ * A neighbour is kept unless one kept before it is nearer to it than the row is, by a factor alpha: the
+ * relative neighbourhood rule of HNSW and Vamana, which keeps links in all directions. */
+#include "index/qg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ALPHA 1.1f /* on squared distances */
+
+struct candidate {
+    uint32_t distance, row;
+};
+
+struct qg_linker {
+    struct qg_scratch *scratch;
+    struct candidate *candidates; /* nearest first; of the row being linked */
+    uint32_t candidate_count, candidate_capacity;
+    struct candidate *other; /* degree + 1: of a row that gets one more link */
+    uint32_t *chosen;        /* degree */
+    uint32_t *chosen_other;  /* degree */
+    uint32_t *batch;         /* degree */
+    uint32_t *refused;       /* degree */
+};
+
+void qg_linker_free(struct qg_linker *linker)
+{
+    if (!linker)
+        return;
+    qg_scratch_free(linker->scratch);
+    free(linker->candidates);
+    free(linker->other);
+    free(linker->chosen);
+    free(linker);
+}
+
+static uint32_t beam_of(const struct qg *qg)
+{
+    uint32_t beam = qg->ef_construction / 2;
+    return beam > qg_degree(qg) ? beam : qg_degree(qg);
+}
+
+struct qg_linker *qg_linker_new(const struct qg *qg)
+{
+    struct qg_linker *linker = calloc(1, sizeof *linker);
+    if (!linker)
+        return NULL;
+    uint32_t degree = qg_degree(qg);
+    linker->candidate_capacity = beam_of(qg) + degree;
+    linker->scratch = qg_scratch_new(qg);
+    linker->candidates = malloc(linker->candidate_capacity * sizeof *linker->candidates);
+    linker->other = malloc((degree + 1) * sizeof *linker->other);
+    linker->chosen = malloc(4 * degree * sizeof *linker->chosen);
+    if (!linker->scratch || !linker->candidates || !linker->other || !linker->chosen ||
+        qg_scratch_begin(linker->scratch, beam_of(qg), 0)) {
+        qg_linker_free(linker);
+        return NULL;
+    }
+    linker->chosen_other = linker->chosen + degree;
+    linker->batch = linker->chosen + 2 * degree;
+    linker->refused = linker->chosen + 3 * degree;
+    return linker;
+}
+
+static uint32_t distance_of(const struct qg *qg, uint32_t a, uint32_t b)
+{
+    return hop()->l2_u7(qg_code(qg, a), qg_code(qg, b), qg->code_size);
+}
+
+/* --- Search ------------------------------------------------------------------------------------ */
+
+static void prefetch_code(const struct qg *qg, uint32_t row)
+{
+    const uint8_t *code = qg_code(qg, row);
+    for (size_t i = 0; i < qg->code_size && i < 512; i += 64)
+        __builtin_prefetch(code + i);
+}
+
+/* Neighbours of the row that are met for the first time, into linker->batch. */
+static uint32_t meet(const struct qg *qg, struct qg_linker *linker, uint32_t row)
+{
+    const uint32_t *list = qg_list(qg, row);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < qg_degree(qg); i++) {
+        uint32_t link = qg_link(list, i);
+        if (link == QG_NONE)
+            break;
+        if (!qg_visit(linker->scratch, link))
+            continue;
+        prefetch_code(qg, link);
+        linker->batch[count++] = link;
+    }
+    return count;
+}
+
+static void candidate_add(struct qg_linker *linker, uint32_t distance, uint32_t row)
+{
+    struct candidate *candidates = linker->candidates;
+    if (linker->candidate_count == linker->candidate_capacity)
+        return;
+    uint32_t at = linker->candidate_count++;
+    for (; at && candidates[at - 1].distance > distance; at--)
+        candidates[at] = candidates[at - 1];
+    candidates[at] = (struct candidate){distance, row};
+}
+
+static void prefetch_list(const struct qg *qg, const struct qg_pool *pool)
+{
+    if (pool->next < pool->count) {
+        const uint32_t *list = qg_list(qg, qg_item_row(pool->items[pool->next]));
+        __builtin_prefetch(list);
+        __builtin_prefetch(list + 16);
+    }
+}
+
+/* The rows nearest to `row` that a walk from `entry` finds, into the pool. */
+static void walk(const struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry)
+{
+    struct qg_scratch *scratch = linker->scratch;
+    struct qg_pool *pool = &scratch->pool;
+    const struct hop_ops *ops = hop();
+    const uint8_t *code = qg_code(qg, row);
+    uint32_t at;
+    (void)qg_scratch_begin(scratch, pool->limit, 0); /* has room since it was made */
+    qg_visit(scratch, row);
+    if (qg_visit(scratch, entry))
+        qg_pool_push(pool, qg_item(distance_of(qg, row, entry), entry));
+    while (qg_pool_take(pool, &at)) {
+        prefetch_list(qg, pool);
+        uint32_t count = meet(qg, linker, at);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t distance = ops->l2_u7(code, qg_code(qg, linker->batch[i]), qg->code_size);
+            qg_pool_push(pool, qg_item(distance, linker->batch[i]));
+        }
+    }
+}
+
+/* --- Choice ------------------------------------------------------------------------------------ */
+
+/* Whether a chosen row is so near to the candidate that it leads there as well. */
+static int is_covered(const struct qg *qg, struct candidate candidate, const uint32_t *chosen,
+                      uint32_t count)
+{
+    const uint8_t *code = qg_code(qg, candidate.row);
+    const struct hop_ops *ops = hop();
+    for (uint32_t i = 0; i < count; i++)
+        if ((float)ops->l2_u7(code, qg_code(qg, chosen[i]), qg->code_size) * ALPHA <=
+            (float)candidate.distance)
+            return 1;
+    return 0;
+}
+
+/* Choose at most `degree` of the candidates; then fill up to `least` with the nearest refused ones. */
+static uint32_t choose(const struct qg *qg, struct qg_linker *linker,
+                       const struct candidate *candidates, uint32_t count, uint32_t least,
+                       uint32_t *chosen)
+{
+    uint32_t degree = qg_degree(qg), chosen_count = 0, refused_count = 0;
+    for (uint32_t i = 0; i < count && chosen_count < degree; i++) {
+        if (!is_covered(qg, candidates[i], chosen, chosen_count))
+            chosen[chosen_count++] = candidates[i].row;
+        else if (refused_count < degree)
+            linker->refused[refused_count++] = candidates[i].row;
+    }
+    for (uint32_t i = 0; i < refused_count && chosen_count < least; i++)
+        chosen[chosen_count++] = linker->refused[i];
+    return chosen_count;
+}
+
+/* --- Links ------------------------------------------------------------------------------------- */
+
+static struct mutex *stripe_of(const struct qg *qg, uint32_t row)
+{
+    return &qg->stripes[row % QG_STRIPES];
+}
+
+static void list_set(const struct qg *qg, uint32_t row, const uint32_t *links, uint32_t count)
+{
+    uint32_t *list = qg_list(qg, row), degree = qg_degree(qg);
+    for (uint32_t i = 0; i < count; i++)
+        qg_link_set(list, i, links[i]);
+    for (uint32_t i = count; i < degree && qg_link(list, i) != QG_NONE; i++)
+        qg_link_set(list, i, QG_NONE);
+}
+
+/* The row's links into linker->other, sorted; `more` among them. */
+static void sort_links(const struct qg *qg, struct qg_linker *linker, uint32_t row,
+                       const uint32_t *list, uint32_t more)
+{
+    struct candidate *other = linker->other;
+    for (uint32_t i = 0; i <= qg_degree(qg); i++) {
+        uint32_t link = i < qg_degree(qg) ? qg_link(list, i) : more;
+        uint32_t distance = distance_of(qg, row, link), at = i;
+        for (; at && other[at - 1].distance > distance; at--)
+            other[at] = other[at - 1];
+        other[at] = (struct candidate){distance, link};
+    }
+}
+
+/* Add `link` to the list of `row`; a full list is chosen anew. */
+static void link_back(const struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t link,
+                      int again)
+{
+    uint32_t *list = qg_list(qg, row), degree = qg_degree(qg), count = 0;
+    mutex_lock(stripe_of(qg, row));
+    while (count < degree && qg_link(list, count) != QG_NONE && qg_link(list, count) != link)
+        count++;
+    if (count < degree && qg_link(list, count) == QG_NONE) {
+        qg_link_set(list, count, link);
+    } else if (count == degree) {
+        sort_links(qg, linker, row, list, link);
+        uint32_t least = again ? degree : 0;
+        count = choose(qg, linker, linker->other, degree + 1, least, linker->chosen_other);
+        list_set(qg, row, linker->chosen_other, count);
+    }
+    mutex_unlock(stripe_of(qg, row));
+}
+
+/* The pool, and in a later pass the links the row has, as candidates. */
+static void gather(const struct qg *qg, struct qg_linker *linker, uint32_t row, int again)
+{
+    const struct qg_pool *pool = &linker->scratch->pool;
+    linker->candidate_count = 0;
+    for (uint32_t i = 0; i < pool->count; i++)
+        linker->candidates[linker->candidate_count++] =
+            (struct candidate){(uint32_t)(pool->items[i] >> 32), qg_item_row(pool->items[i])};
+    const uint32_t *list = qg_list(qg, row);
+    uint32_t pooled = linker->candidate_count;
+    for (uint32_t i = 0; again && i < qg_degree(qg); i++) {
+        uint32_t link = qg_link(list, i), known = 0;
+        if (link == QG_NONE)
+            break;
+        uint32_t distance = distance_of(qg, row, link);
+        while (known < pooled + i && known < linker->candidate_count &&
+               linker->candidates[known].row != link)
+            known++;
+        if (known == linker->candidate_count)
+            candidate_add(linker, distance, link);
+    }
+}
+
+void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry, int again)
+{
+    uint32_t degree = qg_degree(qg);
+    walk(qg, linker, row, entry);
+    gather(qg, linker, row, again);
+    uint32_t count = choose(qg, linker, linker->candidates, linker->candidate_count,
+                            again ? degree : degree / 2, linker->chosen);
+    mutex_lock(stripe_of(qg, row));
+    list_set(qg, row, linker->chosen, count);
+    mutex_unlock(stripe_of(qg, row));
+    for (uint32_t i = 0; i < count; i++)
+        link_back(qg, linker, linker->chosen[i], row, again);
+}

@@ -1,0 +1,99 @@
+/* qg_rows.c: graph rows, made from links and coordinates when they are written, or first searched. */
+#include "index/qg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/le.h"
+#include "os/memory.h"
+
+struct qg_encoder {
+    float *from, *to, *room;
+    uint8_t *levels;
+};
+
+struct qg_encoder *qg_encoder_new(const struct qg *qg)
+{
+    struct qg_encoder *encoder = calloc(1, sizeof *encoder);
+    if (!encoder)
+        return NULL;
+    encoder->from = memory_aligned(64, qg->dim * (4 * sizeof(float) + 1));
+    if (!encoder->from) {
+        free(encoder);
+        return NULL;
+    }
+    encoder->to = encoder->from + qg->dim;
+    encoder->room = encoder->from + 2 * qg->dim;
+    encoder->levels = (uint8_t *)(encoder->from + 4 * qg->dim);
+    return encoder;
+}
+
+void qg_encoder_free(struct qg_encoder *encoder)
+{
+    if (encoder)
+        free(encoder->from);
+    free(encoder);
+}
+
+static const half *coordinates_of(const struct qg *qg, uint32_t row)
+{
+    return qg->coordinates + (size_t)row * qg->dim;
+}
+
+/* An unused place: its estimate is infinite, below no bound. */
+static void put_none(const struct qg *qg, uint8_t *block, unsigned i)
+{
+    uint8_t *factors = block + hop_codes_size(qg->dim, qg->bits);
+    le_store_u16(factors + 2 * i, 0x7c00);
+    le_store_u16(factors + 2 * (HOP_LINKS + i), 0);
+}
+
+static void put_link(const struct qg *qg, struct qg_encoder *encoder, uint32_t link, uint8_t *block,
+                     unsigned i)
+{
+    uint8_t *links = block + hop_block_size(qg->dim, qg->bits) - HOP_LINKS * sizeof link;
+    le_store_u32(links + 4 * i, link);
+    if (link == QG_NONE) {
+        put_none(qg, block, i);
+        return;
+    }
+    simd()->f16_to_f32(coordinates_of(qg, link), encoder->to, qg->dim);
+    struct edge_code code = edge_encode_l2(encoder->from, encoder->to, qg->dim, qg->bits,
+                                           encoder->room, encoder->levels);
+    edge_put(block, qg->dim, qg->bits, i, code, encoder->levels);
+}
+
+void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint8_t *to)
+{
+    size_t block_size = hop_block_size(qg->dim, qg->bits);
+    const uint32_t *list = qg_list(qg, row);
+    memset(to, 0, qg->stride);
+    simd()->f16_to_f32(coordinates_of(qg, row), encoder->from, qg->dim);
+    for (uint32_t i = 0; i < qg_degree(qg); i++)
+        put_link(qg, encoder, qg_link(list, i), to + i / HOP_LINKS * block_size, i % HOP_LINKS);
+    memcpy(to + qg->blocks * block_size, coordinates_of(qg, row), qg->dim * sizeof(half));
+}
+
+lode_status qg_graph_make(struct qg *qg, lode_error *error)
+{
+    size_t size = qg->count * qg->stride;
+    lode_status status = LODE_OK;
+    mutex_lock(&qg->graph_lock);
+    if (!qg->graph) {
+        struct qg_encoder *encoder = qg_encoder_new(qg);
+        qg->owned_graph = memory_reserve(size);
+        if (encoder && qg->owned_graph) {
+            memory_huge(qg->owned_graph, size);
+            for (uint32_t row = 0; row < qg->count; row++)
+                qg_encode_row(qg, encoder, row, qg->owned_graph + row * qg->stride);
+            __atomic_store_n(&qg->graph, qg->owned_graph, __ATOMIC_RELEASE);
+        } else {
+            memory_unreserve(qg->owned_graph, size);
+            qg->owned_graph = NULL;
+            status = error_nomem(error, "graph rows", size);
+        }
+        qg_encoder_free(encoder);
+    }
+    mutex_unlock(&qg->graph_lock);
+    return status;
+}

@@ -1,0 +1,115 @@
+/* qg_scratch.c: see qg.h. The visited set costs one bit a row and is emptied word by word, so that a
+ * search of a few hundred rows pays for those alone. */
+#include "index/qg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bitset.h"
+#include "os/memory.h"
+
+#define LOG_CAPACITY 8192u
+
+void qg_scratch_free(struct qg_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    if (scratch->visited)
+        memory_unreserve(scratch->visited, scratch->words * sizeof(uint64_t));
+    free(scratch->log);
+    free(scratch->pool.items);
+    free(scratch->near);
+    free(scratch->memory);
+    free(scratch);
+}
+
+/* One piece for all that has a fixed size. */
+static int scratch_room(struct qg_scratch *scratch, const struct qg *qg)
+{
+    size_t decoded = (qg->projection.dim * sizeof(float) + 63) / 64 * 64;
+    size_t query = qg->dim * sizeof(float), tables = 4 * qg->dim;
+    uint8_t *memory = memory_aligned(64, decoded + query + tables + qg->code_size);
+    if (!memory)
+        return -1;
+    scratch->memory = memory;
+    scratch->decoded = (float *)(void *)memory;
+    scratch->query = (float *)(void *)(memory + decoded);
+    scratch->tables = memory + decoded + query;
+    scratch->code = memory + decoded + query + tables;
+    return 0;
+}
+
+struct qg_scratch *qg_scratch_new(const struct qg *qg)
+{
+    struct qg_scratch *scratch = calloc(1, sizeof *scratch);
+    if (!scratch)
+        return NULL;
+    scratch->words = bitset_words(qg->count);
+    scratch->visited = memory_reserve(scratch->words * sizeof *scratch->visited);
+    scratch->log = malloc(LOG_CAPACITY * sizeof *scratch->log);
+    scratch->log_capacity = LOG_CAPACITY;
+    if (!scratch->visited || !scratch->log || scratch_room(scratch, qg)) {
+        qg_scratch_free(scratch);
+        return NULL;
+    }
+    return scratch;
+}
+
+struct qg_scratch *qg_scratch_take(struct qg *qg)
+{
+    for (int i = 0; i < QG_SCRATCH_SLOTS; i++) {
+        if (!atomic_load_explicit(&qg->scratch[i], memory_order_relaxed))
+            continue;
+        /* acquire: see what the previous user wrote into it */
+        struct qg_scratch *scratch =
+            atomic_exchange_explicit(&qg->scratch[i], NULL, memory_order_acquire);
+        if (scratch)
+            return scratch;
+    }
+    return qg_scratch_new(qg);
+}
+
+void qg_scratch_give(struct qg *qg, struct qg_scratch *scratch)
+{
+    for (int i = 0; scratch && i < QG_SCRATCH_SLOTS; i++) {
+        struct qg_scratch *none = NULL;
+        if (atomic_compare_exchange_strong_explicit(&qg->scratch[i], &none, scratch,
+                                                    memory_order_release, memory_order_relaxed))
+            return;
+    }
+    qg_scratch_free(scratch);
+}
+
+void qg_scratch_free_all(struct qg *qg)
+{
+    for (int i = 0; i < QG_SCRATCH_SLOTS; i++)
+        qg_scratch_free(atomic_load_explicit(&qg->scratch[i], memory_order_acquire));
+}
+
+static void visited_clear(struct qg_scratch *scratch)
+{
+    if (scratch->log_count > scratch->log_capacity)
+        memset(scratch->visited, 0, scratch->words * sizeof *scratch->visited);
+    else
+        for (uint32_t i = 0; i < scratch->log_count; i++)
+            scratch->visited[scratch->log[i]] = 0;
+    scratch->log_count = 0;
+}
+
+int qg_scratch_begin(struct qg_scratch *scratch, uint32_t pool_limit, uint32_t near_count)
+{
+    visited_clear(scratch);
+    if (pool_limit > scratch->pool_capacity) {
+        free(scratch->pool.items);
+        scratch->pool.items = malloc((pool_limit + 1) * sizeof *scratch->pool.items);
+        scratch->pool_capacity = scratch->pool.items ? pool_limit : 0;
+    }
+    if (near_count > scratch->near_capacity) {
+        free(scratch->near);
+        scratch->near = malloc(near_count * sizeof *scratch->near);
+        scratch->near_capacity = scratch->near ? near_count : 0;
+    }
+    scratch->pool.count = scratch->pool.next = 0;
+    scratch->pool.limit = pool_limit;
+    return pool_limit > scratch->pool_capacity || near_count > scratch->near_capacity ? -1 : 0;
+}

@@ -1,0 +1,252 @@
+/* qg_search.c: finding rows.
+ *
+ * A walk from the pivot nearest to the query. The pool holds rows by estimated distance; the best one is
+ * expanded: its row gives its exact distance and estimates for its neighbours, of which those that may
+ * still matter go into the pool. */
+#include "index/qg.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/bitset.h"
+#include "base/le.h"
+
+/* What ef means here. The walk ends when the best row left is estimated further than (1 + gamma) times
+ * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k); the pool, which bounds the work of
+ * queries for which that comes late, holds POOL_PER_EF * ef rows and a few. Both grow with ef, so that a
+ * larger ef never does less. Constants: docs/decisions/0052. */
+#define GAMMA_PER_LOG_EF 0.13
+#define POOL_PER_EF      2u
+#define POOL_MORE        6u
+
+#define HOP_COST 8u /* of expanding a row, in distances of stored rows */
+
+struct walk {
+    const struct qg *qg;
+    const struct index_query *query;
+    struct qg_scratch *scratch;
+    const struct hop_ops *ops;
+    struct hop_query hop;
+    uint32_t k;          /* results wanted */
+    uint32_t near_limit; /* rows kept for the final comparison, a few more than k */
+    uint32_t near_count;
+    uint32_t prefetched; /* row last asked for */
+    float slack;         /* 1 + gamma */
+    int mark_early; /* a row is met once, when it enters the pool; otherwise when it is expanded */
+};
+
+static int is_allowed(const struct index_query *query, uint32_t row)
+{
+    return row < query->row_limit && (!query->allowed || bitset_test(query->allowed, row));
+}
+
+/* Beyond this distance nothing is worth keeping: (1 + gamma) times the k-th best so far. */
+static float bound_of(const struct walk *walk)
+{
+    if (walk->near_count < walk->k)
+        return INFINITY;
+    return walk->scratch->near[walk->k - 1].distance * walk->slack;
+}
+
+static void offer(struct walk *walk, float distance, uint32_t row)
+{
+    struct neighbor *near = walk->scratch->near;
+    uint32_t at = walk->near_count;
+    if (at == walk->near_limit && !(distance < near[at - 1].distance))
+        return;
+    if (!(distance == distance) || !is_allowed(walk->query, row))
+        return;
+    if (at == walk->near_limit)
+        at--;
+    else
+        walk->near_count++;
+    for (; at && near[at - 1].distance > distance; at--)
+        near[at] = near[at - 1];
+    near[at] = (struct neighbor){distance, row};
+}
+
+static const uint8_t *graph_row(const struct walk *walk, uint32_t row)
+{
+    return walk->qg->graph + row * walk->qg->stride;
+}
+
+/* Ask for the row that would be expanded next, if it is not the one asked for last. */
+static void prefetch_next(struct walk *walk)
+{
+    const struct qg_pool *pool = &walk->scratch->pool;
+    if (pool->next == pool->count)
+        return;
+    uint32_t next = qg_item_row(pool->items[pool->next]);
+    if (next == walk->prefetched)
+        return;
+    walk->prefetched = next;
+    const uint8_t *row = graph_row(walk, next);
+    for (size_t i = 0; i < walk->qg->stride; i += 64)
+        __builtin_prefetch(row + i);
+}
+
+/* Put the neighbours of a block whose bits are set into the pool. */
+static void meet(struct walk *walk, const uint8_t *links, const float *estimates, uint32_t below)
+{
+    struct qg_scratch *scratch = walk->scratch;
+    for (; below; below &= below - 1) {
+        unsigned i = (unsigned)__builtin_ctz(below);
+        uint32_t link = le_load_u32(links + 4 * i);
+        if (link >= walk->qg->count)
+            continue;
+        if (walk->mark_early ? !qg_visit(scratch, link) : qg_is_visited(scratch, link))
+            continue;
+        qg_pool_push(&scratch->pool, qg_item(qg_key(estimates[i]), link));
+    }
+}
+
+static void expand(struct walk *walk, uint32_t row)
+{
+    const struct qg *qg = walk->qg;
+    const struct qg_pool *pool = &walk->scratch->pool;
+    const uint8_t *block = graph_row(walk, row);
+    size_t block_size = hop_block_size(qg->dim, qg->bits);
+    const half *vector = (const half *)(const void *)(block + qg->blocks * block_size);
+    float estimates[HOP_LINKS];
+    float distance = walk->ops->l2_f32_f16(walk->scratch->query, vector, qg->dim);
+    offer(walk, distance, row);
+    float bound = bound_of(walk);
+    if (pool->count == pool->limit)
+        bound = fminf(bound, qg_key_distance((uint32_t)(pool->items[pool->count - 1] >> 32)));
+    for (uint32_t b = 0; b < qg->blocks; b++, block += block_size) {
+        uint32_t below = walk->ops->estimate(&walk->hop, block, distance, bound, estimates);
+        meet(walk, block + block_size - HOP_LINKS * sizeof(uint32_t), estimates, below);
+    }
+    walk->query->counts->hops++;
+    walk->query->counts->distances++;
+}
+
+static void walk_from(struct walk *walk, uint32_t entry)
+{
+    struct qg_scratch *scratch = walk->scratch;
+    struct qg_pool *pool = &scratch->pool;
+    uint32_t row;
+    if (walk->mark_early)
+        qg_visit(scratch, entry);
+    qg_pool_push(pool, qg_item(qg_key(0), entry));
+    while (qg_pool_take(pool, &row)) {
+        uint64_t item = pool->items[pool->next - 1];
+        if (qg_key_distance((uint32_t)(item >> 32)) > bound_of(walk))
+            break;
+        if (!walk->mark_early && !qg_visit(scratch, row))
+            continue;
+        prefetch_next(walk);
+        expand(walk, row);
+        prefetch_next(walk);
+    }
+}
+
+/* Coordinates, tables and code of the query. */
+static void prepare(struct walk *walk)
+{
+    const struct qg *qg = walk->qg;
+    struct qg_scratch *scratch = walk->scratch;
+    float magnitude;
+    projection_apply(&qg->projection, qg->rows.space, walk->query->query, scratch->decoded,
+                     scratch->query);
+    projection_code(&qg->projection, scratch->query, scratch->code);
+    walk->ops = hop();
+    walk->hop = (struct hop_query){.tables = scratch->tables, .dim = qg->dim, .bits = qg->bits};
+    walk->ops->tables(scratch->query, qg->dim, scratch->tables, &walk->hop.step, &magnitude);
+    /* Tables lack their smallest entries, the sum of the negative coordinates; and a level v stands for
+     * v - (2^bits - 1)/2. Together, over planes that weigh 2^bits - 1: */
+    walk->hop.offset = -(float)((1u << qg->bits) - 1) * magnitude / 2;
+}
+
+static void prefetch_stored(const struct walk *walk, uint32_t i)
+{
+    const struct rows *rows = &walk->qg->rows;
+    if (i >= walk->near_count)
+        return;
+    const uint8_t *row = rows_at(rows, walk->scratch->near[i].row);
+    for (size_t at = 0; at < rows->space->row_size; at += 64)
+        __builtin_prefetch(row + at);
+}
+
+/* The nearest rows once more, as they are stored: scores are a function of stored rows. */
+static void finish(struct walk *walk)
+{
+    const struct rows *rows = &walk->qg->rows;
+    const struct neighbor *near = walk->scratch->near;
+    const struct index_query *query = walk->query;
+    prefetch_stored(walk, 0);
+    prefetch_stored(walk, 1);
+    for (uint32_t i = 0; i < walk->near_count; i++) {
+        prefetch_stored(walk, i + 2);
+        float distance =
+            rows->space->distance(rows->space, query->query, rows_at(rows, near[i].row));
+        topk_push(query->topk, distance, near[i].row);
+    }
+    query->counts->distances += walk->near_count;
+}
+
+/* How many rows the pool holds: enough for ef; under a filter, for ef rows that are allowed, if those
+ * are spread evenly. 0 when comparing all allowed rows is cheaper than such a walk. */
+static uint32_t pool_limit(const struct qg *qg, const struct index_query *query, uint32_t ef)
+{
+    uint64_t limit = POOL_PER_EF * (uint64_t)ef + POOL_MORE, allowed = query->row_limit;
+    if (query->allowed)
+        allowed = bitset_count(query->allowed, query->row_limit);
+    if (allowed == qg->count)
+        return (uint32_t)limit;
+    if (allowed == 0)
+        return 0;
+    limit = limit * qg->count / allowed;
+    return limit * HOP_COST < allowed ? (uint32_t)limit : 0;
+}
+
+static lode_status search(struct qg *qg, struct qg_scratch *scratch,
+                          const struct index_query *query, uint32_t *ret_found, lode_error *error)
+{
+    struct walk walk = {.qg = qg,
+                        .query = query,
+                        .scratch = scratch,
+                        .k = (uint32_t)query->topk->k,
+                        .prefetched = QG_NONE,
+                        .mark_early = qg->bits > 1};
+    uint32_t ef = query->ef > walk.k ? query->ef : walk.k;
+    uint32_t limit = pool_limit(qg, query, ef);
+    if (limit == 0)
+        return LODE_OK;
+    walk.near_limit = walk.k + walk.k / 8 + 1;
+    double gamma = GAMMA_PER_LOG_EF * log((double)ef / walk.k);
+    walk.slack = (float)(1 + gamma);
+    if (qg_scratch_begin(scratch, limit, walk.near_limit))
+        return error_nomem(error, "search pool", limit * sizeof(uint64_t));
+    prepare(&walk);
+    walk_from(&walk, qg_pivots_nearest(qg, scratch->code));
+    *ret_found = walk.near_count;
+    if (walk.near_count >= walk.k)
+        finish(&walk);
+    return LODE_OK;
+}
+
+lode_status qg_search(const struct index *index, const struct index_query *query, lode_error *error)
+{
+    struct qg *qg =
+        (struct qg *)(uintptr_t)index; /* only idle scratch, and rows made late, change */
+    struct index_query bounded = *query;
+    uint32_t found = 0;
+    if (bounded.row_limit > qg->count)
+        bounded.row_limit = qg->count;
+    if (query->topk->k == 0 || bounded.row_limit == 0)
+        return LODE_OK;
+    lode_status status = LODE_OK;
+    if (!__atomic_load_n(&qg->graph, __ATOMIC_ACQUIRE))
+        status = qg_graph_make(qg, error);
+    if (status != LODE_OK)
+        return status;
+    struct qg_scratch *scratch = qg_scratch_take(qg);
+    if (!scratch)
+        return error_nomem(error, "search", sizeof *scratch);
+    status = search(qg, scratch, &bounded, &found, error);
+    qg_scratch_give(qg, scratch);
+    if (status == LODE_OK && found < query->topk->k)
+        flat_search(&qg->rows, 0, &bounded);
+    return status;
+}
