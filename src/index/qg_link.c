@@ -35,9 +35,10 @@ void qg_linker_free(struct qg_linker *linker)
     free(linker);
 }
 
-static uint32_t beam_of(const struct qg *qg)
+/* Rows a walk keeps. The first pass only has to give the second one something to walk on. */
+static uint32_t beam_of(const struct qg *qg, int again)
 {
-    uint32_t beam = qg->ef_construction / 2;
+    uint32_t beam = again ? qg->ef_construction / 2 : qg->ef_construction * 3 / 10;
     return beam > qg_degree(qg) ? beam : qg_degree(qg);
 }
 
@@ -47,13 +48,13 @@ struct qg_linker *qg_linker_new(const struct qg *qg)
     if (!linker)
         return NULL;
     uint32_t degree = qg_degree(qg);
-    linker->candidate_capacity = beam_of(qg) + degree;
+    linker->candidate_capacity = beam_of(qg, 1) + degree;
     linker->scratch = qg_scratch_new(qg);
     linker->candidates = malloc(linker->candidate_capacity * sizeof *linker->candidates);
     linker->other = malloc((degree + 1) * sizeof *linker->other);
     linker->chosen = malloc(4 * degree * sizeof *linker->chosen);
     if (!linker->scratch || !linker->candidates || !linker->other || !linker->chosen ||
-        qg_scratch_begin(linker->scratch, beam_of(qg), 0)) {
+        qg_scratch_begin(linker->scratch, beam_of(qg, 1), 0)) {
         qg_linker_free(linker);
         return NULL;
     }
@@ -115,14 +116,15 @@ static void prefetch_list(const struct qg *qg, const struct qg_pool *pool)
 }
 
 /* The rows nearest to `row` that a walk from `entry` finds, into the pool. */
-static void walk(const struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry)
+static void walk(const struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry,
+                 uint32_t beam)
 {
     struct qg_scratch *scratch = linker->scratch;
     struct qg_pool *pool = &scratch->pool;
     const struct hop_ops *ops = hop();
     const uint8_t *code = qg_code(qg, row);
     uint32_t at;
-    (void)qg_scratch_begin(scratch, pool->limit, 0); /* has room since it was made */
+    (void)qg_scratch_begin(scratch, beam, 0); /* has room since it was made */
     qg_visit(scratch, row);
     if (qg_visit(scratch, entry))
         qg_pool_push(pool, qg_item(distance_of(qg, row, entry), entry));
@@ -243,7 +245,7 @@ static void gather(const struct qg *qg, struct qg_linker *linker, uint32_t row, 
 void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry, int again)
 {
     uint32_t degree = qg_degree(qg);
-    walk(qg, linker, row, entry);
+    walk(qg, linker, row, entry, beam_of(qg, again));
     gather(qg, linker, row, again);
     uint32_t count = choose(qg, linker, linker->candidates, linker->candidate_count,
                             again ? degree : degree / 2, linker->chosen);
