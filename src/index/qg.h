@@ -163,11 +163,6 @@ void qg_scratch_free_all(struct qg *qg);
 /* Empty visited set and pool, room for so many. 0, or -1: out of memory. */
 int qg_scratch_begin(struct qg_scratch *scratch, uint32_t pool_limit, uint32_t near_count);
 
-static inline int qg_is_visited(const struct qg_scratch *scratch, uint32_t row)
-{
-    return (int)(scratch->visited[row >> 6] >> (row & 63) & 1);
-}
-
 /* 1 the first time. */
 static inline int qg_visit(struct qg_scratch *scratch, uint32_t row)
 {

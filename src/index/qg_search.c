@@ -32,7 +32,6 @@ struct walk {
     uint32_t near_count;
     uint32_t prefetched; /* row last asked for */
     float slack;         /* 1 + gamma */
-    int mark_early; /* a row is met once, when it enters the pool; otherwise when it is expanded */
 };
 
 static int is_allowed(const struct index_query *query, uint32_t row)
@@ -94,7 +93,7 @@ static void meet(struct walk *walk, const uint8_t *links, const float *estimates
         uint32_t link = le_load_u32(links + 4 * i);
         if (link >= walk->qg->count)
             continue;
-        if (walk->mark_early ? !qg_visit(scratch, link) : qg_is_visited(scratch, link))
+        if (!qg_visit(scratch, link)) /* its first estimate counts: docs/decisions/0051 */
             continue;
         qg_pool_push(&scratch->pool, qg_item(qg_key(estimates[i]), link));
     }
@@ -126,15 +125,12 @@ static void walk_from(struct walk *walk, uint32_t entry)
     struct qg_scratch *scratch = walk->scratch;
     struct qg_pool *pool = &scratch->pool;
     uint32_t row;
-    if (walk->mark_early)
-        qg_visit(scratch, entry);
+    qg_visit(scratch, entry);
     qg_pool_push(pool, qg_item(qg_key(0), entry));
     while (qg_pool_take(pool, &row)) {
         uint64_t item = pool->items[pool->next - 1];
         if (qg_key_distance((uint32_t)(item >> 32)) > bound_of(walk))
             break;
-        if (!walk->mark_early && !qg_visit(scratch, row))
-            continue;
         prefetch_next(walk);
         expand(walk, row);
         prefetch_next(walk);
@@ -207,8 +203,7 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
                         .query = query,
                         .scratch = scratch,
                         .k = (uint32_t)query->topk->k,
-                        .prefetched = QG_NONE,
-                        .mark_early = qg->bits > 1};
+                        .prefetched = QG_NONE};
     uint32_t ef = query->ef > walk.k ? query->ef : walk.k;
     uint32_t limit = pool_limit(qg, query, ef);
     if (limit == 0)
