@@ -57,7 +57,8 @@ void projection_code(const struct projection *projection, const float *coordinat
     size_t dim = projection->rotation.dim;
     for (size_t i = 0; i < dim; i++) {
         float x = coordinates[i] * projection->code_scale + (CODE_MIDDLE + 0.5f);
-        x = x < 0 ? 0 : x > CODE_MAX ? CODE_MAX : x;
+        x = x < CODE_MAX ? x : CODE_MAX;
+        x = x > 0 ? x : 0; /* NaN, from damaged files, too */
         code[i] = (uint8_t)(int)x;
     }
     memset(code + dim, 0, projection_code_size(projection) - dim);
