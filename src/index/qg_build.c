@@ -116,7 +116,7 @@ static void code_chunks(void *context, size_t thread)
     (void)thread;
     if (!scratch)
         stop(build, LODE_NOMEM);
-    while (take_chunk(build, &first, &last))
+    while (scratch && take_chunk(build, &first, &last))
         for (uint32_t row = first; row < last; row++)
             code_row(build, scratch, row);
     qg_scratch_free(scratch);
@@ -154,7 +154,7 @@ static void link_pivots(struct build *build)
     if (!linker)
         stop(build, LODE_NOMEM);
     /* Groups are neighbourhoods; going through them with a stride spreads the first rows out. */
-    for (uint32_t i = 1; i < count && !is_stopped(build); i++)
+    for (uint32_t i = 1; linker && i < count && !is_stopped(build); i++)
         qg_link_row(qg, linker, qg->pivots.rows[i],
                     nearest_linked(qg, qg->pivots.rows[i], qg->pivots.rows, i), 0);
     qg_linker_free(linker);
@@ -176,7 +176,7 @@ static void link_chunks(void *context, size_t thread)
     (void)thread;
     if (!linker)
         stop(build, LODE_NOMEM);
-    while (take_chunk(build, &first, &last)) {
+    while (linker && take_chunk(build, &first, &last)) {
         link_chunk(build, linker, first, last);
         /* Every pass has its share of the rows reported, so that the sum is their number. */
         uint64_t before = (uint64_t)first * (build->pass + 1) / build->pass_count -

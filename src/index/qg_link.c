@@ -52,15 +52,15 @@ struct qg_linker *qg_linker_new(const struct qg *qg)
     linker->scratch = qg_scratch_new(qg);
     linker->candidates = malloc(linker->candidate_capacity * sizeof *linker->candidates);
     linker->other = malloc((degree + 1) * sizeof *linker->other);
-    linker->chosen = malloc(4 * degree * sizeof *linker->chosen);
+    linker->chosen = malloc((size_t)4 * degree * sizeof *linker->chosen);
     if (!linker->scratch || !linker->candidates || !linker->other || !linker->chosen ||
         qg_scratch_begin(linker->scratch, beam_of(qg, 1), 0)) {
         qg_linker_free(linker);
         return NULL;
     }
     linker->chosen_other = linker->chosen + degree;
-    linker->batch = linker->chosen + 2 * degree;
-    linker->refused = linker->chosen + 3 * degree;
+    linker->batch = linker->chosen_other + degree;
+    linker->refused = linker->batch + degree;
     return linker;
 }
 

@@ -96,7 +96,7 @@ lode_status qg_pivots_make(struct qg *qg, lode_error *error)
     size_t leaders_size = QG_LEADERS * qg->code_size, codes_size = count * qg->code_size;
     size_t size = leaders_size + codes_size + count * sizeof(uint32_t);
     uint8_t *memory = memory_aligned(64, size);
-    uint32_t *sample = malloc(2 * count * sizeof *sample);
+    uint32_t *sample = malloc((size_t)2 * count * sizeof *sample);
     if (!memory || !sample) {
         free(memory);
         free(sample);

@@ -44,15 +44,15 @@ static const half *coordinates_of(const struct qg *qg, uint32_t row)
 static void put_none(const struct qg *qg, uint8_t *block, unsigned i)
 {
     uint8_t *factors = block + hop_codes_size(qg->dim, qg->bits);
-    le_store_u16(factors + 2 * i, 0x7c00);
-    le_store_u16(factors + 2 * (HOP_LINKS + i), 0);
+    le_store_u16(factors + i * sizeof(half), 0x7c00);
+    le_store_u16(factors + (HOP_LINKS + i) * sizeof(half), 0);
 }
 
 static void put_link(const struct qg *qg, struct qg_encoder *encoder, uint32_t link, uint8_t *block,
                      unsigned i)
 {
     uint8_t *links = block + hop_block_size(qg->dim, qg->bits) - HOP_LINKS * sizeof link;
-    le_store_u32(links + 4 * i, link);
+    le_store_u32(links + i * sizeof link, link);
     if (link == QG_NONE) {
         put_none(qg, block, i);
         return;

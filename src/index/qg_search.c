@@ -90,7 +90,7 @@ static void meet(struct walk *walk, const uint8_t *links, const float *estimates
     struct qg_scratch *scratch = walk->scratch;
     for (; below; below &= below - 1) {
         unsigned i = (unsigned)__builtin_ctz(below);
-        uint32_t link = le_load_u32(links + 4 * i);
+        uint32_t link = le_load_u32(links + (size_t)4 * i);
         if (link >= walk->qg->count)
             continue;
         if (!qg_visit(scratch, link)) /* its first estimate counts: docs/decisions/0051 */

@@ -37,6 +37,6 @@ void edge_put(uint8_t *block, size_t dim, unsigned bits, unsigned i, struct edge
     float values[2] = {within_f16(code.add), within_f16(code.rescale)};
     half halves[2];
     simd()->f32_to_f16(values, halves, 2);
-    le_store_u16(factors + 2 * i, halves[0]);
-    le_store_u16(factors + 2 * (HOP_LINKS + i), halves[1]);
+    le_store_u16(factors + i * sizeof(half), halves[0]);
+    le_store_u16(factors + (HOP_LINKS + i) * sizeof(half), halves[1]);
 }

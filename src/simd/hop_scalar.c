@@ -29,7 +29,7 @@ static uint32_t estimate(const struct hop_query *query, const uint8_t *block, fl
 
     scan(block, query->tables, query->dim, query->bits, sums);
     memcpy(halves, block + hop_codes_size(query->dim, query->bits), sizeof halves);
-    simd()->f16_to_f32(halves, factors, 2 * HOP_LINKS);
+    simd()->f16_to_f32(halves, factors, (size_t)2 * HOP_LINKS);
     for (size_t i = 0; i < HOP_LINKS; i++) {
         float product = query->step * (float)sums[i] + query->offset;
         estimates[i] = base + (factors[HOP_LINKS + i] * product + factors[i]);
