@@ -84,6 +84,10 @@ struct index {
 };
 
 extern const struct index_ops index_hnsw;
+/* For sealed segments: build makes the quantised graph (qg.h) where it serves, a plain one elsewhere;
+ * open reads both. create makes a plain one, since this layout takes no single rows. What is opened or
+ * built carries the operations of its own kind: call them through index->ops. */
+extern const struct index_ops index_qg;
 
 /* Exact scan of rows [first, query->row_limit): pushes every allowed row nearer than the k-th best.
  * Needs no index; ties end at the smaller row. */

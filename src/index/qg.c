@@ -5,14 +5,12 @@
 
 #include "os/memory.h"
 
-#define BITS_2_DIM_MAX 256u /* wider vectors have enough coordinates for codes of one bit */
-
 struct qg *qg_new(const struct index_params *params, const struct rows *rows, uint32_t count)
 {
     struct qg *qg = calloc(1, sizeof *qg);
     if (!qg)
         return NULL;
-    qg->index.ops = &qg_ops;
+    qg->index.ops = &index_qg;
     qg->rows = *rows;
     qg->m = params->m;
     qg->ef_construction = params->ef_construction;
@@ -28,7 +26,7 @@ void qg_measure(struct qg *qg)
     qg->code_size = projection_code_size(&qg->projection);
     qg->blocks = (2 * qg->m + HOP_LINKS - 1) / HOP_LINKS;
     if (qg->bits == 0)
-        qg->bits = qg->dim <= BITS_2_DIM_MAX ? 2 : 1;
+        qg->bits = qg->dim <= QG_BITS_2_DIM_MAX ? 2 : 1;
     size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->dim * sizeof(half);
     qg->stride = (size + 63) / 64 * 64;
 }
@@ -83,7 +81,7 @@ static size_t qg_memory(const struct index *index)
     return size;
 }
 
-const struct index_ops qg_ops = {
+const struct index_ops index_qg = {
     .name = "hnsw",
     .create = qg_create,
     .insert = qg_insert,

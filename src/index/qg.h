@@ -18,13 +18,14 @@
 #include "quant/projection.h"
 #include "simd/hop.h"
 
-#define QG_NONE          0xffffffffu /* no row: the end of a list */
-#define QG_STRIPES       1024u
-#define QG_SCRATCH_SLOTS 64
-#define QG_LEADERS       64u   /* first level of pivots */
-#define QG_PIVOTS_MAX    4096u /* sampled rows, where walks may begin */
-#define QG_DIM_MIN       16u   /* the same: so short vectors are no dearer to read than codes */
-#define QG_ROWS_MIN      256u  /* below, build makes a plain graph */
+#define QG_NONE           0xffffffffu /* no row: the end of a list */
+#define QG_STRIPES        1024u
+#define QG_SCRATCH_SLOTS  64
+#define QG_LEADERS        64u   /* first level of pivots */
+#define QG_PIVOTS_MAX     4096u /* sampled rows, where walks may begin */
+#define QG_DIM_MIN        16u   /* the same: so short vectors are no dearer to read than codes */
+#define QG_BITS_2_DIM_MAX 256u  /* wider vectors have enough coordinates for codes of one bit */
+#define QG_ROWS_MIN       256u  /* below, build makes a plain graph */
 
 /* Sampled rows in groups around leaders; all codes are 7-bit ones. */
 struct qg_pivots {
@@ -198,6 +199,9 @@ void qg_linker_free(struct qg_linker *linker);
  * row has links already, from an earlier pass. */
 void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry, int again);
 
+/* By how much of its distance the 100th neighbour of a linked row is further than the 10th. */
+float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row);
+
 /* --- qg_rows.c: graph rows from links and coordinates --- */
 
 struct qg_encoder;
@@ -221,7 +225,7 @@ NODISCARD lode_status qg_open(const struct index_params *params, const struct ro
 NODISCARD lode_status qg_check(const struct index *index, lode_error *error);
 
 extern const struct index_ops
-    qg_ops; /* of a graph in this layout; index_qg may also make plain ones */
+    index_qg; /* of a graph in this layout; index_qg may also make plain ones */
 
 /* An empty graph of these parameters. NULL: out of memory. */
 struct qg *qg_new(const struct index_params *params, const struct rows *rows, uint32_t count);

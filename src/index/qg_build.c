@@ -10,13 +10,15 @@
 #include "base/limits.h"
 #include "os/memory.h"
 
-#define CHUNK_ROWS      64u
-#define PASSES          2u
-#define LENGTH_TYPICAL  4.0f    /* see quant/projection.h */
-#define LENGTH_MAX      1000.0f /* times the typical one; beyond, f16 says too little */
-#define LENGTH_CODED    16.0f   /* beyond, 7-bit codes say too little: */
-#define LONG_SHARE      1000u   /* bearable for one row in so many */
-#define ENTRIES_SCANNED 512u    /* of the pivots linked so far, while pivots are linked */
+#define SPREAD_SAMPLE    128u
+#define SPREAD_PER_ERROR 1.5f /* see docs/decisions/0054 */
+#define CHUNK_ROWS       64u
+#define PASSES           2u
+#define LENGTH_TYPICAL   4.0f    /* see quant/projection.h */
+#define LENGTH_MAX       1000.0f /* times the typical one; beyond, f16 says too little */
+#define LENGTH_CODED     16.0f   /* beyond, 7-bit codes say too little: */
+#define LONG_SHARE       1000u   /* bearable for one row in so many */
+#define ENTRIES_SCANNED  512u    /* of the pivots linked so far, while pivots are linked */
 
 struct build {
     struct qg *qg;
@@ -205,6 +207,49 @@ static lode_status link_all(struct build *build, lode_error *error)
     return LODE_OK;
 }
 
+/* --- Bits -------------------------------------------------------------------------------------- */
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median spread of sampled rows. */
+static float spread_of(const struct qg *qg, struct qg_linker *linker)
+{
+    float spreads[SPREAD_SAMPLE];
+    for (uint32_t i = 0; i < SPREAD_SAMPLE; i++)
+        spreads[i] = qg_spread(qg, linker, (uint32_t)((uint64_t)qg->count * i / SPREAD_SAMPLE));
+    qsort(spreads, SPREAD_SAMPLE, sizeof *spreads, compare_floats);
+    return spreads[SPREAD_SAMPLE / 2];
+}
+
+/* Codes guide a walk when they tell the 10th neighbour from the 100th. Their estimates of near rows err by
+ * about 2 sqrt((1/cos^2 - 1) / dim), cos being the cosine between a difference and its code: 0.80 for one
+ * bit, 0.94 for two. Takes the bits that suffice; 0 when two do not. */
+static unsigned bits_for(size_t dim, float spread)
+{
+    float root = sqrtf((float)dim);
+    if (dim > QG_BITS_2_DIM_MAX && spread >= SPREAD_PER_ERROR * 1.51f / root)
+        return 1;
+    return spread >= SPREAD_PER_ERROR * 0.73f / root ? 2 : 0;
+}
+
+static void choose_bits(struct build *build)
+{
+    struct qg *qg = build->qg;
+    struct qg_linker *linker = qg_linker_new(qg);
+    if (!linker) {
+        stop(build, LODE_NOMEM);
+        return;
+    }
+    qg->bits = bits_for(qg->dim, spread_of(qg, linker));
+    qg_linker_free(linker);
+    if (qg->bits > 0)
+        qg_measure(qg);
+}
+
 /* --- All --------------------------------------------------------------------------------------- */
 
 static lode_status room(struct qg *qg, lode_error *error)
@@ -239,6 +284,8 @@ static lode_status build_all(struct build *build, lode_error *error)
     status = qg_pivots_make(qg, error);
     if (status == LODE_OK)
         status = link_all(build, error);
+    if (status == LODE_OK && !is_stopped(build))
+        choose_bits(build);
     memory_unreserve(qg->codes, (size_t)qg->count * qg->code_size);
     qg->codes = NULL;
     return status;
@@ -278,11 +325,13 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
     lode_status status = plain ? LODE_OK : build_all(&build, error);
     if (status == LODE_OK)
         status = result_of(&build, error);
-    plain = plain || is_too_long(&build);
+    plain = plain || is_too_long(&build) || qg->bits == 0;
     if (status == LODE_OK && !plain) {
         *ret_index = &qg->index;
         return LODE_OK;
     }
+    if (status == LODE_OK && qg->bits == 0 && build.work->done) /* all over again */
+        atomic_fetch_sub_explicit(build.work->done, count, memory_order_relaxed);
     qg_close(&qg->index);
     if (status != LODE_OK)
         return status;

@@ -9,6 +9,9 @@
 
 #define ALPHA 1.1f /* on squared distances */
 
+#define SPREAD_NEAR 10u /* ranks of the neighbours that qg_spread compares */
+#define SPREAD_FAR  100u
+
 struct candidate {
     uint32_t distance, row;
 };
@@ -35,10 +38,11 @@ void qg_linker_free(struct qg_linker *linker)
     free(linker);
 }
 
-/* Rows a walk keeps. The first pass only has to give the second one something to walk on. */
+/* Rows a walk keeps. The first pass may do with fewer where codes have two bits: 0053. */
 static uint32_t beam_of(const struct qg *qg, int again)
 {
-    uint32_t beam = again ? qg->ef_construction / 2 : qg->ef_construction * 3 / 10;
+    int narrow = !again && qg->dim <= QG_BITS_2_DIM_MAX;
+    uint32_t beam = narrow ? qg->ef_construction * 3 / 10 : qg->ef_construction / 2;
     return beam > qg_degree(qg) ? beam : qg_degree(qg);
 }
 
@@ -136,6 +140,17 @@ static void walk(const struct qg *qg, struct qg_linker *linker, uint32_t row, ui
             qg_pool_push(pool, qg_item(distance, linker->batch[i]));
         }
     }
+}
+
+float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row)
+{
+    const struct qg_pool *pool = &linker->scratch->pool;
+    walk(qg, linker, row, qg_pivots_nearest(qg, qg_code(qg, row)), beam_of(qg, 1));
+    if (pool->count < SPREAD_NEAR + 1)
+        return 0;
+    uint32_t far = pool->count < SPREAD_FAR ? pool->count : SPREAD_FAR;
+    float nearer = (float)(pool->items[SPREAD_NEAR - 1] >> 32);
+    return (float)(pool->items[far - 1] >> 32) / (nearer + 1) - 1;
 }
 
 /* --- Choice ------------------------------------------------------------------------------------ */

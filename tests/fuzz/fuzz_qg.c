@@ -37,7 +37,7 @@ static const struct buf *good_graph(const struct rows *rows)
         vectors[i] = (float)rng_normal(&rng);
     buf_init(&buf, 1u << 30);
     struct index_sink sink = {keep, &buf};
-    INVARIANT(qg_ops.build(&params, rows, COUNT, NULL, &index, NULL) == LODE_OK);
+    INVARIANT(index_qg.build(&params, rows, COUNT, NULL, &index, NULL) == LODE_OK);
     INVARIANT(index->ops->serialize(index, &sink, NULL) == LODE_OK);
     index->ops->close(index);
     return &buf;
@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t at = le_load_u32(data) % good->size, stride = le_load_u32(data + 4) % 4096 + 1;
     for (size_t i = 8; i < size; i++, at = (at + stride) % good->size)
         bytes[at] = data[i];
-    if (qg_ops.open(&params, &rows, COUNT, bytes, good->size, &index, NULL) == LODE_OK) {
+    if (index_qg.open(&params, &rows, COUNT, bytes, good->size, &index, NULL) == LODE_OK) {
         (void)!index->ops->check(index, NULL);
         search(index);
         index->ops->close(index);

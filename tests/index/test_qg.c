@@ -1,5 +1,5 @@
 /* test_qg.c: the quantised graph: recall floors, filters and deletes, odd data, and the graph's bytes. */
-#include "index_data.h"
+#include "support/index_kit.h"
 
 #include "base/buf.h"
 #include "index/qg.h"
@@ -11,7 +11,7 @@ static struct index *built(const struct data *data)
 {
     struct index *index = NULL;
     lode_error error;
-    assert_int_equal(qg_ops.build(&params, &data->rows, data->count, NULL, &index, &error),
+    assert_int_equal(index_qg.build(&params, &data->rows, data->count, NULL, &index, &error),
                      LODE_OK);
     assert_int_equal(index->ops->count(index), data->count);
     assert_int_equal(index->ops->check(index, &error), LODE_OK);
@@ -44,12 +44,24 @@ static void recall_for_each_space(void **state)
 static void odd_data(void **state)
 {
     (void)state;
-    struct space space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 16);
-    assert_true(recall_of(DATA_EQUAL, space, 3000, 64) == 1.0);
-    assert_true(recall_of(DATA_DUPLICATES, space, 3000, 64) >= 0.95);
-    assert_true(recall_of(DATA_OUTLIERS, space, 3000, 100) >= 0.95);
+    static const size_t dims[] = {16, 100, 300};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        struct space space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, dims[i]);
+        assert_true(recall_of(DATA_EQUAL, space, 3000, 64) == 1.0);
+        for (int kind = DATA_DUPLICATES; kind <= DATA_OUTLIERS; kind++) {
+            double recall = recall_of((enum data_kind)kind, space, 3000, 100);
+            if (recall < 0.95)
+                fail_msg("kind %d, dim %zu: recall %g", kind, dims[i], recall);
+        }
+    }
+}
+
+/* Below 16 dimensions the plain layout takes over. */
+static void few_dimensions(void **state)
+{
+    (void)state;
     for (size_t dim = 1; dim <= 3; dim++) {
-        space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, dim);
+        struct space space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, dim);
         assert_true(recall_of(DATA_UNIFORM, space, 3000, 64) >= 0.99);
         assert_true(recall_of(DATA_DUPLICATES, space, 3000, 64) >= 0.95);
     }
@@ -158,8 +170,8 @@ static void opened_answers_the_same(void **state)
     serialized(index, &buf);
     uint8_t *mapped = aligned_alloc(64, buf.size);
     memcpy(mapped, buf.data, buf.size);
-    assert_int_equal(qg_ops.open(&params, &data.rows, data.count, mapped, buf.size, &opened, NULL),
-                     LODE_OK);
+    assert_int_equal(
+        index_qg.open(&params, &data.rows, data.count, mapped, buf.size, &opened, NULL), LODE_OK);
     assert_int_equal(opened->ops->check(opened, NULL), LODE_OK);
     for (uint32_t q = 0; q < data.query_count; q++) {
         struct neighbor a[10], b[10];
@@ -202,7 +214,7 @@ static void damaged_bytes(void **state)
             mapped[rng_below(&rng, reach)] = (uint8_t)rng_u64(&rng);
         size_t size = rng_below(&rng, 4) ? buf.size : rng_below(&rng, (uint32_t)buf.size);
         struct index *opened = NULL;
-        if (qg_ops.open(&params, &data.rows, data.count, mapped, size, &opened, NULL) != LODE_OK)
+        if (index_qg.open(&params, &data.rows, data.count, mapped, size, &opened, NULL) != LODE_OK)
             continue;
         (void)!opened->ops->check(opened, NULL);
         data_recall(&data, opened, 20, data.count, NULL);
@@ -224,8 +236,8 @@ static void check_finds_a_bad_link(void **state)
     index->ops->close(index);
     uint8_t *mapped = aligned_alloc(64, buf.size);
     memcpy(mapped, buf.data, buf.size);
-    assert_int_equal(qg_ops.open(&params, &data.rows, data.count, mapped, buf.size, &opened, NULL),
-                     LODE_OK);
+    assert_int_equal(
+        index_qg.open(&params, &data.rows, data.count, mapped, buf.size, &opened, NULL), LODE_OK);
     const struct qg *qg = (const struct qg *)opened;
     size_t links = (size_t)(qg->graph - mapped) + 77 * qg->stride +
                    hop_block_size(qg->dim, qg->bits) - 32 * sizeof(uint32_t);
@@ -244,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recall_for_each_space),
         cmocka_unit_test(odd_data),
+        cmocka_unit_test(few_dimensions),
         cmocka_unit_test(few_rows),
         cmocka_unit_test(deletes),
         cmocka_unit_test(same_bytes_twice),

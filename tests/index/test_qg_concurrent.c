@@ -1,5 +1,5 @@
 /* test_qg_concurrent.c: building on several threads, progress, cancelling, searching at once. */
-#include "index_data.h"
+#include "support/index_kit.h"
 
 #include "index/qg.h"
 
@@ -39,8 +39,8 @@ static void build_and_search_on_threads(void **state)
     data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24), 3000, 40);
     assert_int_equal(executor_threads_new(4, &executor, NULL), LODE_OK);
     struct index_work work = {.executor = executor, .done = &done};
-    assert_int_equal(qg_ops.build(&params, &data.rows, data.count, &work, &index, NULL), LODE_OK);
-    assert_ptr_equal(index->ops, &qg_ops);
+    assert_int_equal(index_qg.build(&params, &data.rows, data.count, &work, &index, NULL), LODE_OK);
+    assert_ptr_equal(index->ops, &index_qg);
     assert_int_equal(done, data.count);
     assert_int_equal(index->ops->check(index, NULL), LODE_OK);
     struct searches searches = {.data = &data, .index = index};
@@ -60,7 +60,7 @@ static void cancelled(void **state)
     _Atomic int cancel = 1;
     struct index_work work = {.cancel = &cancel};
     data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24), 3000, 1);
-    assert_int_equal(qg_ops.build(&params, &data.rows, data.count, &work, &index, NULL),
+    assert_int_equal(index_qg.build(&params, &data.rows, data.count, &work, &index, NULL),
                      LODE_CANCELLED);
     assert_null(index);
     data_release(&data);
