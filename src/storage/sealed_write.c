@@ -203,7 +203,7 @@ lode_status sealed_build_graph(const struct store *store, const struct segment *
     struct index *index;
     lode_status status = sealed_check_vectors(segment, error);
     if (!status)
-        status = index_hnsw.build(&store->params, &segment->rows, row_count, work, &index, error);
+        status = index_qg.build(&store->params, &segment->rows, row_count, work, &index, error);
     if (status)
         return status;
     struct part part = {.store = store, .index = index};
