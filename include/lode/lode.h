@@ -483,8 +483,9 @@ typedef struct lode_stats {
     size_t segment_count;
     const lode_job_stats *jobs; /* running now */
     size_t job_count;
-    lode_error job_error; /* the last failure of background work that stands; it is tried again.
-                             status LODE_OK: none */
+    lode_error job_error; /* the last failure of background work that stands. It is tried again,
+                             a second later at the earliest, when writes fill a segment, at
+                             lode_wait_idle and after reopening. status LODE_OK: none */
 } lode_stats;
 
 /* Free with lode_stats_free. */

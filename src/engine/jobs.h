@@ -6,8 +6,9 @@
  *   MERGE    several sealed segments become one, which gets its graph before it takes their place
  *
  * jobs_poke looks at the current version and submits what is due; it is called after whatever may make
- * something due. A job that fails is remembered and tried again after a while; it is never lost,
- * because what is due is read from the state and not from a queue. */
+ * something due. A job that fails is remembered and tried again by the first poke after JOB_RETRY_US
+ * (there is no timer: an idle database is left in peace); it is never lost, because what is due is read
+ * from the state and not from a queue. */
 #ifndef ENGINE_JOBS_H
 #define ENGINE_JOBS_H
 
