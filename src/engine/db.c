@@ -9,6 +9,7 @@
 #include "engine/collection.h"
 #include "engine/files.h"
 #include "engine/schema.h"
+#include "storage/names.h"
 
 /* Flushes and overlays have threads of their own, so that no build of minutes keeps writers waiting. */
 #define QUICK_THREADS 2u
@@ -123,7 +124,22 @@ static int has_uid(const struct catalog *catalog, uint64_t uid)
     return 0;
 }
 
-/* Collections that a crash left half created or half dropped. */
+/* Whether it is a directory in which nothing lies but files of a collection. */
+static int is_plain_collection(struct vfs *vfs, const char *path)
+{
+    struct file_names names;
+    if (file_names_list(vfs, path, &names, NULL))
+        return 0;
+    int plain = 1;
+    for (size_t i = 0; i < names.count; i++)
+        if (name_parse(names.names[i]).kind == NAME_OTHER)
+            plain = 0;
+    file_names_release(&names);
+    return plain;
+}
+
+/* Collections that a crash left half created or half dropped. What is not plainly one of them stays, and
+ * so does what cannot be removed: no name leads to it. */
 static lode_status sweep(lode_db *db, lode_error *error)
 {
     struct file_names names;
@@ -136,8 +152,10 @@ static lode_status sweep(lode_db *db, lode_error *error)
         if (!catalog_parse_dir_name(names.names[i], &uid) || has_uid(&db->catalog, uid))
             continue;
         status = vfs_join(path, db->path, names.names[i], error);
-        if (!status)
-            status = files_remove_dir(db->vfs, path, error);
+        if (!status && is_plain_collection(db->vfs, path)) {
+            lode_status ignored = files_remove_dir(db->vfs, path, NULL);
+            (void)ignored; /* the next open tries again */
+        }
     }
     file_names_release(&names);
     return status;

@@ -53,10 +53,12 @@ static int open_again(const char *path, int flags)
     return fd;
 }
 
-/* Nothing is written through a symbolic link: an unpacked archive may hold one to anywhere. */
+/* Nothing is written through a symbolic link: an unpacked archive may hold one to anywhere. Nonblocking,
+ * which regular files do not heed, so that opening a pipe does not wait for its other end. */
 static int open_flags(unsigned flags)
 {
     int result = flags & VFS_WRITE ? O_RDWR | O_NOFOLLOW : O_RDONLY;
+    result |= O_NONBLOCK;
     if (flags & VFS_CREATE)
         result |= O_CREAT;
     if (flags & VFS_EXCLUSIVE)
@@ -88,6 +90,18 @@ static void posix_close(struct vfs_file *base)
     free(file);
 }
 
+/* A pipe or a device would keep readers waiting, or worse. */
+static lode_status check_regular(const struct posix_file *file, lode_error *error)
+{
+    struct stat info;
+    if (fstat(file->fd, &info) != 0)
+        return fail(error, errno, "look at", file->path);
+    if (S_ISREG(info.st_mode))
+        return LODE_OK;
+    return error_set(error, LODE_IO, "cannot open %s: it is not a regular file",
+                     vfs_path_tail(file->path));
+}
+
 static lode_status open_new(struct vfs *vfs, const char *path, int flags,
                             struct posix_file **ret_file, lode_error *error)
 {
@@ -100,8 +114,12 @@ static lode_status open_new(struct vfs *vfs, const char *path, int flags,
         free(file);
         return status;
     }
-    *ret_file = file;
-    return LODE_OK;
+    lode_status status = check_regular(file, error);
+    if (status)
+        posix_close(&file->base);
+    else
+        *ret_file = file;
+    return status;
 }
 
 static lode_status posix_open(struct vfs *vfs, const char *path, unsigned flags,

@@ -182,9 +182,18 @@ static void leftovers_are_swept(void **state)
     assert_ok(vfs_make_dir(vfs, "db/c-00000000000000aa", &error));
     kit_write(vfs, "db/c-00000000000000aa/seg-1.vectors", "x", 1);
     assert_ok(vfs_make_dir(vfs, "db/c-mine", &error));
+    /* Other things of such a name are nobody's business, and no reason not to open. */
+    kit_write(vfs, "db/c-00000000000000bb", "x", 1);
+    assert_ok(vfs_make_dir(vfs, "db/c-00000000000000cc", &error));
+    assert_ok(vfs_make_dir(vfs, "db/c-00000000000000cc/notes", &error));
+    kit_write(vfs, "db/c-00000000000000cc/wal-1.log", "x", 1);
+    assert_ok(vfs_make_dir(vfs, "db/c-00000000000000dd", &error));
+    assert_ok(vfs_make_dir(vfs, "db/c-00000000000000dd/wal-1.log", &error));
     db = engine_open(vfs, "db", NULL, 0);
-    assert_int_equal(directories(vfs), 2);
+    assert_int_equal(directories(vfs), 5);
+    assert_false(kit_exists(vfs, "db/c-00000000000000aa"));
     assert_true(kit_exists(vfs, "db/c-mine"));
+    assert_true(kit_exists(vfs, "db/c-00000000000000cc/wal-1.log"));
     engine_close(db);
     vfs_memory_free(vfs);
 }

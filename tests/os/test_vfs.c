@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/random.h"
@@ -190,6 +192,22 @@ static void open_flags(void **state)
     expect_file(fixture, "a", "");
     assert_int_equal(try_open(fixture, "a/b", create, &error), LODE_IO); /* a is no directory */
     assert_int_equal(try_open(fixture, ".", VFS_WRITE, &error), LODE_IO);
+}
+
+/* What is neither a file nor a directory is refused at once. */
+static void pipes_are_no_files(void **state)
+{
+    struct fixture *fixture = *state;
+    lode_error error = {0};
+    char path[PATH_SIZE_MAX];
+    assert_int_equal(vfs_join(path, fixture->dir, "pipe", &error), LODE_OK);
+    assert_int_equal(mkfifo(path, 0666), 0);
+    alarm(20);
+    assert_int_equal(try_open(fixture, "pipe", VFS_READ, &error), LODE_IO);
+    assert_non_null(strstr(error.message, "pipe: it is not a regular file"));
+    assert_int_equal(try_open(fixture, "pipe", VFS_WRITE | VFS_CREATE, &error), LODE_IO);
+    alarm(0);
+    assert_int_equal(try_open(fixture, ".", VFS_READ, &error), LODE_IO);
 }
 
 static void truncating(void **state)
@@ -597,6 +615,7 @@ int main(void)
         BOTH(reading_beyond_the_end),
         BOTH(impossible_writes),
         BOTH(open_flags),
+        ON(pipes_are_no_files, posix),
         BOTH(truncating),
         BOTH(mapping),
         BOTH(removing),
