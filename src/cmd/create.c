@@ -1,4 +1,5 @@
 /* create.c: `lode create`. */
+#include "base/limits.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/names.h"
@@ -6,8 +7,10 @@
 #include "cmd/session.h"
 #include "cmd/texts.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 _Static_assert(ARG_LIST_MAX <= LODE_FIELDS_MAX, "every --field has its place");
 
@@ -219,6 +222,53 @@ static int complete(struct create *create, struct session *session)
     return code;
 }
 
+/* --- A database made for nothing --- */
+
+static int is_made_by_open(const char *name)
+{
+    return strcmp(name, "catalog") == 0 || strcmp(name, "LOCK") == 0;
+}
+
+static int holds_more(const char *dir)
+{
+    int more = 0;
+    DIR *listing = opendir(dir);
+    if (!listing)
+        return 1;
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            !is_made_by_open(entry->d_name))
+            more = 1;
+    closedir(listing);
+    return more;
+}
+
+static void remove_in(const char *dir, const char *name)
+{
+    char path[PATH_SIZE_MAX];
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path)
+        unlink(path);
+}
+
+/* Nothing came of the database that was just made: take it away again. It is still open, so nobody else
+ * is in it; the lock goes last, and who takes a lock looks whether the file is still there. */
+static void unmake(const char *dir, int had_dir)
+{
+    if (holds_more(dir))
+        return;
+    remove_in(dir, "catalog");
+    remove_in(dir, "LOCK");
+    if (!had_dir)
+        rmdir(dir);
+}
+
+static int has_file(const char *dir, const char *name)
+{
+    char path[PATH_SIZE_MAX];
+    return snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
+           access(path, F_OK) == 0;
+}
+
 int create_run(int argc, char **argv)
 {
     struct create create = {.metric = 0};
@@ -245,12 +295,16 @@ int create_run(int argc, char **argv)
     };
     struct session session = {.db = NULL};
     lode_error error = {0};
-    if (lode_db_open(create.args.operands[0], NULL, &session.db, &error) ||
+    const char *dir = create.args.operands[0];
+    int had_dir = has_file(dir, "."), had_database = has_file(dir, "catalog");
+    if (lode_db_open(dir, NULL, &session.db, &error) ||
         lode_collection_create(session.db, create.args.operands[1], &schema, &session.collection,
                                &error))
         code = output_error(&error, CAUSE_ARGUMENTS);
     else
         code = complete(&create, &session);
+    if (code && session.db && !had_database)
+        unmake(dir, had_dir);
     session_close(&session);
     return code;
 }

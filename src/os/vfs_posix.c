@@ -387,6 +387,12 @@ static lode_status posix_lock(struct vfs *vfs, const char *path, struct vfs_file
     do
         failed = flock(file->fd, LOCK_EX | LOCK_NB);
     while (failed && errno == EINTR);
+    struct stat info;
+    if (!failed && fstat(file->fd, &info) == 0 && info.st_nlink == 0) {
+        /* Who held it has removed it, with what it guarded. */
+        posix_close(&file->base);
+        return error_set(error, LODE_BUSY, "%s was just removed", vfs_path_tail(path));
+    }
     if (failed) {
         status = errno == EWOULDBLOCK ? busy(path, read_owner(file->fd), error)
                                       : fail(error, errno, "lock", path);

@@ -169,6 +169,29 @@ class Collections(CliTest):
                               ("[1,1e99]", "out of the range")]:
             self.assertIn(words, self.errors("query", self.db, "c", "--vector", vector, code=USAGE))
 
+    def test_create_that_fails_leaves_nothing(self):
+        bad = self.file("bad.jsonl", '{"text": "a"}\n')
+        tries = [("../x", "--metric", "l2"), ("c", "--metric", "l2", "--field", "a:text", "--field", "a:text"),
+                 ("c", "--metric", "cosine", "--train", bad), ("c", "--metric", "cosine", "--train", "none")]
+        for words in tries:
+            done = subprocess.run([LODE, "create", self.db, words[0], "--dim", "4", *words[1:]], capture_output=True)
+            self.assertIn(done.returncode, (USAGE, BAD_DATA, NOT_FOUND), done.stderr)
+            self.assertFalse(os.path.exists(self.db), words)
+        # A directory that was there stays, and so does a database.
+        os.mkdir(self.db)
+        self.run_lode("create", self.db, "../x", "--dim", 4, "--metric", "l2", code=USAGE)
+        self.assertEqual(os.listdir(self.db), [])
+        self.create()
+        self.run_lode("drop", self.db, "c")
+        self.run_lode("create", self.db, "../x", "--dim", 4, "--metric", "l2", code=USAGE)
+        self.assertEqual(self.json("list", self.db)["entries"], [])
+        # Nor is anything of others touched.
+        other = self.path / "other"
+        other.mkdir()
+        (other / "mine").touch()
+        self.run_lode("create", other, "c", "--dim", 4, "--metric", "l2", code=USAGE)
+        self.assertIn("mine", os.listdir(other))
+
     def test_busy(self):
         self.create()
         holder = subprocess.Popen([LODE, "import", self.db, "c", "-", "--quiet"], stdin=subprocess.PIPE,
