@@ -38,10 +38,11 @@ tidy: build ## format, static analysis, layers, headers, symbols, style
 	$(call setup,test)
 	@JOBS=$(JOBS) tools/test.sh tidy
 
-bench: build ## the benchmarks and the libraries we compare with, in build/release/bench
+bench: build ## builds the benchmarks, then measures Lode beside hnswlib (minutes; see bench/run.sh)
 	$(call setup,bench)
 	@cmake -S . -B build/release
 	@$(call cmake-build,build/release) --target bench
+	@bench/run.sh
 
 demo: ## a guided tour: builds, loads real data, searches it
 	$(call setup,demo)

@@ -9,7 +9,7 @@
 #include "base/le.h"
 #include "base/limits.h"
 
-#define MAGIC       "LODEHNSW"
+#define MAGIC       "lodehnsw"
 #define VERSION     1u
 #define HEADER_SIZE 64u
 

@@ -1,4 +1,5 @@
 /* test_hnsw.c: recall floors, filters and deletes, odd data, and the graph's bytes. */
+#include "support/format_page.h"
 #include "support/index_kit.h"
 
 #include "base/buf.h"
@@ -239,6 +240,23 @@ static void check_finds_a_bad_link(void **state)
     data_release(&data);
 }
 
+/* Six rows of one dimension, 0 to 5: docs/format/graph.md. */
+static void the_page_shows_what_is_written(void **state)
+{
+    (void)state;
+    static const struct index_params small = {.m = 2, .ef_construction = 10, .seed = 3};
+    static const float values[6] = {0, 1, 2, 3, 4, 5};
+    struct space space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 1);
+    struct rows rows = {&space, (const uint8_t *)values, sizeof *values};
+    struct index *index = NULL;
+    struct buf buf;
+    assert_int_equal(index_hnsw.build(&small, &rows, 6, NULL, &index, NULL), LODE_OK);
+    serialized(index, &buf);
+    format_page_compare("graph.md", "graph", buf.data, buf.size);
+    index->ops->close(index);
+    buf_release(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +268,7 @@ int main(void)
         cmocka_unit_test(opened_answers_the_same),
         cmocka_unit_test(damaged_bytes),
         cmocka_unit_test(check_finds_a_bad_link),
+        cmocka_unit_test(the_page_shows_what_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

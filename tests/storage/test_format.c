@@ -14,72 +14,17 @@
 #include "storage/frame.h"
 #include "storage/manifest.h"
 #include "storage/wal.h"
+#include "support/format_page.h"
 #include "support/storage_kit.h"
 #include "support/vfs_memory.h"
 
 #define UID 0x1122334455667788u
 
-/* --- Reading the pages ------------------------------------------------------------------------- */
-
-/* Append the bytes of a line of hexdump -C: offset, two spaces, up to 16 bytes, "|text|". */
-static void take_line(const char *line, uint8_t *bytes, size_t *size)
-{
-    const char *at = line + 8, *end = strchr(line, '|');
-    unsigned byte;
-    int used;
-    while (at < end && sscanf(at, " %2x%n", &byte, &used) == 1 && at + used < end) {
-        bytes[(*size)++] = (uint8_t)byte;
-        at += used;
-    }
-}
-
-/* The first dump of a page: lines that begin with eight hexadecimal digits; "*" repeats the line before up
- * to the offset of the next one. */
-static size_t read_dump(const char *page, uint8_t bytes[4096])
-{
-    char path[512], line[256];
-    const char *source = getenv("LODE_SOURCE");
-    snprintf(path, sizeof path, "%s/docs/format/%s", source ? source : ".", page);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        fail_msg("cannot read %s", path);
-    size_t size = 0;
-    while (fgets(line, sizeof line, file)) {
-        unsigned offset;
-        int used = 0;
-        if (sscanf(line, "%8x%n", &offset, &used) != 1 || used != 8)
-            continue;
-        assert_true(offset < 4096);
-        for (; size < offset; size++)
-            bytes[size] = bytes[size - 16];
-        take_line(line, bytes, &size);
-    }
-    fclose(file);
-    return size;
-}
-
-static void write_example(const char *dir, const char *name, const uint8_t *data, size_t size)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, size, file), size);
-    fclose(file);
-}
-
 static void compare(struct vfs *vfs, const char *path, const char *page)
 {
-    size_t size, shown;
-    uint8_t *data = kit_read(vfs, path, &size), bytes[4096];
-    const char *dir = getenv("LODE_EXAMPLES");
-    if (dir) {
-        write_example(dir, strrchr(path, '/') + 1, data, size);
-    } else {
-        shown = read_dump(page, bytes);
-        assert_int_equal(shown, size);
-        assert_memory_equal(bytes, data, size);
-    }
+    size_t size;
+    uint8_t *data = kit_read(vfs, path, &size);
+    format_page_compare(page, strrchr(path, '/') + 1, data, size);
     free(data);
 }
 
