@@ -24,8 +24,8 @@ static void plans(void **state)
         {{1000, 1000, 1000, 64, 0}, PLAN_SCAN},             /* few rows */
         {{1000000, 1000, 1000000, 64, 0}, PLAN_SCAN},       /* few live */
         {{1000000, 500000, 1000000, 64, 0}, PLAN_WALK},     /* half of them */
-        {{1000000, 1000000, 1000000, 16384, 0}, PLAN_SCAN}, /* a beam as wide as the scan */
-        {{100000, 100000, 4096, 64, 0}, PLAN_SCAN},         /* nearly all is tail anyway */
+        {{1000000, 1000000, 1000000, 65536, 0}, PLAN_SCAN}, /* a beam as wide as the scan */
+        {{100000, 100000, 2000, 64, 0}, PLAN_SCAN},         /* nearly all is tail anyway */
         {{100000, 100000, 60000, 64, 0}, PLAN_WALK},
         {{0x7fffffff, 0x7fffffff, 0x7fffffff, 65536, 0}, PLAN_WALK},
         {{0x7fffffff, 1, 0x7fffffff, 65536, 0}, PLAN_SCAN},
