@@ -224,9 +224,6 @@ NODISCARD lode_status qg_open(const struct index_params *params, const struct ro
                               struct index **ret_index, lode_error *error);
 NODISCARD lode_status qg_check(const struct index *index, lode_error *error);
 
-extern const struct index_ops
-    index_qg; /* of a graph in this layout; index_qg may also make plain ones */
-
 /* An empty graph of these parameters. NULL: out of memory. */
 struct qg *qg_new(const struct index_params *params, const struct rows *rows, uint32_t count);
 /* Sizes that follow from dimension, m and bits. */

@@ -210,7 +210,7 @@ static lode_status open_graph(struct sealed *sealed, lode_error *error)
         status = error_set(error, LODE_CORRUPT, "it has no section 1");
     else
         status = index_qg.open(&sealed->store->params, &sealed->base.rows, sealed->row_count,
-                                 bytes->data, (size_t)bytes->size, &sealed->index, error);
+                               bytes->data, (size_t)bytes->size, &sealed->index, error);
     return blame(&sealed->base, "graph", status, error);
 }
 
