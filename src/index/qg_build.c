@@ -50,12 +50,18 @@ static int is_stopped(const struct build *build)
     return atomic_load_explicit(&build->status, memory_order_relaxed) != LODE_OK;
 }
 
-/* The next rows to work on; 0 when none are left or the build must stop. */
-static int take_chunk(struct build *build, uint32_t *ret_first, uint32_t *ret_last)
+/* Asked between any two pieces of work. */
+static int must_stop(struct build *build)
 {
     if (is_cancelled(build))
         stop(build, LODE_CANCELLED);
-    if (is_stopped(build))
+    return is_stopped(build);
+}
+
+/* The next rows to work on; 0 when none are left or the build must stop. */
+static int take_chunk(struct build *build, uint32_t *ret_first, uint32_t *ret_last)
+{
+    if (must_stop(build))
         return 0;
     uint64_t first = atomic_fetch_add_explicit(&build->next, CHUNK_ROWS, memory_order_relaxed);
     uint64_t last = first + CHUNK_ROWS;
@@ -156,7 +162,7 @@ static void link_pivots(struct build *build)
     if (!linker)
         stop(build, LODE_NOMEM);
     /* Groups are neighbourhoods; going through them with a stride spreads the first rows out. */
-    for (uint32_t i = 1; linker && i < count && !is_stopped(build); i++)
+    for (uint32_t i = 1; linker && i < count && !must_stop(build); i++)
         qg_link_row(qg, linker, qg->pivots.rows[i],
                     nearest_linked(qg, qg->pivots.rows[i], qg->pivots.rows, i), 0);
     qg_linker_free(linker);

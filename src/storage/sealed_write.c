@@ -63,7 +63,8 @@ static lode_status make_maps(const struct segment_view *views, size_t view_count
 struct part {
     const struct store *store;
     const struct live_rows *rows;
-    _Atomic uint64_t *done; /* may be NULL */
+    _Atomic uint64_t *done;    /* may be NULL */
+    const _Atomic int *cancel; /* of a graph's writing; may be NULL */
     const struct index *index;
     struct frame_writer *frame;
 };
@@ -103,14 +104,18 @@ static lode_status write_docs(struct part *part, lode_error *error)
     return docs_write(part->frame, part->rows, error);
 }
 
+/* A row at a time where rows are coded as they are written, which takes a while. */
 static lode_status graph_bytes(void *context, const void *data, size_t size, lode_error *error)
 {
-    return frame_write(context, data, size, error);
+    struct part *part = context;
+    if (part->cancel && atomic_load_explicit(part->cancel, memory_order_relaxed))
+        return error_set(error, LODE_CANCELLED, "graph: writing cancelled");
+    return frame_write(part->frame, data, size, error);
 }
 
 static lode_status write_graph(struct part *part, lode_error *error)
 {
-    struct index_sink sink = {.write = graph_bytes, .context = part->frame};
+    struct index_sink sink = {.write = graph_bytes, .context = part};
     lode_status status = frame_section(part->frame, GRAPH_BYTES, error);
     return status ? status : part->index->ops->serialize(part->index, &sink, error);
 }
@@ -206,7 +211,8 @@ lode_status sealed_build_graph(const struct store *store, const struct segment *
         status = index_qg.build(&store->params, &segment->rows, row_count, work, &index, error);
     if (status)
         return status;
-    struct part part = {.store = store, .index = index};
+    struct part part = {
+        .store = store, .cancel = work ? work->cancel : NULL, .index = index};
     status = write_part(&part, KIND_GRAPH, segment->number, error);
     index->ops->close(index);
     return status;

@@ -244,6 +244,36 @@ static void a_graph_is_built_afterwards(void **state)
     vfs_memory_free(vfs);
 }
 
+/* Cancels once the graph's file is there: the build is over then, the writing is not. */
+static int cancel_late(void *context, const char *operation, const char *path)
+{
+    _Atomic int *cancel = context;
+    if (strcmp(operation, "open") == 0 && strstr(path, ".graph"))
+        *cancel = 1;
+    return 0;
+}
+
+static void writing_a_graph_is_cancelled(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = vfs_memory_new();
+    struct store store = kit_store(vfs, DIM);
+    struct version *version = all_alive(&store, 1000);
+    struct sealed_entry entry = flush(&store, version);
+    struct segment_view view = open_view(&store, &entry);
+    _Atomic int cancel = 0;
+    struct index_work work = {.cancel = &cancel};
+    vfs_memory_set_fault(vfs, cancel_late, &cancel);
+    assert_status(sealed_build_graph(&store, view.segment, view.row_count, &work, &error),
+                  LODE_CANCELLED);
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    assert_int_equal(kit_exists(vfs, parts[3]), 0);
+    close_view(&view);
+    version_unref(version);
+    vfs_memory_free(vfs);
+}
+
 /* --- Live sets --------------------------------------------------------------------------------- */
 
 static void live_sets_come_back(void **state)
@@ -525,6 +555,7 @@ int main(void)
         cmocka_unit_test(a_merge_joins_in_order),
         cmocka_unit_test(the_overlay_becomes_the_graph),
         cmocka_unit_test(a_graph_is_built_afterwards),
+        cmocka_unit_test(writing_a_graph_is_cancelled),
         cmocka_unit_test(live_sets_come_back),
         cmocka_unit_test(the_last_reader_removes_a_retired_segment),
         cmocka_unit_test(a_cancelled_write_leaves_nothing),
