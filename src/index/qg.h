@@ -27,6 +27,11 @@
 #define QG_BITS_2_DIM_MAX 256u  /* wider vectors have enough coordinates for codes of one bit */
 #define QG_ROWS_MIN       256u  /* below, build makes a plain graph */
 
+/* By how much of a near row's distance its estimate errs, times sqrt(dim): 2 sqrt(1/cos^2 - 1), cos being
+ * the cosine between a difference and its code, 0.80 for one bit, 0.94 for two. */
+#define QG_ERROR_1 1.51f
+#define QG_ERROR_2 0.73f
+
 /* Sampled rows in groups around leaders; all codes are 7-bit ones. */
 struct qg_pivots {
     uint32_t count;
@@ -199,8 +204,9 @@ void qg_linker_free(struct qg_linker *linker);
  * row has links already, from an earlier pass. */
 void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry, int again);
 
-/* By how much of its distance the 100th neighbour of a linked row is further than the 10th. */
-float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row);
+/* By how much of its distance the 100th neighbour of a linked row is further than the 10th; and whether
+ * its nearest ones, other than twins, lie closer than 7-bit codes can tell. */
+float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row, int *ret_is_blurred);
 
 /* --- qg_rows.c: graph rows from links and coordinates --- */
 

@@ -10,15 +10,17 @@
 #include "base/limits.h"
 #include "os/memory.h"
 
-#define SPREAD_SAMPLE    128u
-#define SPREAD_PER_ERROR 1.5f /* see docs/decisions/0054 */
-#define CHUNK_ROWS       64u
-#define PASSES           2u
-#define LENGTH_TYPICAL   4.0f    /* see quant/projection.h */
-#define LENGTH_MAX       1000.0f /* times the typical one; beyond, f16 says too little */
-#define LENGTH_CODED     16.0f   /* beyond, 7-bit codes say too little: */
-#define LONG_SHARE       1000u   /* bearable for one row in so many */
-#define ENTRIES_SCANNED  512u    /* of the pivots linked so far, while pivots are linked */
+#define SPREAD_SAMPLE      512u
+#define BLURRED_MAX        (SPREAD_SAMPLE / 100) /* of them; more, and a plain graph serves better */
+#define SPREAD_PER_ERROR   1.5f                  /* see docs/decisions/0054 */
+#define SPREAD_PER_ERROR_1 3.0f                  /* for codes of one bit */
+#define CHUNK_ROWS         64u
+#define PASSES             2u
+#define LENGTH_TYPICAL     4.0f    /* see quant/projection.h */
+#define LENGTH_MAX         1000.0f /* times the typical one; beyond, f16 says too little */
+#define LENGTH_CODED       16.0f   /* beyond, 7-bit codes say too little: */
+#define LONG_SHARE         1000u   /* bearable for one row in so many */
+#define ENTRIES_SCANNED    512u    /* of the pivots linked so far, while pivots are linked */
 
 struct build {
     struct qg *qg;
@@ -221,25 +223,31 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median spread of sampled rows. */
+/* The median spread of sampled rows; 0 when too many lie in places too dense for codes. */
 static float spread_of(const struct qg *qg, struct qg_linker *linker)
 {
     float spreads[SPREAD_SAMPLE];
-    for (uint32_t i = 0; i < SPREAD_SAMPLE; i++)
-        spreads[i] = qg_spread(qg, linker, (uint32_t)((uint64_t)qg->count * i / SPREAD_SAMPLE));
+    uint32_t blurred_count = 0;
+    for (uint32_t i = 0; i < SPREAD_SAMPLE; i++) {
+        uint32_t row = (uint32_t)((uint64_t)qg->count * i / SPREAD_SAMPLE);
+        int is_blurred;
+        spreads[i] = qg_spread(qg, linker, row, &is_blurred);
+        blurred_count += is_blurred != 0;
+    }
+    if (blurred_count > BLURRED_MAX)
+        return 0;
     qsort(spreads, SPREAD_SAMPLE, sizeof *spreads, compare_floats);
     return spreads[SPREAD_SAMPLE / 2];
 }
 
 /* Codes guide a walk when they tell the 10th neighbour from the 100th. Their estimates of near rows err by
- * about 2 sqrt((1/cos^2 - 1) / dim), cos being the cosine between a difference and its code: 0.80 for one
- * bit, 0.94 for two. Takes the bits that suffice; 0 when two do not. */
+ * QG_ERROR_1 or QG_ERROR_2 / sqrt(dim). Takes the bits that suffice; 0 when two do not. */
 static unsigned bits_for(size_t dim, float spread)
 {
     float root = sqrtf((float)dim);
-    if (dim > QG_BITS_2_DIM_MAX && spread >= SPREAD_PER_ERROR * 1.51f / root)
+    if (dim > QG_BITS_2_DIM_MAX && spread >= SPREAD_PER_ERROR_1 * QG_ERROR_1 / root)
         return 1;
-    return spread >= SPREAD_PER_ERROR * 0.73f / root ? 2 : 0;
+    return spread >= SPREAD_PER_ERROR * QG_ERROR_2 / root ? 2 : 0;
 }
 
 static void choose_bits(struct build *build)

@@ -11,6 +11,7 @@
 
 #define SPREAD_NEAR 10u /* ranks of the neighbours that qg_spread compares */
 #define SPREAD_FAR  100u
+#define BLUR        0.5f /* a coordinate, of squared distances; rounding alone makes 1/6 */
 
 struct candidate {
     uint32_t distance, row;
@@ -142,12 +143,27 @@ static void walk(const struct qg *qg, struct qg_linker *linker, uint32_t row, ui
     }
 }
 
-float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row)
+/* Whether the walk's nearest rows lie closer than codes can tell, and are not all the same row. */
+static int is_blurred(const struct qg *qg, const struct qg_pool *pool, uint32_t row)
+{
+    const struct rows *rows = &qg->rows;
+    if ((float)(pool->items[SPREAD_NEAR - 1] >> 32) > BLUR * (float)qg->dim)
+        return 0;
+    for (uint32_t i = 0; i < SPREAD_NEAR; i++)
+        if (memcmp(rows_at(rows, row), rows_at(rows, qg_item_row(pool->items[i])),
+                   rows->space->row_size) != 0)
+            return 1;
+    return 0;
+}
+
+float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row, int *ret_is_blurred)
 {
     const struct qg_pool *pool = &linker->scratch->pool;
     walk(qg, linker, row, qg_pivots_nearest(qg, qg_code(qg, row)), beam_of(qg, 1));
+    *ret_is_blurred = 0;
     if (pool->count < SPREAD_NEAR + 1)
         return 0;
+    *ret_is_blurred = is_blurred(qg, pool, row);
     uint32_t far = pool->count < SPREAD_FAR ? pool->count : SPREAD_FAR;
     float nearer = (float)(pool->items[SPREAD_NEAR - 1] >> 32);
     return (float)(pool->items[far - 1] >> 32) / (nearer + 1) - 1;

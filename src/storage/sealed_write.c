@@ -211,8 +211,7 @@ lode_status sealed_build_graph(const struct store *store, const struct segment *
         status = index_qg.build(&store->params, &segment->rows, row_count, work, &index, error);
     if (status)
         return status;
-    struct part part = {
-        .store = store, .cancel = work ? work->cancel : NULL, .index = index};
+    struct part part = {.store = store, .cancel = work ? work->cancel : NULL, .index = index};
     status = write_part(&part, KIND_GRAPH, segment->number, error);
     index->ops->close(index);
     return status;

@@ -22,10 +22,13 @@ static void data_vector(struct rng *rng, enum data_kind kind, size_t dim, float 
     int is_same = kind == DATA_ZEROS && rng_below(rng, 3) == 0;
     rng_init(&of_centre, 1000 + rng_below(rng, kind == DATA_DUPLICATES ? 50 : 20));
     double scale = kind == DATA_OUTLIERS && rng_below(rng, 100) == 0 ? 1000.0 : 1.0;
+    int is_dense = kind == DATA_DENSE && rng_below(rng, 4) == 0;
     if (kind == DATA_ZEROS)
         kind = is_same ? DATA_EQUAL : DATA_CLUSTERED;
     for (size_t i = 0; i < dim; i++)
         vector[i] = (float)(scale * data_value(kind, rng_normal(&of_centre), rng));
+    for (size_t i = 0; i < dim && is_dense; i++)
+        vector[i] = 1.0f + vector[i] / 1000;
     if (kind == DATA_ONE_HOT)
         vector[rng_below(rng, (uint32_t)dim)] = 1.0f;
 }
