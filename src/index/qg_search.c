@@ -12,10 +12,11 @@
 #include "base/le.h"
 
 /* What ef means here. The walk ends when the best row left is estimated further than (1 + gamma) times
- * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k); the pool, which bounds the work of
- * queries for which that comes late, holds POOL_PER_EF * ef rows and a few. Both grow with ef, so that a
- * larger ef never does less. Constants: docs/decisions/0052. */
+ * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k) and half the error of estimates; the
+ * pool, which bounds the work of queries for which that comes late, holds POOL_PER_EF * ef rows and a
+ * few. Both grow with ef, so that a larger ef never does less. Constants: docs/decisions/0052. */
 #define GAMMA_PER_LOG_EF 0.13
+#define GAMMA_PER_ERROR  0.5
 #define POOL_PER_EF      2u
 #define POOL_MORE        6u
 
@@ -209,7 +210,9 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
     if (limit == 0)
         return LODE_OK;
     walk.near_limit = walk.k + walk.k / 8 + 1;
-    double gamma = GAMMA_PER_LOG_EF * log((double)ef / walk.k);
+    double error_of_bits = qg->bits == 1 ? (double)QG_ERROR_1 : (double)QG_ERROR_2;
+    double gamma = GAMMA_PER_LOG_EF * log((double)ef / walk.k) +
+                   GAMMA_PER_ERROR * error_of_bits / sqrt((double)qg->dim);
     walk.slack = (float)(1 + gamma);
     if (qg_scratch_begin(scratch, limit, walk.near_limit))
         return error_nomem(error, "search pool", limit * sizeof(uint64_t));

@@ -56,6 +56,20 @@ static void odd_data(void **state)
     }
 }
 
+/* A small ef still finds most, even where codes of one bit only just tell neighbours apart. */
+static void small_ef(void **state)
+{
+    (void)state;
+    struct space narrow = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24);
+    struct space wide = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 300);
+    double recall = recall_of(DATA_CLUSTERED, narrow, 3000, 10);
+    if (recall < 0.9)
+        fail_msg("24 dimensions: recall %g", recall);
+    recall = recall_of(DATA_CLUSTERED, wide, 3000, 16);
+    if (recall < 0.9)
+        fail_msg("300 dimensions: recall %g", recall);
+}
+
 /* Below 16 dimensions the plain layout takes over. */
 static void few_dimensions(void **state)
 {
@@ -256,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recall_for_each_space),
         cmocka_unit_test(odd_data),
+        cmocka_unit_test(small_ef),
         cmocka_unit_test(few_dimensions),
         cmocka_unit_test(few_rows),
         cmocka_unit_test(deletes),
