@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/le.h"
+#include "index/hnsw.h"
 
 static const struct index_params params = {.m = 16, .ef_construction = 100, .seed = 1};
 
@@ -56,6 +57,85 @@ static void odd_data(void **state)
         assert_true(recall_of(DATA_UNIFORM, space, 3000, 64) >= 0.99);
         assert_true(recall_of(DATA_DUPLICATES, space, 3000, 64) >= 0.95);
     }
+}
+
+/* The number of rows to which links of layer 0 lead from the entry. */
+static uint32_t reached_rows(const struct index *index, uint32_t count)
+{
+    const struct hnsw *hnsw = (const struct hnsw *)index;
+    uint32_t *queue = malloc(count * sizeof *queue), done = 0, reached = 0;
+    uint8_t *seen = calloc(count, 1);
+    queue[reached++] = hnsw->entry;
+    seen[hnsw->entry] = 1;
+    while (done < reached) {
+        const uint32_t *list = hnsw_list(hnsw, queue[done++], 0);
+        for (uint32_t i = 0; i < 2 * hnsw->m && list[i] != HNSW_NONE; i++)
+            if (!seen[list[i]]) {
+                seen[list[i]] = 1;
+                queue[reached++] = list[i];
+            }
+    }
+    free(queue);
+    free(seen);
+    return reached;
+}
+
+static void every_row_is_reachable(void **state)
+{
+    (void)state;
+    for (int kind = DATA_CLUSTERED; kind <= DATA_OUTLIERS; kind++) {
+        struct data data;
+        struct space space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 16);
+        data_init(&data, (enum data_kind)kind, space, 3000, 0);
+        struct index *index = built(&data);
+        assert_int_equal(reached_rows(index, data.count), data.count);
+        index->ops->close(index);
+        data_release(&data);
+    }
+}
+
+static lode_status ignore(void *context, const void *bytes, size_t size, lode_error *error)
+{
+    (void)context, (void)bytes, (void)size, (void)error;
+    return LODE_OK;
+}
+
+static void rows_out_of_order(void **state)
+{
+    (void)state;
+    struct data data;
+    struct index *index = NULL;
+    struct index_sink sink = {ignore, NULL};
+    data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 16), 1000, 20);
+    assert_int_equal(index_hnsw.create(&params, &data.rows, data.count, &index, NULL), LODE_OK);
+    assert_int_equal(index->ops->insert(index, data.count, NULL), LODE_LIMIT);
+    for (uint32_t i = 0; i < data.count; i++) {
+        uint32_t row = (i * 7 + 5) % data.count;
+        assert_int_equal(index->ops->insert(index, row, NULL), LODE_OK);
+        lode_status wanted = i == 10 ? LODE_INVALID : LODE_OK; /* rows between are missing */
+        if (i == 10 || i == data.count - 1)
+            assert_int_equal(index->ops->serialize(index, &sink, NULL), wanted);
+    }
+    assert_int_equal(index->ops->check(index, NULL), LODE_OK);
+    assert_true(data_recall(&data, index, 100, data.count, NULL) >= 0.95);
+    index->ops->close(index);
+    data_release(&data);
+}
+
+/* 50 vectors, 200 copies of each: more than the beam is wide. Queries are not among them. */
+static void beyond_copies(void **state)
+{
+    (void)state;
+    struct data data, others;
+    struct space space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 32);
+    data_init(&data, DATA_DUPLICATES, space, 10000, 200);
+    data_init(&others, DATA_UNIFORM, space, 0, 200);
+    memcpy(data.bytes + data.count * space.row_size, others.bytes, 200 * space.row_size);
+    struct index *index = built(&data);
+    assert_true(data_recall(&data, index, 100, data.count, NULL) >= 0.95);
+    index->ops->close(index);
+    data_release(&others);
+    data_release(&data);
 }
 
 static void few_rows(void **state)
@@ -263,6 +343,9 @@ int main(void)
         cmocka_unit_test(recall_for_each_space),
         cmocka_unit_test(odd_data),
         cmocka_unit_test(few_rows),
+        cmocka_unit_test(beyond_copies),
+        cmocka_unit_test(every_row_is_reachable),
+        cmocka_unit_test(rows_out_of_order),
         cmocka_unit_test(deletes),
         cmocka_unit_test(same_bytes_twice),
         cmocka_unit_test(opened_answers_the_same),

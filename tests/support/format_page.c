@@ -42,7 +42,8 @@ static size_t read_dump(const char *page, uint8_t bytes[DUMP_SIZE_MAX])
         if (sscanf(line, "%8x%n", &offset, &used) != 1 || used != 8)
             continue;
         assert_true(offset < DUMP_SIZE_MAX);
-        for (; size < offset; size++)
+        assert_true(size == offset || size >= 16);
+        for (; size < offset && size >= 16; size++)
             bytes[size] = bytes[size - 16];
         take_line(line, bytes, &size);
     }
