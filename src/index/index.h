@@ -25,9 +25,9 @@ struct index_counts {
 struct index_query {
     const void *query; /* an encoded row of the space */
     uint32_t ef;       /* beam width; at least topk->k is used */
-    uint32_t
-        row_limit; /* rows at or beyond it do not exist for this query; those below it must have
-                           been inserted, or may be missing from the answer */
+    /* Rows at or beyond it do not exist for this query; those below it must have been inserted, or may be
+     * missing from the answer. */
+    uint32_t row_limit;
     const uint64_t *allowed; /* bitset of rows that may be returned, of row_limit bits; NULL: all.
                                 A 1 bit ALWAYS means allowed. Rows not allowed are still walked. */
     struct topk *topk;       /* results are pushed here; may hold some already */
