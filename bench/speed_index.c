@@ -2,7 +2,7 @@
  * steps and searches a second. For comparing variants of one index with each other; bench/peers compares
  * with other libraries.
  *
- *     speed_index DIR [l2|cosine] [threads]
+ *     speed_index DIR [l2|cosine] [threads] [fast|compact]
  *
  * DIR has base.fvecs, query.fvecs and truth.ivecs, as gen_clustered writes them. */
 #include <math.h>
@@ -112,9 +112,9 @@ static lode_status measure(void *context, const void *bytes, size_t size, lode_e
 }
 
 /* Build, write to huge pages, open from there. */
-static struct index *build_and_open(const struct set *set, unsigned threads)
+static struct index *build_and_open(const struct set *set, unsigned threads, lode_layout layout)
 {
-    const struct index_params params = {M, EF_CONSTRUCTION, 1};
+    const struct index_params params = {M, EF_CONSTRUCTION, 1, layout};
     struct index *index, *opened;
     struct executor *executor = NULL;
     lode_error error = {LODE_OK, 0, ""};
@@ -198,7 +198,10 @@ int main(int argc, char **argv)
         fail("which directory?");
     int cosine = argc > 2 && strcmp(argv[2], "cosine") == 0;
     set_load(&set, argv[1], cosine ? LODE_METRIC_COSINE : LODE_METRIC_L2);
-    struct index *index = build_and_open(&set, argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 1);
+    lode_layout layout =
+        argc > 4 && strcmp(argv[4], "compact") == 0 ? LODE_LAYOUT_COMPACT : LODE_LAYOUT_FAST;
+    struct index *index =
+        build_and_open(&set, argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 1, layout);
     for (size_t i = 0; i < sizeof efs / sizeof *efs; i++)
         report(&set, index, efs[i]);
     index->ops->close(index);

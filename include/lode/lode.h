@@ -179,6 +179,15 @@ typedef enum lode_index {
     LODE_INDEX_FLAT = 1, /* exact scan, always */
 } lode_index;
 
+/* What a sealed segment's hnsw graph keeps for each point, beside the vectors file. */
+typedef enum lode_layout {
+    LODE_LAYOUT_FAST = 0,    /* codes of all neighbours beside the links: a step reads one run of
+                                memory. About 1,000 bytes a point at 128 dimensions, 1,600 to 2,100 at
+                                768 (m 16), where vectors vary in few directions; else up to twice that */
+    LODE_LAYOUT_COMPACT = 1, /* one code a point: about 200 to 260 bytes at either, m 16. Slower; the
+                                nearest are read from the vectors file to be compared exactly */
+} lode_layout;
+
 typedef enum lode_field_type {
     LODE_FIELD_KEYWORD = 1,  /* a JSON string */
     LODE_FIELD_TEXT = 2,     /* a JSON string */
@@ -203,6 +212,7 @@ typedef struct lode_schema {
     uint32_t m;               /* hnsw: links a node above layer 0, twice that on it; 0: 16 */
     uint32_t ef_construction; /* hnsw: beam width while building; 0: 200 */
     uint64_t seed;            /* of the index's random levels; 0: a fixed default */
+    lode_layout layout;       /* hnsw: memory against speed */
     const lode_field *fields;
     size_t field_count;
 } lode_schema;

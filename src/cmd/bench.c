@@ -48,6 +48,8 @@ static int parse(struct bench *bench, int argc, char **argv, int *ret_exit)
         OPTION_UINT("m", &bench->m, 2, LODE_M_MAX, "hnsw: default 16."),
         OPTION_UINT("ef-construction", &bench->ef_construction, 1, LODE_EF_MAX,
                     "hnsw: default 200."),
+        OPTION_CHOICE("layout", "fast|compact", &bench->layout, layout_names,
+                      "hnsw: speed or memory; default fast."),
         OPTION_UINT("k", &bench->k, 1, LODE_K_MAX, "Neighbours a query; default 10."),
         OPTION_REALS("recall", &bench->recalls, 0, 1, "Default 0.9,0.95,0.99,0.999."),
         OPTION_UINT("threads", &bench->threads, 1, BENCH_THREADS_MAX,

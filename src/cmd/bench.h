@@ -25,7 +25,7 @@ struct bench_row {
 struct bench {
     struct args args;
     const char *base, *query, *truth_path, *dir;
-    int metric, scalar, index, has_metric;
+    int metric, scalar, index, layout, has_metric;
     uint64_t m, ef_construction, k, threads, build_threads, seed, limit_queries, limit_base;
     struct arg_reals recalls;
     /* while it runs */

@@ -65,6 +65,7 @@ static lode_status load_base(struct bench *bench, struct session *session, lode_
         .m = (uint32_t)bench->m,
         .ef_construction = (uint32_t)bench->ef_construction,
         .seed = bench->seed,
+        .layout = (lode_layout)bench->layout,
     };
     status = lode_collection_create(session->db, COLLECTION, &schema, &session->collection, error);
     if (status == LODE_OK) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 const char *const metric_names[] = {"l2", "ip", "cosine", NULL};
+const char *const layout_names[] = {"fast", "compact", NULL};
 const char *const scalar_names[] = {"f32", "f16", "bf16", "int8", NULL};
 const char *const index_names[] = {"hnsw", "flat", NULL};
 const char *const segment_state_names[] = {"", "growing", "flushing", "sealed", "indexed", NULL};

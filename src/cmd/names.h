@@ -6,6 +6,7 @@
 #include <lode/lode.h>
 
 extern const char *const metric_names[];
+extern const char *const layout_names[];
 extern const char *const scalar_names[];
 extern const char *const index_names[];
 extern const char *const segment_state_names[]; /* [0] is unused */

@@ -17,6 +17,7 @@ static void write_schema(struct document *document, const lode_schema *schema)
     if (schema->index == LODE_INDEX_HNSW) {
         document_key_u64(document, "m", schema->m);
         document_key_u64(document, "ef_construction", schema->ef_construction);
+        document_key_text(document, "layout", layout_names[schema->layout]);
     }
     json_write_key(&document->json, "fields");
     json_write_object(&document->json);
@@ -81,8 +82,8 @@ static void print_schema(const lode_schema *schema)
     printf("  schema     %lu dimensions, %s, %s, %s", (unsigned long)schema->dim,
            metric_names[schema->metric], scalar_names[schema->scalar], index_names[schema->index]);
     if (schema->index == LODE_INDEX_HNSW)
-        printf(" (m %lu, ef_construction %lu)", (unsigned long)schema->m,
-               (unsigned long)schema->ef_construction);
+        printf(" (m %lu, ef_construction %lu, %s)", (unsigned long)schema->m,
+               (unsigned long)schema->ef_construction, layout_names[schema->layout]);
     putchar('\n');
     for (size_t i = 0; i < schema->field_count; i++)
         printf("%s%s:%s%s", i ? " " : "  fields     ", schema->fields[i].name,

@@ -69,6 +69,7 @@ static lode_status schema_check(const lode_schema *schema, lode_error *error)
         {"metric", schema->metric, 0, LODE_METRIC_COSINE, LODE_INVALID},
         {"scalar", schema->scalar, 0, LODE_SCALAR_INT8, LODE_INVALID},
         {"index", schema->index, 0, LODE_INDEX_FLAT, LODE_INVALID},
+        {"layout", schema->layout, 0, LODE_LAYOUT_COMPACT, LODE_INVALID},
         {"m", m, 2, LODE_M_MAX, LODE_LIMIT},
         {"ef_construction", ef_construction, 1, LODE_EF_MAX, LODE_LIMIT},
     };

@@ -15,6 +15,7 @@ struct index_params {
     uint32_t m; /* links above layer 0; 2m on layer 0 */
     uint32_t ef_construction;
     uint64_t seed;
+    lode_layout layout; /* of the quantised graph */
 };
 
 struct index_counts {

@@ -15,6 +15,7 @@ struct qg *qg_new(const struct index_params *params, const struct rows *rows, ui
     qg->m = params->m;
     qg->ef_construction = params->ef_construction;
     qg->seed = params->seed;
+    qg->layout = params->layout;
     qg->count = count;
     mutex_init(&qg->graph_lock);
     return qg;
@@ -25,10 +26,10 @@ void qg_measure(struct qg *qg)
     qg->dim = qg->projection.kept;
     qg->code_size = projection_code_size(&qg->projection);
     qg->blocks = (2 * qg->m + HOP_LINKS - 1) / HOP_LINKS;
-    if (qg->bits == 0)
-        qg->bits = qg->dim <= QG_BITS_2_DIM_MAX ? 2 : 1;
     qg->own_size = projection_padded(qg->projection.dim);
     size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size + sizeof(float);
+    if (qg_is_compact(qg))
+        size = qg->blocks * HOP_LINKS * sizeof(uint32_t) + qg->code_size;
     qg->stride = (size + 63) / 64 * 64;
 }
 

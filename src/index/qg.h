@@ -18,6 +18,7 @@
 #include "quant/projection.h"
 #include "simd/hop.h"
 
+#define QG_BITS_OWN       7u
 #define QG_NONE           0xffffffffu /* no row: the end of a list */
 #define QG_STRIPES        1024u
 #define QG_SCRATCH_SLOTS  64
@@ -50,11 +51,14 @@ struct qg {
     uint64_t seed;
     uint32_t count;
     uint32_t blocks; /* of 32 links */
-    unsigned bits;   /* of a neighbour's code, for each coordinate: 1 or 2 */
+    lode_layout layout;
+    unsigned bits; /* of a code, for each coordinate: 1 or 2 of a neighbour's; QG_BITS_OWN of a row's own
+                      in the compact layout; 0: not chosen yet */
     size_t dim;      /* of projected vectors */
     size_t code_size;
     size_t own_size; /* of the row's own vector, i8 */
-    size_t stride;   /* of a graph row: the blocks, its vector and scale, up to a multiple of 64 */
+    size_t stride;   /* of a graph row, a multiple of 64. Fast: the blocks, its vector and scale;
+                        compact: the links, its code */
     struct projection projection;
     struct qg_pivots pivots;
     const uint8_t
@@ -88,6 +92,26 @@ static inline uint32_t qg_link(const uint32_t *list, uint32_t i)
 static inline void qg_link_set(uint32_t *list, uint32_t i, uint32_t link)
 {
     __atomic_store_n(&list[i], link, __ATOMIC_RELAXED);
+}
+
+static inline int qg_is_compact(const struct qg *qg)
+{
+    return qg->layout == LODE_LAYOUT_COMPACT;
+}
+
+/* Links of block `block`, u32[HOP_LINKS], in a graph row. */
+static inline const uint8_t *qg_row_links(const struct qg *qg, const uint8_t *row, uint32_t block)
+{
+    size_t size = HOP_LINKS * sizeof(uint32_t);
+    if (qg_is_compact(qg))
+        return row + block * size;
+    return row + (block + 1) * hop_block_size(qg->dim, qg->bits) - size;
+}
+
+/* The row's own code, in a graph row of the compact layout. */
+static inline const uint8_t *qg_row_code(const struct qg *qg, const uint8_t *row)
+{
+    return row + (size_t)qg->blocks * HOP_LINKS * sizeof(uint32_t);
 }
 
 static inline const uint8_t *qg_code(const struct qg *qg, uint32_t row)
@@ -222,7 +246,7 @@ void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row
 /* Make qg->graph, if it is not there. */
 NODISCARD lode_status qg_graph_make(struct qg *qg, lode_error *error);
 
-/* --- qg_search.c, qg_file.c, qg.c --- */
+/* --- qg_search.c, qg_walk.c, qg_file.c, qg.c --- */
 
 NODISCARD lode_status qg_search(const struct index *index, const struct index_query *query,
                                 lode_error *error);

@@ -279,6 +279,8 @@ static void choose_bits(struct build *build)
         return;
     }
     qg->bits = bits_for(qg, spread_of(qg, linker));
+    if (qg->bits > 0 && qg_is_compact(qg))
+        qg->bits = QG_BITS_OWN;
     qg_linker_free(linker);
     if (qg->bits > 0)
         qg_measure(qg);

@@ -190,9 +190,9 @@ static lode_status header_check(const uint8_t *data, size_t size, uint32_t count
     if (le_load_u32(data + 20) != dim)
         return error_set(error, LODE_CORRUPT, "graph: %u dimensions; the segment has %zu",
                          le_load_u32(data + 20), dim);
-    if (bits < 1 || bits > 2)
-        return error_set(error, LODE_CORRUPT, "graph: codes of %u bits; they may have 1 or 2",
-                         bits);
+    if (bits != 1 && bits != 2 && bits != QG_BITS_OWN)
+        return error_set(error, LODE_CORRUPT, "graph: codes of %u bits; they may have 1, 2 or %u",
+                         bits, QG_BITS_OWN);
     if (kept != rotation_dim(dim) && (kept % HOP_CODE_STEP != 0 || kept == 0 || kept > dim))
         return error_set(error, LODE_CORRUPT, "graph: %zu of %zu dimensions kept", kept, dim);
     if (pivots < QG_LEADERS || pivots > QG_PIVOTS_MAX)
@@ -273,7 +273,10 @@ lode_status qg_open(const struct index_params *params, const struct rows *rows, 
         return status;
     struct index_params stored = {.m = le_load_u32(data + 12),
                                   .ef_construction = le_load_u32(data + 28),
-                                  .seed = le_load_u64(data + 32)};
+                                  .seed = le_load_u64(data + 32),
+                                  .layout = le_load_u32(data + 24) == QG_BITS_OWN
+                                                ? LODE_LAYOUT_COMPACT
+                                                : LODE_LAYOUT_FAST};
     struct qg *qg = qg_new(&stored, rows, count);
     if (!qg)
         return error_nomem(error, "graph", sizeof *qg);
@@ -293,9 +296,8 @@ static uint32_t link_of(const struct qg *qg, uint32_t row, uint32_t i)
 {
     if (qg->links)
         return qg_link(qg_list(qg, row), i);
-    size_t block_size = hop_block_size(qg->dim, qg->bits);
-    const uint8_t *end = qg->graph + row * qg->stride + (i / HOP_LINKS + 1) * block_size;
-    return le_load_u32(end - (HOP_LINKS - i % HOP_LINKS) * sizeof(uint32_t));
+    const uint8_t *links = qg_row_links(qg, qg->graph + row * qg->stride, i / HOP_LINKS);
+    return le_load_u32(links + i % HOP_LINKS * sizeof(uint32_t));
 }
 
 lode_status qg_check(const struct index *index, lode_error *error)

@@ -80,11 +80,21 @@ static void put_link(const struct qg *qg, struct qg_encoder *encoder, uint32_t l
     edge_put(block, qg->dim, qg->bits, i, code, encoder->levels);
 }
 
-void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint8_t *to)
+/* Links and code: see qg_row_links. */
+static void encode_compact(const struct qg *qg, struct qg_encoder *encoder, uint32_t row,
+                           uint8_t *to)
+{
+    const uint32_t *list = qg_list(qg, row);
+    for (uint32_t i = 0; i < qg_degree(qg); i++, to += sizeof *list)
+        le_store_u32(to, qg_link(list, i));
+    simd()->f16_to_f32(coordinates_of(qg, row), encoder->from, qg->dim);
+    projection_code(&qg->projection, encoder->from, to);
+}
+
+static void encode_fast(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint8_t *to)
 {
     size_t block_size = hop_block_size(qg->dim, qg->bits);
     const uint32_t *list = qg_list(qg, row);
-    memset(to, 0, qg->stride);
     simd()->f16_to_f32(coordinates_of(qg, row), encoder->from, qg->dim);
     projection_centre(&qg->projection, qg->rows.space, rows_at(&qg->rows, row), encoder->raw_from,
                       encoder->own);
@@ -93,6 +103,15 @@ void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row
     uint8_t *own = to + qg->blocks * block_size;
     le_store_f32(own + qg->own_size,
                  projection_round_i8(encoder->own, qg->own_size, (int8_t *)own));
+}
+
+void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint8_t *to)
+{
+    memset(to, 0, qg->stride);
+    if (qg_is_compact(qg))
+        encode_compact(qg, encoder, row, to);
+    else
+        encode_fast(qg, encoder, row, to);
 }
 
 lode_status qg_graph_make(struct qg *qg, lode_error *error)

@@ -22,6 +22,8 @@
 /* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
 #define PREFETCH_L2 1
 
+#define ROUNDING 0.82f /* standard deviation of a squared distance of 7-bit codes, over the distance */
+
 #define HOP_COST 8u /* of expanding a row, in distances of stored rows */
 
 struct walk {
@@ -48,6 +50,16 @@ static float bound_of(const struct walk *walk)
     if (walk->near_count < walk->k)
         return INFINITY;
     return walk->scratch->near[walk->k - 1].distance * walk->slack;
+}
+
+/* Beyond this a row need not enter the pool. */
+static float entry_bound(const struct walk *walk)
+{
+    const struct qg_pool *pool = &walk->scratch->pool;
+    float bound = bound_of(walk);
+    if (pool->count < pool->limit)
+        return bound;
+    return fminf(bound, qg_key_distance((uint32_t)(pool->items[pool->count - 1] >> 32)));
 }
 
 static void offer(struct walk *walk, float distance, uint32_t row)
@@ -83,7 +95,10 @@ static void prefetch_next(struct walk *walk)
         return;
     walk->prefetched = next;
     const uint8_t *row = graph_row(walk, next);
-    for (size_t i = 0; i < walk->qg->stride; i += 64)
+    size_t size = walk->qg->stride;
+    if (qg_is_compact(walk->qg)) /* the code is here already */
+        size = (size_t)walk->qg->blocks * HOP_LINKS * sizeof(uint32_t);
+    for (size_t i = 0; i < size; i += 64)
         __builtin_prefetch(row + i, 0, PREFETCH_L2);
 }
 
@@ -102,10 +117,9 @@ static void meet(struct walk *walk, const uint8_t *links, const float *estimates
     }
 }
 
-static void expand(struct walk *walk, uint32_t row)
+static void expand_fast(struct walk *walk, uint32_t row)
 {
     const struct qg *qg = walk->qg;
-    const struct qg_pool *pool = &walk->scratch->pool;
     const uint8_t *block = graph_row(walk, row);
     size_t block_size = hop_block_size(qg->dim, qg->bits);
     const uint8_t *own = block + qg->blocks * block_size;
@@ -113,30 +127,75 @@ static void expand(struct walk *walk, uint32_t row)
     float distance = walk->ops->l2_f32_i8(walk->scratch->centred, (const int8_t *)own,
                                           le_load_f32(own + qg->own_size), qg->own_size);
     offer(walk, distance, row);
-    float bound = bound_of(walk);
-    if (pool->count == pool->limit)
-        bound = fminf(bound, qg_key_distance((uint32_t)(pool->items[pool->count - 1] >> 32)));
+    float bound = entry_bound(walk);
     for (uint32_t b = 0; b < qg->blocks; b++, block += block_size) {
         uint32_t below = walk->ops->estimate(&walk->hop, block, distance, bound, estimates);
         meet(walk, block + block_size - HOP_LINKS * sizeof(uint32_t), estimates, below);
     }
-    walk->query->counts->hops++;
     walk->query->counts->distances++;
+}
+
+/* Those of the row's neighbours that are met for the first time; their codes are asked for. */
+static uint32_t meet_compact(struct walk *walk, uint32_t row, uint32_t *ret_rows)
+{
+    const struct qg *qg = walk->qg;
+    uint32_t count = 0;
+    for (uint32_t b = 0; b < qg->blocks; b++) {
+        const uint8_t *links = qg_row_links(qg, graph_row(walk, row), b);
+        for (uint32_t i = 0; i < HOP_LINKS; i++) {
+            uint32_t link = le_load_u32(links + i * sizeof link);
+            if (link >= qg->count || !qg_visit(walk->scratch, link))
+                continue;
+            const uint8_t *code = qg_row_code(qg, graph_row(walk, link));
+            for (size_t at = 0; at < qg->code_size; at += 64)
+                __builtin_prefetch(code + at);
+            ret_rows[count++] = link;
+        }
+    }
+    return count;
+}
+
+static void measure_compact(struct walk *walk, uint32_t row)
+{
+    const struct qg *qg = walk->qg;
+    const uint8_t *code = qg_row_code(qg, graph_row(walk, row));
+    float distance = (float)walk->ops->l2_u7(walk->scratch->code, code, qg->code_size);
+    walk->query->counts->distances++;
+    if (!(distance < entry_bound(walk)))
+        return;
+    offer(walk, distance, row);
+    qg_pool_push(&walk->scratch->pool, qg_item(qg_key(distance), row));
+}
+
+static void expand_compact(struct walk *walk, uint32_t row)
+{
+    uint32_t rows[2 * LODE_M_MAX];
+    uint32_t count = meet_compact(walk, row, rows);
+    for (uint32_t i = 0; i < count; i++)
+        measure_compact(walk, rows[i]);
 }
 
 static void walk_from(struct walk *walk, uint32_t entry)
 {
     struct qg_scratch *scratch = walk->scratch;
     struct qg_pool *pool = &scratch->pool;
+    int is_compact = qg_is_compact(walk->qg);
     uint32_t row;
     qg_visit(scratch, entry);
-    qg_pool_push(pool, qg_item(qg_key(0), entry));
+    if (is_compact)
+        measure_compact(walk, entry);
+    else
+        qg_pool_push(pool, qg_item(qg_key(0), entry));
     while (qg_pool_take(pool, &row)) {
         uint64_t item = pool->items[pool->next - 1];
         if (qg_key_distance((uint32_t)(item >> 32)) > bound_of(walk))
             break;
         prefetch_next(walk);
-        expand(walk, row);
+        walk->query->counts->hops++;
+        if (is_compact)
+            expand_compact(walk, row);
+        else
+            expand_fast(walk, row);
         prefetch_next(walk);
     }
 }
@@ -153,6 +212,8 @@ static void prepare(struct walk *walk)
     projection_code(&qg->projection, scratch->query, scratch->code);
     walk->ops = hop();
     walk->hop = (struct hop_query){.tables = scratch->tables, .dim = qg->dim, .bits = qg->bits};
+    if (qg_is_compact(qg))
+        return;
     walk->ops->tables(scratch->query, qg->dim, scratch->tables, &walk->hop.step, &magnitude);
     /* Tables lack their smallest entries, the sum of the negative coordinates; and a level v stands for
      * v - (2^bits - 1)/2. Together, over planes that weigh 2^bits - 1: */
@@ -169,6 +230,19 @@ static void prefetch_stored(const struct walk *walk, uint32_t i)
         __builtin_prefetch(row + at, 0, PREFETCH_L2);
 }
 
+/* In the compact layout distances are those of codes, which leave directions out: never longer than the
+ * true ones, but for rounding: two of its standard deviations, and its mean, are added to the k-th best, in
+ * units of codes. A row whose codes are further is too far, and so are all behind it. */
+static float compact_bound(const struct walk *walk)
+{
+    const struct projection *projection = &walk->qg->projection;
+    float unit = projection->scale * projection->code_scale, bound = topk_bound(walk->query->topk);
+    if (walk->qg->rows.space->metric == LODE_METRIC_COSINE)
+        bound = 2 + 2 * bound; /* of -cos, for vectors of length 1 */
+    bound = bound > 0 ? bound * unit * unit : 0;
+    return bound + 2 * ROUNDING * sqrtf(bound) + (float)walk->qg->dim / 6;
+}
+
 /* The nearest rows once more, as they are stored: scores are a function of stored rows. */
 static void finish(struct walk *walk)
 {
@@ -178,12 +252,14 @@ static void finish(struct walk *walk)
     prefetch_stored(walk, 0);
     prefetch_stored(walk, 1);
     for (uint32_t i = 0; i < walk->near_count; i++) {
+        if (i >= walk->k && qg_is_compact(walk->qg) && near[i].distance > compact_bound(walk))
+            break;
+        query->counts->distances++;
         prefetch_stored(walk, i + 2);
         float distance =
             rows->space->distance(rows->space, query->query, rows_at(rows, near[i].row));
         topk_push(query->topk, distance, near[i].row);
     }
-    query->counts->distances += walk->near_count;
 }
 
 /* How many rows the pool holds: enough for ef; under a filter, for ef rows that are allowed, if those
@@ -201,11 +277,19 @@ static uint32_t pool_limit(const struct qg *qg, const struct index_query *query,
     return limit * HOP_COST < allowed ? (uint32_t)limit : 0;
 }
 
+/* Rows to compare as stored: a few more than k, since what is known of them is not exact. */
+static uint32_t near_limit(const struct qg *qg, uint32_t k, uint32_t ef)
+{
+    return qg_is_compact(qg) ? k + ef / 2 + 4 : k + k / 8 + 1;
+}
+
 /* 1 + gamma, see above. */
 static float slack_of(const struct qg *qg, uint32_t ef, uint32_t k)
 {
     double error = (double)(qg->bits == 1 ? QG_ERROR_1 : QG_ERROR_2) / sqrt((double)qg->dim);
-    if (projection_is_reduced(&qg->projection))
+    if (qg_is_compact(qg))
+        error = 0;
+    else if (projection_is_reduced(&qg->projection))
         error = (double)qg->projection.error;
     return (float)(1 + GAMMA_PER_LOG_EF * log((double)ef / k) + error);
 }
@@ -222,7 +306,7 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
     uint32_t limit = pool_limit(qg, query, ef);
     if (limit == 0)
         return LODE_OK;
-    walk.near_limit = walk.k + walk.k / 8 + 1;
+    walk.near_limit = near_limit(qg, walk.k, ef);
     walk.slack = slack_of(qg, ef, walk.k);
     if (qg_scratch_begin(scratch, limit, walk.near_limit))
         return error_nomem(error, "search pool", limit * sizeof(uint64_t));

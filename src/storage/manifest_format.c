@@ -65,7 +65,7 @@ static void put_schema(struct out *out, const struct manifest *manifest)
     put_u8(out, (uint8_t)schema->metric);
     put_u8(out, (uint8_t)schema->scalar);
     put_u8(out, (uint8_t)schema->index);
-    put_u8(out, 0);
+    put_u8(out, (uint8_t)schema->layout);
     put_u32(out, schema->m);
     put_u32(out, schema->ef_construction);
     put_u64(out, schema->seed);
@@ -171,6 +171,8 @@ static const char *schema_fault(const lode_schema *schema)
         return "its scalar type is unknown";
     if ((unsigned)schema->index > LODE_INDEX_FLAT)
         return "its index is unknown";
+    if ((unsigned)schema->layout > LODE_LAYOUT_COMPACT)
+        return "its layout is unknown";
     if (schema->m > LODE_M_MAX || schema->ef_construction > LODE_EF_MAX)
         return "its index parameters are out of range";
     if (schema->field_count > LODE_FIELDS_MAX)
@@ -221,12 +223,12 @@ static lode_status read_schema(const struct decoding *in)
     schema.metric = (lode_metric)reader_u8(&reader);
     schema.scalar = (lode_scalar)reader_u8(&reader);
     schema.index = (lode_index)reader_u8(&reader);
-    uint8_t zero = reader_u8(&reader);
+    schema.layout = (lode_layout)reader_u8(&reader);
     schema.m = reader_u32(&reader);
     schema.ef_construction = reader_u32(&reader);
     schema.seed = reader_u64(&reader);
     schema.field_count = reader_u32(&reader);
-    const char *fault = reader.failed || zero ? "its schema is cut off" : schema_fault(&schema);
+    const char *fault = reader.failed ? "its schema is cut off" : schema_fault(&schema);
     if (fault)
         return bad(in, fault);
     size_t field_count = schema.field_count;

@@ -218,7 +218,7 @@ static lode_status check_contents(struct verifying *run, const struct manifest *
     struct store store = {.vfs = run->verify->vfs,
                           .dir = run->verify->dir,
                           .collection_uid = manifest->collection_uid,
-                          .params = {schema->m, schema->ef_construction, schema->seed},
+                          .params = {schema->m, schema->ef_construction, schema->seed, schema->layout},
                           .index = schema->index};
     space_init(&store.space, schema->metric, schema->scalar, schema->dim);
     lode_status status = check_segments(run, &store, manifest);

@@ -59,6 +59,7 @@ static void few_directions(void **state)
             struct index *index = built(&data);
             const struct qg *qg = (const struct qg *)index;
             assert_int_equal(qg->dim, 64);
+            assert_int_equal(qg->stride, qg_is_compact(qg) ? 192 : 1024);
             double wide = data_recall(&data, index, 100, data.count, NULL);
             double narrow = data_recall(&data, index, 12, data.count, NULL);
             if (wide < 0.99 || narrow < 0.9)
@@ -142,8 +143,7 @@ static void check_finds_a_bad_link(void **state)
         index_qg.open(&contract_params, &data.rows, data.count, mapped, buf.size, &opened, NULL),
         LODE_OK);
     const struct qg *qg = (const struct qg *)opened;
-    size_t links = (size_t)(qg->graph - mapped) + 77 * qg->stride +
-                   hop_block_size(qg->dim, qg->bits) - 32 * sizeof(uint32_t);
+    size_t links = (size_t)(qg_row_links(qg, qg->graph + 77 * qg->stride, 0) - mapped);
     le_store_u32(mapped + links, 600); /* the first link of row 77 */
     lode_error error = {LODE_OK, 0, ""};
     assert_int_equal(opened->ops->check(opened, &error), LODE_CORRUPT);
@@ -154,6 +154,14 @@ static void check_finds_a_bad_link(void **state)
     data_release(&data);
 }
 
+static int in_compact_layout(void **state)
+{
+    (void)state;
+    contract_params.layout = LODE_LAYOUT_COMPACT;
+    return 0;
+}
+
+/* Everything once in each layout. */
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,5 +177,6 @@ int main(void)
         cmocka_unit_test(damaged_bytes),
         cmocka_unit_test(check_finds_a_bad_link),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("fast", tests, NULL, NULL);
+    return failed + cmocka_run_group_tests_name("compact", tests, in_compact_layout, NULL);
 }

@@ -1,7 +1,7 @@
 /* index_contract.c: see index_contract.h. */
 #include "support/index_contract.h"
 
-const struct index_params contract_params = {.m = 16, .ef_construction = 100, .seed = 1};
+struct index_params contract_params = {.m = 16, .ef_construction = 100, .seed = 1};
 
 struct index *contract_built(const struct index_ops *ops, const struct data *data)
 {

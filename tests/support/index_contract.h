@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 
-extern const struct index_params contract_params;
+extern struct index_params contract_params;
 
 /* An index of all rows, built on this thread and checked. */
 struct index *contract_built(const struct index_ops *ops, const struct data *data);
