@@ -47,9 +47,10 @@ static int parse(struct create *create, int argc, char **argv, int *ret_exit)
             "hnsw: links of a node, 2 to 256; default 16. More: better recall, more memory."),
         OPTION_UINT("ef-construction", &create->ef_construction, 1, LODE_EF_MAX,
                     "hnsw: effort while building, 1 to 65536; default 200."),
-        OPTION_CHOICE("layout", "fast|compact", &create->layout, layout_names,
-                      "hnsw: fast keeps codes of all neighbours beside a point's links (the default); "
-                      "compact keeps one code a point, in a fifth to an eighth of the memory."),
+        OPTION_CHOICE(
+            "layout", "fast|compact", &create->layout, layout_names,
+            "hnsw: fast keeps codes of all neighbours beside a point's links (the default); "
+            "compact keeps one code a point, in a fifth to an eighth of the memory."),
         OPTION_UINT("seed", &create->seed, 0, UINT64_MAX,
                     "Of the graph's random levels; a fixed one by default."),
         OPTION_TEXTS(

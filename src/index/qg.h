@@ -52,9 +52,10 @@ struct qg {
     uint32_t count;
     uint32_t blocks; /* of 32 links */
     lode_layout layout;
-    unsigned bits; /* of a code, for each coordinate: 1 or 2 of a neighbour's; QG_BITS_OWN of a row's own
+    unsigned
+        bits; /* of a code, for each coordinate: 1 or 2 of a neighbour's; QG_BITS_OWN of a row's own
                       in the compact layout; 0: not chosen yet */
-    size_t dim;      /* of projected vectors */
+    size_t dim; /* of projected vectors */
     size_t code_size;
     size_t own_size; /* of the row's own vector, i8 */
     size_t stride;   /* of a graph row, a multiple of 64. Fast: the blocks, its vector and scale;

@@ -271,12 +271,11 @@ lode_status qg_open(const struct index_params *params, const struct rows *rows, 
     lode_status status = header_check(data, size, count, rows->space->dim, error);
     if (status != LODE_OK)
         return status;
-    struct index_params stored = {.m = le_load_u32(data + 12),
-                                  .ef_construction = le_load_u32(data + 28),
-                                  .seed = le_load_u64(data + 32),
-                                  .layout = le_load_u32(data + 24) == QG_BITS_OWN
-                                                ? LODE_LAYOUT_COMPACT
-                                                : LODE_LAYOUT_FAST};
+    struct index_params stored = {
+        .m = le_load_u32(data + 12),
+        .ef_construction = le_load_u32(data + 28),
+        .seed = le_load_u64(data + 32),
+        .layout = le_load_u32(data + 24) == QG_BITS_OWN ? LODE_LAYOUT_COMPACT : LODE_LAYOUT_FAST};
     struct qg *qg = qg_new(&stored, rows, count);
     if (!qg)
         return error_nomem(error, "graph", sizeof *qg);

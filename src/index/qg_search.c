@@ -22,7 +22,8 @@
 /* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
 #define PREFETCH_L2 1
 
-#define ROUNDING 0.82f /* standard deviation of a squared distance of 7-bit codes, over the distance */
+#define ROUNDING                                                                                   \
+    0.82f /* standard deviation of a squared distance of 7-bit codes, over the distance */
 
 #define HOP_COST 8u /* of expanding a row, in distances of stored rows */
 

@@ -134,6 +134,9 @@ class Collections(CliTest):
                          "year:integer")
         self.assertEqual((made["dim"], made["metric"], made["scalar"], made["index"]), (3, "cosine", "f16", "hnsw"))
         self.assertIn("drop", self.error("create", self.db, "films", "--dim", 3, "--metric", "l2", code=FAILED)["hint"])
+        self.run_lode("create", self.db, "small", "--dim", 3, "--metric", "l2", "--layout", "compact")
+        self.assertEqual(self.json("stats", self.db, "small")["layout"], "compact")
+        self.json("drop", self.db, "small")
         self.assertEqual(self.json("alias", self.db, "best", "films"), {"alias": "best", "collection": "films"})
         entries = {entry["name"]: entry for entry in self.json("list", self.db)["entries"]}
         self.assertEqual(entries["best"]["alias_of"], "films")

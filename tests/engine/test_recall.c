@@ -111,16 +111,15 @@ static void delete_some(lode_collection *collection, unsigned first, unsigned co
     assert_ok(lode_delete(collection, ids, deleted, NULL, &error));
 }
 
-static void recall_keeps_its_floor(void **state)
+static void keep_floor(lode_layout layout)
 {
-    (void)state;
     char path[PATH_SIZE_MAX];
     struct rng rng;
     temp_dir_make(path);
     rng_init(&rng, 7);
     lode_db *db = engine_open(NULL, path, NULL, 500000);
-    lode_collection *collection =
-        engine_create(db, "points", (lode_schema){.dim = DIM, .m = 12, .ef_construction = 80});
+    lode_collection *collection = engine_create(
+        db, "points", (lode_schema){.dim = DIM, .m = 12, .ef_construction = 80, .layout = layout});
     insert(collection, &rng, 0, POINTS / 2);
     assert_ok(lode_flush(collection, &error));
     db->growing_bytes_max = 64 << 20; /* the rest stays in memory, in the overlay's graph */
@@ -142,8 +141,21 @@ static void recall_keeps_its_floor(void **state)
     temp_dir_remove(path);
 }
 
+static void recall_keeps_its_floor(void **state)
+{
+    (void)state;
+    keep_floor(LODE_LAYOUT_FAST);
+}
+
+static void compact_recall_keeps_its_floor(void **state)
+{
+    (void)state;
+    keep_floor(LODE_LAYOUT_COMPACT);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(recall_keeps_its_floor)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(recall_keeps_its_floor),
+                                       cmocka_unit_test(compact_recall_keeps_its_floor)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
