@@ -6,13 +6,18 @@ if(TARGET lode)
   add_dependencies(bench lode)
 endif()
 
+# What the drivers share.
+add_library(bench_common STATIC EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/bench/common/bench.c")
+target_link_libraries(bench_common PRIVATE lode_flags)
+target_include_directories(bench_common PUBLIC "${PROJECT_SOURCE_DIR}/bench")
+
 file(GLOB bench_programs CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.c")
 foreach(file IN LISTS bench_programs)
   get_filename_component(name "${file}" NAME_WE)
   add_executable(bench.${name} EXCLUDE_FROM_ALL "${file}")
   set_target_properties(bench.${name} PROPERTIES OUTPUT_NAME ${name}
     RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bench")
-  target_link_libraries(bench.${name} PRIVATE lode_flags lode_internal)
+  target_link_libraries(bench.${name} PRIVATE lode_flags bench_common lode_internal)
   if(HDF5_FOUND)
     target_link_libraries(bench.${name} PRIVATE PkgConfig::HDF5)
   endif()
