@@ -1,8 +1,8 @@
 /* upserts.c: writing into a growing segment while its graph is built beside it, and what readers feel.
  *
  *     upserts --base FILE.fvecs --query FILE.fvecs --dir DIR [--part both|fill|readers]
- *             [--points 100000] [--batch 100] [--rounds 5] [--window-ms 1000] [--rate 0] [--ef 64]
- *             [--json FILE]
+ *             [--points 100000] [--batch 100] [--rounds 5] [--window-ms 1000] [--rates 2000,0]
+ *             [--ef 64] [--json FILE]
  *
  * Default options, background maintenance on, public interface only. DIR is removed first.
  *
@@ -12,9 +12,8 @@
  * graph is paid for. Vectors a CPU second counts every thread of the process until all rows are in the graph.
  *
  * readers: on what fill left, one thread searches without pause in windows of `window-ms`, by turns
- * alone and beside a writer; before a window alone begins, all background work is waited for. rate 0: the
- * writer writes as fast as it can; else so many vectors a second. Percentiles are of all windows of
- * a kind, by the wall and by the reader's own CPU time: what the two differ by is waiting for a core. */
+ * alone and beside a writer; before a window alone begins, all background work is waited for. Once for each of the
+ * `rates`: so many vectors a second; 0: as fast as the writer can. Percentiles are of all windows of a kind, by the wall and by the reader's own CPU time: what the two differ by is waiting for a core. */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,10 +24,14 @@
 #include "common/bench.h"
 #include "os/thread.h"
 
+enum { RATES_MAX = 8 };
+
 static struct options {
     const char *dir, *json;
-    uint64_t points, batch, rounds, rate, ef;
+    uint64_t points, batch, rounds, ef;
     double window;
+    uint64_t rates[RATES_MAX];
+    size_t rate_count;
 } options;
 
 static struct bench_vecs base, queries;
@@ -43,6 +46,7 @@ struct writing {
     struct bench_series batches; /* seconds each */
     double wall, cpu;            /* cpu: of the writing thread */
     uint64_t vectors;
+    uint64_t rate; /* vectors a second; 0: as many as possible */
     lode_error error;
 };
 
@@ -175,7 +179,8 @@ static void write_until_stopped(void *context)
     double begin = bench_wall(), cpu = bench_thread_cpu();
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         write_batch(writing, options.batch);
-        double due = options.rate ? (double)(writing->vectors - before) / (double)options.rate : 0;
+        double due =
+            writing->rate ? (double)(writing->vectors - before) / (double)writing->rate : 0;
         double early = begin + due - bench_wall();
         if (early > 0)
             usleep((useconds_t)(1e6 * early));
@@ -221,10 +226,10 @@ struct readers {
     double vectors_per_s;
 };
 
-static struct readers run_readers(void)
+static struct readers run_readers(uint64_t rate)
 {
     struct reading alone = {0}, beside = {0}, warm = {0};
-    struct writing writing = {0};
+    struct writing writing = {.rate = rate};
     read_window(&warm);
     for (uint64_t round = 0; round < options.rounds; round++) {
         bench_must(lode_wait_idle(collection, 0, &error), &error);
@@ -267,7 +272,7 @@ static void write_felt(FILE *file, const char *name, const struct felt *felt)
             name, felt->p50, felt->p99, felt->cpu_p50, felt->cpu_p99, felt->qps, felt->distances);
 }
 
-static void write_json(const struct filled *filled, const struct readers *readers)
+static void write_json(const struct filled *filled, const struct readers *readers, size_t count)
 {
     FILE *file = fopen(options.json, "w");
     if (!file)
@@ -275,15 +280,29 @@ static void write_json(const struct filled *filled, const struct readers *reader
     fprintf(file,
             "{\"points\": %" PRIu64 ", \"dim\": %zu, \"batch\": %" PRIu64
             ", \"vectors_per_cpu_s\": %.1f, \"durable_per_s\": %.1f, \"finished_per_s\": %.1f, "
-            "\"writer_cpu_us\": %.2f, \"background_cpu_us\": %.2f, \"memory_bytes\": %.1f,\n"
-            " \"rate\": %" PRIu64 ", \"written_per_s\": %.1f",
+            "\"writer_cpu_us\": %.2f, \"background_cpu_us\": %.2f, \"memory_bytes\": %.1f, "
+            "\"readers\": [",
             options.points, base.dim, options.batch, filled->per_cpu, filled->acknowledged,
-            filled->finished, filled->writer_us, filled->background_us, filled->bytes, options.rate,
-            readers->vectors_per_s);
-    write_felt(file, "alone", &readers->alone);
-    write_felt(file, "beside_writer", &readers->beside);
-    fprintf(file, "}\n");
+            filled->finished, filled->writer_us, filled->background_us, filled->bytes);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(file, "%s\n{\"rate\": %" PRIu64 ", \"written_per_s\": %.1f, \"p99_ratio\": %.3f",
+                i ? "," : "", options.rates[i], readers[i].vectors_per_s,
+                readers[i].beside.p99 / readers[i].alone.p99);
+        write_felt(file, "alone", &readers[i].alone);
+        write_felt(file, "beside_writer", &readers[i].beside);
+        fprintf(file, "}");
+    }
+    fprintf(file, "]}\n");
     fclose(file);
+}
+
+static void parse_rates(const char *text)
+{
+    for (char *end; *text && options.rate_count < RATES_MAX; text = *end ? end + 1 : end) {
+        options.rates[options.rate_count++] = strtoull(text, &end, 10);
+        if (end == text || (*end && *end != ','))
+            bench_fail("--rates: '%s' is not a list of numbers", text);
+    }
 }
 
 static void open_new(void)
@@ -301,7 +320,7 @@ int main(int argc, char **argv)
     options.points = bench_number(argc, argv, "points", 100000);
     options.batch = bench_number(argc, argv, "batch", 100);
     options.rounds = bench_number(argc, argv, "rounds", 5);
-    options.rate = bench_number(argc, argv, "rate", 0);
+    parse_rates(bench_option(argc, argv, "rates", "2000,0"));
     options.ef = bench_number(argc, argv, "ef", 64);
     options.window = (double)bench_number(argc, argv, "window-ms", 1000) / 1e3;
     if (!options.points || !options.batch || options.batch > LODE_BATCH_MAX)
@@ -309,16 +328,17 @@ int main(int argc, char **argv)
     base = bench_read(bench_option(argc, argv, "base", NULL), 0);
     queries = bench_read(bench_option(argc, argv, "query", NULL), 0);
     const char *part = bench_option(argc, argv, "part", "both");
-    struct readers readers = {0};
+    struct readers readers[RATES_MAX] = {0};
+    size_t done = 0;
     open_new();
     struct filled filled = run_fill();
     show_fill(&filled);
-    if (strcmp(part, "fill") != 0) {
-        readers = run_readers();
-        show_readers(&readers);
+    for (; strcmp(part, "fill") != 0 && done < options.rate_count; done++) {
+        readers[done] = run_readers(options.rates[done]);
+        show_readers(&readers[done]);
     }
     if (*options.json)
-        write_json(&filled, &readers);
+        write_json(&filled, readers, done);
     lode_collection_close(collection);
     lode_db_close(db);
     bench_remove(options.dir);

@@ -40,6 +40,44 @@ struct bench_series {
 };
 void bench_push(struct bench_series *series, double value);
 
+/* --- Lode, on a set of vectors ----------------------------------------------------------------- */
+
+/* An open database whose one collection, "vectors", holds row i of a file under id i. */
+struct bench_db {
+    lode_db *db;
+    lode_collection *collection;
+};
+
+struct bench_db bench_db_open(const char *dir, unsigned thread_count);
+void bench_db_close(struct bench_db *db);
+/* Replace `dir` by a database of rows [0, count), l2, compacted and closed. */
+void bench_db_build(const char *dir, const struct bench_vecs *base, size_t count,
+                    unsigned thread_count);
+
+/* What searches are held against: for each query its k nearest. */
+struct bench_truth {
+    size_t k;
+    uint64_t *ids; /* of each query, k */
+};
+
+/* The first k of each row of a file, or what an exact search finds. Free ids with free. */
+struct bench_truth bench_truth_read(const char *path, size_t k);
+struct bench_truth bench_truth_find(const struct bench_db *db, const struct bench_vecs *queries,
+                                    size_t k);
+
+struct bench_effort {
+    double recall, distances, hops; /* means a query */
+};
+
+/* Every query once. */
+struct bench_effort bench_search(const struct bench_db *db, const struct bench_vecs *queries,
+                                 const struct bench_truth *truth, uint32_t ef);
+/* The least ef whose recall is at least `target`, by bisection. */
+uint32_t bench_least_ef(const struct bench_db *db, const struct bench_vecs *queries,
+                        const struct bench_truth *truth, double target);
+
+/* --- Files and options ------------------------------------------------------------------------- */
+
 /* Removes a directory and all below it; nothing when it is not there. */
 void bench_remove(const char *dir);
 
