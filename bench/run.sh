@@ -25,7 +25,7 @@ mkdir -p "$out"
 if [ "${LODE_SOURCES:-}" = any ]; then
     sources=-
 else
-    sources=$(cat include/lode/lode.h src/{base,os,simd,quant,index,storage,query,engine}/*.[ch] | sha256sum | cut -c 1-16)
+    sources=$(cat include/lode/lode.h src/*/*.[ch] | sha256sum | cut -c 1-16)
 fi
 
 say() {

@@ -1,7 +1,7 @@
 /* threads.c: what a second thread is worth, to queries and to a build.
  *
  *     threads --dir DATABASE --base FILE.fvecs --query FILE.fvecs --truth FILE.ivecs --scratch DIR
- *             [--recall 0.99] [--rounds 5] [--window-ms 1000] [--points 200000] [--build-rounds 2]
+ *             [--recall 0.99] [--rounds 5] [--window-ms 1000] [--points 200000] [--build-rounds 1]
  *             [--json FILE]
  *
  * Queries: on DATABASE, which holds the base, at the least ef that reaches the recall, one thread and two by
@@ -166,7 +166,7 @@ int main(int argc, char **argv)
     struct speed speeds[THREADS];
     struct build builds[THREADS] = {{0}};
     size_t points = bench_number(argc, argv, "points", 200000);
-    uint64_t build_rounds = bench_number(argc, argv, "build-rounds", 2);
+    uint64_t build_rounds = bench_number(argc, argv, "build-rounds", 1);
     double target = strtod(bench_option(argc, argv, "recall", "0.99"), NULL);
     window = (double)bench_number(argc, argv, "window-ms", 1000) / 1e3;
     base = bench_read(bench_option(argc, argv, "base", NULL), points);

@@ -1,4 +1,4 @@
-/* machine.h: what this machine's one core can do at most: bytes read from memory, multiply-adds. */
+/* machine.h: what one core can do at most, by this thread's CPU time: bytes read from memory, multiply-adds. */
 #ifndef BENCH_COMMON_MACHINE_H
 #define BENCH_COMMON_MACHINE_H
 

@@ -1,7 +1,7 @@
 // layers.cc: what the upper layers of HNSW are worth: hnswlib's own graph, entered in other ways.
 //
 //     layers --name NAME --base B --query Q --truth T --out DIR [--metric l2] [--targets 0.95,0.99,0.999]
-//            [--k 10] [--rounds 7] [--json FILE]
+//            [--k 10] [--rounds 5] [--json FILE]
 //
 // One graph, DIR/NAME.hnswlib (built as bench/peers/speed builds it, if it is not there), and one
 // walk, on layer 0; only the vertex where the walk begins differs:
@@ -236,7 +236,7 @@ int main(int argc, char **argv)
     std::stringstream targets(arguments.get("targets", "0.95,0.99,0.999"));
     for (std::string target; std::getline(targets, target, ',');)
         compare(set, work, graph, entries, std::stod(target),
-                std::stoi(arguments.get("rounds", "7")), json);
+                std::stoi(arguments.get("rounds", "5")), json);
     if (json)
         fclose(json);
     return 0;

@@ -115,7 +115,7 @@ static void open_and_search(Engine &engine, const Set &set, size_t k, uint32_t e
     std::vector<int64_t> ids(k);
     uint64_t before = resident_now();
     engine.open(set);
-    for (size_t q = 0; q < queries.count; q++)
+    for (size_t q = 0; q < std::min<size_t>(queries.count, 1000); q++)
         engine.search(queries.row(q), k, ef, ids.data());
     figures.growth = resident_now() - before;
     figures.own = engine.memory();

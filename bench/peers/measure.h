@@ -31,7 +31,7 @@ struct MemoryFigures {
 // figures are kept beside it.
 BuildFigures build_once(Engine &engine, const Set &set, const std::string &sources);
 
-// Opens and searches all queries in a process of its own.
+// Opens and searches, 1,000 queries at most, in a process of its own.
 MemoryFigures memory_at_rest(Engine &engine, const Set &set, size_t k, uint32_t ef);
 
 #endif

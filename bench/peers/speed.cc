@@ -1,14 +1,14 @@
 // speed.cc: graph searches at equal recall: Lode beside the libraries it is measured against, on one set.
 //
-//     speed --name NAME --base B.fvecs --query Q.fvecs --truth T.ivecs --out DIR [--metric l2]
-//           [--engines lode,lode-index,hnswlib,faiss-hnsw] [--targets 0.95,0.99,0.999] [--k 10]
-//           [--rounds 7] [--curve-rounds 3] [--sources WORD] [--build-only no] [--json FILE]
+//     speed --name NAME --base B.fvecs --query Q.fvecs --truth T.ivecs --out DIR [--metric l2] [--k 10]
+//           [--queries 1000] [--engines lode,lode-index,hnswlib,faiss-hnsw] [--targets 0.95,0.99,0.999]
+//           [--rounds 5] [--curve-rounds 3] [--sources WORD] [--build-only no] [--json FILE]
 //
-// One thread, one query at a time. What an engine builds stays in DIR with what building it took: a
-// second run only searches; Lode's is built anew when `sources` is another word than when it was built.
-// For each recall the least ef of each engine is found by bisection; then the engines take turns
-// and medians over the rounds are compared. Writes DIR/NAME.<engine>.curve (ef, recall, queries a second
-// by the wall and by CPU time) and one JSON object for each engine and target to `json`.
+// One thread, one query at a time, the first 1,000 (0: all). What an engine builds stays in DIR with what
+// building it took: a second run only searches; Lode's is built anew when `sources` is another word than
+// when it was built. For each recall the least ef of each engine is found by bisection; then the engines
+// take turns and medians over the rounds are compared. Writes DIR/NAME.<engine>.curve (ef, recall, queries
+// a second by the wall and by CPU time) and one JSON object for each engine and target to `json`.
 //
 //   lode          the public interface: written, compacted, closed, opened
 //   lode-index    the bare index over the same files
@@ -249,7 +249,7 @@ int main(int argc, char **argv)
         return 0;
     for (Racer &racer : racers)
         racer.memory = memory_at_rest(*racer.engine, set, work.k, 200);
-    work.load(set.base, set.query, set.truth, 0);
+    work.load(set.base, set.query, set.truth, std::stoul(arguments.get("queries", "1000")));
     for (Racer &racer : racers)
         racer.engine->open(set);
     printf("%s: %zu x %zu, %zu queries, k %zu, kernels %s\n", set.name.c_str(), work.base.count,
@@ -260,7 +260,7 @@ int main(int argc, char **argv)
     std::string path = arguments.get("json", "");
     FILE *json = path.empty() ? nullptr : fopen(path.c_str(), "w");
     for (const std::string &target : split(arguments.get("targets", "0.95,0.99,0.999")))
-        compare(set, work, racers, std::stod(target), std::stoi(arguments.get("rounds", "7")),
+        compare(set, work, racers, std::stod(target), std::stoi(arguments.get("rounds", "5")),
                 json);
     if (json)
         fclose(json);
