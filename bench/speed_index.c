@@ -120,19 +120,19 @@ static struct index *build_and_open(const struct set *set, unsigned threads)
     lode_error error = {LODE_OK, 0, ""};
     uint32_t count = (uint32_t)set->base.count;
     if (threads > 1)
-        must(executor_threads_new(threads - 1, &executor, &error), &error);
+        must(executor_threads_new(threads, &executor, &error), &error);
     struct index_work work = {.executor = executor};
     double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     must(index_qg.build(&params, &set->rows, count, &work, &index, &error), &error);
     wall = seconds(CLOCK_MONOTONIC) - wall;
     cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     size_t size = 0;
-    struct index_sink sizing = {measure, &size};
+    struct index_sink sizing = {measure, &size, executor};
     double writing = seconds(CLOCK_PROCESS_CPUTIME_ID);
     must(index->ops->serialize(index, &sizing, &error), &error);
     writing = seconds(CLOCK_PROCESS_CPUTIME_ID) - writing;
     uint8_t *bytes = memory_reserve(size), *end = bytes;
-    struct index_sink keeping = {keep, &end};
+    struct index_sink keeping = {keep, &end, executor};
     memory_huge(bytes, size);
     must(index->ops->serialize(index, &keeping, &error), &error);
     must(index_qg.open(&params, &set->rows, count, bytes, size, &opened, &error), &error);

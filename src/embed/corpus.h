@@ -2,7 +2,7 @@
 #ifndef EMBED_CORPUS_H
 #define EMBED_CORPUS_H
 
-#include "embed/dense.h"
+#include "linalg/dense.h"
 #include "embed/embed.h"
 #include "embed/typo.h"
 #include "embed/word_table.h"

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "embed/linalg.h"
+#include "linalg/linalg.h"
 
 #define ROWS_PER_PIECE 256
 

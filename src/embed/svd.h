@@ -2,7 +2,7 @@
 #ifndef EMBED_SVD_H
 #define EMBED_SVD_H
 
-#include "embed/dense.h"
+#include "linalg/dense.h"
 
 /* Compressed rows: row i has entries [starts[i], starts[i + 1]), of distinct columns in any order. */
 struct sparse {

@@ -45,6 +45,7 @@ struct index_work {
 struct index_sink {
     lode_status (*write)(void *context, const void *data, size_t size, lode_error *error);
     void *context;
+    struct executor *executor; /* NULL: all is made on this thread */
 };
 
 struct index;

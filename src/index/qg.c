@@ -22,12 +22,13 @@ struct qg *qg_new(const struct index_params *params, const struct rows *rows, ui
 
 void qg_measure(struct qg *qg)
 {
-    qg->dim = qg->projection.rotation.dim;
+    qg->dim = qg->projection.kept;
     qg->code_size = projection_code_size(&qg->projection);
     qg->blocks = (2 * qg->m + HOP_LINKS - 1) / HOP_LINKS;
     if (qg->bits == 0)
         qg->bits = qg->dim <= QG_BITS_2_DIM_MAX ? 2 : 1;
-    size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->dim * sizeof(half);
+    qg->own_size = projection_padded(qg->projection.dim);
+    size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size + sizeof(float);
     qg->stride = (size + 63) / 64 * 64;
 }
 

@@ -2,7 +2,7 @@
  *
  * A graph of one layer. Each row of it is one contiguous piece of memory with all that a step of a walk
  * needs: for each 32 neighbours a block of codes, factors and links (simd/hop.h), then the row's own
- * vector in f16, rotated. Expanding a row gives its exact distance (to f16) and estimates for all its
+ * vector in i8. Expanding a row gives its distance (to 8 bits) and estimates for all its
  * neighbours; nothing else is read until the end, when the nearest are compared as stored.
  *
  * While it is built, a graph has links, 7-bit codes and f16 coordinates in arrays of their own. Links are
@@ -51,9 +51,10 @@ struct qg {
     uint32_t count;
     uint32_t blocks; /* of 32 links */
     unsigned bits;   /* of a neighbour's code, for each coordinate: 1 or 2 */
-    size_t dim;      /* rotated */
+    size_t dim;      /* of projected vectors */
     size_t code_size;
-    size_t stride; /* of a graph row: the blocks, then f16[dim], up to a multiple of 64 */
+    size_t own_size; /* of the row's own vector, i8 */
+    size_t stride;   /* of a graph row: the blocks, its vector and scale, up to a multiple of 64 */
     struct projection projection;
     struct qg_pivots pivots;
     const uint8_t
@@ -155,9 +156,11 @@ struct qg_scratch {
     uint32_t pool_capacity;
     struct neighbor *near; /* search: the nearest rows expanded so far, sorted */
     uint32_t near_capacity;
-    float *decoded, *query; /* dim of the space, rotated dim */
-    uint8_t *tables;        /* 4 dim */
-    uint8_t *code;          /* code_size */
+    float *decoded, *centred; /* dim of the space, padded */
+    float *query;             /* projected */
+    int8_t *rounded;          /* padded dim of the space */
+    uint8_t *tables;          /* 4 dim */
+    uint8_t *code;            /* code_size */
     void *memory;
 };
 

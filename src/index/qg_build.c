@@ -98,17 +98,30 @@ static float length2(const float *coordinates, size_t dim)
     return sum;
 }
 
-static void code_row(struct build *build, struct qg_scratch *scratch, uint32_t row)
+/* What projects a chunk of rows. */
+struct coder {
+    float *decoded, *centred, *coordinates; /* one row; CHUNK_ROWS rows each */
+};
+
+static void code_chunk(struct build *build, const struct coder *coder, uint32_t first,
+                       uint32_t last)
 {
     struct qg *qg = build->qg;
-    projection_apply(&qg->projection, qg->rows.space, rows_at(&qg->rows, row), scratch->decoded,
-                     scratch->query);
-    projection_code(&qg->projection, scratch->query, qg->codes + (size_t)row * qg->code_size);
-    simd()->f32_to_f16(scratch->query, qg->coordinates + (size_t)row * qg->dim, qg->dim);
-    float length = sqrtf(length2(scratch->query, qg->dim)) / LENGTH_TYPICAL;
-    if (!(length <= LENGTH_CODED))
-        atomic_fetch_add_explicit(&build->long_count, length <= LENGTH_MAX ? 1 : qg->count,
-                                  memory_order_relaxed);
+    size_t padded = projection_padded(qg->projection.dim), dim = qg->dim;
+    for (uint32_t row = first; row < last; row++)
+        projection_centre(&qg->projection, qg->rows.space, rows_at(&qg->rows, row), coder->decoded,
+                          coder->centred + (row - first) * padded);
+    projection_apply_rows(&qg->projection, coder->centred, last - first, coder->coordinates);
+    for (uint32_t row = first; row < last; row++) {
+        const float *coordinates = coder->coordinates + (row - first) * dim;
+        projection_code(&qg->projection, coordinates, qg->codes + (size_t)row * qg->code_size);
+        simd()->f32_to_f16(coordinates, qg->coordinates + (size_t)row * dim, dim);
+        float length =
+            sqrtf(length2(coder->centred + (row - first) * padded, padded)) / LENGTH_TYPICAL;
+        if (!(length <= LENGTH_CODED))
+            atomic_fetch_add_explicit(&build->long_count, length <= LENGTH_MAX ? 1 : qg->count,
+                                      memory_order_relaxed);
+    }
 }
 
 /* Whether so many rows lie so far out that a plain graph serves them better. */
@@ -121,15 +134,18 @@ static int is_too_long(const struct build *build)
 static void code_chunks(void *context, size_t thread)
 {
     struct build *build = context;
+    const struct qg *qg = build->qg;
+    size_t padded = projection_padded(qg->projection.dim);
+    size_t floats = padded + CHUNK_ROWS * (padded + qg->dim);
+    float *room = memory_aligned(64, floats * sizeof *room);
+    struct coder coder = {room, room + padded, room + padded + CHUNK_ROWS * padded};
     uint32_t first, last;
-    struct qg_scratch *scratch = qg_scratch_new(build->qg);
     (void)thread;
-    if (!scratch)
+    if (!room)
         stop(build, LODE_NOMEM);
-    while (scratch && take_chunk(build, &first, &last))
-        for (uint32_t row = first; row < last; row++)
-            code_row(build, scratch, row);
-    qg_scratch_free(scratch);
+    while (room && take_chunk(build, &first, &last))
+        code_chunk(build, &coder, first, last);
+    free(room);
 }
 
 /* --- Links ------------------------------------------------------------------------------------- */
@@ -241,9 +257,13 @@ static float spread_of(const struct qg *qg, struct qg_linker *linker)
 }
 
 /* Codes guide a walk when they tell the 10th neighbour from the 100th. Their estimates of near rows err by
- * QG_ERROR_1 or QG_ERROR_2 / sqrt(dim). Takes the bits that suffice; 0 when two do not. */
-static unsigned bits_for(size_t dim, float spread)
+ * QG_ERROR_1 or QG_ERROR_2 / sqrt(dim). Takes the bits that suffice; 0 when two do not. Where directions
+ * were left out, two suffice: that was looked at before. */
+static unsigned bits_for(const struct qg *qg, float spread)
 {
+    size_t dim = qg->dim;
+    if (projection_is_reduced(&qg->projection))
+        return spread > 0 ? 2 : 0;
     float root = sqrtf((float)dim);
     if (dim > QG_BITS_2_DIM_MAX && spread >= SPREAD_PER_ERROR_1 * QG_ERROR_1 / root)
         return 1;
@@ -258,7 +278,7 @@ static void choose_bits(struct build *build)
         stop(build, LODE_NOMEM);
         return;
     }
-    qg->bits = bits_for(qg->dim, spread_of(qg, linker));
+    qg->bits = bits_for(qg, spread_of(qg, linker));
     qg_linker_free(linker);
     if (qg->bits > 0)
         qg_measure(qg);
@@ -329,7 +349,8 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
     if (!is_for_codes(rows->space, count))
         return index_hnsw.build(params, rows, count, work, ret_index, error);
     struct qg *qg = qg_new(params, rows, count);
-    if (!qg || projection_fit(&qg->projection, rows, count, params->seed)) {
+    if (!qg ||
+        projection_fit(&qg->projection, rows, count, params->seed, work ? work->executor : NULL)) {
         qg_close(qg ? &qg->index : NULL);
         return error_nomem(error, "graph", sizeof *qg);
     }

@@ -11,11 +11,11 @@
 #include "base/limits.h"
 
 #define MAGIC       "LODEQGRF"
-#define VERSION     1u
+#define VERSION     2u
 #define HEADER_SIZE 128u
 
 struct layout {
-    uint64_t mean, begins, pivot_rows, leaders, pivot_codes, graph, size;
+    uint64_t mean, scales, basis, begins, pivot_rows, leaders, pivot_codes, graph, size;
 };
 
 static uint64_t align64(uint64_t offset)
@@ -27,7 +27,10 @@ static struct layout layout_of(const struct qg *qg)
 {
     struct layout layout;
     layout.mean = HEADER_SIZE;
-    layout.begins = align64(layout.mean + qg->projection.dim * sizeof(float));
+    uint64_t kept = projection_is_reduced(&qg->projection) ? qg->projection.kept : 0;
+    layout.scales = align64(layout.mean + qg->projection.dim * sizeof(float));
+    layout.basis = align64(layout.scales + kept * sizeof(float));
+    layout.begins = align64(layout.basis + kept * projection_padded(qg->projection.dim));
     layout.pivot_rows = align64(layout.begins + (QG_LEADERS + 1) * sizeof(uint32_t));
     layout.leaders = align64(layout.pivot_rows + (uint64_t)qg->pivots.count * sizeof(uint32_t));
     layout.pivot_codes = layout.leaders + (uint64_t)QG_LEADERS * qg->code_size;
@@ -53,6 +56,8 @@ static void header_put(uint8_t header[HEADER_SIZE], const struct qg *qg)
     le_store_u32(header + 48, qg->pivots.count);
     le_store_f32(header + 52, qg->projection.scale);
     le_store_f32(header + 56, qg->projection.code_scale);
+    le_store_u32(header + 60, (uint32_t)qg->projection.kept);
+    le_store_f32(header + 64, qg->projection.error);
 }
 
 /* An array and the zeros up to the next multiple of 64. */
@@ -70,13 +75,17 @@ static lode_status array_write(const struct index_sink *sink, const void *data, 
 static lode_status head_write(const struct qg *qg, const struct index_sink *sink, lode_error *error)
 {
     const struct qg_pivots *pivots = &qg->pivots;
+    const struct projection *projection = &qg->projection;
+    uint64_t kept = projection_is_reduced(projection) ? projection->kept : 0;
     uint8_t header[HEADER_SIZE];
     header_put(header, qg);
     struct {
         const void *data;
         uint64_t size;
     } arrays[] = {{header, sizeof header},
-                  {qg->projection.mean, qg->projection.dim * sizeof(float)},
+                  {projection->mean, projection->dim * sizeof(float)},
+                  {projection->basis_scales, kept * sizeof(float)},
+                  {projection->basis, kept * projection_padded(projection->dim)},
                   {pivots->begins, sizeof pivots->begins},
                   {pivots->rows, pivots->count * sizeof(uint32_t)},
                   {pivots->leaders, QG_LEADERS * qg->code_size},
@@ -89,20 +98,59 @@ static lode_status head_write(const struct qg *qg, const struct index_sink *sink
     return LODE_OK;
 }
 
-/* Graph rows are made as they are written: a built graph need not have them in memory. */
+/* --- Graph rows are made as they are written: a built graph need not have them in memory ---------- */
+
+#define PIECE_ROWS   64u               /* made by one thread */
+#define BUFFER_BYTES ((size_t)1 << 22) /* about so much is made, then written */
+
+struct rows_made {
+    const struct qg *qg;
+    uint8_t *buffer;
+    uint32_t first, count;
+    _Atomic int failed;
+};
+
+static void make_piece(void *context, size_t piece)
+{
+    struct rows_made *made = context;
+    const struct qg *qg = made->qg;
+    struct qg_encoder *encoder = qg_encoder_new(qg);
+    if (!encoder) {
+        atomic_store_explicit(&made->failed, 1, memory_order_relaxed); /* read after a join */
+        return;
+    }
+    uint32_t begin = (uint32_t)piece * PIECE_ROWS, end = begin + PIECE_ROWS;
+    for (uint32_t i = begin; i < end && i < made->count; i++)
+        qg_encode_row(qg, encoder, made->first + i, made->buffer + i * qg->stride);
+    qg_encoder_free(encoder);
+}
+
+static void make_rows(struct rows_made *made, struct executor *executor)
+{
+    size_t pieces = (made->count + PIECE_ROWS - 1) / PIECE_ROWS;
+    if (executor)
+        executor_parallel(executor, pieces, make_piece, made);
+    else
+        for (size_t piece = 0; piece < pieces; piece++)
+            make_piece(made, piece);
+}
+
 static lode_status rows_write(const struct qg *qg, const struct index_sink *sink, lode_error *error)
 {
-    struct qg_encoder *encoder = qg_encoder_new(qg);
-    uint8_t *row = malloc(qg->stride);
+    size_t room = BUFFER_BYTES / qg->stride;
+    uint32_t step = room < PIECE_ROWS ? PIECE_ROWS : (uint32_t)room;
+    struct rows_made made = {.qg = qg, .buffer = malloc(step * qg->stride)};
     lode_status status = LODE_OK;
-    if (!encoder || !row)
-        status = error_nomem(error, "graph row", qg->stride);
-    for (uint32_t i = 0; i < qg->count && status == LODE_OK; i++) {
-        qg_encode_row(qg, encoder, i, row);
-        status = sink->write(sink->context, row, qg->stride, error);
+    if (!made.buffer)
+        return error_nomem(error, "graph rows", step * qg->stride);
+    for (; made.first < qg->count && status == LODE_OK; made.first += made.count) {
+        made.count = qg->count - made.first < step ? qg->count - made.first : step;
+        make_rows(&made, sink->executor);
+        status = made.failed
+                     ? error_nomem(error, "graph rows", qg->stride)
+                     : sink->write(sink->context, made.buffer, made.count * qg->stride, error);
     }
-    free(row);
-    qg_encoder_free(encoder);
+    free(made.buffer);
     return status;
 }
 
@@ -127,12 +175,14 @@ static lode_status header_check(const uint8_t *data, size_t size, uint32_t count
     if (size < HEADER_SIZE)
         return error_set(error, LODE_CORRUPT, "graph: %zu bytes; the header has %u", size,
                          HEADER_SIZE);
-    if (le_load_u32(data + 8) > VERSION)
-        return error_set(error, LODE_VERSION, "graph: version %u; this build reads up to %u",
+    if (le_load_u32(data + 8) != VERSION)
+        return error_set(error, LODE_VERSION, "graph: version %u; this build reads %u",
                          le_load_u32(data + 8), VERSION);
     uint32_t m = le_load_u32(data + 12), rows = le_load_u32(data + 16);
     uint32_t bits = le_load_u32(data + 24), pivots = le_load_u32(data + 48);
+    size_t kept = le_load_u32(data + 60);
     float scale = le_load_f32(data + 52), code_scale = le_load_f32(data + 56);
+    float error_of_codes = le_load_f32(data + 64);
     if (m == 0 || m > LODE_M_MAX)
         return error_set(error, LODE_CORRUPT, "graph: m is %u; it may be 1 to %d", m, LODE_M_MAX);
     if (rows != count || count == 0 || count > SEGMENT_ROWS_MAX)
@@ -143,9 +193,13 @@ static lode_status header_check(const uint8_t *data, size_t size, uint32_t count
     if (bits < 1 || bits > 2)
         return error_set(error, LODE_CORRUPT, "graph: codes of %u bits; they may have 1 or 2",
                          bits);
+    if (kept != rotation_dim(dim) && (kept % HOP_CODE_STEP != 0 || kept == 0 || kept > dim))
+        return error_set(error, LODE_CORRUPT, "graph: %zu of %zu dimensions kept", kept, dim);
     if (pivots < QG_LEADERS || pivots > QG_PIVOTS_MAX)
         return error_set(error, LODE_CORRUPT, "graph: %u pivots; %u to %u are possible", pivots,
                          QG_LEADERS, QG_PIVOTS_MAX);
+    if (!(error_of_codes >= 0 && error_of_codes <= 1))
+        return error_set(error, LODE_CORRUPT, "graph: codes err by %g", (double)error_of_codes);
     if (!(scale > 0) || !isfinite(scale) || !(code_scale > 0) || !isfinite(code_scale))
         return error_set(error, LODE_CORRUPT, "graph: scales %g and %g", (double)scale,
                          (double)code_scale);
@@ -190,15 +244,21 @@ static lode_status graph_open(struct qg *qg, const uint8_t *data, size_t size, l
     size_t dim = qg->rows.space->dim;
     qg->bits = le_load_u32(data + 24);
     qg->pivots.count = le_load_u32(data + 48);
-    if (projection_init(&qg->projection, dim, qg->seed))
+    if (projection_init(&qg->projection, dim, le_load_u32(data + 60), qg->seed))
         return error_nomem(error, "graph", dim * sizeof(float));
     qg->projection.scale = le_load_f32(data + 52);
     qg->projection.code_scale = le_load_f32(data + 56);
+    qg->projection.error = le_load_f32(data + 64);
     qg_measure(qg);
     lode_status status = sizes_check(qg, data, size, error);
     if (status != LODE_OK)
         return status;
-    memcpy(qg->projection.mean, data + layout_of(qg).mean, dim * sizeof(float));
+    struct layout layout = layout_of(qg);
+    memcpy(qg->projection.mean, data + layout.mean, dim * sizeof(float));
+    if (projection_is_reduced(&qg->projection)) {
+        qg->projection.basis_scales = (const float *)(const void *)(data + layout.scales);
+        qg->projection.basis = (const int8_t *)data + layout.basis;
+    }
     qg->graph = data + layout_of(qg).graph;
     return pivots_open(qg, data, error);
 }

@@ -8,8 +8,9 @@
 #include "os/memory.h"
 
 struct qg_encoder {
-    float *from, *to, *room;
-    uint8_t *levels;
+    float *from, *to, *room;        /* coordinates: dim, dim, 2 dim */
+    float *raw_from, *raw_to, *own; /* as stored, and centred: padded dim of the space */
+    uint8_t *levels;                /* dim */
 };
 
 struct qg_encoder *qg_encoder_new(const struct qg *qg)
@@ -17,14 +18,18 @@ struct qg_encoder *qg_encoder_new(const struct qg *qg)
     struct qg_encoder *encoder = calloc(1, sizeof *encoder);
     if (!encoder)
         return NULL;
-    encoder->from = memory_aligned(64, qg->dim * (4 * sizeof(float) + 1));
+    size_t padded = projection_padded(qg->projection.dim);
+    encoder->from = memory_aligned(64, (qg->dim * 4 + padded * 3) * sizeof(float) + qg->dim);
     if (!encoder->from) {
         free(encoder);
         return NULL;
     }
     encoder->to = encoder->from + qg->dim;
-    encoder->room = encoder->from + 2 * qg->dim;
-    encoder->levels = (uint8_t *)(encoder->from + 4 * qg->dim);
+    encoder->room = encoder->to + qg->dim;
+    encoder->raw_from = encoder->room + 2 * qg->dim;
+    encoder->raw_to = encoder->raw_from + padded;
+    encoder->own = encoder->raw_to + padded;
+    encoder->levels = (uint8_t *)(encoder->own + padded);
     return encoder;
 }
 
@@ -48,6 +53,17 @@ static void put_none(const struct qg *qg, uint8_t *block, unsigned i)
     le_store_u16(factors + (HOP_LINKS + i) * sizeof(half), 0);
 }
 
+/* The squared length of a difference, in the scale of coordinates, where these are not all of it. */
+static float norm2_of(const struct qg *qg, struct qg_encoder *encoder, uint32_t link)
+{
+    const struct projection *projection = &qg->projection;
+    if (!projection_is_reduced(projection))
+        return -1;
+    space_decode(qg->rows.space, rows_at(&qg->rows, link), encoder->raw_to);
+    return simd()->l2_f32(encoder->raw_from, encoder->raw_to, projection->dim) * projection->scale *
+           projection->scale;
+}
+
 static void put_link(const struct qg *qg, struct qg_encoder *encoder, uint32_t link, uint8_t *block,
                      unsigned i)
 {
@@ -58,8 +74,9 @@ static void put_link(const struct qg *qg, struct qg_encoder *encoder, uint32_t l
         return;
     }
     simd()->f16_to_f32(coordinates_of(qg, link), encoder->to, qg->dim);
-    struct edge_code code = edge_encode_l2(encoder->from, encoder->to, qg->dim, qg->bits,
-                                           encoder->room, encoder->levels);
+    struct edge_code code =
+        edge_encode_l2(encoder->from, encoder->to, qg->dim, qg->bits, norm2_of(qg, encoder, link),
+                       encoder->room, encoder->levels);
     edge_put(block, qg->dim, qg->bits, i, code, encoder->levels);
 }
 
@@ -69,9 +86,13 @@ void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row
     const uint32_t *list = qg_list(qg, row);
     memset(to, 0, qg->stride);
     simd()->f16_to_f32(coordinates_of(qg, row), encoder->from, qg->dim);
+    projection_centre(&qg->projection, qg->rows.space, rows_at(&qg->rows, row), encoder->raw_from,
+                      encoder->own);
     for (uint32_t i = 0; i < qg_degree(qg); i++)
         put_link(qg, encoder, qg_link(list, i), to + i / HOP_LINKS * block_size, i % HOP_LINKS);
-    memcpy(to + qg->blocks * block_size, coordinates_of(qg, row), qg->dim * sizeof(half));
+    uint8_t *own = to + qg->blocks * block_size;
+    le_store_f32(own + qg->own_size,
+                 projection_round_i8(encoder->own, qg->own_size, (int8_t *)own));
 }
 
 lode_status qg_graph_make(struct qg *qg, lode_error *error)

@@ -26,16 +26,18 @@ void qg_scratch_free(struct qg_scratch *scratch)
 /* One piece for all that has a fixed size. */
 static int scratch_room(struct qg_scratch *scratch, const struct qg *qg)
 {
-    size_t decoded = (qg->projection.dim * sizeof(float) + 63) / 64 * 64;
+    size_t padded = projection_padded(qg->projection.dim), decoded = padded * sizeof(float);
     size_t query = qg->dim * sizeof(float), tables = 4 * qg->dim;
-    uint8_t *memory = memory_aligned(64, decoded + query + tables + qg->code_size);
+    uint8_t *memory = memory_aligned(64, 2 * decoded + query + tables + qg->code_size + padded);
     if (!memory)
         return -1;
     scratch->memory = memory;
     scratch->decoded = (float *)(void *)memory;
-    scratch->query = (float *)(void *)(memory + decoded);
-    scratch->tables = memory + decoded + query;
-    scratch->code = memory + decoded + query + tables;
+    scratch->centred = (float *)(void *)(memory + decoded);
+    scratch->query = (float *)(void *)(memory + 2 * decoded);
+    scratch->tables = memory + 2 * decoded + query;
+    scratch->code = scratch->tables + tables;
+    scratch->rounded = (int8_t *)scratch->code + qg->code_size;
     return 0;
 }
 

@@ -12,13 +12,15 @@
 #include "base/le.h"
 
 /* What ef means here. The walk ends when the best row left is estimated further than (1 + gamma) times
- * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k) and half the error of estimates; the
+ * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k) and the error of estimates; the
  * pool, which bounds the work of queries for which that comes late, holds POOL_PER_EF * ef rows and a
  * few. Both grow with ef, so that a larger ef never does less. Constants: docs/decisions/0052. */
 #define GAMMA_PER_LOG_EF 0.13
-#define GAMMA_PER_ERROR  0.5
-#define POOL_PER_EF      2u
+#define POOL_PER_EF      3u
 #define POOL_MORE        6u
+
+/* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
+#define PREFETCH_L2 1
 
 #define HOP_COST 8u /* of expanding a row, in distances of stored rows */
 
@@ -82,7 +84,7 @@ static void prefetch_next(struct walk *walk)
     walk->prefetched = next;
     const uint8_t *row = graph_row(walk, next);
     for (size_t i = 0; i < walk->qg->stride; i += 64)
-        __builtin_prefetch(row + i);
+        __builtin_prefetch(row + i, 0, PREFETCH_L2);
 }
 
 /* Put the neighbours of a block whose bits are set into the pool. */
@@ -106,9 +108,10 @@ static void expand(struct walk *walk, uint32_t row)
     const struct qg_pool *pool = &walk->scratch->pool;
     const uint8_t *block = graph_row(walk, row);
     size_t block_size = hop_block_size(qg->dim, qg->bits);
-    const half *vector = (const half *)(const void *)(block + qg->blocks * block_size);
+    const uint8_t *own = block + qg->blocks * block_size;
     float estimates[HOP_LINKS];
-    float distance = walk->ops->l2_f32_f16(walk->scratch->query, vector, qg->dim);
+    float distance = walk->ops->l2_f32_i8(walk->scratch->centred, (const int8_t *)own,
+                                          le_load_f32(own + qg->own_size), qg->own_size);
     offer(walk, distance, row);
     float bound = bound_of(walk);
     if (pool->count == pool->limit)
@@ -144,8 +147,9 @@ static void prepare(struct walk *walk)
     const struct qg *qg = walk->qg;
     struct qg_scratch *scratch = walk->scratch;
     float magnitude;
-    projection_apply(&qg->projection, qg->rows.space, walk->query->query, scratch->decoded,
-                     scratch->query);
+    projection_centre(&qg->projection, qg->rows.space, walk->query->query, scratch->decoded,
+                      scratch->centred);
+    projection_apply(&qg->projection, scratch->centred, scratch->rounded, scratch->query);
     projection_code(&qg->projection, scratch->query, scratch->code);
     walk->ops = hop();
     walk->hop = (struct hop_query){.tables = scratch->tables, .dim = qg->dim, .bits = qg->bits};
@@ -162,7 +166,7 @@ static void prefetch_stored(const struct walk *walk, uint32_t i)
         return;
     const uint8_t *row = rows_at(rows, walk->scratch->near[i].row);
     for (size_t at = 0; at < rows->space->row_size; at += 64)
-        __builtin_prefetch(row + at);
+        __builtin_prefetch(row + at, 0, PREFETCH_L2);
 }
 
 /* The nearest rows once more, as they are stored: scores are a function of stored rows. */
@@ -197,6 +201,15 @@ static uint32_t pool_limit(const struct qg *qg, const struct index_query *query,
     return limit * HOP_COST < allowed ? (uint32_t)limit : 0;
 }
 
+/* 1 + gamma, see above. */
+static float slack_of(const struct qg *qg, uint32_t ef, uint32_t k)
+{
+    double error = (double)(qg->bits == 1 ? QG_ERROR_1 : QG_ERROR_2) / sqrt((double)qg->dim);
+    if (projection_is_reduced(&qg->projection))
+        error = (double)qg->projection.error;
+    return (float)(1 + GAMMA_PER_LOG_EF * log((double)ef / k) + error);
+}
+
 static lode_status search(struct qg *qg, struct qg_scratch *scratch,
                           const struct index_query *query, uint32_t *ret_found, lode_error *error)
 {
@@ -210,10 +223,7 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
     if (limit == 0)
         return LODE_OK;
     walk.near_limit = walk.k + walk.k / 8 + 1;
-    double error_of_bits = qg->bits == 1 ? (double)QG_ERROR_1 : (double)QG_ERROR_2;
-    double gamma = GAMMA_PER_LOG_EF * log((double)ef / walk.k) +
-                   GAMMA_PER_ERROR * error_of_bits / sqrt((double)qg->dim);
-    walk.slack = (float)(1 + gamma);
+    walk.slack = slack_of(qg, ef, walk.k);
     if (qg_scratch_begin(scratch, limit, walk.near_limit))
         return error_nomem(error, "search pool", limit * sizeof(uint64_t));
     prepare(&walk);

@@ -7,13 +7,14 @@
 #define F16_MAX 65504.0f
 
 struct edge_code edge_encode_l2(const float *from, const float *to, size_t dim, unsigned bits,
-                                float *room, uint8_t *levels)
+                                float norm2, float *room, uint8_t *levels)
 {
     struct hop_sums sums = hop()->round_difference(from, to, dim, bits, room, levels);
     if (!(sums.r_u > 0)) /* twins: the estimate is the distance to `from` */
-        return (struct edge_code){0, 0};
-    float a = sums.r_u / sums.r_r;
-    return (struct edge_code){.add = sums.r_r + 2 * sums.c_u / a, .rescale = -2 / a};
+        return (struct edge_code){norm2 < 0 ? 0 : norm2, 0};
+    float whole = norm2 < 0 ? sums.r_r : norm2;
+    float a = sums.r_u / whole;
+    return (struct edge_code){.add = whole + 2 * sums.c_u / a, .rescale = -2 / a};
 }
 
 static float within_f16(float x)

@@ -19,9 +19,10 @@ struct edge_code {
     float add, rescale;
 };
 
-/* levels: dim of them, each below 2^bits; bits is 1 or 2, dim a multiple of 16. room: 2 dim floats. */
+/* norm2: |r|^2, of which the coordinates may hold only a part (projection.h); negative: all of it.
+ * levels: dim of them, each below 2^bits; bits is 1 or 2, dim a multiple of 16. room: 2 dim floats. */
 struct edge_code edge_encode_l2(const float *from, const float *to, size_t dim, unsigned bits,
-                                float *room, uint8_t *levels);
+                                float norm2, float *room, uint8_t *levels);
 /* Put neighbour `i` (0 to 31) of a block; the block's codes are zero before. See simd/hop.h. */
 void edge_put(uint8_t *block, size_t dim, unsigned bits, unsigned i, struct edge_code code,
               const uint8_t *levels);

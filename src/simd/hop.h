@@ -46,7 +46,8 @@ struct hop_ops {
      * sum of all magnitudes. */
     void (*tables)(const float *query, size_t dim, uint8_t *tables, float *ret_step,
                    float *ret_magnitude);
-    float (*l2_f32_f16)(const float *restrict a, const half *restrict b, size_t dim);
+    /* The squared distance of a and scale * b. */
+    float (*l2_f32_i8)(const float *restrict a, const int8_t *restrict b, float scale, size_t dim);
     /* Codes of 0 to 127; dim is a multiple of HOP_CODE_STEP and at most 65,536. */
     uint32_t (*l2_u7)(const uint8_t *restrict a, const uint8_t *restrict b, size_t dim);
     /* For the codes of quant/edge_code.h: round r = to - c, c = from, to levels of `bits` (1 or 2), each

@@ -100,20 +100,21 @@ INLINE float sum_of(__m256 x)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-INLINE __m256 square_step(__m256 sum, const float *a, const half *b)
+INLINE __m256 square_step(__m256 sum, const float *a, const int8_t *b, __m256 scale)
 {
-    __m256 difference =
-        _mm256_sub_ps(_mm256_loadu_ps(a), _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)b)));
+    __m256 code = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)b)));
+    __m256 difference = _mm256_fnmadd_ps(scale, code, _mm256_loadu_ps(a));
     return _mm256_fmadd_ps(difference, difference, sum);
 }
 
-static float l2_f32_f16(const float *restrict a, const half *restrict b, size_t dim)
+static float l2_f32_i8(const float *restrict a, const int8_t *restrict b, float scale, size_t dim)
 {
+    const __m256 scales = _mm256_set1_ps(scale);
     __m256 first = _mm256_setzero_ps(), second = first;
 
     for (size_t i = 0; i < dim; i += 16) {
-        first = square_step(first, a + i, b + i);
-        second = square_step(second, a + i + 8, b + i + 8);
+        first = square_step(first, a + i, b + i, scales);
+        second = square_step(second, a + i + 8, b + i + 8, scales);
     }
     return sum_of(_mm256_add_ps(first, second));
 }
@@ -169,7 +170,7 @@ const struct hop_ops hop_avx2 = {
     .scan = scan,
     .estimate = estimate,
     .tables = hop_scalar_tables,
-    .l2_f32_f16 = l2_f32_f16,
+    .l2_f32_i8 = l2_f32_i8,
     .l2_u7 = l2_u7,
     .round_difference = round_difference,
     .hadamard = hadamard,

@@ -148,26 +148,27 @@ static void tables(const float *query, size_t dim, uint8_t *ret_tables, float *r
     *ret_step = step;
 }
 
-INLINE __m512 square_step(__m512 sum, const float *a, const half *b)
+INLINE __m512 square_step(__m512 sum, const float *a, const int8_t *b, __m512 scale)
 {
-    __m512 difference =
-        _mm512_sub_ps(_mm512_loadu_ps(a), _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)b)));
+    __m512 code = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)b)));
+    __m512 difference = _mm512_fnmadd_ps(scale, code, _mm512_loadu_ps(a));
     return _mm512_fmadd_ps(difference, difference, sum);
 }
 
-static float l2_f32_f16(const float *restrict a, const half *restrict b, size_t dim)
+static float l2_f32_i8(const float *restrict a, const int8_t *restrict b, float scale, size_t dim)
 {
+    const __m512 scales = _mm512_set1_ps(scale);
     __m512 first = _mm512_setzero_ps(), second = first, third = first, fourth = first;
     size_t i = 0;
 
     for (; i + 64 <= dim; i += 64) {
-        first = square_step(first, a + i, b + i);
-        second = square_step(second, a + i + 16, b + i + 16);
-        third = square_step(third, a + i + 32, b + i + 32);
-        fourth = square_step(fourth, a + i + 48, b + i + 48);
+        first = square_step(first, a + i, b + i, scales);
+        second = square_step(second, a + i + 16, b + i + 16, scales);
+        third = square_step(third, a + i + 32, b + i + 32, scales);
+        fourth = square_step(fourth, a + i + 48, b + i + 48, scales);
     }
     for (; i < dim; i += 16)
-        first = square_step(first, a + i, b + i);
+        first = square_step(first, a + i, b + i, scales);
     return _mm512_reduce_add_ps(
         _mm512_add_ps(_mm512_add_ps(first, second), _mm512_add_ps(third, fourth)));
 }
@@ -316,7 +317,7 @@ const struct hop_ops hop_avx512 = {
     .scan = scan,
     .estimate = estimate,
     .tables = tables,
-    .l2_f32_f16 = l2_f32_f16,
+    .l2_f32_i8 = l2_f32_i8,
     .l2_u7 = l2_u7,
     .round_difference = round_difference,
     .hadamard = hadamard,

@@ -78,20 +78,20 @@ static uint32_t estimate(const struct hop_query *query, const uint8_t *block, fl
     return below;
 }
 
-static inline float32x4_t square_step(float32x4_t sum, const float *a, const half *b)
+static inline float32x4_t square_step(float32x4_t sum, const float *a, int32x4_t code, float scale)
 {
-    float32x4_t wide = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(b)));
-    float32x4_t difference = vsubq_f32(vld1q_f32(a), wide);
+    float32x4_t difference = vfmsq_n_f32(vld1q_f32(a), vcvtq_f32_s32(code), scale);
     return vfmaq_f32(sum, difference, difference);
 }
 
-static float l2_f32_f16(const float *restrict a, const half *restrict b, size_t dim)
+static float l2_f32_i8(const float *restrict a, const int8_t *restrict b, float scale, size_t dim)
 {
     float32x4_t first = vdupq_n_f32(0), second = first;
 
     for (size_t i = 0; i < dim; i += 8) {
-        first = square_step(first, a + i, b + i);
-        second = square_step(second, a + i + 4, b + i + 4);
+        int16x8_t codes = vmovl_s8(vld1_s8(b + i));
+        first = square_step(first, a + i, vmovl_s16(vget_low_s16(codes)), scale);
+        second = square_step(second, a + i + 4, vmovl_high_s16(codes), scale);
     }
     return vaddvq_f32(vaddq_f32(first, second));
 }
@@ -113,7 +113,7 @@ const struct hop_ops hop_neon = {
     .scan = scan,
     .estimate = estimate,
     .tables = hop_scalar_tables,
-    .l2_f32_f16 = l2_f32_f16,
+    .l2_f32_i8 = l2_f32_i8,
     .l2_u7 = l2_u7,
     .round_difference = round_difference,
     .hadamard = hop_scalar_hadamard,

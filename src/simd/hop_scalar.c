@@ -74,20 +74,12 @@ void hop_scalar_tables(const float *query, size_t dim, uint8_t *tables, float *r
     *ret_step = step;
 }
 
-static float widen(half bits)
-{
-    float wide;
-
-    simd()->f16_to_f32(&bits, &wide, 1);
-    return wide;
-}
-
-static float l2_f32_f16(const float *restrict a, const half *restrict b, size_t dim)
+static float l2_f32_i8(const float *restrict a, const int8_t *restrict b, float scale, size_t dim)
 {
     float sum = 0;
 
     for (size_t i = 0; i < dim; i++) {
-        float difference = a[i] - widen(b[i]);
+        float difference = a[i] - scale * (float)b[i];
         sum += difference * difference;
     }
     return sum;
@@ -124,7 +116,7 @@ const struct hop_ops hop_scalar = {
     .scan = scan,
     .estimate = estimate,
     .tables = hop_scalar_tables,
-    .l2_f32_f16 = l2_f32_f16,
+    .l2_f32_i8 = l2_f32_i8,
     .l2_u7 = l2_u7,
     .round_difference = round_difference,
     .hadamard = hop_scalar_hadamard,

@@ -65,6 +65,7 @@ struct part {
     const struct live_rows *rows;
     _Atomic uint64_t *done;    /* may be NULL */
     const _Atomic int *cancel; /* of a graph's writing; may be NULL */
+    struct executor *executor; /* makes a graph's rows; may be NULL */
     const struct index *index;
     struct frame_writer *frame;
 };
@@ -104,7 +105,7 @@ static lode_status write_docs(struct part *part, lode_error *error)
     return docs_write(part->frame, part->rows, error);
 }
 
-/* A row at a time where rows are coded as they are written, which takes a while. */
+/* A piece at a time where rows are coded as they are written, which takes a while. */
 static lode_status graph_bytes(void *context, const void *data, size_t size, lode_error *error)
 {
     struct part *part = context;
@@ -115,7 +116,7 @@ static lode_status graph_bytes(void *context, const void *data, size_t size, lod
 
 static lode_status write_graph(struct part *part, lode_error *error)
 {
-    struct index_sink sink = {.write = graph_bytes, .context = part};
+    struct index_sink sink = {.write = graph_bytes, .context = part, .executor = part->executor};
     lode_status status = frame_section(part->frame, GRAPH_BYTES, error);
     return status ? status : part->index->ops->serialize(part->index, &sink, error);
 }
@@ -211,7 +212,10 @@ lode_status sealed_build_graph(const struct store *store, const struct segment *
         status = index_qg.build(&store->params, &segment->rows, row_count, work, &index, error);
     if (status)
         return status;
-    struct part part = {.store = store, .cancel = work ? work->cancel : NULL, .index = index};
+    struct part part = {.store = store,
+                        .cancel = work ? work->cancel : NULL,
+                        .executor = work ? work->executor : NULL,
+                        .index = index};
     status = write_part(&part, KIND_GRAPH, segment->number, error);
     index->ops->close(index);
     return status;

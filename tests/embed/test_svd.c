@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "embed/linalg.h"
+#include "linalg/linalg.h"
 #include "embed/svd.h"
 #include "simd/simd.h"
 

@@ -38,7 +38,7 @@ static void prepare(void)
     space_init(&space, LODE_METRIC_L2, LODE_SCALAR_F32, DIM);
     rows = (struct rows){&space, (const uint8_t *)vectors, sizeof(float) * DIM};
     buf_init(&good, 1u << 24);
-    struct index_sink sink = {keep, &good};
+    struct index_sink sink = {.write = keep, .context = &good};
     INVARIANT(index_hnsw.build(&params, &rows, ROWS, NULL, &index, NULL) == LODE_OK);
     INVARIANT(index->ops->serialize(index, &sink, NULL) == LODE_OK);
     index->ops->close(index);
@@ -72,7 +72,7 @@ static void use(const uint8_t *bytes, size_t size)
     search(index, 8, ROWS, allowed);
     (void)!index->ops->check(index, NULL);
     buf_init(&again, 1u << 24);
-    struct index_sink sink = {keep, &again};
+    struct index_sink sink = {.write = keep, .context = &again};
     INVARIANT(index->ops->serialize(index, &sink, NULL) == LODE_OK);
     buf_release(&again);
     index->ops->close(index);

@@ -36,7 +36,7 @@ static const struct buf *good_graph(const struct rows *rows)
     for (size_t i = 0; i < COUNT * DIM; i++)
         vectors[i] = (float)rng_normal(&rng);
     buf_init(&buf, 1u << 30);
-    struct index_sink sink = {keep, &buf};
+    struct index_sink sink = {.write = keep, .context = &buf};
     INVARIANT(index_qg.build(&params, rows, COUNT, NULL, &index, NULL) == LODE_OK);
     INVARIANT(index->ops->serialize(index, &sink, NULL) == LODE_OK);
     index->ops->close(index);

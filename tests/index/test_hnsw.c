@@ -96,7 +96,7 @@ static void rows_out_of_order(void **state)
     (void)state;
     struct data data;
     struct index *index = NULL;
-    struct index_sink sink = {ignore, NULL};
+    struct index_sink sink = {.write = ignore};
     data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 16), 1000, 20);
     assert_int_equal(index_hnsw.create(&contract_params, &data.rows, data.count, &index, NULL),
                      LODE_OK);
@@ -153,13 +153,13 @@ static void same_bytes_twice(void **state)
 static void opened_answers_the_same(void **state)
 {
     (void)state;
-    contract_opened_answers_the_same(&index_hnsw, 12);
+    contract_opened_answers_the_same(&index_hnsw, DATA_CLUSTERED, 12);
 }
 
 static void damaged_bytes(void **state)
 {
     (void)state;
-    contract_damaged_bytes(&index_hnsw, 6);
+    contract_damaged_bytes(&index_hnsw, DATA_CLUSTERED, 6);
 }
 
 static void check_finds_a_bad_link(void **state)

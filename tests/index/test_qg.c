@@ -47,6 +47,27 @@ static void odd_data(void **state)
     }
 }
 
+/* Wide rows that differ in few directions: codes of those alone. */
+static void few_directions(void **state)
+{
+    (void)state;
+    for (int metric = LODE_METRIC_L2; metric <= LODE_METRIC_COSINE; metric += LODE_METRIC_COSINE)
+        for (int scalar = LODE_SCALAR_F32; scalar <= LODE_SCALAR_INT8; scalar++) {
+            struct space space = data_space((lode_metric)metric, (lode_scalar)scalar, 192);
+            struct data data;
+            data_init(&data, DATA_LOW_RANK, space, 3000, 50);
+            struct index *index = built(&data);
+            const struct qg *qg = (const struct qg *)index;
+            assert_int_equal(qg->dim, 64);
+            double wide = data_recall(&data, index, 100, data.count, NULL);
+            double narrow = data_recall(&data, index, 12, data.count, NULL);
+            if (wide < 0.99 || narrow < 0.9)
+                fail_msg("metric %d, scalar %d: recall %g and %g", metric, scalar, wide, narrow);
+            index->ops->close(index);
+            data_release(&data);
+        }
+}
+
 /* A small ef still finds most, even where codes of one bit only just tell neighbours apart. */
 static void small_ef(void **state)
 {
@@ -95,13 +116,15 @@ static void same_bytes_twice(void **state)
 static void opened_answers_the_same(void **state)
 {
     (void)state;
-    contract_opened_answers_the_same(&index_qg, 20);
+    contract_opened_answers_the_same(&index_qg, DATA_CLUSTERED, 20);
+    contract_opened_answers_the_same(&index_qg, DATA_LOW_RANK, 192);
 }
 
 static void damaged_bytes(void **state)
 {
     (void)state;
-    contract_damaged_bytes(&index_qg, 18);
+    contract_damaged_bytes(&index_qg, DATA_CLUSTERED, 18);
+    contract_damaged_bytes(&index_qg, DATA_LOW_RANK, 192);
 }
 
 static void check_finds_a_bad_link(void **state)
@@ -136,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recall_for_each_space),
         cmocka_unit_test(odd_data),
+        cmocka_unit_test(few_directions),
         cmocka_unit_test(small_ef),
         cmocka_unit_test(few_dimensions),
         cmocka_unit_test(few_rows),

@@ -1,5 +1,5 @@
 /* test_edge_code.c: rotations keep distances; estimates from codes are unbiased and as exact as they
- * should be; projections stand rows far away. */
+ * should be. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "base/random.h"
 #include "quant/edge_code.h"
-#include "quant/projection.h"
+#include "quant/rotation.h"
 #include "simd/hop.h"
 
 enum { DIM_MAX = 800 };
@@ -74,7 +74,7 @@ static double estimate(const float *q, const float *c, const float *x, size_t di
     uint8_t block[8 * DIM_MAX + 256] __attribute__((aligned(64))) = {0};
     uint8_t levels[DIM_MAX], tables[4 * DIM_MAX] __attribute__((aligned(64)));
     float room[2 * DIM_MAX], estimates[HOP_LINKS], magnitude;
-    struct edge_code code = edge_encode_l2(c, x, dim, bits, room, levels);
+    struct edge_code code = edge_encode_l2(c, x, dim, bits, -1, room, levels);
     edge_put(block, dim, bits, place, code, levels);
     struct hop_query query = {.tables = tables, .dim = dim, .bits = bits};
     hop()->tables(q, dim, tables, &query.step, &magnitude);
@@ -133,48 +133,13 @@ static void twins_are_exact(void **state)
         assert_true(fabs(estimate(q, c, c, 128, bits, 31) - l2(q, c, 128)) < 1e-5);
 }
 
-static void projection_stands_outliers(void **state)
-{
-    (void)state;
-    enum { COUNT = 1000, DIM = 20 };
-    struct space space;
-    struct projection projection;
-    struct rng rng;
-    float *rows = malloc(COUNT * DIM * sizeof *rows), vector[DIM_MAX];
-    rng_init(&rng, 4);
-    for (size_t i = 0; i < COUNT; i++) {
-        fill(&rng, vector, DIM, i % 50 == 0 ? 1e6 : 1);
-        memcpy(rows + i * DIM, vector, DIM * sizeof *rows);
-    }
-    space_init(&space, LODE_METRIC_L2, LODE_SCALAR_F32, DIM);
-    struct rows at = {&space, (const uint8_t *)rows, space.row_size};
-    assert_int_equal(projection_fit(&projection, &at, COUNT, 1), 0);
-    assert_true(projection.scale > 0.3f && projection.scale < 3);
-    for (size_t i = 0; i < DIM; i++)
-        assert_true(fabsf(projection.mean[i]) < 0.5f);
-    projection_release(&projection);
-    free(rows);
-}
-
-static void projection_of_equal_rows(void **state)
-{
-    (void)state;
-    static const float rows[100 * 4];
-    struct space space;
-    struct projection projection;
-    space_init(&space, LODE_METRIC_L2, LODE_SCALAR_F32, 4);
-    struct rows at = {&space, (const uint8_t *)rows, space.row_size};
-    assert_int_equal(projection_fit(&projection, &at, 100, 1), 0);
-    assert_true(projection.scale == 0);
-    projection_release(&projection);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rotation_keeps_distances),   cmocka_unit_test(rotation_spreads),
-        cmocka_unit_test(estimates_are_unbiased),     cmocka_unit_test(twins_are_exact),
-        cmocka_unit_test(projection_stands_outliers), cmocka_unit_test(projection_of_equal_rows),
+        cmocka_unit_test(rotation_keeps_distances),
+        cmocka_unit_test(rotation_spreads),
+        cmocka_unit_test(estimates_are_unbiased),
+        cmocka_unit_test(twins_are_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

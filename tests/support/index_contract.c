@@ -74,7 +74,7 @@ static lode_status sink_write(void *context, const void *bytes, size_t size, lod
 void contract_serialized(const struct index *index, struct buf *buf)
 {
     buf_init(buf, 1u << 30);
-    struct index_sink sink = {sink_write, buf};
+    struct index_sink sink = {.write = sink_write, .context = buf};
     assert_int_equal(index->ops->serialize(index, &sink, NULL), LODE_OK);
     assert_int_equal(buf->size % 64, 0);
 }
@@ -97,11 +97,10 @@ void contract_same_bytes_twice(const struct index_ops *ops, size_t dim)
     data_release(&data);
 }
 
-void contract_opened_answers_the_same(const struct index_ops *ops, size_t dim)
+void contract_opened_answers_the_same(const struct index_ops *ops, enum data_kind kind, size_t dim)
 {
     struct data data;
-    data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_COSINE, LODE_SCALAR_F32, dim), 2000,
-              50);
+    data_init(&data, kind, data_space(LODE_METRIC_COSINE, LODE_SCALAR_F32, dim), 2000, 50);
     struct index *index = contract_built(ops, &data), *opened = NULL;
     struct buf buf, again;
     contract_serialized(index, &buf);
@@ -133,10 +132,10 @@ void contract_opened_answers_the_same(const struct index_ops *ops, size_t dim)
     data_release(&data);
 }
 
-void contract_damaged_bytes(const struct index_ops *ops, size_t dim)
+void contract_damaged_bytes(const struct index_ops *ops, enum data_kind kind, size_t dim)
 {
     struct data data;
-    data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, dim), 600, 5);
+    data_init(&data, kind, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, dim), 600, 5);
     struct index *index = contract_built(ops, &data);
     struct buf buf;
     contract_serialized(index, &buf);

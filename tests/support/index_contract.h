@@ -14,7 +14,7 @@ void contract_serialized(const struct index *index, struct buf *buf);
 
 void contract_deletes(const struct index_ops *ops);
 void contract_same_bytes_twice(const struct index_ops *ops, size_t dim);
-void contract_opened_answers_the_same(const struct index_ops *ops, size_t dim);
-void contract_damaged_bytes(const struct index_ops *ops, size_t dim);
+void contract_opened_answers_the_same(const struct index_ops *ops, enum data_kind kind, size_t dim);
+void contract_damaged_bytes(const struct index_ops *ops, enum data_kind kind, size_t dim);
 
 #endif

@@ -16,6 +16,22 @@ static double data_value(enum data_kind kind, double mean, struct rng *rng)
     }
 }
 
+/* Clustered in the space of a fixed map of few directions, with a little of `vector` as noise. */
+static void data_low_rank(struct rng *rng, size_t dim, float *vector)
+{
+    enum { DIRECTIONS = 12 };
+    struct rng of_centre, of_map;
+    rng_init(&of_centre, 2000 + rng_below(rng, 20));
+    rng_init(&of_map, 5);
+    for (size_t i = 0; i < dim; i++)
+        vector[i] *= 0.05f;
+    for (int d = 0; d < DIRECTIONS; d++) {
+        double x = rng_normal(&of_centre) + 0.4 * rng_normal(rng);
+        for (size_t i = 0; i < dim; i++)
+            vector[i] += (float)(x * rng_normal(&of_map));
+    }
+}
+
 static void data_vector(struct rng *rng, enum data_kind kind, size_t dim, float *vector)
 {
     struct rng of_centre;
@@ -29,6 +45,8 @@ static void data_vector(struct rng *rng, enum data_kind kind, size_t dim, float 
         vector[i] = (float)(scale * data_value(kind, rng_normal(&of_centre), rng));
     for (size_t i = 0; i < dim && is_dense; i++)
         vector[i] = 1.0f + vector[i] / 1000;
+    if (kind == DATA_LOW_RANK)
+        data_low_rank(rng, dim, vector);
     if (kind == DATA_ONE_HOT)
         vector[rng_below(rng, (uint32_t)dim)] = 1.0f;
 }

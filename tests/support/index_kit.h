@@ -23,6 +23,7 @@ enum data_kind {
     DATA_GRID,       /* small integers: most distances are ties */
     DATA_ONE_HOT,    /* unit vectors along an axis: all equally far from each other */
     DATA_DENSE,      /* one Gaussian, and one in four as near together as a thousandth of it */
+    DATA_LOW_RANK,   /* clustered in 12 directions, and a little noise in all */
     DATA_OUTLIERS,   /* one Gaussian, and one in a hundred is a thousand times as far */
 };
 

@@ -1,6 +1,6 @@
 /* dense.c: the kernels over whole matrices, in parallel. Work is cut by the shapes alone, and each piece
  * is written by one thread: the result does not depend on how many there are. */
-#include "embed/dense.h"
+#include "linalg/dense.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * Rows are padded with zeros to a multiple of DENSE_ALIGN floats (a row's stride), so that no kernel
  * has a tail. Sums run in an order that depends on the shapes and the level alone: one machine gives
  * the same bits always, whatever the threads; two levels may differ in the last bits. */
-#ifndef EMBED_DENSE_H
-#define EMBED_DENSE_H
+#ifndef LINALG_DENSE_H
+#define LINALG_DENSE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* dense_avx2.c: 8 lanes. */
 #define DENSE_LANES ((size_t)8)
-#include "embed/dense_kernels.h"
+#include "linalg/dense_kernels.h"
 
 const struct dense_ops dense_avx2 = DENSE_OPS;

@@ -1,11 +1,11 @@
 /* dense_kernels.h: the kernels of dense.h, written once with the compilers' vector types and compiled
  * by dense_<level>.c with that level's flags and lanes. Included by nothing else. */
-#ifndef EMBED_DENSE_KERNELS_H
-#define EMBED_DENSE_KERNELS_H
+#ifndef LINALG_DENSE_KERNELS_H
+#define LINALG_DENSE_KERNELS_H
 
 #include <string.h>
 
-#include "embed/dense.h"
+#include "linalg/dense.h"
 
 #ifndef DENSE_LANES
 #define DENSE_LANES ((size_t)4)

@@ -1,6 +1,6 @@
 /* linalg.h: small dense matrices in double, row-major n × n. */
-#ifndef EMBED_LINALG_H
-#define EMBED_LINALG_H
+#ifndef LINALG_LINALG_H
+#define LINALG_LINALG_H
 
 #include <stddef.h>
 

@@ -2,7 +2,7 @@
  * implicit QL (Golub & Van Loan, Matrix Computations, 8.3; EISPACK's tred2 and tql2). Against Jacobi's
  * rotations it does a tenth of the work at n = 276, and only that makes n in the thousands possible.
  * All inner loops run along rows. */
-#include "embed/linalg.h"
+#include "linalg/linalg.h"
 
 #include <float.h>
 #include <math.h>

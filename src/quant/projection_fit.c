@@ -1,0 +1,372 @@
+/* projection_fit.c: mean, scales and directions from a sample of the rows. Medians and quantiles rather
+ * than means of squares and maxima: a few rows far away must not squeeze all others into one code. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "base/topk.h"
+#include "linalg/principal.h"
+#include "quant/projection.h"
+#include "simd/hop.h"
+
+#define SAMPLE_MAX        4096u
+#define SAMPLE_FLOATS_MAX ((size_t)1 << 23) /* 32 MiB: of wider vectors fewer are sampled */
+#define TYPICAL_LENGTH    4.0
+#define CODE_RANGE        63.0f
+
+#define REDUCED_DIM_MIN                                                                            \
+    128u /* fewer dimensions are all kept: a code of them is a cache line or two */
+#define REDUCED_DIM_MAX  4096u /* beyond, the covariance matrix would be larger than 128 MiB */
+#define KEPT_STEP        64u   /* of the 7-bit codes */
+#define KEPT_MAX         512u
+#define TAN2_2_BITS      0.133 /* 1/cos^2 - 1, cos between a difference and its 2-bit code */
+#define ERROR_MAX        0.1   /* of estimates, in parts of the distance of near rows */
+#define SPREAD_PER_ERROR 3     /* the 100th neighbour is further than the 10th by so many errors */
+#define PROBES           64u   /* rows whose nearest are looked for */
+#define PROBE_NEAREST    100u
+#define PROBE_NEAR       10u        /* of them, whose differences are what must be told apart */
+#define PROBE_ROWS_MAX   (1u << 20) /* among so many */
+
+struct sample {
+    const struct rows *rows;
+    uint32_t count; /* of all rows */
+    uint32_t size;
+    uint64_t seed;
+};
+
+static uint32_t sample_number(const struct sample *sample, uint32_t i)
+{
+    return sample->size < sample->count ? (uint32_t)(random_mix(sample->seed + i) % sample->count)
+                                        : i;
+}
+
+static const void *sample_row(const struct sample *sample, uint32_t i)
+{
+    return rows_at(sample->rows, sample_number(sample, i));
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* --- Mean and scale ---------------------------------------------------------------------------- */
+
+/* Mean of the sampled rows no further than `reach` from the mean so far. In f64: the squares of large
+ * vectors are beyond f32. */
+static void fit_mean(struct projection *projection, const struct sample *sample, double reach,
+                     const float *lengths, float *decoded, double *sums)
+{
+    size_t dim = projection->dim;
+    uint32_t count = 0;
+    memset(sums, 0, dim * sizeof *sums);
+    for (uint32_t i = 0; i < sample->size; i++) {
+        if ((double)lengths[i] > reach)
+            continue;
+        space_decode(sample->rows->space, sample_row(sample, i), decoded);
+        for (size_t j = 0; j < dim; j++)
+            sums[j] += (double)decoded[j];
+        count++;
+    }
+    for (size_t j = 0; j < dim; j++)
+        projection->mean[j] = (float)(sums[j] / count);
+}
+
+/* The distance of each sampled row from the mean; returns their median. */
+static double fit_lengths(const struct projection *projection, const struct sample *sample,
+                          float *decoded, float *lengths, float *sorted)
+{
+    for (uint32_t i = 0; i < sample->size; i++) {
+        double sum = 0;
+        space_decode(sample->rows->space, sample_row(sample, i), decoded);
+        for (size_t j = 0; j < projection->dim; j++) {
+            double x = (double)decoded[j] - (double)projection->mean[j];
+            sum += x * x;
+        }
+        lengths[i] = (float)sqrt(sum);
+    }
+    memcpy(sorted, lengths, sample->size * sizeof *sorted);
+    qsort(sorted, sample->size, sizeof *sorted, compare_floats);
+    return (double)sorted[sample->size / 2];
+}
+
+/* The mean of all, then twice that of what lies within four times the median distance. */
+static int fit_centre(struct projection *projection, const struct sample *sample)
+{
+    float *decoded = malloc(projection->dim * sizeof *decoded);
+    float *lengths = calloc(2 * sample->size + 1, sizeof *lengths);
+    double *sums = malloc(projection->dim * sizeof *sums);
+    int whole = decoded && lengths && sums;
+    if (whole && sample->size) {
+        float *sorted = lengths + sample->size;
+        fit_mean(projection, sample, INFINITY, lengths, decoded, sums);
+        double median = fit_lengths(projection, sample, decoded, lengths, sorted);
+        for (int i = 0; i < 2; i++) {
+            fit_mean(projection, sample, 4 * median, lengths, decoded, sums);
+            median = fit_lengths(projection, sample, decoded, lengths, sorted);
+        }
+        double scale = TYPICAL_LENGTH / median;
+        projection->scale = median > 0 && isfinite((float)scale) ? (float)scale : 0;
+    }
+    free(decoded);
+    free(lengths);
+    free(sums);
+    return whole ? 0 : -1;
+}
+
+/* --- Directions -------------------------------------------------------------------------------- */
+
+/* Sampled rows, centred, one after another; far ones as zeros, so that they turn no direction. */
+static float *centred_sample(const struct projection *projection, const struct sample *sample)
+{
+    size_t padded = projection_padded(projection->dim);
+    float *rows = dense_new(sample->size, padded);
+    float *decoded = malloc(projection->dim * sizeof *decoded);
+    for (uint32_t i = 0; rows && decoded && i < sample->size; i++) {
+        float *row = rows + i * padded, length2 = 0;
+        projection_centre(projection, sample->rows->space, sample_row(sample, i), decoded, row);
+        for (size_t j = 0; j < padded; j++)
+            length2 += row[j] * row[j];
+        if (!(length2 <= (float)(16 * TYPICAL_LENGTH * TYPICAL_LENGTH)))
+            memset(row, 0, padded * sizeof *row);
+    }
+    if (!decoded) {
+        free(rows);
+        rows = NULL;
+    }
+    free(decoded);
+    return rows;
+}
+
+/* The rows nearest to `row`, itself among them. */
+static void probe_nearest(const struct sample *sample, const void *row, struct topk *topk)
+{
+    enum { BLOCK = 256 };
+    const struct space *space = sample->rows->space;
+    uint32_t count = sample->count < PROBE_ROWS_MAX ? sample->count : PROBE_ROWS_MAX;
+    float distances[BLOCK];
+    for (uint32_t first = 0; first < count; first += BLOCK) {
+        uint32_t block = count - first < BLOCK ? count - first : BLOCK;
+        space->scan(space, row, rows_at(sample->rows, first), sample->rows->stride, block,
+                    distances);
+        for (uint32_t i = 0; i < block; i++)
+            topk_push(topk, distances[i], first + i);
+    }
+}
+
+/* What the choice of directions looks at. */
+struct directions {
+    const struct projection *projection;
+    const struct sample *sample;
+    size_t count;          /* of directions */
+    float *vectors;        /* count x dim */
+    double *energies;      /* count; of the sample */
+    double near[KEPT_MAX]; /* sum of squares of differences of near rows along each */
+    double near_all;       /* and over all directions */
+    float spreads[PROBES]; /* by how much the 100th neighbour is further than the 10th */
+    size_t spread_count;
+};
+
+static void add_difference(struct directions *directions, const float *difference)
+{
+    size_t dim = directions->projection->dim;
+    for (size_t d = 0; d < directions->count; d++) {
+        float along = 0;
+        for (size_t j = 0; j < dim; j++)
+            along += directions->vectors[d * dim + j] * difference[j];
+        directions->near[d] += (double)(along * along);
+    }
+    for (size_t j = 0; j < dim; j++)
+        directions->near_all += (double)(difference[j] * difference[j]);
+}
+
+static float length2(const float *vector, size_t dim)
+{
+    float sum = 0;
+    for (size_t j = 0; j < dim; j++)
+        sum += vector[j] * vector[j];
+    return sum;
+}
+
+/* room: three times projection_padded(dim) floats. */
+static void add_probe(struct directions *directions, uint32_t i, float *room)
+{
+    const struct projection *projection = directions->projection;
+    const struct sample *sample = directions->sample;
+    size_t padded = projection_padded(projection->dim);
+    struct neighbor items[PROBE_NEAREST + 1];
+    struct topk topk;
+    const void *row = sample_row(sample, i);
+    float *decoded = room, *from = room + padded, *to = room + 2 * padded;
+    topk_init(&topk, items, PROBE_NEAREST + 1);
+    probe_nearest(sample, row, &topk);
+    topk_sort(&topk);
+    projection_centre(projection, sample->rows->space, row, decoded, from);
+    float length2_near = 0;
+    for (size_t n = 0; n < topk.count; n++) {
+        if (n > PROBE_NEAR && n + 1 < topk.count)
+            continue;
+        projection_centre(projection, sample->rows->space, rows_at(sample->rows, items[n].row),
+                          decoded, to);
+        for (size_t j = 0; j < padded; j++)
+            to[j] -= from[j];
+        if (n <= PROBE_NEAR)
+            add_difference(directions, to);
+        if (n == PROBE_NEAR)
+            length2_near = length2(to, padded);
+    }
+    if (topk.count > PROBE_NEAR + 1 && length2_near > 0)
+        directions->spreads[directions->spread_count++] = length2(to, padded) / length2_near - 1;
+}
+
+static int probe_all(struct directions *directions)
+{
+    uint32_t size = directions->sample->size;
+    float *room = malloc(3 * projection_padded(directions->projection->dim) * sizeof *room);
+    for (uint32_t i = 0; room && i < PROBES && i < size; i++)
+        add_probe(directions, (uint32_t)((uint64_t)size * i / PROBES), room);
+    free(room);
+    return room ? 0 : -1;
+}
+
+/* By how much an estimate from 2-bit codes of `kept` coordinates errs, `left` being the share of near
+ * differences that the other directions hold: the code's own error, and inner products with what is
+ * left out, as if that were spread over half of the other directions. */
+static double error_of(double left, size_t kept, size_t whole)
+{
+    double ratio = left / (1 - left);
+    return 2 * sqrt(TAN2_2_BITS / (double)kept + 2 * ratio * ratio / (double)(whole - kept));
+}
+
+/* The fewest directions that suffice: docs/decisions/0055. */
+static void choose_kept(struct projection *projection, struct directions *directions)
+{
+    size_t whole = rotation_dim(projection->dim);
+    qsort(directions->spreads, directions->spread_count, sizeof(float), compare_floats);
+    double spread =
+        directions->spread_count ? (double)directions->spreads[directions->spread_count / 2] : 0;
+    double most = spread / SPREAD_PER_ERROR < ERROR_MAX ? spread / SPREAD_PER_ERROR : ERROR_MAX;
+    double sum = 0;
+    for (size_t d = 0; d < directions->count && directions->near_all > 0; d++) {
+        sum += directions->near[d];
+        size_t kept = d + 1;
+        double error = error_of(1 - sum / directions->near_all, kept, whole);
+        if (kept % KEPT_STEP != 0 || !(error <= most))
+            continue;
+        projection->kept = kept;
+        projection->error = (float)error;
+        return;
+    }
+}
+
+/* --- The basis --------------------------------------------------------------------------------- */
+
+/* Rotate what each dimension gives to the kept coordinates; keep it transposed too, and in 8 bits. */
+static int fill_basis(struct projection *projection, const float *vectors, uint64_t seed)
+{
+    size_t dim = projection->dim, padded = projection_padded(dim), kept = projection->kept;
+    struct rotation rotation;
+    projection->columns = dense_new(padded, kept);
+    float *row = malloc(padded * sizeof *row);
+    projection->owned = calloc(1, kept * (padded + sizeof(float)));
+    if (!projection->columns || !row || !projection->owned ||
+        rotation_init(&rotation, kept, seed)) {
+        free(row);
+        return -1;
+    }
+    float *scales = projection->owned;
+    int8_t *basis = (int8_t *)(scales + kept);
+    for (size_t j = 0; j < dim; j++) {
+        float *column = projection->columns + j * kept;
+        for (size_t d = 0; d < kept; d++)
+            column[d] = vectors[d * dim + j];
+        rotation_apply(&rotation, column);
+    }
+    memset(row, 0, padded * sizeof *row);
+    for (size_t d = 0; d < kept; d++) {
+        for (size_t j = 0; j < dim; j++)
+            row[j] = projection->columns[j * kept + d];
+        scales[d] = projection_round_i8(row, padded, basis + d * padded);
+    }
+    projection->basis = basis;
+    projection->basis_scales = scales;
+    rotation_release(&rotation);
+    free(row);
+    return 0;
+}
+
+static int fit_directions(struct projection *projection, const struct sample *sample, uint64_t seed,
+                          struct executor *executor)
+{
+    size_t dim = projection->dim, padded = projection_padded(dim);
+    struct directions directions = {.projection = projection, .sample = sample};
+    directions.count = dim / 2 < KEPT_MAX ? dim / 2 / KEPT_STEP * KEPT_STEP : KEPT_MAX;
+    float *rows = centred_sample(projection, sample);
+    directions.vectors = malloc(directions.count * dim * sizeof *directions.vectors);
+    directions.energies = malloc(directions.count * sizeof *directions.energies);
+    int whole = rows && directions.vectors && directions.energies;
+    if (whole) {
+        struct principal_request request = {rows, sample->size, dim, padded, directions.count,
+                                            seed, executor};
+        whole = principal_directions(&request, directions.vectors, directions.energies) == 0;
+    }
+    free(rows);
+    if (whole)
+        whole = probe_all(&directions) == 0;
+    if (whole) {
+        choose_kept(projection, &directions);
+        if (projection_is_reduced(projection))
+            whole = fill_basis(projection, directions.vectors, seed) == 0;
+    }
+    free(directions.vectors);
+    free(directions.energies);
+    return whole ? 0 : -1;
+}
+
+/* --- Codes ------------------------------------------------------------------------------------- */
+
+/* Of each row's largest coordinate, the 99th percentile is the end of the codes' range. */
+static int fit_code_scale(struct projection *projection, const struct sample *sample)
+{
+    size_t padded = projection_padded(projection->dim);
+    float *room = malloc((2 * padded + projection->kept + sample->size) * sizeof *room);
+    if (!room)
+        return -1;
+    float *decoded = room, *centred = room + padded, *coordinates = room + 2 * padded;
+    float *values = coordinates + projection->kept;
+    for (uint32_t i = 0; i < sample->size; i++) {
+        projection_centre(projection, sample->rows->space, sample_row(sample, i), decoded, centred);
+        projection_apply_rows(projection, centred, 1, coordinates);
+        values[i] = 0;
+        for (size_t j = 0; j < projection->kept; j++)
+            values[i] = fabsf(coordinates[j]) > values[i] ? fabsf(coordinates[j]) : values[i];
+    }
+    qsort(values, sample->size, sizeof *values, compare_floats);
+    float range = values[(uint32_t)((uint64_t)sample->size * 99 / 100)];
+    projection->code_scale = range > 0 ? CODE_RANGE / range : 1;
+    free(room);
+    return 0;
+}
+
+int projection_fit(struct projection *projection, const struct rows *rows, uint32_t count,
+                   uint64_t seed, struct executor *executor)
+{
+    size_t dim = rows->space->dim, most = SAMPLE_FLOATS_MAX / projection_padded(dim);
+    struct sample sample = {rows, count, count < SAMPLE_MAX ? count : SAMPLE_MAX, seed};
+    if (projection_init(projection, dim, rotation_dim(dim), seed))
+        return -1;
+    int failed = fit_centre(projection, &sample);
+    if (!failed && projection->scale > 0 && dim >= REDUCED_DIM_MIN && dim <= REDUCED_DIM_MAX) {
+        struct sample wide = sample;
+        wide.size = count < 2 * SAMPLE_MAX ? count : 2 * SAMPLE_MAX;
+        wide.size = wide.size < most ? wide.size : (uint32_t)most;
+        failed = fit_directions(projection, &wide, seed, executor);
+    }
+    if (!failed && projection->scale > 0)
+        failed = fit_code_scale(projection, &sample);
+    if (failed)
+        projection_release(projection);
+    return failed ? -1 : 0;
+}
