@@ -1,65 +1,223 @@
 #!/usr/bin/env bash
-# Lode beside hnswlib, at equal recall: bench/run.sh [mnist-784|sift10k|B ...], by default all of them.
+# Measures Lode, beside other libraries and by itself: bench/run.sh [PART...], by default all of them.
 #
-# Real sets are unpacked from the directory LODE_DATA (../shared/data when there is one) and skipped when
-# absent; B, 1,000,000 x 128, is generated. Data, databases and peers' indexes stay in build/bench/, so
-# that a second run only searches. Prints a table for each set and writes build/bench/spine.json.
+#   sift10k mnist-784 B C   graph search at equal recall, beside hnswlib and faiss: B is 1,000,000 x 128 l2,
+#                           C 200,000 x 768 cosine, both generated; the real sets come from LODE_DATA
+#                           (../shared/data when there is one) and are skipped when they are not there
+#   threads   a second thread's worth, to queries and to a build     (on B, as all that follow)
+#   growth    distances and hops a query from 10,000 to 1,000,000 points
+#   flat      exact search as a share of what memory and core can do
+#   upserts   writing into a growing segment, and what readers feel
+#   layers    what HNSW's upper layers are worth, on hnswlib's graph
+#
+# Everything stays in build/bench/: sets, indexes with what building them took, figures (*.json; speed.json
+# is the rows of all sets), curves (*.curve, *.svg). What is built is not built again: a run that was
+# stopped goes on, and a second one only searches. Lode's own indexes are built anew when its sources have
+# changed since; LODE_SOURCES=any leaves them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 programs=${LODE_BUILD:-build/release}/bench
 out=build/bench
 data=${LODE_DATA:-../shared/data}
+sets=(sift10k mnist-784 B C)
 mkdir -p "$out"
 
-# compare NAME BASE QUERY TRUTH [OPTION...]
-compare() {
-    local name=$1 base=$2 query=$3 truth=$4
-    shift 4
-    "$programs/peers/side_by_side" --name "$name" --base "$base" --query "$query" --truth "$truth" \
-        --dir "$out/$name.lode" --cache "$out/$name.hnswlib" --json "$out/$name.json" "$@"
-    echo
+if [ "${LODE_SOURCES:-}" = any ]; then
+    sources=-
+else
+    sources=$(cat include/lode/lode.h src/*/*.[ch] | sha256sum | cut -c 1-16)
+fi
+
+say() {
+    printf '\n[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"
+}
+
+need() {
+    [ -x "$programs/$1" ] && return
+    echo "$programs/$1 is not built: make bench builds it${2:+, where there is $2}" >&2
+    return 1
+}
+
+# --- Sets -----------------------------------------------------------------------------------------
+
+# generated NAME OPTION...: the truth is written last.
+generated() {
+    local name=$1
+    shift
+    [ -e "$out/$name/truth.ivecs" ] && return
+    say "$name: drawing vectors, finding their true neighbours (a minute)"
+    need gen_clustered
+    "$programs/gen_clustered" --out "$out/$name" "$@"
 }
 
 unpacked() {
-    [ -d "$out/$1" ] && return
+    [ -e "$out/$1/gt.l2.ivecs" ] && return
     if [ ! -e "$data/$1.tar.zst" ]; then
-        echo "$1: skipped, $data/$1.tar.zst is not there"
+        say "$1: skipped, $data/$1.tar.zst is not there"
         return 1
     fi
     tar --zstd -xf "$data/$1.tar.zst" -C "$out"
 }
 
-compare_real() {
-    ! unpacked "$1" || compare "$1" "$out/$1/base.bvecs" "$out/$1/query.bvecs" "$out/$1/gt.l2.ivecs"
+prepare() {
+    case $1 in
+        B) generated B --points 1000000 --dim 128 ;;
+        C) generated C --points 200000 --dim 768 --metric cosine ;;
+        *) unpacked "$1" ;;
+    esac
 }
 
-compare_b() {
-    [ -e "$out/B/truth.ivecs" ] || "$programs/gen_clustered" --points 1000000 --dim 128 --out "$out/B"
-    compare B "$out/B/base.fvecs" "$out/B/query.fvecs" "$out/B/truth.ivecs"
+# The options that say where a set is.
+set_options() {
+    case $1 in
+        B | C) files=(base.fvecs query.fvecs truth.ivecs) ;;
+        *) files=(base.bvecs query.bvecs gt.l2.ivecs) ;;
+    esac
+    options=(--name "$1" --base "$out/$1/${files[0]}" --query "$out/$1/${files[1]}"
+        --truth "$out/$1/${files[2]}")
 }
 
-if [ ! -x "$programs/peers/side_by_side" ]; then
-    echo "$programs/peers/side_by_side is not built: it needs a C++ compiler and hnswlib (make bench)"
-    exit 1
-fi
-[ $# -gt 0 ] || set -- sift10k mnist-784 B
-for name in "$@"; do
-    case $name in
-        sift10k | mnist-784) compare_real "$name" ;;
-        B) compare_b ;;
-        *) echo "run.sh: unknown set '$name'" >&2; exit 2 ;;
+# --- Parts ----------------------------------------------------------------------------------------
+
+search() {
+    local name=$1 options metric=l2
+    prepare "$name" || return 0
+    set_options "$name"
+    [ "$name" != C ] || metric=cosine
+    need peers/speed "a C++ compiler"
+    say "$name: building what is missing, then searching: for each recall all engines in turns, then curves"
+    "$programs/peers/speed" "${options[@]}" --metric "$metric" --out "$out" --sources "$sources" \
+        --json "$out/$name.rows"
+    plot_curves "$name"
+}
+
+# What every part below stands on: set B and Lode's index of it.
+b_built() {
+    local options
+    prepare B
+    set_options B
+    need peers/speed "a C++ compiler"
+    "$programs/peers/speed" "${options[@]}" --out "$out" --sources "$sources" --engines lode \
+        --build-only yes
+}
+
+threads() {
+    b_built
+    say "threads: one and two, queries on B, then builds of 200,000 points"
+    "$programs/threads" --dir "$out/B.lode" --base "$out/B/base.fvecs" --query "$out/B/query.fvecs" \
+        --truth "$out/B/truth.ivecs" --scratch "$out/threads.lode" --json "$out/threads.json"
+}
+
+growth() {
+    local rebuild=yes
+    b_built
+    if [ "$sources" = - ] || [ "$sources" = "$(cat "$out/growth.sources" 2>/dev/null)" ]; then
+        rebuild=no
+    fi
+    say "growth: indexes of 10,000 to 300,000 points of B, then the work of a query on each"
+    "$programs/growth" --base "$out/B/base.fvecs" --query "$out/B/query.fvecs" \
+        --truth "$out/B/truth.ivecs" --full "$out/B.lode" --out "$out" --rebuild "$rebuild" \
+        --json "$out/growth.json"
+    echo "$sources" >"$out/growth.sources"
+    plot_growth
+}
+
+flat() {
+    b_built
+    say "flat: exact search on B"
+    "$programs/flat" --dir "$out/B.lode" --query "$out/B/query.fvecs" --json "$out/flat.json"
+}
+
+upserts() {
+    prepare B
+    say "upserts: 100,000 vectors into a growing segment, then a reader alone and beside a writer"
+    "$programs/upserts" --base "$out/B/base.fvecs" --query "$out/B/query.fvecs" \
+        --dir "$out/upserts.lode" --window-ms 500 --json "$out/upserts.json"
+}
+
+layers() {
+    local options
+    prepare B
+    set_options B
+    need peers/layers "a C++ compiler and hnswlib" || return 0
+    say "layers: hnswlib's graph of B, with and without its upper layers"
+    "$programs/peers/layers" "${options[@]}" --out "$out" --json "$out/layers.rows"
+    rows_to_json "$out/layers.rows" >"$out/layers.json"
+}
+
+# --- Figures --------------------------------------------------------------------------------------
+
+# Lines that are objects, of several files, as one list.
+rows_to_json() {
+    echo '['
+    cat "$@" | sed '$!s/$/,/'
+    echo ']'
+}
+
+# plot NAME: gnuplot's commands from standard input, into NAME.svg
+plot() {
+    if ! command -v gnuplot >/dev/null; then
+        echo "no gnuplot: $out/$1.svg is not drawn"
+        return
+    fi
+    { printf 'set terminal svg size 800,560 background "white"\nset output "%s/%s.svg"\nset grid\n' "$out" "$1"
+        cat; } | gnuplot
+    echo "drawn: $out/$1.svg"
+}
+
+plot_curves() {
+    local name=$1 curve engine lines=
+    for curve in "$out/$name".*.curve; do
+        engine=${curve#"$out/$name."}
+        engine=${engine%.curve}
+        lines+="${lines:+, }\"$curve\" using (1-\$2+1e-5):4 with linespoints title \"$engine\""
+    done
+    plot "$name" <<GNUPLOT
+set title "$name: top 10, one thread, one query at a time"
+set xlabel "recall"
+set ylabel "queries a CPU second"
+set logscale xy
+set xrange [0.1:0.0005]
+set xtics ("0.9" 0.1, "0.95" 0.05, "0.98" 0.02, "0.99" 0.01, "0.995" 0.005, "0.998" 0.002, "0.999" 0.001)
+plot $lines
+GNUPLOT
+}
+
+plot_growth() {
+    plot growth <<GNUPLOT
+set title "work of a query at recall 0.99, set B"
+set xlabel "points"
+set ylabel "a query"
+set logscale xy
+first = system("awk '!/^#/ { print \$1, \$2; exit }' $out/growth.dat")
+n = word(first, 1) + 0.0
+d = word(first, 2) + 0.0
+hops = system("awk '!/^#/ { print \$3; exit }' $out/growth.dat") + 0.0
+plot "$out/growth.dat" using 1:2 with linespoints title "distances", \
+     d*log(x)/log(n) dashtype 2 title "log N through the first", \
+     "$out/growth.dat" using 1:3 with linespoints title "hops", \
+     hops*log(x)/log(n) dashtype 2 title "log N through the first"
+GNUPLOT
+}
+
+write_speed_json() {
+    local name rows=()
+    for name in "${sets[@]}"; do
+        [ ! -e "$out/$name.rows" ] || rows+=("$out/$name.rows")
+    done
+    [ ${#rows[@]} -gt 0 ] || return 0
+    rows_to_json "${rows[@]}" >"$out/speed.json"
+    say "figures: $out/speed.json and the other .json beside it"
+}
+
+[ $# -gt 0 ] || set -- "${sets[@]}" threads growth flat upserts layers
+echo "Lode's speed: $*"
+echo "One thread unless it says otherwise. The machine should do nothing else; CPU times bear it better."
+for part in "$@"; do
+    case $part in
+        sift10k | mnist-784 | B | C) search "$part" ;;
+        threads | growth | flat | upserts | layers) "$part" ;;
+        *) echo "run.sh: unknown part '$part'" >&2; exit 2 ;;
     esac
 done
-
-# All sets ever measured here, as one list.
-{
-    echo '['
-    comma=
-    for name in sift10k mnist-784 B; do
-        [ -e "$out/$name.json" ] || continue
-        printf '%s' "$comma"
-        cat "$out/$name.json"
-        comma=$',\n'
-    done
-    echo ']'
-} >"$out/spine.json"
+write_speed_json

@@ -1,47 +1,58 @@
-// hnswlib_engine.h: hnswlib as our drivers use it: M=16, ef_construction=200, built on all cores or read
-// from a cache file.
+// hnswlib_engine.h: hnswlib as our drivers use it: M=16, ef_construction=200, built on all cores.
 #ifndef BENCH_HNSWLIB_ENGINE_H
 #define BENCH_HNSWLIB_ENGINE_H
 
 #include <hnswlib/hnswlib.h>
 
-#include <atomic>
-#include <memory>
+#include <mutex>
 #include <thread>
 
-#include "vecs.h"
+#include "engine.h"
 
-struct HnswlibEngine {
+struct HnswlibEngine : Engine {
     std::unique_ptr<hnswlib::SpaceInterface<float>> space;
     std::unique_ptr<hnswlib::HierarchicalNSW<float>> graph;
-    double build_wall = 0, build_cpu = 0; // 0: read from the cache
 
-    HnswlibEngine(const Workload &work, const std::string &cache)
+    HnswlibEngine() : Engine("hnswlib")
     {
-        if (work.metric == Metric::l2)
-            space.reset(new hnswlib::L2Space(work.base.dim));
-        else
-            space.reset(new hnswlib::InnerProductSpace(work.base.dim));
-        FILE *file = cache.empty() ? nullptr : fopen(cache.c_str(), "rb");
-        if (file) {
-            fclose(file);
-            graph.reset(new hnswlib::HierarchicalNSW<float>(space.get(), cache));
-            return;
-        }
-        build(work);
-        if (!cache.empty())
-            graph->saveIndex(cache);
     }
 
-    void build(const Workload &work)
+    std::string path(const Set &set) const override
     {
-        graph.reset(new hnswlib::HierarchicalNSW<float>(space.get(), work.base.count, 16, 200));
-        Stopwatch watch;
-        graph->addPoint(work.base.row(0), 0);
-        std::atomic<size_t> next{1};
+        return set.out + "/" + set.name + ".hnswlib";
+    }
+
+    void make_space(const Set &set, size_t dim)
+    {
+        if (set.metric == Metric::l2)
+            space.reset(new hnswlib::L2Space(dim));
+        else
+            space.reset(new hnswlib::InnerProductSpace(dim));
+    }
+
+    void build(const Set &set) override
+    {
+        BaseReader reader(set);
+        make_space(set, reader.dim);
+        graph.reset(new hnswlib::HierarchicalNSW<float>(space.get(), reader.count, 16, 200));
+        std::mutex mutex;
+        size_t next = 0;
+        std::vector<float> first(reader.dim);
+        reader.next(first.data());
+        graph->addPoint(first.data(), next++);
         auto add = [&] {
-            for (size_t i = next++; i < work.base.count; i = next++)
-                graph->addPoint(work.base.row(i), i);
+            std::vector<float> row(reader.dim);
+            for (;;) {
+                size_t id;
+                {
+                    std::lock_guard<std::mutex> guard(mutex);
+                    if (next == reader.count)
+                        return;
+                    id = next++;
+                    reader.next(row.data());
+                }
+                graph->addPoint(row.data(), id);
+            }
         };
         std::vector<std::thread> threads;
         for (unsigned i = 1; i < std::thread::hardware_concurrency(); i++)
@@ -49,11 +60,16 @@ struct HnswlibEngine {
         add();
         for (auto &thread : threads)
             thread.join();
-        build_wall = watch.wall();
-        build_cpu = watch.cpu();
+        graph->saveIndex(path(set));
     }
 
-    void search(const float *query, size_t k, uint32_t ef, int64_t *ids)
+    void open(const Set &set) override
+    {
+        make_space(set, VecsReader<float>(set.query).dim);
+        graph.reset(new hnswlib::HierarchicalNSW<float>(space.get(), path(set)));
+    }
+
+    void search(const float *query, size_t k, uint32_t ef, int64_t *ids) override
     {
         graph->setEf(ef);
         auto found = graph->searchKnn(query, k);

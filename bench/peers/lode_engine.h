@@ -1,87 +1,113 @@
-// lode_engine.h: Lode through its public interface, as our drivers use it.
+// lode_engine.h: Lode as our drivers use it: through its public interface, and the bare index over the
+// same files.
 #ifndef BENCH_LODE_ENGINE_H
 #define BENCH_LODE_ENGINE_H
 
 #include <lode/lode.h>
 
-#include "vecs.h"
+#include "engine.h"
+#include "lode_index.h"
 
-struct LodeEngine {
+struct LodeEngine : Engine {
+    typedef void (*Shape)(lode_schema &schema); // what differs from the default schema; may be null
+    Shape shape;
     lode_db *db = nullptr;
     lode_collection *collection = nullptr;
-    double build_wall = 0, build_cpu = 0; // 0: the database was there
     lode_error error{};
+
+    LodeEngine(const char *engine_name, Shape engine_shape)
+        : Engine(engine_name), shape(engine_shape)
+    {
+    }
+    ~LodeEngine() override
+    {
+        close();
+    }
 
     void must(lode_status status)
     {
         if (status != LODE_OK)
-            fail(std::string("lode: ") + lode_status_name(status) + ": " + error.message);
+            fail(std::string(name) + ": " + lode_status_name(status) + ": " + error.message);
     }
 
-    LodeEngine(const Workload &work, const std::string &dir)
+    bool ours() const override
+    {
+        return true;
+    }
+
+    std::string path(const Set &set) const override
+    {
+        return set.out + "/" + set.name + "." + name;
+    }
+
+    void open_db(const Set &set, bool must_exist)
     {
         lode_db_options options{};
-        options.must_exist = 1;
+        options.must_exist = must_exist;
         options.maintenance = LODE_MAINTAIN_ON_REQUEST;
-        if (lode_db_open(dir.c_str(), &options, &db, &error) == LODE_NOT_FOUND) {
-            write(work, dir);
-            must(lode_db_open(dir.c_str(), &options, &db, &error));
-        } else if (!db) {
-            must(error.status);
-        }
-        must(lode_collection_open(db, "vectors", &collection, &error));
-        lode_stats *stats;
-        must(lode_stats_get(collection, &stats, &error));
-        if (stats->points != work.base.count)
-            fail("lode: " + dir + " holds another set; remove it");
-        lode_stats_free(stats);
+        must(lode_db_open(path(set).c_str(), &options, &db, &error));
     }
 
-    ~LodeEngine()
+    void close()
     {
-        lode_collection_close(collection);
-        lode_db_close(db);
-    }
-
-    // Write everything, build the index, close.
-    void write(const Workload &work, const std::string &dir)
-    {
-        Stopwatch watch;
-        lode_db_options options{};
-        options.maintenance = LODE_MAINTAIN_ON_REQUEST;
-        must(lode_db_open(dir.c_str(), &options, &db, &error));
-        lode_schema schema{};
-        schema.dim = (uint32_t)work.base.dim;
-        schema.metric = work.metric == Metric::l2   ? LODE_METRIC_L2
-                        : work.metric == Metric::ip ? LODE_METRIC_IP
-                                                    : LODE_METRIC_COSINE;
-        must(lode_collection_create(db, "vectors", &schema, &collection, &error));
-        std::vector<lode_point> points;
-        for (size_t i = 0; i < work.base.count; i++) {
-            lode_point point{};
-            point.id = lode_id_number(i);
-            point.vector = work.base.row(i);
-            points.push_back(point);
-            if (points.size() == 1000 || i + 1 == work.base.count) {
-                must(lode_upsert(collection, points.data(), points.size(), nullptr, &error));
-                points.clear();
-            }
-        }
-        must(lode_compact(collection, &error));
         lode_collection_close(collection);
         lode_db_close(db);
         collection = nullptr;
         db = nullptr;
-        build_wall = watch.wall();
-        build_cpu = watch.cpu();
     }
 
-    const char *simd() const
+    void create(const Set &set, size_t dim)
     {
-        return lode_simd_level();
+        lode_schema schema{};
+        schema.dim = (uint32_t)dim;
+        schema.metric = set.metric == Metric::l2   ? LODE_METRIC_L2
+                        : set.metric == Metric::ip ? LODE_METRIC_IP
+                                                   : LODE_METRIC_COSINE;
+        if (shape)
+            shape(schema);
+        must(lode_collection_create(db, "vectors", &schema, &collection, &error));
     }
 
-    void search(const float *query, size_t k, uint32_t ef, int64_t *ids)
+    // Write everything, compact, close.
+    void build(const Set &set) override
+    {
+        const size_t batch = 1000;
+        BaseReader reader(set);
+        open_db(set, false);
+        create(set, reader.dim);
+        std::vector<float> rows(batch * reader.dim);
+        std::vector<lode_point> points(batch);
+        for (size_t done = 0; done < reader.count;) {
+            size_t count = std::min(batch, reader.count - done);
+            for (size_t i = 0; i < count; i++) {
+                points[i] = lode_point{};
+                points[i].id = lode_id_number(done + i);
+                points[i].vector = rows.data() + i * reader.dim;
+                reader.next(rows.data() + i * reader.dim);
+            }
+            must(lode_upsert(collection, points.data(), count, nullptr, &error));
+            done += count;
+        }
+        must(lode_compact(collection, &error));
+        close();
+    }
+
+    void open(const Set &set) override
+    {
+        open_db(set, true);
+        must(lode_collection_open(db, "vectors", &collection, &error));
+    }
+
+    uint64_t memory() override
+    {
+        lode_stats *stats;
+        must(lode_stats_get(collection, &stats, &error));
+        uint64_t bytes = stats->memory_bytes;
+        lode_stats_free(stats);
+        return bytes;
+    }
+
+    void search(const float *query, size_t k, uint32_t ef, int64_t *ids) override
     {
         lode_search_request request{};
         request.vector = query;
@@ -92,6 +118,54 @@ struct LodeEngine {
         for (size_t i = 0; i < k; i++)
             ids[i] = i < result->hit_count ? (int64_t)result->hits[i].id.number : -1;
         lode_result_free(result);
+    }
+};
+
+// The index of the one segment that `built` has written, without versions, plans, results and ids.
+struct LodeIndexEngine : Engine {
+    LodeEngine built;
+    lode_index_file *index = nullptr;
+
+    LodeIndexEngine(const char *engine_name, const char *built_name, LodeEngine::Shape shape)
+        : Engine(engine_name), built(built_name, shape)
+    {
+    }
+    ~LodeIndexEngine() override
+    {
+        lode_index_close(index);
+    }
+
+    bool ours() const override
+    {
+        return true;
+    }
+
+    std::string path(const Set &set) const override
+    {
+        return built.path(set);
+    }
+
+    void build(const Set &set) override
+    {
+        built.build(set);
+    }
+
+    void open(const Set &set) override
+    {
+        char message[512];
+        index = lode_index_open(path(set).c_str(), message, sizeof message);
+        if (!index)
+            fail(std::string(name) + ": " + message);
+    }
+
+    uint64_t memory() override
+    {
+        return lode_index_memory(index);
+    }
+
+    void search(const float *query, size_t k, uint32_t ef, int64_t *ids) override
+    {
+        lode_index_search(index, query, k, ef, ids);
     }
 };
 

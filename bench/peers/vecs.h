@@ -34,34 +34,57 @@ static inline bool ends_with(const std::string &text, const std::string &end)
     return text.size() >= end.size() && !text.compare(text.size() - end.size(), end.size(), end);
 }
 
-// The values of a file, converted to T. Bytes are the elements of .bvecs.
+// A file row by row, converted to T; so that a build needs no memory but its own. Bytes are the elements
+// of .bvecs.
+template <class T> struct VecsReader {
+    std::string path;
+    size_t count = 0, dim = 0, element = 4;
+    FILE *file;
+    std::vector<uint8_t> bytes;
+
+    explicit VecsReader(const std::string &name) : path(name), file(fopen(name.c_str(), "rb"))
+    {
+        int32_t width;
+        if (!file || fread(&width, sizeof width, 1, file) != 1 || width < 1)
+            fail(path + ": not there, or not a file of vectors");
+        element = ends_with(path, ".bvecs") ? 1 : 4;
+        dim = (size_t)width;
+        bytes.resize(4 + dim * element);
+        fseek(file, 0, SEEK_END);
+        count = (size_t)ftell(file) / bytes.size();
+        rewind(file);
+    }
+    VecsReader(const VecsReader &) = delete;
+    ~VecsReader()
+    {
+        fclose(file);
+    }
+
+    void next(T *row)
+    {
+        int32_t width;
+        if (fread(bytes.data(), 1, bytes.size(), file) != bytes.size())
+            fail(path + " ends too early");
+        memcpy(&width, bytes.data(), 4);
+        if ((size_t)width != dim)
+            fail(path + ": rows differ in width");
+        const uint8_t *values = bytes.data() + 4;
+        if (element == 4)
+            memcpy(row, values, 4 * dim);
+        else
+            std::copy(values, values + dim, row);
+    }
+};
+
 template <class T> static inline Matrix<T> read_vecs(const std::string &path)
 {
     Matrix<T> matrix;
-    FILE *file = fopen(path.c_str(), "rb");
-    if (!file)
-        fail("cannot open " + path);
-    size_t element = ends_with(path, ".bvecs") ? 1 : 4;
-    int32_t dim;
-    std::vector<uint8_t> bytes;
-    while (fread(&dim, sizeof dim, 1, file) == 1) {
-        if (dim <= 0 || (matrix.dim && matrix.dim != (size_t)dim))
-            fail(path + ": rows differ in width");
-        matrix.dim = (size_t)dim;
-        bytes.resize(matrix.dim * element);
-        if (fread(bytes.data(), 1, bytes.size(), file) != bytes.size())
-            fail(path + " ends inside a row");
-        size_t begin = matrix.values.size();
-        matrix.values.resize(begin + matrix.dim);
-        for (size_t i = 0; i < matrix.dim; i++) {
-            if (element == 1)
-                matrix.values[begin + i] = (T)bytes[i];
-            else
-                memcpy(&matrix.values[begin + i], bytes.data() + 4 * i, 4);
-        }
-        matrix.count++;
-    }
-    fclose(file);
+    VecsReader<T> reader(path);
+    matrix.count = reader.count;
+    matrix.dim = reader.dim;
+    matrix.values.resize(matrix.count * matrix.dim);
+    for (size_t i = 0; i < matrix.count; i++)
+        reader.next(matrix.values.data() + i * matrix.dim);
     return matrix;
 }
 
@@ -78,16 +101,19 @@ static inline Metric parse_metric(const std::string &name)
     fail("metric is '" + name + "'; it may be l2, ip or cosine");
 }
 
+static inline void normalise(float *row, size_t dim)
+{
+    double sum = 0;
+    for (size_t j = 0; j < dim; j++)
+        sum += (double)row[j] * row[j];
+    for (size_t j = 0; j < dim; j++)
+        row[j] = (float)(row[j] / std::sqrt(sum));
+}
+
 static inline void normalise(Matrix<float> &matrix)
 {
-    for (size_t i = 0; i < matrix.count; i++) {
-        float *row = matrix.values.data() + i * matrix.dim;
-        double sum = 0;
-        for (size_t j = 0; j < matrix.dim; j++)
-            sum += (double)row[j] * row[j];
-        for (size_t j = 0; j < matrix.dim; j++)
-            row[j] = (float)(row[j] / std::sqrt(sum));
-    }
+    for (size_t i = 0; i < matrix.count; i++)
+        normalise(matrix.values.data() + i * matrix.dim, matrix.dim);
 }
 
 // Base, queries and what a hit must reach to count as right: the k-th true neighbour's distance, so
@@ -148,18 +174,17 @@ static inline double clock_seconds(clockid_t clock)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// Wall and CPU seconds since it was made. CPU is the whole process's, so that work done on other
-// threads would count too.
+// Wall and CPU seconds of this thread since it was made.
 struct Stopwatch {
     double wall_begin = clock_seconds(CLOCK_MONOTONIC);
-    double cpu_begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu_begin = clock_seconds(CLOCK_THREAD_CPUTIME_ID);
     double wall() const
     {
         return clock_seconds(CLOCK_MONOTONIC) - wall_begin;
     }
     double cpu() const
     {
-        return clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_begin;
+        return clock_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_begin;
     }
 };
 
