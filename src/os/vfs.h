@@ -41,6 +41,8 @@ struct vfs_ops {
     NODISCARD lode_status (*map)(struct vfs_file *file, uint64_t size, const uint8_t **ret_data,
                                  lode_error *error);
     void (*unmap)(struct vfs_file *file, const uint8_t *data, uint64_t size);
+    /* A hint: what is mapped there is not needed in memory for now. It stays valid. */
+    void (*forget)(struct vfs_file *file, const uint8_t *data, uint64_t size);
 
     NODISCARD lode_status (*exists)(struct vfs *vfs, const char *path, int *ret_exists,
                                     lode_error *error);

@@ -53,6 +53,11 @@ static inline lode_status vfs_map(struct vfs_file *file, uint64_t size, const ui
     return file->vfs->ops->map(file, size, ret_data, error);
 }
 
+static inline void vfs_forget(struct vfs_file *file, const uint8_t *data, uint64_t size)
+{
+    file->vfs->ops->forget(file, data, size);
+}
+
 static inline void vfs_unmap(struct vfs_file *file, const uint8_t *data, uint64_t size)
 {
     file->vfs->ops->unmap(file, data, size);

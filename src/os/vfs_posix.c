@@ -247,6 +247,14 @@ static lode_status posix_map(struct vfs_file *base, uint64_t size, const uint8_t
     return LODE_OK;
 }
 
+/* Pages of a shared mapping of a file: they are read again when they are touched. */
+static void posix_forget(struct vfs_file *file, const uint8_t *data, uint64_t size)
+{
+    (void)file;
+    if (data != nothing_mapped)
+        (void)madvise((void *)(uintptr_t)data, size, MADV_DONTNEED);
+}
+
 static void posix_unmap(struct vfs_file *file, const uint8_t *data, uint64_t size)
 {
     (void)file;
@@ -426,6 +434,7 @@ static const struct vfs_ops posix_ops = {
     .sync = posix_sync,
     .map = posix_map,
     .unmap = posix_unmap,
+    .forget = posix_forget,
     .exists = posix_exists,
     .remove = posix_remove,
     .rename = posix_rename,

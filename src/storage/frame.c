@@ -394,6 +394,11 @@ lode_status frame_check(const struct frame *frame, uint64_t *ret_offset, lode_er
     return error_set(error, LODE_CORRUPT, "the block at offset %" PRIu64 " is damaged", offset);
 }
 
+void frame_forget(const struct frame *frame)
+{
+    vfs_forget(frame->file, frame->data, frame->size);
+}
+
 void frame_close(struct frame *frame)
 {
     if (frame->data)

@@ -138,6 +138,13 @@ lode_status sealed_check(const struct segment *segment, lode_error *error)
     return status;
 }
 
+void sealed_forget(const struct segment *segment)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    frame_forget(&sealed->vectors_frame);
+    frame_forget(&sealed->docs_frame);
+}
+
 /* --- Opening ----------------------------------------------------------------------------------- */
 
 static lode_status open_frame(const struct sealed *sealed, enum name_kind kind,

@@ -31,6 +31,8 @@ void sealed_remove(const struct store *store, uint64_t number);
 /* Check every byte of an open segment's vectors, or of all its parts but the graph. */
 NODISCARD lode_status sealed_check_vectors(const struct segment *segment, lode_error *error);
 NODISCARD lode_status sealed_check(const struct segment *segment, lode_error *error);
+/* What a merge has read once and reads no more need not stay in memory; searches read it again. */
+void sealed_forget(const struct segment *segment);
 
 static inline struct vectors_info vectors_info_of(const struct space *space, uint32_t row_count)
 {

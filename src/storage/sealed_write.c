@@ -173,6 +173,15 @@ static lode_status check_sources(const struct segment_view *views, size_t view_c
     return status;
 }
 
+/* Vectors and documents are by far the largest parts: while the graph is built of their copies, the sources
+ * would double the memory that is resident. */
+static void forget_sources(const struct segment_view *views, size_t view_count)
+{
+    for (size_t i = 0; i < view_count; i++)
+        if (views[i].segment->sealed)
+            sealed_forget(views[i].segment);
+}
+
 lode_status sealed_write(const struct store *store, uint64_t number,
                          const struct segment_view *views, size_t view_count,
                          const struct index_work *work, uint32_t **row_maps,
@@ -194,6 +203,7 @@ lode_status sealed_write(const struct store *store, uint64_t number,
     size_t kind_count = entry.row_count == 0 ? 0 : KIND_GRAPH + (size_t)entry.has_graph;
     for (size_t kind = 0; !status && kind < kind_count; kind++)
         status = write_part(&part, kind, number, error);
+    forget_sources(views, view_count);
     if (status) {
         sealed_remove(store, number);
         free_maps(row_maps, view_count);

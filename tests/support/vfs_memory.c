@@ -304,6 +304,13 @@ static lode_status memory_map(struct vfs_file *base, uint64_t size, const uint8_
     return finish(of(base->vfs), 0, "map", file->path, error);
 }
 
+static void memory_forget(struct vfs_file *file, const uint8_t *data, uint64_t size)
+{
+    (void)file;
+    (void)data;
+    (void)size;
+}
+
 static void memory_unmap(struct vfs_file *file, const uint8_t *data, uint64_t size)
 {
     (void)file;
@@ -555,6 +562,7 @@ static const struct vfs_ops memory_ops = {
     .sync = memory_sync,
     .map = memory_map,
     .unmap = memory_unmap,
+    .forget = memory_forget,
     .exists = memory_exists,
     .remove = memory_remove,
     .rename = memory_rename,
