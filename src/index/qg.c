@@ -28,7 +28,8 @@ void qg_measure(struct qg *qg)
     if (qg->bits == 0)
         qg->bits = qg->dim <= QG_BITS_2_DIM_MAX ? 2 : 1;
     qg->own_size = projection_padded(qg->projection.dim);
-    size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size + sizeof(float);
+    size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size +
+                  (qg_is_lifted(qg) ? 2 : 1) * sizeof(float);
     qg->stride = (size + 63) / 64 * 64;
 }
 
@@ -48,6 +49,7 @@ void qg_close(struct index *index)
             mutex_release(&qg->stripes[i]);
     free(qg->stripes);
     free(qg->pivot_memory);
+    qg_lift_release(qg);
     projection_release(&qg->projection);
     mutex_release(&qg->graph_lock);
     free(qg);
@@ -77,6 +79,8 @@ static size_t qg_memory(const struct index *index)
     size_t size = sizeof *qg;
     if (qg->coordinates)
         size += qg->count * (qg->dim * sizeof(half) + qg_degree(qg) * sizeof(uint32_t));
+    if (qg->lift.squares)
+        size += qg->count * sizeof(float);
     if (qg->owned_graph)
         size += qg->count * qg->stride;
     return size;

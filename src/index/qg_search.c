@@ -14,10 +14,15 @@
 /* What ef means here. The walk ends when the best row left is estimated further than (1 + gamma) times
  * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k) and the error of estimates; the
  * pool, which bounds the work of queries for which that comes late, holds POOL_PER_EF * ef rows and a
- * few. Both grow with ef, so that a larger ef never does less. Constants: docs/decisions/0052. */
+ * few. Both grow with ef, so that a larger ef never does less. Constants: docs/decisions/0052.
+ *
+ * The best rows of an inner product are about as far from the query as many others: parts of their distance say
+ * little. There the walk ends beyond the ef-th best distance, and by so many errors, which are parts of the
+ * mean of that distance and the one between near rows: docs/decisions/0056. */
 #define GAMMA_PER_LOG_EF 0.13
 #define POOL_PER_EF      3u
 #define POOL_MORE        6u
+#define ERRORS_LIFTED    2
 
 /* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
 #define PREFETCH_L2 1
@@ -31,23 +36,35 @@ struct walk {
     const struct hop_ops *ops;
     struct hop_query hop;
     uint32_t k;          /* results wanted */
-    uint32_t near_limit; /* rows kept for the final comparison, a few more than k */
+    uint32_t near_limit; /* nearest rows kept */
     uint32_t near_count;
     uint32_t prefetched; /* row last asked for */
-    float slack;         /* 1 + gamma */
+    uint32_t rank;       /* of the row whose distance bounds the walk */
+    float gamma;
+    int is_lifted; /* inner products, see qg_lift.c */
 };
+
+/* Rows compared as stored at the end. */
+static uint32_t final_count(const struct walk *walk)
+{
+    return walk->k + walk->k / 8 + 1;
+}
 
 static int is_allowed(const struct index_query *query, uint32_t row)
 {
     return row < query->row_limit && (!query->allowed || bitset_test(query->allowed, row));
 }
 
-/* Beyond this distance nothing is worth keeping: (1 + gamma) times the k-th best so far. */
+/* Beyond this distance nothing is worth keeping. */
 static float bound_of(const struct walk *walk)
 {
-    if (walk->near_count < walk->k)
+    if (walk->near_count < walk->rank)
         return INFINITY;
-    return walk->scratch->near[walk->k - 1].distance * walk->slack;
+    float distance = walk->scratch->near[walk->rank - 1].distance;
+    if (!walk->is_lifted)
+        return distance * (1 + walk->gamma);
+    float near = walk->qg->lift.near;
+    return distance + walk->gamma * sqrtf(fmaxf(distance, near) * near);
 }
 
 static void offer(struct walk *walk, float distance, uint32_t row)
@@ -112,6 +129,8 @@ static void expand(struct walk *walk, uint32_t row)
     float estimates[HOP_LINKS];
     float distance = walk->ops->l2_f32_i8(walk->scratch->centred, (const int8_t *)own,
                                           le_load_f32(own + qg->own_size), qg->own_size);
+    if (walk->is_lifted)
+        distance += le_load_f32(own + qg->own_size + sizeof(float));
     offer(walk, distance, row);
     float bound = bound_of(walk);
     if (pool->count == pool->limit)
@@ -141,14 +160,27 @@ static void walk_from(struct walk *walk, uint32_t entry)
     }
 }
 
+static void centre(struct walk *walk)
+{
+    const struct qg *qg = walk->qg;
+    struct qg_scratch *scratch = walk->scratch;
+    const void *query = walk->query->query;
+    if (walk->is_lifted) {
+        space_decode(qg->rows.space, query, scratch->decoded);
+        qg_lift_query(qg, scratch->decoded, scratch->centred);
+    } else {
+        projection_centre(&qg->projection, qg->rows.space, query, scratch->decoded,
+                          scratch->centred);
+    }
+}
+
 /* Coordinates, tables and code of the query. */
 static void prepare(struct walk *walk)
 {
     const struct qg *qg = walk->qg;
     struct qg_scratch *scratch = walk->scratch;
     float magnitude;
-    projection_centre(&qg->projection, qg->rows.space, walk->query->query, scratch->decoded,
-                      scratch->centred);
+    centre(walk);
     projection_apply(&qg->projection, scratch->centred, scratch->rounded, scratch->query);
     projection_code(&qg->projection, scratch->query, scratch->code);
     walk->ops = hop();
@@ -175,15 +207,16 @@ static void finish(struct walk *walk)
     const struct rows *rows = &walk->qg->rows;
     const struct neighbor *near = walk->scratch->near;
     const struct index_query *query = walk->query;
+    uint32_t count = walk->near_count < final_count(walk) ? walk->near_count : final_count(walk);
     prefetch_stored(walk, 0);
     prefetch_stored(walk, 1);
-    for (uint32_t i = 0; i < walk->near_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         prefetch_stored(walk, i + 2);
         float distance =
             rows->space->distance(rows->space, query->query, rows_at(rows, near[i].row));
         topk_push(query->topk, distance, near[i].row);
     }
-    query->counts->distances += walk->near_count;
+    query->counts->distances += count;
 }
 
 /* How many rows the pool holds: enough for ef; under a filter, for ef rows that are allowed, if those
@@ -201,13 +234,17 @@ static uint32_t pool_limit(const struct qg *qg, const struct index_query *query,
     return limit * HOP_COST < allowed ? (uint32_t)limit : 0;
 }
 
-/* 1 + gamma, see above. */
-static float slack_of(const struct qg *qg, uint32_t ef, uint32_t k)
+/* When the walk ends, see above. */
+static void set_bound(struct walk *walk, uint32_t ef)
 {
+    const struct qg *qg = walk->qg;
     double error = (double)(qg->bits == 1 ? QG_ERROR_1 : QG_ERROR_2) / sqrt((double)qg->dim);
     if (projection_is_reduced(&qg->projection))
         error = (double)qg->projection.error;
-    return (float)(1 + GAMMA_PER_LOG_EF * log((double)ef / k) + error);
+    walk->rank = walk->is_lifted ? ef : walk->k;
+    walk->near_limit = final_count(walk) > walk->rank ? final_count(walk) : walk->rank;
+    walk->gamma = (float)(walk->is_lifted ? ERRORS_LIFTED * error
+                                          : GAMMA_PER_LOG_EF * log((double)ef / walk->k) + error);
 }
 
 static lode_status search(struct qg *qg, struct qg_scratch *scratch,
@@ -217,13 +254,13 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
                         .query = query,
                         .scratch = scratch,
                         .k = (uint32_t)query->topk->k,
-                        .prefetched = QG_NONE};
+                        .prefetched = QG_NONE,
+                        .is_lifted = qg_is_lifted(qg)};
     uint32_t ef = query->ef > walk.k ? query->ef : walk.k;
     uint32_t limit = pool_limit(qg, query, ef);
     if (limit == 0)
         return LODE_OK;
-    walk.near_limit = walk.k + walk.k / 8 + 1;
-    walk.slack = slack_of(qg, ef, walk.k);
+    set_bound(&walk, ef);
     if (qg_scratch_begin(scratch, limit, walk.near_limit))
         return error_nomem(error, "search pool", limit * sizeof(uint64_t));
     prepare(&walk);
