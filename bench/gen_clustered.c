@@ -4,7 +4,8 @@
  * scaled by 1/sqrt(1 + i/4), as the spectra of real embeddings fall. Cluster weights are gamma(1),
  * widths uniform in 0.35 to 0.8. A random Gaussian matrix, scaled by 1/sqrt(intrinsic), maps them to
  * `dim` dimensions, where isotropic noise of 0.05 is added. Under cosine, vectors are written
- * normalised. Queries are further draws from the same mixture.
+ * normalised; under ip points have log-normal lengths instead, of the given sigma. Queries are further
+ * draws from the same mixture.
  *
  * Writes OUT/base.fvecs, OUT/query.fvecs and OUT/truth.ivecs (the nearest 100, ties by lower row). */
 #include <errno.h>
@@ -27,6 +28,7 @@ struct options {
     uint32_t points, queries, dim, intrinsic;
     uint64_t seed;
     lode_metric metric;
+    double sigma; /* ip: of the logarithms of lengths */
     int no_truth;
     const char *out;
 };
@@ -124,6 +126,15 @@ static void normalise(float *vector, uint32_t dim)
         vector[j] = (float)(vector[j] / sqrt(sum));
 }
 
+static void lengthen(float *vectors, const struct options *options, struct rng *rng)
+{
+    for (uint32_t i = 0; i < options->points; i++) {
+        float length = (float)exp(options->sigma * rng_normal(rng));
+        for (uint32_t j = 0; j < options->dim; j++)
+            vectors[(size_t)i * options->dim + j] *= length;
+    }
+}
+
 static float *draw_all(const struct mixture *mixture, struct rng *rng, uint32_t count, int unit)
 {
     float *vectors = allocate((size_t)count * mixture->dim, sizeof(float));
@@ -218,7 +229,8 @@ static void write_truth(const struct options *options, const float *base, const 
 static void usage(void)
 {
     fputs("usage: gen_clustered --out DIR [--points 1000000] [--dim 128] [--queries 1000]\n"
-          "                     [--metric l2|cosine] [--intrinsic 24, or 64 from 512 dimensions]\n"
+          "                     [--metric l2|cosine|ip] [--sigma 0.1, of lengths under ip]\n"
+          "                     [--intrinsic 24, or 64 from 512 dimensions]\n"
           "                     [--seed 1] [--no-truth]\n",
           stderr);
     exit(2);
@@ -226,11 +238,13 @@ static void usage(void)
 
 static struct options parse(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"points", 1, NULL, 'p'}, {"dim", 1, NULL, 'd'},      {"queries", 1, NULL, 'q'},
-        {"metric", 1, NULL, 'm'}, {"seed", 1, NULL, 's'},     {"intrinsic", 1, NULL, 'i'},
-        {"out", 1, NULL, 'o'},    {"no-truth", 0, NULL, 'n'}, {NULL, 0, NULL, 0}};
-    struct options options = {.points = 1000000, .queries = 1000, .dim = 128, .seed = 1};
+    static const struct option names[] = {{"points", 1, NULL, 'p'},  {"dim", 1, NULL, 'd'},
+                                          {"queries", 1, NULL, 'q'}, {"metric", 1, NULL, 'm'},
+                                          {"seed", 1, NULL, 's'},    {"intrinsic", 1, NULL, 'i'},
+                                          {"out", 1, NULL, 'o'},     {"no-truth", 0, NULL, 'n'},
+                                          {"sigma", 1, NULL, 'g'},   {NULL, 0, NULL, 0}};
+    struct options options = {
+        .points = 1000000, .queries = 1000, .dim = 128, .seed = 1, .sigma = 0.1};
     int name;
     while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
         uint64_t number = optarg ? strtoull(optarg, NULL, 10) : 0;
@@ -248,6 +262,10 @@ static struct options parse(int argc, char **argv)
             options.metric = LODE_METRIC_L2;
         else if (name == 'm' && optarg && !strcmp(optarg, "cosine"))
             options.metric = LODE_METRIC_COSINE;
+        else if (name == 'm' && optarg && !strcmp(optarg, "ip"))
+            options.metric = LODE_METRIC_IP;
+        else if (name == 'g' && optarg)
+            options.sigma = strtod(optarg, NULL);
         else if (name == 'n')
             options.no_truth = 1;
         else if (name == 'o')
@@ -269,12 +287,14 @@ int main(int argc, char **argv)
         fail(options.out);
     struct rng rng;
     struct mixture mixture;
-    int unit = options.metric == LODE_METRIC_COSINE;
+    int unit = options.metric != LODE_METRIC_L2;
     rng_init(&rng, options.seed);
     mixture_init(&mixture, &options, &rng);
     float *base = draw_all(&mixture, &rng, options.points, unit);
     float *queries = draw_all(&mixture, &rng, options.queries, unit);
     mixture_release(&mixture);
+    if (options.metric == LODE_METRIC_IP)
+        lengthen(base, &options, &rng);
     write_vecs(options.out, "base.fvecs", base, options.points, options.dim);
     write_vecs(options.out, "query.fvecs", queries, options.queries, options.dim);
     if (!options.no_truth)

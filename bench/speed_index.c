@@ -1,8 +1,8 @@
-/* speed_index.c: the bare quantised graph on a file of vectors: building, size, then for each ef recall,
+/* speed_index.c: the bare quantised graph, or the plain one, on a file of vectors: building, size, then for each ef recall,
  * steps and searches a second. For comparing variants of one index with each other; bench/peers compares
  * with other libraries.
  *
- *     speed_index DIR [l2|cosine] [threads] [fast|compact]
+ *     speed_index DIR [l2|cosine|ip] [threads] [fast|compact|plain]
  *
  * DIR has base.fvecs, query.fvecs and truth.ivecs, as gen_clustered writes them. */
 #include <math.h>
@@ -112,9 +112,12 @@ static lode_status measure(void *context, const void *bytes, size_t size, lode_e
 }
 
 /* Build, write to huge pages, open from there. */
-static struct index *build_and_open(const struct set *set, unsigned threads, lode_layout layout)
+static struct index *build_and_open(const struct set *set, const char *layout, unsigned threads)
 {
-    const struct index_params params = {M, EF_CONSTRUCTION, 1, layout};
+    const struct index_ops *ops = strcmp(layout, "plain") == 0 ? &index_hnsw : &index_qg;
+    const struct index_params params = {
+        M, EF_CONSTRUCTION, 1,
+        strcmp(layout, "compact") == 0 ? LODE_LAYOUT_COMPACT : LODE_LAYOUT_FAST};
     struct index *index, *opened;
     struct executor *executor = NULL;
     lode_error error = {LODE_OK, 0, ""};
@@ -123,7 +126,7 @@ static struct index *build_and_open(const struct set *set, unsigned threads, lod
         must(executor_threads_new(threads, &executor, &error), &error);
     struct index_work work = {.executor = executor};
     double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    must(index_qg.build(&params, &set->rows, count, &work, &index, &error), &error);
+    must(ops->build(&params, &set->rows, count, &work, &index, &error), &error);
     wall = seconds(CLOCK_MONOTONIC) - wall;
     cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     size_t size = 0;
@@ -135,7 +138,7 @@ static struct index *build_and_open(const struct set *set, unsigned threads, lod
     struct index_sink keeping = {keep, &end, executor};
     memory_huge(bytes, size);
     must(index->ops->serialize(index, &keeping, &error), &error);
-    must(index_qg.open(&params, &set->rows, count, bytes, size, &opened, &error), &error);
+    must(ops->open(&params, &set->rows, count, bytes, size, &opened, &error), &error);
     index->ops->close(index);
     executor_free(executor);
     printf("build %.1f s, %.1f s CPU; writing %.1f s CPU; %.0f bytes a row; peak %zu MB\n", wall,
@@ -190,18 +193,22 @@ static void report(const struct set *set, const struct index *index, uint32_t ef
     fflush(stdout);
 }
 
+static lode_metric metric_of(const char *name)
+{
+    if (!strcmp(name, "cosine"))
+        return LODE_METRIC_COSINE;
+    return strcmp(name, "ip") ? LODE_METRIC_L2 : LODE_METRIC_IP;
+}
+
 int main(int argc, char **argv)
 {
     static const uint32_t efs[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320};
     struct set set;
     if (argc < 2)
         fail("which directory?");
-    int cosine = argc > 2 && strcmp(argv[2], "cosine") == 0;
-    set_load(&set, argv[1], cosine ? LODE_METRIC_COSINE : LODE_METRIC_L2);
-    lode_layout layout =
-        argc > 4 && strcmp(argv[4], "compact") == 0 ? LODE_LAYOUT_COMPACT : LODE_LAYOUT_FAST;
-    struct index *index =
-        build_and_open(&set, argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 1, layout);
+    set_load(&set, argv[1], metric_of(argc > 2 ? argv[2] : "l2"));
+    struct index *index = build_and_open(&set, argc > 4 ? argv[4] : "fast",
+                                         argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 1);
     for (size_t i = 0; i < sizeof efs / sizeof *efs; i++)
         report(&set, index, efs[i]);
     index->ops->close(index);

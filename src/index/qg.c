@@ -27,9 +27,11 @@ void qg_measure(struct qg *qg)
     qg->code_size = projection_code_size(&qg->projection);
     qg->blocks = (2 * qg->m + HOP_LINKS - 1) / HOP_LINKS;
     qg->own_size = projection_padded(qg->projection.dim);
-    size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size + sizeof(float);
+    size_t lift = qg_is_lifted(qg) ? sizeof(float) : 0;
+    size_t size =
+        qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size + sizeof(float) + lift;
     if (qg_is_compact(qg))
-        size = qg->blocks * HOP_LINKS * sizeof(uint32_t) + qg->code_size;
+        size = qg->blocks * HOP_LINKS * sizeof(uint32_t) + qg->code_size + lift;
     qg->stride = (size + 63) / 64 * 64;
 }
 
@@ -49,6 +51,7 @@ void qg_close(struct index *index)
             mutex_release(&qg->stripes[i]);
     free(qg->stripes);
     free(qg->pivot_memory);
+    qg_lift_release(qg);
     projection_release(&qg->projection);
     mutex_release(&qg->graph_lock);
     free(qg);
@@ -78,6 +81,8 @@ static size_t qg_memory(const struct index *index)
     size_t size = sizeof *qg;
     if (qg->coordinates)
         size += qg->count * (qg->dim * sizeof(half) + qg_degree(qg) * sizeof(uint32_t));
+    if (qg->lift.squares)
+        size += qg->count * sizeof(float);
     if (qg->owned_graph)
         size += qg->count * qg->stride;
     return size;

@@ -42,6 +42,15 @@ struct qg_pivots {
     uint32_t begins[QG_LEADERS + 1]; /* group g is [begins[g], begins[g+1]) */
 };
 
+/* Inner products as distances (qg_lift.c); all zero for other metrics. */
+struct qg_lift {
+    float radius;      /* M, in the scale of the projection */
+    float longest;     /* of all rows; only while it is built */
+    float near;        /* the squared distance of typical near rows */
+    float *squares;    /* count: |x|^2; only in a built graph */
+    uint16_t *heights; /* count, in the scale of codes; only while it is built */
+};
+
 struct qg_scratch;
 
 struct qg {
@@ -61,6 +70,7 @@ struct qg {
     size_t stride;   /* of a graph row, a multiple of 64. Fast: the blocks, its vector and scale;
                         compact: the links, its code */
     struct projection projection;
+    struct qg_lift lift;
     struct qg_pivots pivots;
     const uint8_t
         *graph; /* count x stride; mapped, or NULL until a built graph is first searched */
@@ -118,6 +128,21 @@ static inline const uint8_t *qg_row_code(const struct qg *qg, const uint8_t *row
 static inline const uint8_t *qg_code(const struct qg *qg, uint32_t row)
 {
     return qg->codes + (size_t)row * qg->code_size;
+}
+
+static inline int qg_is_lifted(const struct qg *qg)
+{
+    return qg->rows.space->metric == LODE_METRIC_IP;
+}
+
+/* The squared distance of two rows as links see it, while they are made. */
+static inline uint32_t qg_distance(const struct qg *qg, uint32_t a, uint32_t b)
+{
+    uint32_t distance = hop()->l2_u7(qg_code(qg, a), qg_code(qg, b), qg->code_size);
+    if (!qg->lift.heights)
+        return distance;
+    int32_t rise = (int32_t)qg->lift.heights[a] - (int32_t)qg->lift.heights[b];
+    return distance + (uint32_t)(rise * rise);
 }
 
 /* --- qg_pool.c: rows met, nearest first, each marked once it was expanded --- */
@@ -218,6 +243,19 @@ NODISCARD lode_status qg_pivots_make(struct qg *qg, lode_error *error);
 /* The pivot nearest to a code. */
 uint32_t qg_pivots_nearest(const struct qg *qg, const uint8_t *code);
 
+/* --- qg_lift.c --- */
+
+NODISCARD lode_status qg_lift_room(struct qg *qg, lode_error *error);
+/* While rows are coded: the square of one. */
+void qg_lift_row(struct qg *qg, uint32_t row, const float *decoded);
+/* Radius and heights, when the squares of all rows are known. */
+NODISCARD lode_status qg_lift_all(struct qg *qg, lode_error *error);
+/* centred: projection_padded(dim) floats. */
+void qg_lift_query(const struct qg *qg, const float *decoded, float *centred);
+/* What the distance of a query and the centred row lacks. */
+float qg_lift_of(const struct qg *qg, uint32_t row);
+void qg_lift_release(struct qg *qg);
+
 /* --- qg_build.c, qg_link.c --- */
 
 NODISCARD lode_status qg_build(const struct index_params *params, const struct rows *rows,
@@ -232,9 +270,14 @@ void qg_linker_free(struct qg_linker *linker);
  * row has links already, from an earlier pass. */
 void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry, int again);
 
-/* By how much of its distance the 100th neighbour of a linked row is further than the 10th; and whether
- * its nearest ones, other than twins, lie closer than 7-bit codes can tell. */
-float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row, int *ret_is_blurred);
+/* Around a linked row: how far the 10th neighbour is, squared; by how much of that the 100th is further;
+ * and whether the nearest, other than twins, lie closer than 7-bit codes can tell. */
+struct qg_spread {
+    float near, spread;
+    int is_blurred;
+};
+
+struct qg_spread qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row);
 
 /* --- qg_rows.c: graph rows from links and coordinates --- */
 

@@ -20,6 +20,7 @@
 #define LENGTH_MAX         1000.0f /* times the typical one; beyond, f16 says too little */
 #define LENGTH_CODED       16.0f   /* beyond, 7-bit codes say too little: */
 #define LONG_SHARE         1000u   /* bearable for one row in so many */
+#define LONGEST_LIFTED     4.0f    /* times the radius, for inner products */
 #define ENTRIES_SCANNED    512u    /* of the pivots linked so far, while pivots are linked */
 
 struct build {
@@ -108,9 +109,12 @@ static void code_chunk(struct build *build, const struct coder *coder, uint32_t 
 {
     struct qg *qg = build->qg;
     size_t padded = projection_padded(qg->projection.dim), dim = qg->dim;
-    for (uint32_t row = first; row < last; row++)
+    for (uint32_t row = first; row < last; row++) {
         projection_centre(&qg->projection, qg->rows.space, rows_at(&qg->rows, row), coder->decoded,
                           coder->centred + (row - first) * padded);
+        if (qg_is_lifted(qg))
+            qg_lift_row(qg, row, coder->decoded);
+    }
     projection_apply_rows(&qg->projection, coder->centred, last - first, coder->coordinates);
     for (uint32_t row = first; row < last; row++) {
         const float *coordinates = coder->coordinates + (row - first) * dim;
@@ -124,11 +128,15 @@ static void code_chunk(struct build *build, const struct coder *coder, uint32_t 
     }
 }
 
-/* Whether so many rows lie so far out that a plain graph serves them better. */
+/* Whether so many rows lie so far out that a plain graph serves them better. Of inner products one such
+ * row is too many: everybody looks for it, and nobody links to it. */
 static int is_too_long(const struct build *build)
 {
-    return atomic_load_explicit(&build->long_count, memory_order_relaxed) >
-           build->qg->count / LONG_SHARE;
+    const struct qg_lift *lift = &build->qg->lift;
+    return lift->radius > LENGTH_MAX * LENGTH_TYPICAL ||
+           lift->longest > LONGEST_LIFTED * lift->radius ||
+           atomic_load_explicit(&build->long_count, memory_order_relaxed) >
+               build->qg->count / LONG_SHARE;
 }
 
 static void code_chunks(void *context, size_t thread)
@@ -163,7 +171,7 @@ static uint32_t nearest_linked(const struct qg *qg, uint32_t row, const uint32_t
     uint32_t step = count > ENTRIES_SCANNED ? count / ENTRIES_SCANNED : 1;
     uint32_t best = UINT32_MAX, best_row = order[0];
     for (uint32_t i = 0; i < count; i += step) {
-        uint32_t distance = hop()->l2_u7(qg_code(qg, row), qg_code(qg, order[i]), qg->code_size);
+        uint32_t distance = qg_distance(qg, row, order[i]);
         if (distance < best) {
             best = distance;
             best_row = order[i];
@@ -239,21 +247,27 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median spread of sampled rows; 0 when too many lie in places too dense for codes. */
-static float spread_of(const struct qg *qg, struct qg_linker *linker)
+static float median(float values[SPREAD_SAMPLE])
 {
-    float spreads[SPREAD_SAMPLE];
+    qsort(values, SPREAD_SAMPLE, sizeof *values, compare_floats);
+    return values[SPREAD_SAMPLE / 2];
+}
+
+/* Medians of sampled rows; no spread when too many lie in places too dense for codes. */
+static struct qg_spread spread_of(const struct qg *qg, struct qg_linker *linker)
+{
+    float spreads[SPREAD_SAMPLE], nears[SPREAD_SAMPLE];
     uint32_t blurred_count = 0;
     for (uint32_t i = 0; i < SPREAD_SAMPLE; i++) {
         uint32_t row = (uint32_t)((uint64_t)qg->count * i / SPREAD_SAMPLE);
-        int is_blurred;
-        spreads[i] = qg_spread(qg, linker, row, &is_blurred);
-        blurred_count += is_blurred != 0;
+        struct qg_spread spread = qg_spread(qg, linker, row);
+        spreads[i] = spread.spread;
+        nears[i] = spread.near;
+        blurred_count += spread.is_blurred != 0;
     }
     if (blurred_count > BLURRED_MAX)
-        return 0;
-    qsort(spreads, SPREAD_SAMPLE, sizeof *spreads, compare_floats);
-    return spreads[SPREAD_SAMPLE / 2];
+        return (struct qg_spread){0, 0, 1};
+    return (struct qg_spread){median(nears), median(spreads), 0};
 }
 
 /* Codes guide a walk when they tell the 10th neighbour from the 100th. Their estimates of near rows err by
@@ -278,9 +292,12 @@ static void choose_bits(struct build *build)
         stop(build, LODE_NOMEM);
         return;
     }
-    qg->bits = bits_for(qg, spread_of(qg, linker));
+    struct qg_spread spread = spread_of(qg, linker);
+    float code_scale = qg->projection.code_scale;
+    qg->bits = bits_for(qg, spread.spread);
     if (qg->bits > 0 && qg_is_compact(qg))
         qg->bits = QG_BITS_OWN;
+    qg->lift.near = qg_is_lifted(qg) ? spread.near / (code_scale * code_scale) : 0;
     qg_linker_free(linker);
     if (qg->bits > 0)
         qg_measure(qg);
@@ -312,11 +329,17 @@ static lode_status build_all(struct build *build, lode_error *error)
 {
     struct qg *qg = build->qg;
     lode_status status = room(qg, error);
+    if (status == LODE_OK && qg_is_lifted(qg))
+        status = qg_lift_room(qg, error);
     if (status != LODE_OK)
         return status;
     on_all_threads(build, code_chunks);
     if (is_stopped(build) || is_too_long(build))
         return LODE_OK;
+    if (qg_is_lifted(qg))
+        status = qg_lift_all(qg, error);
+    if (status != LODE_OK || is_too_long(build))
+        return status;
     status = qg_pivots_make(qg, error);
     if (status == LODE_OK)
         status = link_all(build, error);
@@ -337,11 +360,10 @@ static lode_status result_of(struct build *build, lode_error *error)
     return LODE_OK;
 }
 
-/* Whether this layout is worth trying. Inner products are not distances: what bounds the walk, and the
- * rule by which neighbours are chosen, are about distances. */
+/* Whether this layout is worth trying. */
 static int is_for_codes(const struct space *space, uint32_t count)
 {
-    return count >= QG_ROWS_MIN && space->dim >= QG_DIM_MIN && space->metric != LODE_METRIC_IP;
+    return count >= QG_ROWS_MIN && space->dim >= QG_DIM_MIN;
 }
 
 lode_status qg_build(const struct index_params *params, const struct rows *rows, uint32_t count,

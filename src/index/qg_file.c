@@ -58,6 +58,8 @@ static void header_put(uint8_t header[HEADER_SIZE], const struct qg *qg)
     le_store_f32(header + 56, qg->projection.code_scale);
     le_store_u32(header + 60, (uint32_t)qg->projection.kept);
     le_store_f32(header + 64, qg->projection.error);
+    le_store_f32(header + 72, qg->lift.radius);
+    le_store_f32(header + 76, qg->lift.near);
 }
 
 /* An array and the zeros up to the next multiple of 64. */
@@ -206,6 +208,18 @@ static lode_status header_check(const uint8_t *data, size_t size, uint32_t count
     return LODE_OK;
 }
 
+/* Zero but for inner products. */
+static lode_status lift_check(const uint8_t *data, lode_metric metric, lode_error *error)
+{
+    float radius = le_load_f32(data + 72), near = le_load_f32(data + 76);
+    int is_zero = radius == 0 && near == 0;
+    if (metric == LODE_METRIC_IP ? radius > 0 && isfinite(radius) && near >= 0 && isfinite(near)
+                                 : is_zero)
+        return LODE_OK;
+    return error_set(error, LODE_CORRUPT, "graph: radius %g, near rows at %g", (double)radius,
+                     (double)near);
+}
+
 static lode_status sizes_check(const struct qg *qg, const uint8_t *data, size_t size,
                                lode_error *error)
 {
@@ -249,6 +263,8 @@ static lode_status graph_open(struct qg *qg, const uint8_t *data, size_t size, l
     qg->projection.scale = le_load_f32(data + 52);
     qg->projection.code_scale = le_load_f32(data + 56);
     qg->projection.error = le_load_f32(data + 64);
+    qg->lift.radius = le_load_f32(data + 72);
+    qg->lift.near = le_load_f32(data + 76);
     qg_measure(qg);
     lode_status status = sizes_check(qg, data, size, error);
     if (status != LODE_OK)
@@ -269,6 +285,8 @@ lode_status qg_open(const struct index_params *params, const struct rows *rows, 
     if (size < 8 || memcmp(data, MAGIC, 8) != 0)
         return index_hnsw.open(params, rows, count, data, size, ret_index, error);
     lode_status status = header_check(data, size, count, rows->space->dim, error);
+    if (status == LODE_OK)
+        status = lift_check(data, rows->space->metric, error);
     if (status != LODE_OK)
         return status;
     struct index_params stored = {

@@ -69,11 +69,6 @@ struct qg_linker *qg_linker_new(const struct qg *qg)
     return linker;
 }
 
-static uint32_t distance_of(const struct qg *qg, uint32_t a, uint32_t b)
-{
-    return hop()->l2_u7(qg_code(qg, a), qg_code(qg, b), qg->code_size);
-}
-
 /* --- Search ------------------------------------------------------------------------------------ */
 
 static void prefetch_code(const struct qg *qg, uint32_t row)
@@ -126,18 +121,16 @@ static void walk(const struct qg *qg, struct qg_linker *linker, uint32_t row, ui
 {
     struct qg_scratch *scratch = linker->scratch;
     struct qg_pool *pool = &scratch->pool;
-    const struct hop_ops *ops = hop();
-    const uint8_t *code = qg_code(qg, row);
     uint32_t at;
     (void)qg_scratch_begin(scratch, beam, 0); /* has room since it was made */
     qg_visit(scratch, row);
     if (qg_visit(scratch, entry))
-        qg_pool_push(pool, qg_item(distance_of(qg, row, entry), entry));
+        qg_pool_push(pool, qg_item(qg_distance(qg, row, entry), entry));
     while (qg_pool_take(pool, &at)) {
         prefetch_list(qg, pool);
         uint32_t count = meet(qg, linker, at);
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t distance = ops->l2_u7(code, qg_code(qg, linker->batch[i]), qg->code_size);
+            uint32_t distance = qg_distance(qg, row, linker->batch[i]);
             qg_pool_push(pool, qg_item(distance, linker->batch[i]));
         }
     }
@@ -156,17 +149,18 @@ static int is_blurred(const struct qg *qg, const struct qg_pool *pool, uint32_t 
     return 0;
 }
 
-float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row, int *ret_is_blurred)
+struct qg_spread qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row)
 {
     const struct qg_pool *pool = &linker->scratch->pool;
+    struct qg_spread spread = {0, 0, 0};
     walk(qg, linker, row, qg_pivots_nearest(qg, qg_code(qg, row)), beam_of(qg, 1));
-    *ret_is_blurred = 0;
     if (pool->count < SPREAD_NEAR + 1)
-        return 0;
-    *ret_is_blurred = is_blurred(qg, pool, row);
+        return spread;
+    spread.is_blurred = is_blurred(qg, pool, row);
     uint32_t far = pool->count < SPREAD_FAR ? pool->count : SPREAD_FAR;
-    float nearer = (float)(pool->items[SPREAD_NEAR - 1] >> 32);
-    return (float)(pool->items[far - 1] >> 32) / (nearer + 1) - 1;
+    spread.near = (float)(pool->items[SPREAD_NEAR - 1] >> 32);
+    spread.spread = (float)(pool->items[far - 1] >> 32) / (spread.near + 1) - 1;
+    return spread;
 }
 
 /* --- Choice ------------------------------------------------------------------------------------ */
@@ -175,11 +169,8 @@ float qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row, int
 static int is_covered(const struct qg *qg, struct candidate candidate, const uint32_t *chosen,
                       uint32_t count)
 {
-    const uint8_t *code = qg_code(qg, candidate.row);
-    const struct hop_ops *ops = hop();
     for (uint32_t i = 0; i < count; i++)
-        if ((float)ops->l2_u7(code, qg_code(qg, chosen[i]), qg->code_size) * ALPHA <=
-            (float)candidate.distance)
+        if ((float)qg_distance(qg, candidate.row, chosen[i]) * ALPHA <= (float)candidate.distance)
             return 1;
     return 0;
 }
@@ -224,7 +215,7 @@ static void sort_links(const struct qg *qg, struct qg_linker *linker, uint32_t r
     struct candidate *other = linker->other;
     for (uint32_t i = 0; i <= qg_degree(qg); i++) {
         uint32_t link = i < qg_degree(qg) ? qg_link(list, i) : more;
-        uint32_t distance = distance_of(qg, row, link), at = i;
+        uint32_t distance = qg_distance(qg, row, link), at = i;
         for (; at && other[at - 1].distance > distance; at--)
             other[at] = other[at - 1];
         other[at] = (struct candidate){distance, link};
@@ -264,7 +255,7 @@ static void gather(const struct qg *qg, struct qg_linker *linker, uint32_t row, 
         uint32_t link = qg_link(list, i), known = 0;
         if (link == QG_NONE)
             break;
-        uint32_t distance = distance_of(qg, row, link);
+        uint32_t distance = qg_distance(qg, row, link);
         while (known < pooled + i && known < linker->candidate_count &&
                linker->candidates[known].row != link)
             known++;

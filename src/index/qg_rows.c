@@ -64,8 +64,8 @@ static float norm2_of(const struct qg *qg, struct qg_encoder *encoder, uint32_t 
            projection->scale;
 }
 
-static void put_link(const struct qg *qg, struct qg_encoder *encoder, uint32_t link, uint8_t *block,
-                     unsigned i)
+static void put_link(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint32_t link,
+                     uint8_t *block, unsigned i)
 {
     uint8_t *links = block + hop_block_size(qg->dim, qg->bits) - HOP_LINKS * sizeof link;
     le_store_u32(links + i * sizeof link, link);
@@ -77,6 +77,8 @@ static void put_link(const struct qg *qg, struct qg_encoder *encoder, uint32_t l
     struct edge_code code =
         edge_encode_l2(encoder->from, encoder->to, qg->dim, qg->bits, norm2_of(qg, encoder, link),
                        encoder->room, encoder->levels);
+    if (qg_is_lifted(qg))
+        code.add += qg_lift_of(qg, link) - qg_lift_of(qg, row);
     edge_put(block, qg->dim, qg->bits, i, code, encoder->levels);
 }
 
@@ -89,6 +91,8 @@ static void encode_compact(const struct qg *qg, struct qg_encoder *encoder, uint
         le_store_u32(to, qg_link(list, i));
     simd()->f16_to_f32(coordinates_of(qg, row), encoder->from, qg->dim);
     projection_code(&qg->projection, encoder->from, to);
+    if (qg_is_lifted(qg))
+        le_store_f32(to + qg->code_size, qg_lift_of(qg, row));
 }
 
 static void encode_fast(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint8_t *to)
@@ -99,10 +103,13 @@ static void encode_fast(const struct qg *qg, struct qg_encoder *encoder, uint32_
     projection_centre(&qg->projection, qg->rows.space, rows_at(&qg->rows, row), encoder->raw_from,
                       encoder->own);
     for (uint32_t i = 0; i < qg_degree(qg); i++)
-        put_link(qg, encoder, qg_link(list, i), to + i / HOP_LINKS * block_size, i % HOP_LINKS);
+        put_link(qg, encoder, row, qg_link(list, i), to + i / HOP_LINKS * block_size,
+                 i % HOP_LINKS);
     uint8_t *own = to + qg->blocks * block_size;
     le_store_f32(own + qg->own_size,
                  projection_round_i8(encoder->own, qg->own_size, (int8_t *)own));
+    if (qg_is_lifted(qg))
+        le_store_f32(own + qg->own_size + sizeof(float), qg_lift_of(qg, row));
 }
 
 void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint8_t *to)

@@ -14,16 +14,22 @@
 /* What ef means here. The walk ends when the best row left is estimated further than (1 + gamma) times
  * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k) and the error of estimates; the
  * pool, which bounds the work of queries for which that comes late, holds POOL_PER_EF * ef rows and a
- * few. Both grow with ef, so that a larger ef never does less. Constants: docs/decisions/0052. */
+ * few. Both grow with ef, so that a larger ef never does less. Constants: docs/decisions/0052.
+ *
+ * The best rows of an inner product are about as far from the query as many others: parts of their distance say
+ * little. There the walk ends beyond the ef-th best distance, and by so many errors, which are parts of the
+ * mean of that distance and the one between near rows: docs/decisions/0056. */
 #define GAMMA_PER_LOG_EF 0.13
 #define POOL_PER_EF      3u
 #define POOL_MORE        6u
+#define ERRORS_LIFTED    2
 
 /* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
 #define PREFETCH_L2 1
 
 #define ROUNDING                                                                                   \
-    0.82f /* standard deviation of a squared distance of 7-bit codes, over the distance */
+    0.82f /* standard deviation of a squared distance of 7-bit codes, over the
+                         distance, in units of codes */
 
 #define HOP_COST 8u /* of expanding a row, in distances of stored rows */
 
@@ -34,23 +40,36 @@ struct walk {
     const struct hop_ops *ops;
     struct hop_query hop;
     uint32_t k;          /* results wanted */
-    uint32_t near_limit; /* rows kept for the final comparison, a few more than k */
+    uint32_t ef;         /* at least k */
+    uint32_t near_limit; /* nearest rows kept */
     uint32_t near_count;
     uint32_t prefetched; /* row last asked for */
-    float slack;         /* 1 + gamma */
+    uint32_t rank;       /* of the row whose distance bounds the walk */
+    float gamma;
+    int is_lifted; /* inner products, see qg_lift.c */
 };
+
+/* Rows compared as stored at the end: a few more than k, since what is known of them is not exact. */
+static uint32_t final_count(const struct walk *walk)
+{
+    return qg_is_compact(walk->qg) ? walk->k + walk->ef / 2 + 4 : walk->k + walk->k / 8 + 1;
+}
 
 static int is_allowed(const struct index_query *query, uint32_t row)
 {
     return row < query->row_limit && (!query->allowed || bitset_test(query->allowed, row));
 }
 
-/* Beyond this distance nothing is worth keeping: (1 + gamma) times the k-th best so far. */
+/* Beyond this distance nothing is worth keeping. */
 static float bound_of(const struct walk *walk)
 {
-    if (walk->near_count < walk->k)
+    if (walk->near_count < walk->rank)
         return INFINITY;
-    return walk->scratch->near[walk->k - 1].distance * walk->slack;
+    float distance = walk->scratch->near[walk->rank - 1].distance;
+    if (!walk->is_lifted)
+        return distance * (1 + walk->gamma);
+    float near = walk->qg->lift.near;
+    return distance + walk->gamma * sqrtf(fmaxf(distance, near) * near);
 }
 
 /* Beyond this a row need not enter the pool. */
@@ -127,6 +146,8 @@ static void expand_fast(struct walk *walk, uint32_t row)
     float estimates[HOP_LINKS];
     float distance = walk->ops->l2_f32_i8(walk->scratch->centred, (const int8_t *)own,
                                           le_load_f32(own + qg->own_size), qg->own_size);
+    if (walk->is_lifted)
+        distance += le_load_f32(own + qg->own_size + sizeof(float));
     offer(walk, distance, row);
     float bound = entry_bound(walk);
     for (uint32_t b = 0; b < qg->blocks; b++, block += block_size) {
@@ -160,7 +181,11 @@ static void measure_compact(struct walk *walk, uint32_t row)
 {
     const struct qg *qg = walk->qg;
     const uint8_t *code = qg_row_code(qg, graph_row(walk, row));
-    float distance = (float)walk->ops->l2_u7(walk->scratch->code, code, qg->code_size);
+    float unit = 1 / qg->projection.code_scale;
+    float distance =
+        (float)walk->ops->l2_u7(walk->scratch->code, code, qg->code_size) * unit * unit;
+    if (walk->is_lifted)
+        distance += le_load_f32(code + qg->code_size);
     walk->query->counts->distances++;
     if (!(distance < entry_bound(walk)))
         return;
@@ -201,14 +226,27 @@ static void walk_from(struct walk *walk, uint32_t entry)
     }
 }
 
+static void centre(struct walk *walk)
+{
+    const struct qg *qg = walk->qg;
+    struct qg_scratch *scratch = walk->scratch;
+    const void *query = walk->query->query;
+    if (walk->is_lifted) {
+        space_decode(qg->rows.space, query, scratch->decoded);
+        qg_lift_query(qg, scratch->decoded, scratch->centred);
+    } else {
+        projection_centre(&qg->projection, qg->rows.space, query, scratch->decoded,
+                          scratch->centred);
+    }
+}
+
 /* Coordinates, tables and code of the query. */
 static void prepare(struct walk *walk)
 {
     const struct qg *qg = walk->qg;
     struct qg_scratch *scratch = walk->scratch;
     float magnitude;
-    projection_centre(&qg->projection, qg->rows.space, walk->query->query, scratch->decoded,
-                      scratch->centred);
+    centre(walk);
     projection_apply(&qg->projection, scratch->centred, scratch->rounded, scratch->query);
     projection_code(&qg->projection, scratch->query, scratch->code);
     walk->ops = hop();
@@ -232,16 +270,19 @@ static void prefetch_stored(const struct walk *walk, uint32_t i)
 }
 
 /* In the compact layout distances are those of codes, which leave directions out: never longer than the
- * true ones, but for rounding: two of its standard deviations, and its mean, are added to the k-th best, in
- * units of codes. A row whose codes are further is too far, and so are all behind it. */
-static float compact_bound(const struct walk *walk)
+ * true ones, but for rounding: two of its standard deviations, and its mean, are added to the k-th best.
+ * A row whose codes are further is too far, and so are all behind it. */
+static int is_beyond(const struct walk *walk, float distance)
 {
     const struct projection *projection = &walk->qg->projection;
-    float unit = projection->scale * projection->code_scale, bound = topk_bound(walk->query->topk);
+    if (!qg_is_compact(walk->qg) || walk->is_lifted)
+        return 0;
+    float unit = 1 / projection->code_scale, bound = topk_bound(walk->query->topk);
     if (walk->qg->rows.space->metric == LODE_METRIC_COSINE)
         bound = 2 + 2 * bound; /* of -cos, for vectors of length 1 */
-    bound = bound > 0 ? bound * unit * unit : 0;
-    return bound + 2 * ROUNDING * sqrtf(bound) + (float)walk->qg->dim / 6;
+    bound = fmaxf(bound, 0) * projection->scale * projection->scale;
+    return distance > bound + 2 * ROUNDING * unit * sqrtf(bound) +
+                          unit * unit * (float)walk->qg->dim / 6;
 }
 
 /* The nearest rows once more, as they are stored: scores are a function of stored rows. */
@@ -250,10 +291,11 @@ static void finish(struct walk *walk)
     const struct rows *rows = &walk->qg->rows;
     const struct neighbor *near = walk->scratch->near;
     const struct index_query *query = walk->query;
+    uint32_t count = walk->near_count < final_count(walk) ? walk->near_count : final_count(walk);
     prefetch_stored(walk, 0);
     prefetch_stored(walk, 1);
-    for (uint32_t i = 0; i < walk->near_count; i++) {
-        if (i >= walk->k && qg_is_compact(walk->qg) && near[i].distance > compact_bound(walk))
+    for (uint32_t i = 0; i < count; i++) {
+        if (i >= walk->k && is_beyond(walk, near[i].distance))
             break;
         query->counts->distances++;
         prefetch_stored(walk, i + 2);
@@ -278,21 +320,20 @@ static uint32_t pool_limit(const struct qg *qg, const struct index_query *query,
     return limit * HOP_COST < allowed ? (uint32_t)limit : 0;
 }
 
-/* Rows to compare as stored: a few more than k, since what is known of them is not exact. */
-static uint32_t near_limit(const struct qg *qg, uint32_t k, uint32_t ef)
+/* When the walk ends, see above. */
+static void set_bound(struct walk *walk)
 {
-    return qg_is_compact(qg) ? k + ef / 2 + 4 : k + k / 8 + 1;
-}
-
-/* 1 + gamma, see above. */
-static float slack_of(const struct qg *qg, uint32_t ef, uint32_t k)
-{
+    const struct qg *qg = walk->qg;
+    uint32_t ef = walk->ef;
     double error = (double)(qg->bits == 1 ? QG_ERROR_1 : QG_ERROR_2) / sqrt((double)qg->dim);
     if (qg_is_compact(qg))
         error = 0;
     else if (projection_is_reduced(&qg->projection))
         error = (double)qg->projection.error;
-    return (float)(1 + GAMMA_PER_LOG_EF * log((double)ef / k) + error);
+    walk->rank = walk->is_lifted ? ef : walk->k;
+    walk->near_limit = final_count(walk) > walk->rank ? final_count(walk) : walk->rank;
+    walk->gamma = (float)(walk->is_lifted ? ERRORS_LIFTED * error
+                                          : GAMMA_PER_LOG_EF * log((double)ef / walk->k) + error);
 }
 
 static lode_status search(struct qg *qg, struct qg_scratch *scratch,
@@ -302,13 +343,13 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
                         .query = query,
                         .scratch = scratch,
                         .k = (uint32_t)query->topk->k,
-                        .prefetched = QG_NONE};
-    uint32_t ef = query->ef > walk.k ? query->ef : walk.k;
-    uint32_t limit = pool_limit(qg, query, ef);
+                        .prefetched = QG_NONE,
+                        .is_lifted = qg_is_lifted(qg)};
+    walk.ef = query->ef > walk.k ? query->ef : walk.k;
+    uint32_t limit = pool_limit(qg, query, walk.ef);
     if (limit == 0)
         return LODE_OK;
-    walk.near_limit = near_limit(qg, walk.k, ef);
-    walk.slack = slack_of(qg, ef, walk.k);
+    set_bound(&walk);
     if (qg_scratch_begin(scratch, limit, walk.near_limit))
         return error_nomem(error, "search pool", limit * sizeof(uint64_t));
     prepare(&walk);

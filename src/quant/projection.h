@@ -4,7 +4,7 @@
  * apart lies in fewer directions than there are dimensions, only those are kept, found by principal
  * component analysis of a sample (LeanVec: Tepper and others 2023; ours keeps the differences of near
  * rows in view when it chooses how many). Distances keep their order, nearly so when not all directions
- * are kept. Defined for l2, and for cosine as l2 of normalised rows. */
+ * are kept. Defined for l2, for cosine as l2 of normalised rows, and for ip as if that were l2. */
 #ifndef QUANT_PROJECTION_H
 #define QUANT_PROJECTION_H
 

@@ -140,17 +140,19 @@ static float *centred_sample(const struct projection *projection, const struct s
     return rows;
 }
 
-/* The rows nearest to `row`, itself among them. */
+/* The rows nearest to `row`, itself among them; for ip too by distance: rows of ip lie as those of l2. */
 static void probe_nearest(const struct sample *sample, const void *row, struct topk *topk)
 {
     enum { BLOCK = 256 };
-    const struct space *space = sample->rows->space;
+    struct space space = *sample->rows->space;
     uint32_t count = sample->count < PROBE_ROWS_MAX ? sample->count : PROBE_ROWS_MAX;
     float distances[BLOCK];
+    if (space.metric == LODE_METRIC_IP)
+        space_init(&space, LODE_METRIC_L2, space.scalar, space.dim);
     for (uint32_t first = 0; first < count; first += BLOCK) {
         uint32_t block = count - first < BLOCK ? count - first : BLOCK;
-        space->scan(space, row, rows_at(sample->rows, first), sample->rows->stride, block,
-                    distances);
+        space.scan(&space, row, rows_at(sample->rows, first), sample->rows->stride, block,
+                   distances);
         for (uint32_t i = 0; i < block; i++)
             topk_push(topk, distances[i], first + i);
     }

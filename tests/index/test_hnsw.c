@@ -141,7 +141,7 @@ static void few_rows(void **state)
 static void deletes(void **state)
 {
     (void)state;
-    contract_deletes(&index_hnsw);
+    contract_deletes(&index_hnsw, DATA_CLUSTERED, LODE_METRIC_L2);
 }
 
 static void same_bytes_twice(void **state)
@@ -153,13 +153,13 @@ static void same_bytes_twice(void **state)
 static void opened_answers_the_same(void **state)
 {
     (void)state;
-    contract_opened_answers_the_same(&index_hnsw, DATA_CLUSTERED, 12);
+    contract_opened_answers_the_same(&index_hnsw, DATA_CLUSTERED, LODE_METRIC_COSINE, 12);
 }
 
 static void damaged_bytes(void **state)
 {
     (void)state;
-    contract_damaged_bytes(&index_hnsw, DATA_CLUSTERED, 6);
+    contract_damaged_bytes(&index_hnsw, DATA_CLUSTERED, LODE_METRIC_L2, 6);
 }
 
 static void check_finds_a_bad_link(void **state)

@@ -40,10 +40,10 @@ static void delete_region(const struct data *data, uint64_t *allowed, uint32_t q
     free(items);
 }
 
-void contract_deletes(const struct index_ops *ops)
+void contract_deletes(const struct index_ops *ops, enum data_kind kind, lode_metric metric)
 {
     struct data data;
-    data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24), 5000, 50);
+    data_init(&data, kind, data_space(metric, LODE_SCALAR_F32, 24), 5000, 50);
     struct index *index = contract_built(ops, &data);
     uint64_t *allowed = malloc(bitset_words(data.count) * 8);
     static const double shares[] = {0.9, 0.5, 0.1, 0.01, 0.001, 0.0};
@@ -97,10 +97,11 @@ void contract_same_bytes_twice(const struct index_ops *ops, size_t dim)
     data_release(&data);
 }
 
-void contract_opened_answers_the_same(const struct index_ops *ops, enum data_kind kind, size_t dim)
+void contract_opened_answers_the_same(const struct index_ops *ops, enum data_kind kind,
+                                      lode_metric metric, size_t dim)
 {
     struct data data;
-    data_init(&data, kind, data_space(LODE_METRIC_COSINE, LODE_SCALAR_F32, dim), 2000, 50);
+    data_init(&data, kind, data_space(metric, LODE_SCALAR_F32, dim), 2000, 50);
     struct index *index = contract_built(ops, &data), *opened = NULL;
     struct buf buf, again;
     contract_serialized(index, &buf);
@@ -132,10 +133,11 @@ void contract_opened_answers_the_same(const struct index_ops *ops, enum data_kin
     data_release(&data);
 }
 
-void contract_damaged_bytes(const struct index_ops *ops, enum data_kind kind, size_t dim)
+void contract_damaged_bytes(const struct index_ops *ops, enum data_kind kind, lode_metric metric,
+                            size_t dim)
 {
     struct data data;
-    data_init(&data, kind, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, dim), 600, 5);
+    data_init(&data, kind, data_space(metric, LODE_SCALAR_F32, dim), 600, 5);
     struct index *index = contract_built(ops, &data);
     struct buf buf;
     contract_serialized(index, &buf);

@@ -1,13 +1,17 @@
 /* index_kit.c: see index_kit.h. */
 #include "support/index_kit.h"
 
+#include <math.h>
+
 enum { K = 10 };
 
 /* A component of a vector of this kind. */
 static double data_value(enum data_kind kind, double mean, struct rng *rng)
 {
     switch (kind) {
-    case DATA_CLUSTERED: return mean + 0.4 * rng_normal(rng);
+    case DATA_CLUSTERED:
+    case DATA_LENGTHS:
+    case DATA_LONG: return mean + 0.4 * rng_normal(rng);
     case DATA_DUPLICATES: return mean;
     case DATA_EQUAL: return 1.0;
     case DATA_GRID: return rng_below(rng, 4);
@@ -32,12 +36,25 @@ static void data_low_rank(struct rng *rng, size_t dim, float *vector)
     }
 }
 
+/* A factor by which a vector is longer. */
+static double data_length(enum data_kind kind, struct rng *rng)
+{
+    if (kind == DATA_OUTLIERS)
+        return rng_below(rng, 100) == 0 ? 1000.0 : 1.0;
+    if (kind != DATA_LENGTHS && kind != DATA_LONG)
+        return 1.0;
+    uint32_t lot = rng_below(rng, 2000);
+    if (kind == DATA_LONG && lot > 1997)
+        return 100.0;
+    return lot < 2 ? 0.0 : exp(0.3 * rng_normal(rng));
+}
+
 static void data_vector(struct rng *rng, enum data_kind kind, size_t dim, float *vector)
 {
     struct rng of_centre;
     int is_same = kind == DATA_ZEROS && rng_below(rng, 3) == 0;
     rng_init(&of_centre, 1000 + rng_below(rng, kind == DATA_DUPLICATES ? 50 : 20));
-    double scale = kind == DATA_OUTLIERS && rng_below(rng, 100) == 0 ? 1000.0 : 1.0;
+    double scale = data_length(kind, rng);
     int is_dense = kind == DATA_DENSE && rng_below(rng, 4) == 0;
     if (kind == DATA_ZEROS)
         kind = is_same ? DATA_EQUAL : DATA_CLUSTERED;
