@@ -6,7 +6,7 @@
 #                           (../shared/data when there is one) and are skipped when they are not there
 #   threads   a second thread's worth, to queries and to a build     (on B, as all that follow)
 #   growth    distances and hops a query from 10,000 to 1,000,000 points
-#   flat      exact search as a share of what memory and core can do
+#   flat      (vectors of its own) exact search as a share of what memory and core can do
 #   upserts   writing into a growing segment, and what readers feel
 #   layers    what HNSW's upper layers are worth, on hnswlib's graph
 #
@@ -123,9 +123,10 @@ growth() {
 }
 
 flat() {
-    b_built
-    say "flat: exact search on B"
-    "$programs/flat" --dir "$out/B.lode" --query "$out/B/query.fvecs" --json "$out/flat.json"
+    say "flat: exact search of 1,000,000 x 128, one query at a time and a thousand together"
+    rm -rf "$out/flat.lode"
+    "$programs/flat" "$out/flat.lode" | tee "$out/flat.txt"
+    rm -rf "$out/flat.lode"
 }
 
 upserts() {
