@@ -54,6 +54,7 @@ extern "C" {
 #define LODE_BATCH_MAX         10000     /* operations of one atomic write */
 #define LODE_BATCH_SIZE_MAX    268435456 /* bytes of one atomic write, encoded */
 #define LODE_K_MAX             16384     /* hits of one search */
+#define LODE_SEARCH_BATCH_MAX  10000     /* requests of one lode_search_batch */
 #define LODE_EF_MAX            65536     /* ef_search and ef_construction */
 #define LODE_M_MAX             256       /* m of hnsw */
 
@@ -376,6 +377,20 @@ typedef struct lode_search_request {
 LODE_NODISCARD LODE_API lode_status lode_search(lode_collection *collection,
                                                 const lode_search_request *request,
                                                 lode_result **ret_result, lode_error *error);
+
+/* Many searches of one state at once, in this thread. ret_results has room for request_count results;
+ * ret_results[i] belongs to requests[i], is what lode_search would give for it, to the last bit of a
+ * score, and is to be released with lode_result_free. On any error there are none.
+ * Whatever is scanned rather than walked (exact requests, flat and small collections, segments without
+ * a graph) is read once for all requests: six or more of them take far less time than one after
+ * another. Walks and requests with one_per gain nothing.
+ * requests[i].snapshot must be the same in all: NULL in all is the newest state, pinned once.
+ * Errors: as lode_search, naming the request's position; LODE_INVALID when snapshots differ; LODE_LIMIT
+ * above LODE_SEARCH_BATCH_MAX requests; LODE_NOMEM. No request at all is no error. */
+LODE_NODISCARD LODE_API lode_status lode_search_batch(lode_collection *collection,
+                                                      const lode_search_request *requests,
+                                                      size_t request_count,
+                                                      lode_result **ret_results, lode_error *error);
 
 /* The points of these ids that exist, in the order asked. snapshot NULL: the newest state. */
 LODE_NODISCARD LODE_API lode_status lode_get(lode_collection *collection,

@@ -306,6 +306,37 @@ lode_status lode_search(lode_collection *collection, const lode_search_request *
     return status ? status : collection_search(collection, request, ret_result, error);
 }
 
+static lode_status check_requests(const lode_search_request *requests, size_t request_count,
+                                  lode_error *error)
+{
+    if (request_count > LODE_SEARCH_BATCH_MAX)
+        return error_set(error, LODE_LIMIT, "request_count is %zu: at most %d", request_count,
+                         LODE_SEARCH_BATCH_MAX);
+    for (size_t i = 0; i < request_count; i++) {
+        lode_status status = check_request(&requests[i], error);
+        if (status) {
+            error_prefix(error, "requests[%zu]: ", i);
+            return status;
+        }
+    }
+    return LODE_OK;
+}
+
+lode_status lode_search_batch(lode_collection *collection, const lode_search_request *requests,
+                              size_t request_count, lode_result **ret_results, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!requests && request_count > 0)
+        return is_null("requests", error);
+    if (!ret_results && request_count > 0)
+        return is_null("ret_results", error);
+    lode_status status = check_requests(requests, request_count, error);
+    return status
+               ? status
+               : collection_search_batch(collection, requests, request_count, ret_results, error);
+}
+
 void lode_result_free(lode_result *result)
 {
     result_free(result);

@@ -28,6 +28,10 @@ NODISCARD lode_status snapshot_pin_model(struct lode_collection *collection,
 NODISCARD lode_status collection_search(struct lode_collection *collection,
                                         const lode_search_request *request,
                                         lode_result **ret_result, lode_error *error);
+NODISCARD lode_status collection_search_batch(struct lode_collection *collection,
+                                              const lode_search_request *requests,
+                                              size_t request_count, lode_result **ret_results,
+                                              lode_error *error);
 NODISCARD lode_status collection_get(struct lode_collection *collection,
                                      const lode_snapshot *snapshot, const lode_id *ids,
                                      size_t id_count, unsigned with, lode_result **ret_result,

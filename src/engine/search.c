@@ -4,6 +4,7 @@
 
 #include "engine/read.h"
 #include "engine/text.h"
+#include "os/memory.h"
 #include "query/distinct.h"
 #include "query/fetch.h"
 #include "storage/id.h"
@@ -13,6 +14,10 @@
 
 /* one_per asks for so many times k at first, and for as many times more when values are few. */
 #define ONE_PER_FACTOR 4u
+
+/* What bounds the memory of searches that are executed together. */
+#define GROUP_MAX      1024u
+#define GROUP_HITS_MAX (1u << 22)
 
 struct search {
     struct lode_collection *collection;
@@ -39,7 +44,8 @@ static lode_status encode_query(struct search *search, const float *vector, lode
         error_prefix(error, "vector: ");
         return status;
     }
-    search->encoded = malloc(space->row_size);
+    /* Loads that straddle lines would cost a scan a tenth. */
+    search->encoded = memory_aligned(64, space->row_size);
     if (!search->encoded)
         return error_nomem(error, "a query", space->row_size);
     space_encode(space, vector, search->encoded);
@@ -106,30 +112,47 @@ static void remove_own(struct search *search)
     search->hit_count = kept;
 }
 
-/* The k nearest into search->hits. */
-static lode_status find(struct search *search, size_t k, lode_error *error)
+/* Make room for the k nearest in search->hits, and say how to find them. */
+static lode_status begin_find(struct search *search, size_t k, struct query_task *ret_task,
+                              lode_error *error)
 {
-    size_t wanted = k + (search->own_view != NULL);
     struct query_hit *hits = realloc(search->hits, (k + 1) * sizeof *hits);
     if (!hits)
         return error_nomem(error, "the hits of a search", (k + 1) * sizeof *hits);
     search->hits = hits;
-    const lode_search_request *request = search->request;
-    struct query query = {
-        .version = search->version,
-        .row = search->row,
-        .k = wanted,
-        .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
-        .exact = request->exact,
-    };
     search->info.segments_scanned = search->info.segments_walked = 0;
-    lode_status status = query_execute(&query, hits, &search->hit_count, &search->info, error);
-    if (status)
-        return status;
+    const lode_search_request *request = search->request;
+    *ret_task = (struct query_task){
+        .query = {.version = search->version,
+                  .row = search->row,
+                  .k = k + (search->own_view != NULL),
+                  .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
+                  .exact = request->exact},
+        .hits = hits,
+        .info = &search->info,
+    };
+    return LODE_OK;
+}
+
+static void end_find(struct search *search, size_t k, const struct query_task *task)
+{
+    search->hit_count = task->hit_count;
     remove_own(search);
     if (search->hit_count > k)
         search->hit_count = k;
-    return LODE_OK;
+}
+
+/* The k nearest into search->hits. */
+static lode_status find(struct search *search, size_t k, lode_error *error)
+{
+    struct query_task task;
+    size_t failed;
+    lode_status status = begin_find(search, k, &task, error);
+    if (!status)
+        status = query_execute(&task, 1, &failed, error);
+    if (!status)
+        end_find(search, k, &task);
+    return status;
 }
 
 /* Keep the best hit of each value, at most k. The point of `like` goes first, so that its value counts as
@@ -167,20 +190,32 @@ static lode_status find_one_per(struct search *search, lode_error *error)
     }
 }
 
+static lode_status fetch(struct search *search, lode_result **ret_result, lode_error *error)
+{
+    lode_status status =
+        fetch_result(search->hits, search->hit_count, search->request->with, ret_result, error);
+    if (!status) {
+        search->info.sequence = search->version->sequence;
+        (*ret_result)->info = search->info;
+    }
+    return status;
+}
+
 static lode_status run(struct search *search, lode_result **ret_result, lode_error *error)
 {
     lode_status status = make_query(search, error);
     if (!status && search->row)
         status =
             search->request->one_per ? find_one_per(search, error) : find(search, search->k, error);
-    if (!status)
-        status =
-            fetch_result(search->hits, search->hit_count, search->request->with, ret_result, error);
-    if (!status) {
-        search->info.sequence = search->version->sequence;
-        (*ret_result)->info = search->info;
-    }
-    return status;
+    return status ? status : fetch(search, ret_result, error);
+}
+
+static void release(struct search *search)
+{
+    free(search->hits);
+    free(search->encoded);
+    search->hits = NULL;
+    search->encoded = NULL;
 }
 
 lode_status collection_search(struct lode_collection *collection,
@@ -199,10 +234,167 @@ lode_status collection_search(struct lode_collection *collection,
     if (status)
         return status;
     status = run(&search, ret_result, error);
-    free(search.hits);
-    free(search.encoded);
+    release(&search);
     text_model_unref(search.model);
     version_unref(search.version);
+    return status;
+}
+
+/* --- Many at once ------------------------------------------------------------------------------ */
+
+struct batch {
+    struct search *searches;
+    lode_result **results;
+    size_t count;
+    /* A group of searches, executed together; room for GROUP_MAX: */
+    struct query_task *tasks;
+    size_t *members; /* whose tasks they are */
+    size_t task_count;
+};
+
+static lode_status blame(size_t i, lode_status status, lode_error *error)
+{
+    if (status)
+        error_prefix(error, "requests[%zu]: ", i);
+    return status;
+}
+
+/* Take searches from `first` on into the group, as many as bound its memory; *ret_next is the one after
+ * them. Those with one_per ask again and again and go alone. */
+static lode_status gather(struct batch *batch, size_t first, size_t *ret_next, lode_error *error)
+{
+    size_t hits = 0, i = first;
+    lode_status status = LODE_OK;
+    batch->task_count = 0;
+    for (; !status && i < batch->count && hits < GROUP_HITS_MAX; i++) {
+        struct search *search = &batch->searches[i];
+        if (!search->row || search->request->one_per)
+            continue;
+        if (batch->task_count == GROUP_MAX)
+            break;
+        status = begin_find(search, search->k, &batch->tasks[batch->task_count], error);
+        batch->members[batch->task_count++] = i;
+        hits += search->k * search->version->view_count;
+    }
+    *ret_next = i;
+    return status;
+}
+
+static lode_status execute_group(struct batch *batch, lode_error *error)
+{
+    size_t failed;
+    if (batch->task_count == 0)
+        return LODE_OK;
+    lode_status status = query_execute(batch->tasks, batch->task_count, &failed, error);
+    if (status && failed < batch->task_count)
+        return blame(batch->members[failed], status, error);
+    for (size_t t = 0; !status && t < batch->task_count; t++) {
+        struct search *search = &batch->searches[batch->members[t]];
+        end_find(search, search->k, &batch->tasks[t]);
+    }
+    return status;
+}
+
+static lode_status answer_group(struct batch *batch, size_t first, size_t *ret_next,
+                                lode_error *error)
+{
+    lode_status status = gather(batch, first, ret_next, error);
+    if (!status)
+        status = execute_group(batch, error);
+    for (size_t i = first; !status && i < *ret_next; i++) {
+        struct search *search = &batch->searches[i];
+        if (search->row && search->request->one_per)
+            status = find_one_per(search, error);
+        if (!status)
+            status = fetch(search, &batch->results[i], error);
+        status = blame(i, status, error);
+        release(search);
+    }
+    return status;
+}
+
+static lode_status answer_all(struct batch *batch, lode_error *error)
+{
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < batch->count; i++)
+        status = blame(i, make_query(&batch->searches[i], error), error);
+    for (size_t first = 0; !status && first < batch->count;)
+        status = answer_group(batch, first, &first, error);
+    return status;
+}
+
+static lode_status begin_batch(struct batch *batch, lode_error *error)
+{
+    size_t group = batch->count < GROUP_MAX ? batch->count : GROUP_MAX;
+    batch->searches = calloc(batch->count, sizeof *batch->searches);
+    batch->results = calloc(batch->count, sizeof *batch->results);
+    batch->tasks = malloc(group * sizeof *batch->tasks);
+    batch->members = malloc(group * sizeof *batch->members);
+    if (batch->searches && batch->results && batch->tasks && batch->members)
+        return LODE_OK;
+    return error_nomem(error, "searches", batch->count * sizeof *batch->searches);
+}
+
+static void end_batch(struct batch *batch)
+{
+    for (size_t i = 0; batch->searches && i < batch->count; i++)
+        release(&batch->searches[i]);
+    free(batch->searches);
+    free(batch->results);
+    free(batch->tasks);
+    free(batch->members);
+}
+
+static lode_status search_batch(const struct search *shared, const lode_search_request *requests,
+                                size_t request_count, lode_result **ret_results, lode_error *error)
+{
+    struct batch batch = {.count = request_count};
+    lode_status status = begin_batch(&batch, error);
+    for (size_t i = 0; !status && i < request_count; i++) {
+        batch.searches[i] = *shared;
+        batch.searches[i].request = &requests[i];
+        batch.searches[i].k = requests[i].k ? requests[i].k : K_DEFAULT;
+    }
+    if (!status)
+        status = answer_all(&batch, error);
+    if (!status)
+        memcpy(ret_results, batch.results, request_count * sizeof *ret_results);
+    for (size_t i = 0; status && batch.results && i < request_count; i++)
+        result_free(batch.results[i]);
+    end_batch(&batch);
+    return status;
+}
+
+static lode_status check_one_snapshot(const lode_search_request *requests, size_t request_count,
+                                      lode_error *error)
+{
+    for (size_t i = 1; i < request_count; i++)
+        if (requests[i].snapshot != requests[0].snapshot)
+            return error_set(error, LODE_INVALID,
+                             "requests[%zu].snapshot is not that of requests[0]: a batch reads one "
+                             "state",
+                             i);
+    return LODE_OK;
+}
+
+lode_status collection_search_batch(struct lode_collection *collection,
+                                    const lode_search_request *requests, size_t request_count,
+                                    lode_result **ret_results, lode_error *error)
+{
+    struct search shared = {.collection = collection};
+    if (request_count == 0)
+        return LODE_OK;
+    lode_status status = check_one_snapshot(requests, request_count, error);
+    if (!status)
+        status = blame(0,
+                       snapshot_pin_model(collection, requests[0].snapshot, &shared.version,
+                                          &shared.model, error),
+                       error);
+    if (status)
+        return status;
+    status = search_batch(&shared, requests, request_count, ret_results, error);
+    text_model_unref(shared.model);
+    version_unref(shared.version);
     return status;
 }
 

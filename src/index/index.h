@@ -96,4 +96,11 @@ extern const struct index_ops index_qg;
  * Needs no index; ties end at the smaller row. */
 void flat_search(const struct rows *rows, uint32_t first, const struct index_query *query);
 
+/* The same for many queries together, which differ in nothing but `query`, `topk` and `counts`: every
+ * top-k ends with the rows and distances that flat_search leaves in it, bit for bit. Rows are read
+ * once for many queries. LODE_NOMEM: what is in the top-k's then is of no use. */
+NODISCARD lode_status flat_search_batch(const struct rows *rows, uint32_t first,
+                                        const struct index_query *queries, size_t query_count,
+                                        lode_error *error);
+
 #endif

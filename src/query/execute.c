@@ -1,4 +1,5 @@
-/* execute.c: views one after another on the caller's thread, each into its own top-k; then one sort.
+/* execute.c: views one after another on the caller's thread, each into its own top-k; then one sort. In each
+ * view the searches that walk do so one by one; those that scan then do it together.
  * Segments are few and k is small: sorting all candidates costs less than a merge would. */
 #include "query/execute.h"
 
@@ -11,12 +12,20 @@
 
 /* One search at work. */
 struct execution {
-    const struct query *query;
+    struct query_task *task;
     struct neighbor *items; /* room for k + 1: one view's */
+    size_t item_count;
     struct query_hit *found;
     size_t found_count;
     struct index_counts counts;
-    lode_search_info *info;
+};
+
+/* Searches of one version at work. */
+struct executions {
+    struct execution *all;
+    struct scan *scans; /* of one view; room for all */
+    size_t count;
+    size_t scan_count;
 };
 
 int query_hit_order(const void *a, const void *b)
@@ -37,20 +46,24 @@ static uint32_t beam_width(const struct query *query)
     return query->ef < query->k ? (uint32_t)query->k : query->ef;
 }
 
-static lode_status scan(struct execution *execution, const struct segment_view *view,
-                        size_t *ret_count, lode_error *error)
+static void scan_later(struct executions *executions, struct execution *execution)
 {
-    execution->info->segments_scanned++;
-    return scan_view(view, execution->query->row, execution->query->k, execution->items, ret_count,
-                     &execution->counts, error);
+    const struct query *query = &execution->task->query;
+    execution->task->info->segments_scanned++;
+    executions->scans[executions->scan_count++] = (struct scan){
+        .row = query->row,
+        .k = query->k,
+        .items = execution->items,
+        .ret_count = &execution->item_count,
+        .counts = &execution->counts,
+    };
 }
 
 /* The walk covers rows [0, covered); rows appended since are scanned into the same top-k. */
 static lode_status walk(struct execution *execution, const struct segment_view *view,
-                        const struct index *index, uint32_t covered, size_t *ret_count,
-                        lode_error *error)
+                        const struct index *index, uint32_t covered, lode_error *error)
 {
-    const struct query *query = execution->query;
+    const struct query *query = &execution->task->query;
     struct topk topk;
     topk_init(&topk, execution->items, query->k);
     struct index_query walked = {
@@ -64,20 +77,21 @@ static lode_status walk(struct execution *execution, const struct segment_view *
     lode_status status = index->ops->search(index, &walked, error);
     if (status)
         return status;
-    execution->info->segments_walked++;
+    execution->task->info->segments_walked++;
     if (covered < view->row_count) {
         walked.row_limit = view->row_count;
         flat_search(&view->segment->rows, covered, &walked);
     }
     topk_sort(&topk);
-    *ret_count = topk.count;
+    execution->item_count = topk.count;
     return LODE_OK;
 }
 
-static lode_status search_view(struct execution *execution, const struct segment_view *view,
-                               size_t *ret_count, lode_error *error)
+/* Walk, or say that the view is to be scanned. */
+static lode_status search_view(struct executions *executions, struct execution *execution,
+                               const struct segment_view *view, lode_error *error)
 {
-    const struct query *query = execution->query;
+    const struct query *query = &execution->task->query;
     uint32_t covered = 0;
     const struct index *index = view->segment->ops->index(view->segment, &covered);
     struct plan_input input = {
@@ -90,22 +104,24 @@ static lode_status search_view(struct execution *execution, const struct segment
         .exact = query->exact,
     };
     enum plan plan = plan_view(&input);
-    if (plan == PLAN_SKIP) {
-        *ret_count = 0;
+    execution->item_count = 0;
+    if (plan == PLAN_SKIP)
+        return LODE_OK;
+    if (plan == PLAN_SCAN) {
+        scan_later(executions, execution);
         return LODE_OK;
     }
-    if (plan == PLAN_SCAN)
-        return scan(execution, view, ret_count, error);
     INVARIANT(index);
-    lode_status status = walk(execution, view, index, input.covered, ret_count, error);
+    lode_status status = walk(execution, view, index, input.covered, error);
     size_t wanted = query->k < view->live_count ? query->k : view->live_count;
-    /* A graph may not reach every row; a scan does. */
-    return status || *ret_count >= wanted ? status : scan(execution, view, ret_count, error);
+    if (!status && execution->item_count < wanted)
+        scan_later(executions, execution); /* a graph may not reach every row; a scan does */
+    return status;
 }
 
-static void keep(struct execution *execution, const struct segment_view *view, size_t count)
+static void keep(struct execution *execution, const struct segment_view *view)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < execution->item_count; i++)
         execution->found[execution->found_count++] = (struct query_hit){
             .view = view,
             .row = execution->items[i].row,
@@ -113,17 +129,27 @@ static void keep(struct execution *execution, const struct segment_view *view, s
         };
 }
 
-static lode_status search_views(struct execution *execution, lode_error *error)
+static lode_status search_views(struct executions *executions, size_t *ret_failed,
+                                lode_error *error)
 {
-    const struct version *version = execution->query->version;
-    for (size_t v = 0; v < version->view_count; v++) {
-        size_t count = 0;
-        lode_status status = search_view(execution, &version->views[v], &count, error);
+    const struct version *version = executions->all->task->query.version;
+    lode_status status = LODE_OK;
+    for (size_t v = 0; !status && v < version->view_count; v++) {
+        const struct segment_view *view = &version->views[v];
+        executions->scan_count = 0;
+        for (size_t i = 0; !status && i < executions->count; i++) {
+            *ret_failed = i;
+            status = search_view(executions, &executions->all[i], view, error);
+        }
         if (status)
             return status;
-        keep(execution, &version->views[v], count);
+        *ret_failed = executions->count;
+        if (executions->scan_count > 0)
+            status = scan_view(view, executions->scans, executions->scan_count, error);
+        for (size_t i = 0; !status && i < executions->count; i++)
+            keep(&executions->all[i], view);
     }
-    return LODE_OK;
+    return status;
 }
 
 /* Hits that all views together can give: at most k each. */
@@ -137,29 +163,59 @@ static size_t found_max(const struct query *query)
     return sum;
 }
 
-lode_status query_execute(const struct query *query, struct query_hit *hits, size_t *ret_count,
-                          lode_search_info *info, lode_error *error)
+static lode_status begin(struct execution *execution, struct query_task *task, lode_error *error)
 {
-    size_t room = found_max(query);
-    *ret_count = 0;
-    if (room == 0)
-        return LODE_OK;
-    struct execution execution = {.query = query, .info = info};
-    execution.items = malloc((query->k + 1) * sizeof *execution.items);
-    execution.found = malloc(room * sizeof *execution.found);
+    size_t room = found_max(&task->query);
+    execution->task = task;
+    execution->items = malloc((task->query.k + 1) * sizeof *execution->items);
+    execution->found = malloc((room ? room : 1) * sizeof *execution->found);
+    if (!execution->items || !execution->found)
+        return error_nomem(error, "the hits of a search", room * sizeof *execution->found);
+    return LODE_OK;
+}
+
+static void finish(struct execution *execution)
+{
+    struct query_task *task = execution->task;
+    size_t count = execution->found_count, k = task->query.k;
+    qsort(execution->found, count, sizeof *execution->found, query_hit_order);
+    task->hit_count = count < k ? count : k;
+    if (task->hit_count > 0)
+        memcpy(task->hits, execution->found, task->hit_count * sizeof *task->hits);
+    task->info->distances += execution->counts.distances;
+    task->info->hops += execution->counts.hops;
+}
+
+static lode_status run(struct executions *executions, struct query_task *tasks, size_t *ret_failed,
+                       lode_error *error)
+{
     lode_status status = LODE_OK;
-    if (!execution.items || !execution.found)
-        status = error_nomem(error, "the hits of a search", room * sizeof *execution.found);
+    for (size_t i = 0; !status && i < executions->count; i++)
+        status = begin(&executions->all[i], &tasks[i], error);
     if (!status)
-        status = search_views(&execution, error);
-    if (!status) {
-        qsort(execution.found, execution.found_count, sizeof *execution.found, query_hit_order);
-        *ret_count = execution.found_count < query->k ? execution.found_count : query->k;
-        memcpy(hits, execution.found, *ret_count * sizeof *hits);
-        info->distances += execution.counts.distances;
-        info->hops += execution.counts.hops;
+        status = search_views(executions, ret_failed, error);
+    for (size_t i = 0; !status && i < executions->count; i++)
+        finish(&executions->all[i]);
+    return status;
+}
+
+lode_status query_execute(struct query_task *tasks, size_t task_count, size_t *ret_failed,
+                          lode_error *error)
+{
+    struct executions executions = {.count = task_count};
+    lode_status status = LODE_OK;
+    *ret_failed = task_count;
+    executions.all = calloc(task_count, sizeof *executions.all);
+    executions.scans = malloc(task_count * sizeof *executions.scans);
+    if (!executions.all || !executions.scans)
+        status = error_nomem(error, "searches", task_count * sizeof *executions.all);
+    else
+        status = run(&executions, tasks, ret_failed, error);
+    for (size_t i = 0; executions.all && i < task_count; i++) {
+        free(executions.all[i].items);
+        free(executions.all[i].found);
     }
-    free(execution.items);
-    free(execution.found);
+    free(executions.all);
+    free(executions.scans);
     return status;
 }

@@ -1,4 +1,5 @@
-/* execute.h: the k nearest points of one version: every view is searched, the hits are merged. */
+/* execute.h: the k nearest points of one version: every view is searched, the hits are merged. Several
+ * queries at once share what they can: views that more than one of them scans are read once. */
 #ifndef QUERY_EXECUTE_H
 #define QUERY_EXECUTE_H
 
@@ -21,10 +22,18 @@ struct query_hit {
 /* The order of results: distance, then id. <0, 0, >0 for qsort. */
 int query_hit_order(const void *a, const void *b);
 
-/* hits: room for k; [0, *ret_count) filled in that order; k of them whenever k points exist. Exact
- * searches are exact to the last id, also among equal distances.
- * info: distances, hops and segments are added to. Errors: LODE_NOMEM, LODE_CORRUPT. */
-NODISCARD lode_status query_execute(const struct query *query, struct query_hit *hits,
-                                    size_t *ret_count, lode_search_info *info, lode_error *error);
+/* A query and its answer. */
+struct query_task {
+    struct query query;
+    struct query_hit *hits; /* room for k */
+    size_t hit_count;       /* set; [0, hit_count) are in that order */
+    lode_search_info *info; /* distances, hops and segments are added to */
+};
+
+/* Execute tasks of one version. k hits each whenever k points exist. Exact searches are exact to the
+ * last id, also among equal distances. Errors: LODE_NOMEM, LODE_CORRUPT; *ret_failed is then the task
+ * whose error it is, or task_count when it is that of all. */
+NODISCARD lode_status query_execute(struct query_task *tasks, size_t task_count, size_t *ret_failed,
+                                    lode_error *error);
 
 #endif

@@ -81,23 +81,47 @@ static lode_status settle_ties(const struct segment_view *view, const void *quer
     return status;
 }
 
-lode_status scan_view(const struct segment_view *view, const void *row, size_t k,
-                      struct neighbor *items, size_t *ret_count, struct index_counts *counts,
+static lode_status finish(const struct segment_view *view, const struct scan *scan,
+                          struct topk *topk, lode_error *error)
+{
+    size_t k = scan->k;
+    topk_sort(topk);
+    *scan->ret_count = topk->count < k ? topk->count : k;
+    if (k == 0 || topk->count <= k || scan->items[k].distance != scan->items[k - 1].distance)
+        return LODE_OK;
+    return settle_ties(view, scan->row, k, scan->items, error);
+}
+
+static lode_status run(const struct segment_view *view, const struct scan *scans, size_t scan_count,
+                       struct index_query *queries, struct topk *topks, lode_error *error)
+{
+    for (size_t i = 0; i < scan_count; i++) {
+        topk_init(&topks[i], scans[i].items, scans[i].k + 1);
+        queries[i] = (struct index_query){
+            .query = scans[i].row,
+            .row_limit = view->row_count,
+            .allowed = view->live ? view->live->words : NULL,
+            .topk = &topks[i],
+            .counts = scans[i].counts,
+        };
+    }
+    lode_status status = flat_search_batch(&view->segment->rows, 0, queries, scan_count, error);
+    for (size_t i = 0; !status && i < scan_count; i++)
+        status = finish(view, &scans[i], &topks[i], error);
+    return status;
+}
+
+lode_status scan_view(const struct segment_view *view, const struct scan *scans, size_t scan_count,
                       lode_error *error)
 {
-    struct topk topk;
-    topk_init(&topk, items, k + 1);
-    struct index_query query = {
-        .query = row,
-        .row_limit = view->row_count,
-        .allowed = view->live ? view->live->words : NULL,
-        .topk = &topk,
-        .counts = counts,
-    };
-    flat_search(&view->segment->rows, 0, &query);
-    topk_sort(&topk);
-    *ret_count = topk.count < k ? topk.count : k;
-    if (k == 0 || topk.count <= k || items[k].distance != items[k - 1].distance)
-        return LODE_OK;
-    return settle_ties(view, row, k, items, error);
+    struct index_query *queries = malloc(scan_count * sizeof *queries);
+    struct topk *topks = malloc(scan_count * sizeof *topks);
+    lode_status status = LODE_OK;
+    if (!queries || !topks)
+        status = error_nomem(error, "scans", scan_count * (sizeof *queries + sizeof *topks));
+    if (!status)
+        status = run(view, scans, scan_count, queries, topks, error);
+    free(queries);
+    free(topks);
+    return status;
 }

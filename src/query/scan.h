@@ -1,13 +1,21 @@
-/* scan.h: exact search of one view, exact to the last id. */
+/* scan.h: exact searches of one view, exact to the last id. */
 #ifndef QUERY_SCAN_H
 #define QUERY_SCAN_H
 
 #include "query/execute.h"
 
-/* The k live rows nearest to the query; among equal distances those of the smallest ids.
- * items: room for k + 1; [0, *ret_count) filled, in order of distance alone. */
-NODISCARD lode_status scan_view(const struct segment_view *view, const void *row, size_t k,
-                                struct neighbor *items, size_t *ret_count,
-                                struct index_counts *counts, lode_error *error);
+/* One query of a scan. */
+struct scan {
+    const void *row; /* the query in stored form */
+    size_t k;
+    struct neighbor *items; /* room for k + 1; [0, *ret_count) filled, in order of distance alone */
+    size_t *ret_count;
+    struct index_counts *counts;
+};
+
+/* For each scan, all in one pass over the rows: the k live rows nearest to its query; among equal
+ * distances those of the smallest ids. */
+NODISCARD lode_status scan_view(const struct segment_view *view, const struct scan *scans,
+                                size_t scan_count, lode_error *error);
 
 #endif

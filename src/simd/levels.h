@@ -12,6 +12,15 @@ extern const struct simd_ops simd_scalar;
 #if defined(__x86_64__)
 extern const struct simd_ops simd_avx2;
 extern const struct simd_ops simd_avx512;
+/* tile_avx2.c and tile_avx512.c, for the slots of those tables. */
+void avx2_ip_tile(const float *restrict panel, int half_panel, const uint8_t *restrict rows,
+                  size_t stride, size_t count, size_t dim, float *restrict ret);
+void avx2_tile_near(const float *restrict products, size_t count,
+                    const struct simd_tile_bounds *bounds, uint32_t *restrict ret);
+void avx512_ip_tile(const float *restrict panel, int half_panel, const uint8_t *restrict rows,
+                    size_t stride, size_t count, size_t dim, float *restrict ret);
+void avx512_tile_near(const float *restrict products, size_t count,
+                      const struct simd_tile_bounds *bounds, uint32_t *restrict ret);
 /* Better slots for "avx512" where the processor has more than its base. */
 int32_t avx512vnni_ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim);
 float avx512bf16_ip_bf16(const void *restrict a, const void *restrict b, size_t dim);
@@ -32,6 +41,11 @@ static inline struct tail tail_of(size_t begin, size_t dim, size_t width)
 }
 #elif defined(__aarch64__)
 extern const struct simd_ops simd_neon;
+/* tile_neon.c. */
+void neon_ip_tile(const float *restrict panel, int half_panel, const uint8_t *restrict rows,
+                  size_t stride, size_t count, size_t dim, float *restrict ret);
+void neon_tile_near(const float *restrict products, size_t count,
+                    const struct simd_tile_bounds *bounds, uint32_t *restrict ret);
 #endif
 
 #endif

@@ -22,12 +22,32 @@ typedef float (*simd_distance)(const void *restrict a, const void *restrict b, s
 typedef void (*simd_scan)(const void *restrict query, const uint8_t *restrict rows, size_t stride,
                           size_t count, size_t dim, float *restrict ret);
 
+/* A tile: some rows by the SIMD_PANEL queries of a panel, which holds component i of query q at
+ * [i * SIMD_PANEL + q]. Rows and panels share the loads of a tile's inner products, so that it costs what
+ * its multiplications do: made for many queries at once. */
+enum { SIMD_PANEL = 32 };
+
+/* For the tile's filter: row r and query q are near when their inner product is not below
+ * base[q] + lift[r] - slack[q] * norm[r], computed in f32 in any order. */
+struct simd_tile_bounds {
+    const float *base, *slack; /* [SIMD_PANEL] */
+    const float *lift, *norm;  /* [count] */
+};
+
 struct simd_ops {
     const char *name; /* "scalar", "avx2", "avx512", "neon" */
     simd_distance l2_f32, ip_f32;
     simd_distance l2_f16, ip_f16;
     simd_distance l2_bf16, ip_bf16;
     simd_scan l2_f32_scan, ip_f32_scan;
+    /* ret[r * SIMD_PANEL + q]: the inner product of row r and query q; each a sum of `dim` products and
+     * nothing else, in any order. count: any number from 0 up. For half of a panel, 1, only its
+     * first half is looked at, and only those products are written. */
+    void (*ip_tile)(const float *restrict panel, int half_panel, const uint8_t *restrict rows,
+                    size_t stride, size_t count, size_t dim, float *restrict ret);
+    /* ret[r] has bit q set unless that product is below its bound: NaN on either side sets it. */
+    void (*tile_near)(const float *restrict products, size_t count,
+                      const struct simd_tile_bounds *bounds, uint32_t *restrict ret);
     /* Exact integer sums; |a|, |b| <= 127, so dim up to 65,536 fits. */
     int32_t (*ip_i8)(const int8_t *restrict a, const int8_t *restrict b, size_t dim);
     /* To nearest even. */

@@ -5,14 +5,14 @@
  *
  * Scans take one row after another, so that memory is read in order (four rows in step were twice as
  * fast in L1, but up to twice as slow from memory: they confuse the hardware's prefetching), ask for
- * it SCAN_AHEAD bytes early (best of 0 to 16 KiB; prefetching beyond the rows is harmless), and fold
- * the sums of four rows together. Terms are added in the same order as by the distances, so that
- * both give the same bits. */
+ * it SCAN_AHEAD bytes early, into the second-level cache (docs/decisions/0061; prefetching beyond the
+ * rows is harmless), and fold the sums of four rows together. Terms are added in the same order as by
+ * the distances, so that both give the same bits. */
 #include "simd/levels.h"
 
 #include <immintrin.h>
 
-enum { SCAN_ROWS = 4, SCAN_AHEAD = 6144 };
+enum { SCAN_ROWS = 4, SCAN_AHEAD = 2048 };
 
 static const size_t width = 16; /* floats of a vector */
 
@@ -126,7 +126,7 @@ INLINE __m128 fold_four(const __m128 sums[SCAN_ROWS])
 INLINE void prefetch(const void *b, size_t i, struct type type, size_t ahead)
 {
     if (ahead)
-        _mm_prefetch((const char *)b + ahead + i * type.size, _MM_HINT_T0);
+        _mm_prefetch((const char *)b + ahead + i * type.size, _MM_HINT_T1);
 }
 
 INLINE __m512 add_at(__m512 sum, const void *a, const void *b, size_t i, struct type type,
@@ -136,37 +136,53 @@ INLINE __m512 add_at(__m512 sum, const void *a, const void *b, size_t i, struct 
     return add(sum, type.load(a, i), type.load(b, i));
 }
 
+struct sums {
+    __m512 s0, s1, s2, s3;
+};
+
+INLINE struct sums add_four(struct sums sums, const void *a, const void *b, size_t i,
+                            struct type type, adder add, size_t ahead)
+{
+    sums.s0 = add_at(sums.s0, a, b, i, type, add, ahead);
+    sums.s1 = add_at(sums.s1, a, b, i + width, type, add, ahead);
+    sums.s2 = add_at(sums.s2, a, b, i + 2 * width, type, add, ahead);
+    sums.s3 = add_at(sums.s3, a, b, i + 3 * width, type, add, ahead);
+    return sums;
+}
+
 /* One loop for all types and both sums: its callers pass constants, which are inlined. */
 INLINE __m128 sum_terms(const void *a, const void *b, size_t dim, struct type type, adder add,
                         size_t ahead)
 {
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+    struct sums s = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                     _mm512_setzero_ps()};
     size_t i = 0;
 
-    for (; i + 4 * width <= dim; i += 4 * width) {
-        s0 = add_at(s0, a, b, i, type, add, ahead);
-        s1 = add_at(s1, a, b, i + width, type, add, ahead);
-        s2 = add_at(s2, a, b, i + 2 * width, type, add, ahead);
-        s3 = add_at(s3, a, b, i + 3 * width, type, add, ahead);
+    /* Eight at a turn read memory a tenth faster than four do. */
+    for (; ahead && i + 8 * width <= dim; i += 8 * width) {
+        s = add_four(s, a, b, i, type, add, ahead);
+        s = add_four(s, a, b, i + 4 * width, type, add, ahead);
     }
+    for (; i + 4 * width <= dim; i += 4 * width)
+        s = add_four(s, a, b, i, type, add, ahead);
     if (i + width <= dim) {
-        s0 = add_at(s0, a, b, i, type, add, ahead);
+        s.s0 = add_at(s.s0, a, b, i, type, add, ahead);
         i += width;
     }
     if (i + width <= dim) {
-        s1 = add_at(s1, a, b, i, type, add, ahead);
+        s.s1 = add_at(s.s1, a, b, i, type, add, ahead);
         i += width;
     }
     if (i + width <= dim) {
-        s2 = add_at(s2, a, b, i, type, add, ahead);
+        s.s2 = add_at(s.s2, a, b, i, type, add, ahead);
         i += width;
     }
     if (i < dim) {
         struct tail tail = tail_of(i, dim, width);
         prefetch(b, i, type, ahead);
-        s3 = add(s3, type.load_tail(a, tail), type.load_tail(b, tail));
+        s.s3 = add(s.s3, type.load_tail(a, tail), type.load_tail(b, tail));
     }
-    return fold(s0, s1, s2, s3);
+    return fold(s.s0, s.s1, s.s2, s.s3);
 }
 
 /* bf16 comes 32 at a time: within each 32-bit word the element of even index lies below the other,
@@ -272,7 +288,7 @@ INLINE void scan_short(const void *query, const uint8_t *rows, size_t stride, si
         __m128 sums[SCAN_ROWS];
         for (size_t r = 0; r < SCAN_ROWS; r++) {
             const uint8_t *row = rows + (i + r) * stride;
-            _mm_prefetch((const char *)row + SCAN_AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)row + SCAN_AHEAD, _MM_HINT_T1);
             sums[r] = fold_vector(add(zero, q, load_f32_masked(row, 0, mask)));
         }
         _mm_storeu_ps(ret + i, fold_four(sums));
@@ -409,6 +425,8 @@ const struct simd_ops simd_avx512 = {
     .ip_bf16 = ip_bf16,
     .l2_f32_scan = l2_f32_scan,
     .ip_f32_scan = ip_f32_scan,
+    .ip_tile = avx512_ip_tile,
+    .tile_near = avx512_tile_near,
     .ip_i8 = ip_i8,
     .f32_to_f16 = f32_to_f16,
     .f16_to_f32 = f16_to_f32,

@@ -191,6 +191,43 @@ static void ip_f32_scan(const void *restrict query, const uint8_t *restrict rows
         ret[i] = ip_f32(query, rows + i * stride, dim);
 }
 
+/* --- Tiles ------------------------------------------------------------------------------------- */
+
+static inline __attribute__((always_inline)) void tile(const float *restrict panel,
+                                                       size_t query_count, const uint8_t *rows,
+                                                       size_t stride, size_t count, size_t dim,
+                                                       float *restrict ret)
+{
+    for (size_t r = 0; r < count; r++, ret += SIMD_PANEL) {
+        const float *row = (const float *)(const void *)(rows + r * stride);
+        memset(ret, 0, query_count * sizeof *ret);
+        for (size_t i = 0; i < dim; i++)
+            for (size_t q = 0; q < query_count; q++)
+                ret[q] += panel[i * SIMD_PANEL + q] * row[i];
+    }
+}
+
+static void ip_tile(const float *restrict panel, int half_panel, const uint8_t *restrict rows,
+                    size_t stride, size_t count, size_t dim, float *restrict ret)
+{
+    if (half_panel)
+        tile(panel, SIMD_PANEL / 2, rows, stride, count, dim, ret);
+    else
+        tile(panel, SIMD_PANEL, rows, stride, count, dim, ret);
+}
+
+static void tile_near(const float *restrict products, size_t count,
+                      const struct simd_tile_bounds *bounds, uint32_t *restrict ret)
+{
+    for (size_t r = 0; r < count; r++) {
+        ret[r] = 0;
+        for (size_t q = 0; q < SIMD_PANEL; q++) {
+            float bound = bounds->base[q] + bounds->lift[r] - bounds->slack[q] * bounds->norm[r];
+            ret[r] |= (uint32_t) !(products[r * SIMD_PANEL + q] < bound) << q;
+        }
+    }
+}
+
 const struct simd_ops simd_scalar = {
     .name = "scalar",
     .l2_f32 = l2_f32,
@@ -201,6 +238,8 @@ const struct simd_ops simd_scalar = {
     .ip_bf16 = ip_bf16,
     .l2_f32_scan = l2_f32_scan,
     .ip_f32_scan = ip_f32_scan,
+    .ip_tile = ip_tile,
+    .tile_near = tile_near,
     .ip_i8 = ip_i8,
     .f32_to_f16 = f32_to_f16,
     .f16_to_f32 = f16_to_f32,

@@ -376,6 +376,36 @@ static void searches_refuse(void **state)
     lode_snapshot_close(other);
 }
 
+static void batches_refuse(void **state)
+{
+    (void)state;
+    lode_result *results[3];
+    lode_snapshot *other;
+    lode_search_request requests[3] = {{.vector = good}, {.vector = good, .k = 16385}, {0}};
+    REFUSED(lode_search_batch(NULL, requests, 1, results, &error), LODE_INVALID,
+            "collection is NULL");
+    REFUSED(lode_search_batch(fixture.l2, NULL, 1, results, &error), LODE_INVALID,
+            "requests is NULL");
+    REFUSED(lode_search_batch(fixture.l2, requests, 1, NULL, &error), LODE_INVALID,
+            "ret_results is NULL");
+    REFUSED(lode_search_batch(fixture.l2, requests, 10001, results, &error), LODE_LIMIT,
+            "request_count is 10001: at most 10000");
+    REFUSED(lode_search_batch(fixture.l2, requests, 2, results, &error), LODE_LIMIT,
+            "requests[1]: k is 16385");
+    requests[1].k = 0;
+    REFUSED(lode_search_batch(fixture.l2, requests, 3, results, &error), LODE_INVALID,
+            "requests[2]: exactly one of");
+    assert_ok(lode_snapshot_open(fixture.cosine, &other, &error));
+    requests[0].snapshot = requests[1].snapshot = other;
+    REFUSED(lode_search_batch(fixture.l2, requests, 2, results, &error), LODE_INVALID,
+            "requests[0]: snapshot is of collection 'cosine'");
+    requests[0].snapshot = NULL;
+    REFUSED(lode_search_batch(fixture.l2, requests, 2, results, &error), LODE_INVALID,
+            "requests[1].snapshot is not that of requests[0]");
+    lode_snapshot_close(other);
+    assert_ok(lode_search_batch(fixture.l2, NULL, 0, NULL, &error));
+}
+
 static void reads_refuse(void **state)
 {
     (void)state;
@@ -474,6 +504,7 @@ int main(void)
         cmocka_unit_test(writes_refuse_documents),
         cmocka_unit_test(a_bad_point_refuses_its_batch),
         cmocka_unit_test(searches_refuse),
+        cmocka_unit_test(batches_refuse),
         cmocka_unit_test(reads_refuse),
         cmocka_unit_test(texts_refuse),
         cmocka_unit_test(upkeep_refuses),

@@ -165,6 +165,16 @@ static void read_all(struct run *run)
         TWICE(lode_search(run->points, &requests[i], &result, &error));
         lode_result_free(result);
     }
+    enum { MANY = 9 };
+    lode_search_request many[MANY];
+    lode_result *results[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        many[i] = requests[i % 3];
+        many[i].exact = 1; /* six without one_per: enough to be scanned in a panel */
+    }
+    TWICE(lode_search_batch(run->points, many, MANY, results, &error));
+    for (size_t i = 0; i < MANY; i++)
+        lode_result_free(results[i]);
     TWICE(lode_get(run->points, snapshot, &like, 1, 7, &result, &error));
     lode_result_free(result);
     TWICE(lode_iterator_open(run->points, snapshot, 7, &iterator, &error));

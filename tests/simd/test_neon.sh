@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The kernels of 64-bit ARM: cross-compiled with their tests, and run under qemu. What test_hop.c needs of
+# The kernels of 64-bit ARM: cross-compiled with their tests, and run under qemu. What the others need of
 # cmocka is made here, since there is no such library for ARM.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,11 +11,13 @@ for tool in aarch64-linux-gnu-gcc qemu-aarch64; do
     fi
 done
 
+simd="src/simd/simd.c src/simd/simd_scalar.c src/simd/simd_neon.c src/simd/tile_neon.c"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+# shellcheck disable=SC2086
 aarch64-linux-gnu-gcc -static -std=gnu17 -O2 -D_GNU_SOURCE -ffp-contract=fast -fno-math-errno \
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Werror -Iinclude -Isrc \
-    tests/simd/test_kernels.c src/simd/simd.c src/simd/simd_scalar.c src/simd/simd_neon.c \
+    tests/simd/test_kernels.c $simd \
     -lm -pthread -o "$folder/test_kernels"
 output=$(qemu-aarch64 "$folder/test_kernels")
 echo "$output"
@@ -38,12 +40,16 @@ static inline int run_all(const struct CMUnitTest *tests, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         tests[i].run(NULL);
-    printf("PASS: %zu tests of the hop kernels\n", count);
+    printf("PASS: %zu tests\n", count);
     return 0;
 }
 END
-aarch64-linux-gnu-gcc -static -std=gnu17 -O2 -D_GNU_SOURCE -ffp-contract=fast -fno-math-errno \
-    -Iinclude -Isrc -I"$folder" tests/simd/test_hop.c src/simd/hop.c src/simd/hop_scalar.c \
-    src/simd/hop_neon.c src/simd/simd.c src/simd/simd_scalar.c src/simd/simd_neon.c \
-    src/base/random.c -lm -pthread -o "$folder/test_hop"
+flags="-static -std=gnu17 -O2 -D_GNU_SOURCE -ffp-contract=fast -fno-math-errno -Iinclude -Isrc -I$folder"
+# shellcheck disable=SC2086
+aarch64-linux-gnu-gcc $flags tests/simd/test_hop.c src/simd/hop.c src/simd/hop_scalar.c \
+    src/simd/hop_neon.c $simd src/base/random.c -lm -pthread -o "$folder/test_hop"
 qemu-aarch64 "$folder/test_hop"
+# shellcheck disable=SC2086
+aarch64-linux-gnu-gcc $flags tests/simd/test_tile.c $simd src/base/random.c -lm -pthread \
+    -o "$folder/test_tile"
+qemu-aarch64 "$folder/test_tile"
