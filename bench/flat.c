@@ -2,7 +2,7 @@
  * queries as a share of the processor's FMA peak. One thread.
  *
  *     flat DIRECTORY [--rows N] [--dim N] [--queries N] [--k N] [--turns N]
- *                    [--scalar f32|f16|bf16|int8] [--metric l2|ip|cosine]
+ *                    [--scalar f32|f16|bf16|int8] [--metric l2|ip|cosine] [--json FILE]
  *
  * DIRECTORY is new, on the disk to be measured: a collection is made there, compacted to one sealed segment,
  * closed and opened again, and then searched from its mapped files. Yardsticks are measured in the
@@ -28,13 +28,14 @@ enum {
 };
 
 static struct options {
-    const char *dir;
+    const char *dir, *json;
     size_t rows, dim, queries, k, turns;
     lode_scalar scalar;
     lode_metric metric;
 } options = {.rows = 1000000, .dim = 128, .queries = 1000, .k = 10, .turns = 9};
 
 static lode_error error;
+static FILE *json; /* NULL: none is wanted */
 
 static void need(lode_status status)
 {
@@ -249,6 +250,9 @@ static void bench_one(void)
         double time = median(measures[m].times);
         printf("%-26s %8.2f ms  %6.2f GB/s  %5.1f%%\n", measures[m].name, time * 1e3,
                size / time / 1e9, 100 * shares[m]);
+        if (json)
+            fprintf(json, "%s{\"what\": \"%s\", \"bytes_per_s\": %.4g, \"share_of_read\": %.4f}",
+                    m ? ",\n " : "", measures[m].name, size / time, shares[m]);
     }
     fflush(stdout);
 }
@@ -328,6 +332,11 @@ static void bench_batch(size_t count)
     double best = 2.0 * PEAK_FLOATS / median(measures[0].times);
     printf("batch of %5zu  %9.2f ms, %8.3f ms a query  %7.2f Gflop/s  of %7.2f: %5.1f%%\n", count,
            time * 1e3, time * 1e3 / (double)count, speed / 1e9, best / 1e9, 100 * speed / best);
+    if (json)
+        fprintf(
+            json,
+            ",\n {\"what\": \"batch\", \"queries\": %zu, \"flops\": %.4g, \"share_of_peak\": %.4f}",
+            count, speed, speed / best);
     fflush(stdout);
 }
 
@@ -345,7 +354,7 @@ static void bench_batches(void)
 static int usage(void)
 {
     fputs("usage: flat DIRECTORY [--rows N] [--dim N] [--queries N] [--k N] [--turns N]\n"
-          "            [--scalar f32|f16|bf16|int8] [--metric l2|ip|cosine]\n",
+          "            [--scalar f32|f16|bf16|int8] [--metric l2|ip|cosine] [--json FILE]\n",
           stderr);
     return 2;
 }
@@ -378,7 +387,9 @@ static void parse(const char *name, const char *value)
             if (*numbers[i].value >= 1 && *numbers[i].value <= numbers[i].max)
                 return;
         }
-    if (strcmp(name, "--scalar") == 0)
+    if (strcmp(name, "--json") == 0)
+        options.json = value;
+    else if (strcmp(name, "--scalar") == 0)
         options.scalar = (lode_scalar)parse_name(scalars, 4, value);
     else if (strcmp(name, "--metric") == 0)
         options.metric = (lode_metric)parse_name(metrics, 3, value);
@@ -400,9 +411,17 @@ int main(int argc, char **argv)
     make_requests();
     struct version *version = collection_pin(collection);
     copy_rows(version);
+    json = options.json ? fopen(options.json, "w") : NULL;
+    if (json)
+        fprintf(json, "{\"points\": %zu, \"dim\": %zu, \"figures\": [\n ", options.rows,
+                options.dim);
     printf("%zu rows of %zu, %s\n", options.rows, options.dim, lode_simd_level());
     bench_one();
     bench_batches();
+    if (json) {
+        fputs("]}\n", json);
+        fclose(json);
+    }
     version_unref(version);
     lode_collection_close(collection);
     lode_db_close(db);

@@ -4,9 +4,9 @@
 #   sift10k mnist-784 B C   graph search at equal recall, beside hnswlib and faiss: B is 1,000,000 x 128 l2,
 #                           C 200,000 x 768 cosine, both generated; the real sets come from LODE_DATA
 #                           (../shared/data when there is one) and are skipped when they are not there
-#   threads   a second thread's worth, to queries and to a build     (on B, as all that follow)
+#   threads   a second thread's worth, to queries and to a build     (on B, as all that follow but flat)
 #   growth    distances and hops a query from 10,000 to 1,000,000 points
-#   flat      (vectors of its own) exact search as a share of what memory and core can do
+#   flat      exact search as a share of what memory and core can do
 #   upserts   writing into a growing segment, and what readers feel
 #   layers    what HNSW's upper layers are worth, on hnswlib's graph
 #
@@ -123,9 +123,9 @@ growth() {
 }
 
 flat() {
-    say "flat: exact search of 1,000,000 x 128, one query at a time and a thousand together"
+    say "flat: exact search of 1,000,000 x 128, one query and batches (a minute)"
     rm -rf "$out/flat.lode"
-    "$programs/flat" "$out/flat.lode" | tee "$out/flat.txt"
+    "$programs/flat" "$out/flat.lode" --turns 5 --json "$out/flat.json"
     rm -rf "$out/flat.lode"
 }
 

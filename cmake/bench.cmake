@@ -9,9 +9,6 @@ endif()
 # What the drivers share.
 file(GLOB bench_common CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/common/*.c")
 add_library(bench_common STATIC EXCLUDE_FROM_ALL ${bench_common})
-# The machine's limits are measured with what the machine has.
-set_source_files_properties("${PROJECT_SOURCE_DIR}/bench/common/machine.c" PROPERTIES
-  COMPILE_OPTIONS "-march=native;-mprefer-vector-width=512")
 target_link_libraries(bench_common PRIVATE lode_flags)
 target_include_directories(bench_common PUBLIC "${PROJECT_SOURCE_DIR}/bench")
 

@@ -1,7 +1,7 @@
 // speed.cc: graph searches at equal recall: Lode beside the libraries it is measured against, on one set.
 //
 //     speed --name NAME --base B.fvecs --query Q.fvecs --truth T.ivecs --out DIR [--metric l2] [--k 10]
-//           [--queries 1000] [--engines lode,lode-index,lode-compact,hnswlib,faiss-hnsw] [--targets 0.95,0.99,0.999]
+//           [--queries 1000] [--engines lode,hnswlib,...] [--targets 0.95,0.99,0.999]
 //           [--rounds 5] [--curve-rounds 3] [--sources WORD] [--build-only no] [--json FILE]
 //
 // One thread, one query at a time, the first 1,000 (0: all). What an engine builds stays in DIR with what
@@ -11,8 +11,8 @@
 // a second by the wall and by CPU time) and one JSON object for each engine and target to `json`.
 //
 //   lode          the public interface: written, compacted, closed, opened
+//   lode-compact  the same, with the schema's layout compact
 //   lode-index    the bare index over the same files
-//   lode-compact  the same as lode, in the compact layout
 //   hnswlib, faiss-hnsw    M=16, ef_construction 200
 #include "lode_engine.h"
 #include "measure.h"
@@ -32,9 +32,9 @@ static std::vector<EnginePointer> all_engines()
 {
     std::vector<EnginePointer> engines;
     engines.emplace_back(new LodeEngine("lode", nullptr));
-    engines.emplace_back(new LodeIndexEngine("lode-index", "lode", nullptr));
     engines.emplace_back(new LodeEngine(
         "lode-compact", [](lode_schema &schema) { schema.layout = LODE_LAYOUT_COMPACT; }));
+    engines.emplace_back(new LodeIndexEngine("lode-index", "lode", nullptr));
 #ifdef BENCH_HNSWLIB
     engines.emplace_back(new HnswlibEngine);
 #endif
