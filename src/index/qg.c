@@ -27,11 +27,10 @@ void qg_measure(struct qg *qg)
     qg->code_size = projection_code_size(&qg->projection);
     qg->blocks = (2 * qg->m + HOP_LINKS - 1) / HOP_LINKS;
     qg->own_size = projection_padded(qg->projection.dim);
-    size_t lift = qg_is_lifted(qg) ? sizeof(float) : 0;
-    size_t size =
-        qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size + sizeof(float) + lift;
+    size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size +
+                  (qg_is_lifted(qg) ? 2 : 1) * sizeof(float);
     if (qg_is_compact(qg))
-        size = qg->blocks * HOP_LINKS * sizeof(uint32_t) + qg->code_size + lift;
+        size = qg->blocks * HOP_LINKS * sizeof(uint32_t) + qg->code_size;
     qg->stride = (size + 63) / 64 * 64;
 }
 

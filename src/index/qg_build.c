@@ -360,9 +360,13 @@ static lode_status result_of(struct build *build, lode_error *error)
     return LODE_OK;
 }
 
-/* Whether this layout is worth trying. */
-static int is_for_codes(const struct space *space, uint32_t count)
+/* Whether this layout is worth trying. Queries of inner products may lie beyond the range of 7-bit codes, which
+ * are all that the compact one compares. */
+static int is_for_codes(const struct index_params *params, const struct space *space,
+                        uint32_t count)
 {
+    if (space->metric == LODE_METRIC_IP && params->layout == LODE_LAYOUT_COMPACT)
+        return 0;
     return count >= QG_ROWS_MIN && space->dim >= QG_DIM_MIN;
 }
 
@@ -370,7 +374,7 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
                      const struct index_work *work, struct index **ret_index, lode_error *error)
 {
     const struct index_work alone = {NULL, NULL, NULL};
-    if (!is_for_codes(rows->space, count))
+    if (!is_for_codes(params, rows->space, count))
         return index_hnsw.build(params, rows, count, work, ret_index, error);
     struct qg *qg = qg_new(params, rows, count);
     if (!qg ||

@@ -91,8 +91,6 @@ static void encode_compact(const struct qg *qg, struct qg_encoder *encoder, uint
         le_store_u32(to, qg_link(list, i));
     simd()->f16_to_f32(coordinates_of(qg, row), encoder->from, qg->dim);
     projection_code(&qg->projection, encoder->from, to);
-    if (qg_is_lifted(qg))
-        le_store_f32(to + qg->code_size, qg_lift_of(qg, row));
 }
 
 static void encode_fast(const struct qg *qg, struct qg_encoder *encoder, uint32_t row, uint8_t *to)

@@ -184,8 +184,6 @@ static void measure_compact(struct walk *walk, uint32_t row)
     float unit = 1 / qg->projection.code_scale;
     float distance =
         (float)walk->ops->l2_u7(walk->scratch->code, code, qg->code_size) * unit * unit;
-    if (walk->is_lifted)
-        distance += le_load_f32(code + qg->code_size);
     walk->query->counts->distances++;
     if (!(distance < entry_bound(walk)))
         return;
@@ -275,14 +273,14 @@ static void prefetch_stored(const struct walk *walk, uint32_t i)
 static int is_beyond(const struct walk *walk, float distance)
 {
     const struct projection *projection = &walk->qg->projection;
-    if (!qg_is_compact(walk->qg) || walk->is_lifted)
+    if (!qg_is_compact(walk->qg))
         return 0;
     float unit = 1 / projection->code_scale, bound = topk_bound(walk->query->topk);
     if (walk->qg->rows.space->metric == LODE_METRIC_COSINE)
         bound = 2 + 2 * bound; /* of -cos, for vectors of length 1 */
     bound = fmaxf(bound, 0) * projection->scale * projection->scale;
-    return distance > bound + 2 * ROUNDING * unit * sqrtf(bound) +
-                          unit * unit * (float)walk->qg->dim / 6;
+    return distance >
+           bound + 2 * ROUNDING * unit * sqrtf(bound) + unit * unit * (float)walk->qg->dim / 6;
 }
 
 /* The nearest rows once more, as they are stored: scores are a function of stored rows. */
