@@ -327,7 +327,7 @@ static lode_status begin_batch(struct batch *batch, lode_error *error)
 {
     size_t group = batch->count < GROUP_MAX ? batch->count : GROUP_MAX;
     batch->searches = calloc(batch->count, sizeof *batch->searches);
-    batch->results = calloc(batch->count, sizeof *batch->results);
+    batch->results = calloc(batch->count, sizeof(lode_result *));
     batch->tasks = malloc(group * sizeof *batch->tasks);
     batch->members = malloc(group * sizeof *batch->members);
     if (batch->searches && batch->results && batch->tasks && batch->members)
@@ -358,7 +358,8 @@ static lode_status search_batch(const struct search *shared, const lode_search_r
     if (!status)
         status = answer_all(&batch, error);
     if (!status)
-        memcpy(ret_results, batch.results, request_count * sizeof *ret_results);
+        for (size_t i = 0; i < request_count; i++)
+            ret_results[i] = batch.results[i];
     for (size_t i = 0; status && batch.results && i < request_count; i++)
         result_free(batch.results[i]);
     end_batch(&batch);

@@ -30,7 +30,7 @@ void qg_measure(struct qg *qg)
     size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size +
                   (qg_is_lifted(qg) ? 2 : 1) * sizeof(float);
     if (qg_is_compact(qg))
-        size = qg->blocks * HOP_LINKS * sizeof(uint32_t) + qg->code_size;
+        size = (size_t)qg_degree(qg) * sizeof(uint32_t) + qg->code_size;
     qg->stride = (size + 63) / 64 * 64;
 }
 
