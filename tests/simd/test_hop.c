@@ -111,7 +111,7 @@ static void check_distances(const struct hop_ops *ops, size_t dim)
     fill_floats(x, dim, 1);
     fill_floats(y, dim, 2);
     for (size_t i = 0; i < dim; i++)
-        row_code[i] = (int8_t)(y[i] * 40);
+        row_code[i] = (int8_t)(y[i] * 25);
     row_code[0] = -128;
     float wanted = hop_scalar.l2_f32_i8(x, row_code, 0.03f, dim);
     assert_near(ops->l2_f32_i8(x, row_code, 0.03f, dim), wanted, wanted);
