@@ -53,7 +53,7 @@ static void few_directions(void **state)
     (void)state;
     int is_compact = contract_params.layout == LODE_LAYOUT_COMPACT;
     for (int metric = LODE_METRIC_L2; metric <= LODE_METRIC_COSINE; metric++)
-        for (int scalar = LODE_SCALAR_F32; scalar <= LODE_SCALAR_INT8; scalar++) {
+        for (int scalar = LODE_SCALAR_F32; scalar <= LODE_SCALAR_INT8; scalar += LODE_SCALAR_INT8) {
             struct space space = data_space((lode_metric)metric, (lode_scalar)scalar, 192);
             struct data data;
             if (metric == LODE_METRIC_IP && is_compact)
