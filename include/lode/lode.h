@@ -380,7 +380,8 @@ LODE_NODISCARD LODE_API lode_status lode_search(lode_collection *collection,
 
 /* Many searches of one state at once, in this thread. ret_results has room for request_count results;
  * ret_results[i] belongs to requests[i], is what lode_search would give for it, to the last bit of a
- * score, and is to be released with lode_result_free. On any error there are none.
+ * score (only info.distances may differ), and is to be released with lode_result_free. On any error
+ * there are none.
  * Whatever is scanned rather than walked (exact requests, flat and small collections, segments without
  * a graph) is read once for all requests: six or more of them take far less time than one after
  * another. Walks and requests with one_per gain nothing.

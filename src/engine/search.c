@@ -44,7 +44,7 @@ static lode_status encode_query(struct search *search, const float *vector, lode
         error_prefix(error, "vector: ");
         return status;
     }
-    /* Loads that straddle lines would cost a scan a tenth. */
+    /* The widest loads want it so: docs/decisions/0012. */
     search->encoded = memory_aligned(64, space->row_size);
     if (!search->encoded)
         return error_nomem(error, "a query", space->row_size);

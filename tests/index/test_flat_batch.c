@@ -173,9 +173,9 @@ static void check_kinds(struct space space)
                                            DATA_OUTLIERS};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct data data;
-        data_init(&data, kinds[i], space, 700, QUERIES_MAX);
-        check(&data, &(struct given){QUERIES_MAX, 10 + i, 0, 700, NULL});
-        check_bound(&data, 50);
+        data_init(&data, kinds[i], space, 400, QUERIES_MAX);
+        check(&data, &(struct given){QUERIES_MAX, 10 + i, 0, 400, NULL});
+        check_bound(&data, 40);
         data_release(&data);
     }
 }
@@ -230,7 +230,7 @@ static void the_bound_is_close(void **state)
 static void extremes(void **state)
 {
     (void)state;
-    static const size_t dims[] = {1, 2, 17, 128, 800};
+    static const size_t dims[] = {1, 2, 17, 200};
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
         for_each_space(dims[i], check_extremes);
 }
@@ -251,7 +251,7 @@ static void every_shape(void **state)
     enum { ROWS = 1500 };
     struct rng rng;
     rng_init(&rng, 5);
-    for (size_t turn = 0; turn < 60; turn++) {
+    for (size_t turn = 0; turn < 40; turn++) {
         uint64_t allowed[(ROWS + 63) / 64];
         struct data data;
         struct space space = data_space((lode_metric)rng_below(&rng, 3),
