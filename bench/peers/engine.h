@@ -12,6 +12,18 @@ struct Set {
     Metric metric = Metric::l2;
 };
 
+static inline Set parse_set(const Arguments &arguments)
+{
+    Set set;
+    set.name = arguments.need("name");
+    set.base = arguments.need("base");
+    set.query = arguments.need("query");
+    set.truth = arguments.need("truth");
+    set.out = arguments.need("out");
+    set.metric = parse_metric(arguments.get("metric", "l2"));
+    return set;
+}
+
 struct Engine {
     const char *name;
     explicit Engine(const char *engine_name) : name(engine_name)

@@ -211,13 +211,7 @@ static void compare(const Set &set, const Workload &work, Graph &graph, Entries 
 int main(int argc, char **argv)
 {
     Arguments arguments(argc, argv);
-    Set set;
-    set.name = arguments.need("name");
-    set.base = arguments.need("base");
-    set.query = arguments.need("query");
-    set.truth = arguments.need("truth");
-    set.out = arguments.need("out");
-    set.metric = parse_metric(arguments.get("metric", "l2"));
+    Set set = parse_set(arguments);
     Workload work;
     work.metric = set.metric;
     work.k = std::stoul(arguments.get("k", "10"));

@@ -209,18 +209,6 @@ static void draw_curves(const Set &set, const Workload &work, std::vector<Racer>
 
 // --- All of it -------------------------------------------------------------------------------------
 
-static Set parse_set(const Arguments &arguments)
-{
-    Set set;
-    set.name = arguments.need("name");
-    set.base = arguments.need("base");
-    set.query = arguments.need("query");
-    set.truth = arguments.need("truth");
-    set.out = arguments.need("out");
-    set.metric = parse_metric(arguments.get("metric", "l2"));
-    return set;
-}
-
 static void show_costs(const std::vector<Racer> &racers, double points)
 {
     printf(

@@ -290,7 +290,7 @@ void qg_encode_row(const struct qg *qg, struct qg_encoder *encoder, uint32_t row
 /* Make qg->graph, if it is not there. */
 NODISCARD lode_status qg_graph_make(struct qg *qg, lode_error *error);
 
-/* --- qg_search.c, qg_walk.c, qg_file.c, qg.c --- */
+/* --- qg_search.c, qg_file.c, qg.c --- */
 
 NODISCARD lode_status qg_search(const struct index *index, const struct index_query *query,
                                 lode_error *error);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/sort.h"
 #include "os/memory.h"
 
 #define SPREAD_SAMPLE      512u
@@ -87,18 +88,6 @@ static void on_all_threads(struct build *build, void (*body)(void *context, size
 
 /* --- Codes ------------------------------------------------------------------------------------- */
 
-static float length2(const float *coordinates, size_t dim)
-{
-    enum { LANES = 16 };
-    float lanes[LANES] = {0}, sum = 0;
-    for (size_t i = 0; i < dim; i += LANES)
-        for (size_t lane = 0; lane < LANES; lane++)
-            lanes[lane] += coordinates[i + lane] * coordinates[i + lane];
-    for (size_t lane = 0; lane < LANES; lane++)
-        sum += lanes[lane];
-    return sum;
-}
-
 /* What projects a chunk of rows. */
 struct coder {
     float *decoded, *centred, *coordinates; /* one row; CHUNK_ROWS rows each */
@@ -120,8 +109,8 @@ static void code_chunk(struct build *build, const struct coder *coder, uint32_t 
         const float *coordinates = coder->coordinates + (row - first) * dim;
         projection_code(&qg->projection, coordinates, qg->codes + (size_t)row * qg->code_size);
         simd()->f32_to_f16(coordinates, qg->coordinates + (size_t)row * dim, dim);
-        float length =
-            sqrtf(length2(coder->centred + (row - first) * padded, padded)) / LENGTH_TYPICAL;
+        const float *centred = coder->centred + (row - first) * padded;
+        float length = sqrtf(simd()->ip_f32(centred, centred, padded)) / LENGTH_TYPICAL;
         if (!(length <= LENGTH_CODED))
             atomic_fetch_add_explicit(&build->long_count, length <= LENGTH_MAX ? 1 : qg->count,
                                       memory_order_relaxed);
@@ -241,15 +230,9 @@ static lode_status link_all(struct build *build, lode_error *error)
 
 /* --- Bits -------------------------------------------------------------------------------------- */
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 static float median(float values[SPREAD_SAMPLE])
 {
-    qsort(values, SPREAD_SAMPLE, sizeof *values, compare_floats);
+    qsort(values, SPREAD_SAMPLE, sizeof *values, sort_floats);
     return values[SPREAD_SAMPLE / 2];
 }
 

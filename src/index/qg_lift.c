@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "os/memory.h"
 
 #define LONGER_THAN_M 500u     /* one row in so many */
@@ -36,19 +37,13 @@ void qg_lift_release(struct qg *qg)
     memory_unreserve(qg->lift.heights, qg->count * sizeof *qg->lift.heights);
 }
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 static lode_status find_radius(struct qg *qg, lode_error *error)
 {
     float *sorted = malloc(qg->count * sizeof *sorted);
     if (!sorted)
         return error_nomem(error, "graph", qg->count * sizeof *sorted);
     memcpy(sorted, qg->lift.squares, qg->count * sizeof *sorted);
-    qsort(sorted, qg->count, sizeof *sorted, compare_floats);
+    qsort(sorted, qg->count, sizeof *sorted, sort_floats);
     qg->lift.radius = sqrtf(sorted[qg->count - 1 - qg->count / LONGER_THAN_M]);
     qg->lift.longest = sqrtf(sorted[qg->count - 1]);
     free(sorted);

@@ -14,7 +14,7 @@
 /* What ef means here. The walk ends when the best row left is estimated further than (1 + gamma) times
  * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k) and the error of estimates; the
  * pool, which bounds the work of queries for which that comes late, holds POOL_PER_EF * ef rows and a
- * few. Both grow with ef, so that a larger ef never does less. Constants: docs/decisions/0052.
+ * few. Both grow with ef, so that a larger ef never does less. Constants: docs/decisions/0052, 0055.
  *
  * The best rows of an inner product are about as far from the query as many others: parts of their distance say
  * little. There the walk ends beyond the ef-th best distance, and by so many errors, which are parts of the
@@ -27,9 +27,8 @@
 /* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
 #define PREFETCH_L2 1
 
-#define ROUNDING                                                                                   \
-    0.82f /* standard deviation of a squared distance of 7-bit codes, over the
-                         distance, in units of codes */
+/* The standard deviation of a squared distance of 7-bit codes, over the distance, in units of codes. */
+#define ROUNDING 0.82f
 
 #define HOP_COST 8u /* of expanding a row, in distances of stored rows */
 

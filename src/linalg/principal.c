@@ -124,7 +124,8 @@ static int finish(struct work *work, float *directions, double *energies)
     dense_multiply(work->q, stride, work->q, stride, work->small, request->columns, 0,
                    request->executor);
     for (size_t d = 0; d < request->count; d++) {
-        energies[d] = work->values[d] > 0 ? work->values[d] : 0;
+        if (energies)
+            energies[d] = work->values[d] > 0 ? work->values[d] : 0;
         for (size_t i = 0; i < request->columns; i++)
             directions[d * request->columns + i] = work->q[i * stride + d];
     }

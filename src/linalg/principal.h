@@ -14,8 +14,8 @@ struct principal_request {
     struct executor *executor; /* NULL: this thread alone */
 };
 
-/* directions: count x columns floats, orthonormal rows, the one of most energy first; energies: the sum
- * of squares of the rows along each. The same request gives the same bits on one machine, whatever the
+/* directions: count x columns floats, orthonormal rows, the one of most energy first; energies: NULL,
+ * or the sum of squares of the rows along each. The same request gives the same bits on one machine, whatever the
  * threads. 0, or -1: out of memory, or rows that are not finite. */
 int principal_directions(const struct principal_request *request, float *directions,
                          double *energies);

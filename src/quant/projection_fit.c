@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "base/sort.h"
 #include "base/topk.h"
 #include "linalg/principal.h"
 #include "quant/projection.h"
@@ -46,12 +47,6 @@ static const void *sample_row(const struct sample *sample, uint32_t i)
     return rows_at(sample->rows, sample_number(sample, i));
 }
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* --- Mean and scale ---------------------------------------------------------------------------- */
 
 /* Mean of the sampled rows no further than `reach` from the mean so far. In f64: the squares of large
@@ -88,7 +83,7 @@ static double fit_lengths(const struct projection *projection, const struct samp
         lengths[i] = (float)sqrt(sum);
     }
     memcpy(sorted, lengths, sample->size * sizeof *sorted);
-    qsort(sorted, sample->size, sizeof *sorted, compare_floats);
+    qsort(sorted, sample->size, sizeof *sorted, sort_floats);
     return (double)sorted[sample->size / 2];
 }
 
@@ -125,11 +120,9 @@ static float *centred_sample(const struct projection *projection, const struct s
     float *rows = dense_new(sample->size, padded);
     float *decoded = malloc(projection->dim * sizeof *decoded);
     for (uint32_t i = 0; rows && decoded && i < sample->size; i++) {
-        float *row = rows + i * padded, length2 = 0;
+        float *row = rows + i * padded;
         projection_centre(projection, sample->rows->space, sample_row(sample, i), decoded, row);
-        for (size_t j = 0; j < padded; j++)
-            length2 += row[j] * row[j];
-        if (!(length2 <= (float)(16 * TYPICAL_LENGTH * TYPICAL_LENGTH)))
+        if (!(simd()->ip_f32(row, row, padded) <= (float)(16 * TYPICAL_LENGTH * TYPICAL_LENGTH)))
             memset(row, 0, padded * sizeof *row);
     }
     if (!decoded) {
@@ -164,7 +157,6 @@ struct directions {
     const struct sample *sample;
     size_t count;          /* of directions */
     float *vectors;        /* count x dim */
-    double *energies;      /* count; of the sample */
     double near[KEPT_MAX]; /* sum of squares of differences of near rows along each */
     double near_all;       /* and over all directions */
     float spreads[PROBES]; /* by how much the 100th neighbour is further than the 10th */
@@ -175,21 +167,10 @@ static void add_difference(struct directions *directions, const float *differenc
 {
     size_t dim = directions->projection->dim;
     for (size_t d = 0; d < directions->count; d++) {
-        float along = 0;
-        for (size_t j = 0; j < dim; j++)
-            along += directions->vectors[d * dim + j] * difference[j];
+        float along = simd()->ip_f32(directions->vectors + d * dim, difference, dim);
         directions->near[d] += (double)(along * along);
     }
-    for (size_t j = 0; j < dim; j++)
-        directions->near_all += (double)(difference[j] * difference[j]);
-}
-
-static float length2(const float *vector, size_t dim)
-{
-    float sum = 0;
-    for (size_t j = 0; j < dim; j++)
-        sum += vector[j] * vector[j];
-    return sum;
+    directions->near_all += (double)simd()->ip_f32(difference, difference, dim);
 }
 
 /* room: three times projection_padded(dim) floats. */
@@ -217,10 +198,11 @@ static void add_probe(struct directions *directions, uint32_t i, float *room)
         if (n <= PROBE_NEAR)
             add_difference(directions, to);
         if (n == PROBE_NEAR)
-            length2_near = length2(to, padded);
+            length2_near = simd()->ip_f32(to, to, padded);
     }
     if (topk.count > PROBE_NEAR + 1 && length2_near > 0)
-        directions->spreads[directions->spread_count++] = length2(to, padded) / length2_near - 1;
+        directions->spreads[directions->spread_count++] =
+            simd()->ip_f32(to, to, padded) / length2_near - 1;
 }
 
 static int probe_all(struct directions *directions)
@@ -246,7 +228,7 @@ static double error_of(double left, size_t kept, size_t whole)
 static void choose_kept(struct projection *projection, struct directions *directions)
 {
     size_t whole = rotation_dim(projection->dim);
-    qsort(directions->spreads, directions->spread_count, sizeof(float), compare_floats);
+    qsort(directions->spreads, directions->spread_count, sizeof(float), sort_floats);
     double spread =
         directions->spread_count ? (double)directions->spreads[directions->spread_count / 2] : 0;
     double most = spread / SPREAD_PER_ERROR < ERROR_MAX ? spread / SPREAD_PER_ERROR : ERROR_MAX;
@@ -307,12 +289,11 @@ static int fit_directions(struct projection *projection, const struct sample *sa
     directions.count = dim / 2 < KEPT_MAX ? dim / 2 / KEPT_STEP * KEPT_STEP : KEPT_MAX;
     float *rows = centred_sample(projection, sample);
     directions.vectors = malloc(directions.count * dim * sizeof *directions.vectors);
-    directions.energies = malloc(directions.count * sizeof *directions.energies);
-    int whole = rows && directions.vectors && directions.energies;
+    int whole = rows && directions.vectors;
     if (whole) {
         struct principal_request request = {rows, sample->size, dim, padded, directions.count,
                                             seed, executor};
-        whole = principal_directions(&request, directions.vectors, directions.energies) == 0;
+        whole = principal_directions(&request, directions.vectors, NULL) == 0;
     }
     free(rows);
     if (whole)
@@ -323,7 +304,6 @@ static int fit_directions(struct projection *projection, const struct sample *sa
             whole = fill_basis(projection, directions.vectors, seed) == 0;
     }
     free(directions.vectors);
-    free(directions.energies);
     return whole ? 0 : -1;
 }
 
@@ -345,7 +325,7 @@ static int fit_code_scale(struct projection *projection, const struct sample *sa
         for (size_t j = 0; j < projection->kept; j++)
             values[i] = fabsf(coordinates[j]) > values[i] ? fabsf(coordinates[j]) : values[i];
     }
-    qsort(values, sample->size, sizeof *values, compare_floats);
+    qsort(values, sample->size, sizeof *values, sort_floats);
     float range = values[(uint32_t)((uint64_t)sample->size * 99 / 100)];
     projection->code_scale = range > 0 ? CODE_RANGE / range : 1;
     free(room);

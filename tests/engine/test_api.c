@@ -168,6 +168,8 @@ static void create_refuses_schemas(void **state)
             "schema.scalar is 4");
     REFUSED(create("x", (lode_schema){.dim = 4, .index = (lode_index)2}), LODE_INVALID,
             "schema.index is 2");
+    REFUSED(create("x", (lode_schema){.dim = 4, .layout = (lode_layout)2}), LODE_INVALID,
+            "schema.layout is 2");
     REFUSED(create("x", (lode_schema){.dim = 4, .m = 1}), LODE_INVALID, "schema.m is 1");
     REFUSED(create("x", (lode_schema){.dim = 4, .m = 257}), LODE_LIMIT, "schema.m is 257");
     REFUSED(create("x", (lode_schema){.dim = 4, .ef_construction = 65537}), LODE_LIMIT,

@@ -235,9 +235,12 @@ static void mapping(void **state)
     lode_error error = {0};
     assert_int_equal(vfs_map(file, 10, &data, &error), LODE_OK);
     assert_memory_equal(data, "0123456789", 10);
+    vfs_forget(file, data, 10); /* what is forgotten is read again */
+    assert_memory_equal(data, "0123456789", 10);
     vfs_unmap(file, data, 10);
     assert_int_equal(vfs_map(file, 0, &data, &error), LODE_OK);
     assert_non_null(data);
+    vfs_forget(file, data, 0);
     vfs_unmap(file, data, 0);
     assert_int_equal(vfs_map(file, 11, &data, &error), LODE_CORRUPT);
     assert_non_null(strstr(error.message, "/a ends at 10"));
