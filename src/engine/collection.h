@@ -64,6 +64,9 @@ struct lode_collection {
     _Atomic int parted; /* disk and memory may have: no more changes. Set under change_mutex, once;
                                  relaxed: change_commit looks again under it */
 
+    _Atomic int searched; /* since the last group of writes: see overlay.h */
+    uint64_t searched_us; /* when that was last so; of the leader of a group */
+
     struct write_queue queue;
     struct jobs jobs;
     _Atomic uint32_t snapshots; /* relaxed, only shown */

@@ -14,6 +14,9 @@
 /* Flushes and overlays have threads of their own, so that no build of minutes keeps writers waiting. */
 #define QUICK_THREADS 2u
 
+/* Whoever searches or writes goes first (docs/decisions/0062). */
+#define BUILD_NICENESS 10
+
 #define LOCK_NAME "LOCK"
 
 /* --- Opening: options and directory ------------------------------------------------------------ */
@@ -192,7 +195,9 @@ static lode_status open_threads(lode_db *db, const struct db_env *env, unsigned 
     }
     db->owns_executors = 1;
     lode_status status = executor_threads_new(QUICK_THREADS, &db->quick, error);
-    return status ? status : executor_threads_new(thread_count, &db->executor, error);
+    if (status)
+        return status;
+    return executor_nice_new(thread_count, BUILD_NICENESS, &db->executor, error);
 }
 
 static void db_free(lode_db *db)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/overlay.h"
 #include "engine/read.h"
 #include "engine/text.h"
 #include "os/memory.h"
@@ -227,6 +228,7 @@ lode_status collection_search(struct lode_collection *collection,
         .request = request,
         .k = request->k ? request->k : K_DEFAULT,
     };
+    overlay_searched(collection);
     lode_status status = request->text
                              ? snapshot_pin_model(collection, request->snapshot, &search.version,
                                                   &search.model, error)
@@ -385,6 +387,7 @@ lode_status collection_search_batch(struct lode_collection *collection,
     struct search shared = {.collection = collection};
     if (request_count == 0)
         return LODE_OK;
+    overlay_searched(collection);
     lode_status status = check_one_snapshot(requests, request_count, error);
     if (!status)
         status = blame(0,

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "engine/collection.h"
+#include "engine/overlay.h"
 
 /* Deletes write to the log but take no room in the segment: the log has a bound of its own. */
 #define WAL_BYTES_FACTOR 2u
@@ -237,6 +238,7 @@ static void lead(struct lode_collection *collection, struct write_request *leade
 {
     struct group *group = collection->queue.group;
     size_t count = 1;
+    overlay_wait(collection);
     lane_enter(&collection->lane);
     uint64_t before = growing_number(collection);
     leader->status = make_room(collection, leader, &leader->error);

@@ -124,7 +124,7 @@ lode_status hnsw_open(const struct index_params *params, const struct rows *rows
     uint8_t *bytes = (uint8_t *)(uintptr_t)data; /* never written: insert refuses a mapped graph */
     uint32_t slots = le_load_u32(data + 24);
     hnsw->index.ops = &index_hnsw;
-    hnsw_rows_init(hnsw, rows);
+    hnsw->rows = *rows;
     hnsw->mapped = 1;
     hnsw->m = le_load_u32(data + 12);
     hnsw->ef_construction = le_load_u32(data + 28);

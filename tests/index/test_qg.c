@@ -165,6 +165,12 @@ static void few_rows(void **state)
         assert_true(recall_of(DATA_UNIFORM, space, count, 10) == 1.0);
 }
 
+static void hard_data(void **state)
+{
+    (void)state;
+    contract_hard_data(&index_qg);
+}
+
 static void deletes(void **state)
 {
     (void)state;
@@ -240,6 +246,7 @@ int main(void)
         cmocka_unit_test(small_ef),
         cmocka_unit_test(few_dimensions),
         cmocka_unit_test(few_rows),
+        cmocka_unit_test(hard_data),
         cmocka_unit_test(deletes),
         cmocka_unit_test(same_bytes_twice),
         cmocka_unit_test(opened_answers_the_same),
