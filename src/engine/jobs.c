@@ -266,9 +266,11 @@ static void upkeep_due(struct lode_collection *collection, const struct version 
                        int due[SLOT_COUNT])
 {
     struct jobs *jobs = &collection->jobs;
-    if (collection->db->maintenance != LODE_MAINTAIN_AUTO || jobs->exclusive)
+    if (collection->db->maintenance != LODE_MAINTAIN_AUTO)
         return;
     due[SLOT_OVERLAY] = may_start(collection, SLOT_OVERLAY) && overlay_is_due(collection, version);
+    if (jobs->exclusive)
+        return;
     int is_quiet =
         jobs->frozen_count == 0 && !jobs->slots[SLOT_OVERLAY].active && !due[SLOT_OVERLAY];
     due[SLOT_MERGE] =

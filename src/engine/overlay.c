@@ -3,8 +3,9 @@
 
 #include "base/limits.h"
 
-#define SEARCHED_US ((uint64_t)1000000) /* for so long after a search, writers care for the next */
-#define PATIENCE_US ((uint64_t)10000)   /* between two looks at a job that may have ended unseen */
+#define SEARCHED_US      ((uint64_t)1000000) /* for so long after a search, writers care for the next */
+#define FINISH_ROW_LEAST 512u /* bytes that any row counts for: smaller ones cost as much */
+#define PATIENCE_US      ((uint64_t)10000) /* between two looks at a job that may have ended unseen */
 
 static const struct segment_view *growing_view(const struct version *version)
 {
@@ -52,9 +53,11 @@ lode_status overlay_slice(struct lode_collection *collection, lode_error *error)
 lode_status overlay_finish(const struct segment_view *view, lode_error *error)
 {
     uint32_t left = behind(view);
-    if (left == 0 || left > OVERLAY_FINISH_MAX || view->live_count < view->row_count)
+    size_t row_size = view->segment->rows.space->row_size;
+    uint64_t bytes = (uint64_t)left * (row_size > FINISH_ROW_LEAST ? row_size : FINISH_ROW_LEAST);
+    if (left == 0 || bytes > OVERLAY_FINISH_MAX || view->live_count < view->row_count)
         return LODE_OK; /* rows of which some are dead will have other numbers */
-    return growing_index_some(view->segment, view->row_count, OVERLAY_FINISH_MAX, error);
+    return growing_index_some(view->segment, view->row_count, left, error);
 }
 
 /* --- Writers ----------------------------------------------------------------------------------- */

@@ -6,10 +6,10 @@
 #include "engine/collection.h"
 
 #define OVERLAY_SLICE 256u /* rows a turn: flushes and other collections wait for one */
-#define OVERLAY_BEHIND_MAX                                                                         \
-    1024u /* rows not in the graph; then writers wait, if somebody searches */
-#define OVERLAY_FINISH_MAX                                                                         \
-    8192u /* rows that a flush adds, so that the sealed segment has a graph */
+/* Rows not in the graph; then writers wait, if somebody searches. */
+#define OVERLAY_BEHIND_MAX 1024u
+/* Bytes of rows that a flush adds, so that the sealed segment has a graph: a second, more or less. */
+#define OVERLAY_FINISH_MAX ((uint64_t)4 << 20)
 
 /* Whether rows of the growing segment should go into its graph. jobs.mutex is held. */
 int overlay_is_due(const struct lode_collection *collection, const struct version *version);

@@ -20,8 +20,7 @@ lode_status hnsw_create(const struct index_params *params, const struct rows *ro
     hnsw->index.ops = &index_hnsw;
     hnsw->rows = *rows;
     hnsw->m = params->m;
-    hnsw->ef_construction =
-        params->ef_construction > params->m ? params->ef_construction : params->m;
+    hnsw->ef_construction = params->ef_construction;
     hnsw->seed = params->seed;
     hnsw->capacity = capacity;
     atomic_init(&hnsw->entry, HNSW_NONE);

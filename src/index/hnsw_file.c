@@ -92,8 +92,8 @@ static lode_status header_check(const uint8_t *data, size_t size, uint32_t count
                          HEADER_SIZE);
     if (memcmp(data, MAGIC, 8) != 0)
         return error_set(error, LODE_CORRUPT, "graph: it does not begin with " MAGIC);
-    if (le_load_u32(data + 8) > VERSION)
-        return error_set(error, LODE_VERSION, "graph: version %u; this build reads up to %u",
+    if (le_load_u32(data + 8) != VERSION)
+        return error_set(error, LODE_VERSION, "graph: version %u; this build reads %u",
                          le_load_u32(data + 8), VERSION);
     uint32_t m = le_load_u32(data + 12), rows = le_load_u32(data + 16),
              entry = le_load_u32(data + 20);

@@ -152,7 +152,7 @@ static struct neighbor *chosen_on(const struct hnsw *hnsw, const struct hnsw_scr
 lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch, struct neighbor entry,
                            uint32_t layer, lode_error *error)
 {
-    uint32_t ef = hnsw->ef_construction;
+    uint32_t ef = hnsw->ef_construction > hnsw->m ? hnsw->ef_construction : hnsw->m;
     struct index_counts counts = {0, 0};
     if (hnsw_scratch_begin(scratch, ef, hnsw_degree(hnsw, layer)))
         return error_nomem(error, "an insert", ef * sizeof *scratch->beam.items);

@@ -22,8 +22,9 @@ struct index_params {
 };
 
 struct index_counts {
-    uint64_t distances; /* rows compared with the query */
-    uint64_t hops;      /* nodes expanded */
+    uint64_t
+        distances; /* vectors or whole codes of rows compared with the query, not estimates of a hop */
+    uint64_t hops; /* nodes expanded */
 };
 
 struct index_query {

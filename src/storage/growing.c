@@ -204,7 +204,7 @@ static struct index_params overlay_params(const struct index_params *params)
     overlay.coded_from = OVERLAY_ROWS_MIN;
     overlay.ef_construction = asked / 2;
     if (overlay.ef_construction < least)
-        overlay.ef_construction = asked <= least ? asked - (asked > 1) : least;
+        overlay.ef_construction = asked <= least ? asked - 1 : least;
     return overlay;
 }
 

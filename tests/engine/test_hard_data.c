@@ -12,6 +12,9 @@
 
 static lode_error error;
 
+#define FAST    LODE_LAYOUT_FAST
+#define COMPACT LODE_LAYOUT_COMPACT
+
 /* `points`: half of 9,000 are walked when compacted, half of 13,000 also before. */
 static const struct hard_case {
     const char *name;
@@ -19,20 +22,25 @@ static const struct hard_case {
     lode_metric metric;
     uint32_t dim, points;
     double floor;
+    lode_layout layout;
 } cases[] = {
-    {"clustered, l2", DATA_CLUSTERED, LODE_METRIC_L2, 32, 13000, 0.95},
-    {"clustered, ip", DATA_CLUSTERED, LODE_METRIC_IP, 32, 9000, 0.95},
-    {"clustered, cosine", DATA_CLUSTERED, LODE_METRIC_COSINE, 32, 13000, 0.95},
-    {"all equal, l2", DATA_EQUAL, LODE_METRIC_L2, 16, 9000, 1.0},
-    {"all equal, cosine", DATA_EQUAL, LODE_METRIC_COSINE, 16, 9000, 1.0},
-    {"duplicates, l2", DATA_DUPLICATES, LODE_METRIC_L2, 16, 9000, 0.99},
-    {"outliers, l2", DATA_OUTLIERS, LODE_METRIC_L2, 16, 9000, 0.95},
-    {"outliers, ip", DATA_OUTLIERS, LODE_METRIC_IP, 16, 9000, 0.95},
-    {"1 dimension, l2", DATA_UNIFORM, LODE_METRIC_L2, 1, 9000, 0.99},
-    {"1 dimension, cosine", DATA_UNIFORM, LODE_METRIC_COSINE, 1, 9000, 0.99},
-    {"2 dimensions, l2", DATA_UNIFORM, LODE_METRIC_L2, 2, 13000, 0.99},
-    {"3 dimensions, l2", DATA_UNIFORM, LODE_METRIC_L2, 3, 9000, 0.99},
-    {"3 dimensions, ip", DATA_UNIFORM, LODE_METRIC_IP, 3, 9000, 0.99},
+    {"clustered, l2", DATA_CLUSTERED, LODE_METRIC_L2, 32, 13000, 0.95, FAST},
+    {"clustered, ip", DATA_CLUSTERED, LODE_METRIC_IP, 32, 9000, 0.95, FAST},
+    {"clustered, cosine", DATA_CLUSTERED, LODE_METRIC_COSINE, 32, 13000, 0.95, FAST},
+    {"all equal, l2", DATA_EQUAL, LODE_METRIC_L2, 16, 9000, 1.0, FAST},
+    {"all equal, cosine", DATA_EQUAL, LODE_METRIC_COSINE, 16, 9000, 1.0, FAST},
+    {"duplicates, l2", DATA_DUPLICATES, LODE_METRIC_L2, 16, 9000, 0.99, FAST},
+    {"outliers, l2", DATA_OUTLIERS, LODE_METRIC_L2, 16, 9000, 0.95, FAST},
+    {"outliers, ip", DATA_OUTLIERS, LODE_METRIC_IP, 16, 9000, 0.95, FAST},
+    {"1 dimension, l2", DATA_UNIFORM, LODE_METRIC_L2, 1, 9000, 0.99, FAST},
+    {"1 dimension, cosine", DATA_UNIFORM, LODE_METRIC_COSINE, 1, 9000, 0.99, FAST},
+    {"2 dimensions, l2", DATA_UNIFORM, LODE_METRIC_L2, 2, 13000, 0.99, FAST},
+    {"3 dimensions, l2", DATA_UNIFORM, LODE_METRIC_L2, 3, 9000, 0.99, FAST},
+    {"tight, l2", DATA_TIGHT, LODE_METRIC_L2, 32, 9000, 0.95, FAST},
+    {"tight, compact", DATA_TIGHT, LODE_METRIC_L2, 32, 9000, 0.95, COMPACT},
+    {"few directions, l2", DATA_LOW_RANK, LODE_METRIC_L2, 192, 9000, 0.95, FAST},
+    {"few directions, compact", DATA_LOW_RANK, LODE_METRIC_COSINE, 192, 9000, 0.95, COMPACT},
+    {"3 dimensions, ip", DATA_UNIFORM, LODE_METRIC_IP, 3, 9000, 0.99, FAST},
 };
 
 /* Rows of f32 are the vectors themselves; under cosine at length 1. */
@@ -103,7 +111,8 @@ static void run(const struct hard_case *hard)
 {
     char path[PATH_SIZE_MAX];
     struct data data;
-    lode_schema schema = {.dim = hard->dim, .metric = hard->metric, .ef_construction = 50};
+    lode_schema schema = {
+        .dim = hard->dim, .metric = hard->metric, .ef_construction = 50, .layout = hard->layout};
     data_init(&data, hard->kind, data_space(hard->metric, LODE_SCALAR_F32, hard->dim), hard->points,
               QUERIES);
     temp_dir_make(path);

@@ -85,7 +85,7 @@ struct world {
     lode_collection *collection;
 };
 
-static void begin(struct world *world, uint64_t growing_bytes)
+static void begin_with(struct world *world, uint64_t growing_bytes, uint32_t ef_construction)
 {
     *world = (struct world){.quick.base.ops = &patient_ops, .slow.base.ops = &patient_ops};
     world->vfs = vfs_memory_new();
@@ -93,7 +93,13 @@ static void begin(struct world *world, uint64_t growing_bytes)
         .vfs = world->vfs, .quick = &world->quick.base, .executor = &world->slow.base};
     assert_ok(db_open("db", NULL, &world->env, &world->db, &error));
     world->db->growing_bytes_max = growing_bytes;
-    world->collection = engine_create(world->db, "points", (lode_schema){.dim = 4});
+    world->collection = engine_create(world->db, "points",
+                                      (lode_schema){.dim = 4, .ef_construction = ef_construction});
+}
+
+static void begin(struct world *world, uint64_t growing_bytes)
+{
+    begin_with(world, growing_bytes, 0);
 }
 
 static void end(struct world *world)
@@ -167,11 +173,10 @@ static void a_flush_does_not_wait_for_many(void **state)
 }
 
 /* The overlay was made in haste. When no more rows come in, the segment gets a better graph, once. */
-static void a_graph_made_in_haste_is_made_anew(void **state)
+static void renew(uint32_t ef_construction)
 {
-    (void)state;
     struct world world;
-    begin(&world, 1 << 20);
+    begin_with(&world, 1 << 20, ef_construction);
     write_rows(world.collection, 0, OVERLAY_ROWS_MIN);
     run_all(&world.quick);
     world.quick.is_done = 1;
@@ -184,6 +189,14 @@ static void a_graph_made_in_haste_is_made_anew(void **state)
     assert_true(renewed.number > flushed.number);
     assert_int_equal(world.slow.count, 0);
     end(&world);
+}
+
+static void a_graph_made_in_haste_is_made_anew(void **state)
+{
+    (void)state;
+    static const uint32_t asked[] = {0, 1, 16, 64, 65, 300};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        renew(asked[i]);
 }
 
 static void a_compaction_makes_it_anew(void **state)
