@@ -183,7 +183,10 @@ static void init_store(struct lode_collection *collection)
         .vfs = collection->db->vfs,
         .dir = collection->dir,
         .collection_uid = collection->uid,
-        .params = {schema->m, schema->ef_construction, schema->seed, schema->layout},
+        .params = {.m = schema->m,
+                   .ef_construction = schema->ef_construction,
+                   .seed = schema->seed,
+                   .layout = schema->layout},
         .index = schema->index,
     };
     space_init(&store->space, schema->metric, schema->scalar, schema->dim);

@@ -215,12 +215,14 @@ static lode_status check_segments(struct verifying *run, const struct store *sto
 static lode_status check_contents(struct verifying *run, const struct manifest *manifest)
 {
     const lode_schema *schema = &manifest->schema;
-    struct store store = {
-        .vfs = run->verify->vfs,
-        .dir = run->verify->dir,
-        .collection_uid = manifest->collection_uid,
-        .params = {schema->m, schema->ef_construction, schema->seed, schema->layout},
-        .index = schema->index};
+    struct store store = {.vfs = run->verify->vfs,
+                          .dir = run->verify->dir,
+                          .collection_uid = manifest->collection_uid,
+                          .params = {.m = schema->m,
+                                     .ef_construction = schema->ef_construction,
+                                     .seed = schema->seed,
+                                     .layout = schema->layout},
+                          .index = schema->index};
     space_init(&store.space, schema->metric, schema->scalar, schema->dim);
     lode_status status = check_segments(run, &store, manifest);
     if (!status)
