@@ -57,6 +57,7 @@ extern "C" {
 #define LODE_SEARCH_BATCH_MAX  10000     /* requests of one lode_search_batch */
 #define LODE_EF_MAX            65536     /* ef_search and ef_construction */
 #define LODE_M_MAX             256       /* m of hnsw */
+#define LODE_SNAPSHOTS_MAX     1024      /* named snapshots of a collection */
 
 /* --- Errors ------------------------------------------------------------------------------------ */
 
@@ -319,6 +320,45 @@ LODE_API void lode_snapshot_close(lode_snapshot *snapshot); /* NULL is allowed *
 LODE_API uint64_t lode_snapshot_sequence(const lode_snapshot *snapshot);
 LODE_API uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot);
 
+/* Keep the newest state under a name, over close, reopen and crash, until it is dropped; durable on return.
+ * Sealed segments are shared with the collection and stay on disk as long as a snapshot needs them; what is
+ * in memory yet (64 MiB by default) is written out as one more segment, while writers go on.
+ * Names: as of collections, but not beginning with "snapshot-".
+ * Errors: LODE_EXISTS, LODE_INVALID, LODE_LIMIT (LODE_SNAPSHOTS_MAX), LODE_FULL; after LODE_IO it is not
+ * there, or to be dropped again after the next open. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_create(lode_collection *collection,
+                                                         const char *name, lode_error *error);
+/* Pin the state kept under that name, for reading as with lode_snapshot_open. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_open_named(lode_collection *collection,
+                                                             const char *name,
+                                                             lode_snapshot **ret_snapshot,
+                                                             lode_error *error);
+/* Give up the name. Files that only it needs are removed at once, or when the last one closes who has it
+ * open. After LODE_IO it is gone in this process, and may be there again after the next open. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_drop(lode_collection *collection,
+                                                       const char *name, lode_error *error);
+
+typedef struct lode_snapshot_info {
+    const char *name;
+    uint64_t sequence;   /* of the last batch it shows */
+    uint64_t generation; /* of the manifest it stood on */
+    uint64_t points;
+    uint64_t created_us; /* microseconds since 1970 UTC */
+    uint64_t own_bytes;  /* of files that the collection itself needs no more */
+    int damaged; /* 1: its file cannot be read; `name` is that of the file, and can be dropped */
+} lode_snapshot_info;
+
+typedef struct lode_snapshot_list {
+    const lode_snapshot_info *snapshots; /* the oldest state first */
+    size_t count;
+} lode_snapshot_list;
+
+/* The named snapshots. Free with lode_snapshot_list_free. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_list_get(lode_collection *collection,
+                                                           lode_snapshot_list **ret_list,
+                                                           lode_error *error);
+LODE_API void lode_snapshot_list_free(lode_snapshot_list *list); /* NULL is allowed */
+
 /* --- Reading ----------------------------------------------------------------------------------- */
 
 /* What to return beside id and score. */
@@ -506,6 +546,7 @@ typedef struct lode_stats {
     uint64_t mapped_bytes;
     uint32_t text_model_version; /* 0: none */
     uint32_t snapshots;          /* pinned by the caller */
+    uint32_t named_snapshots;
     const lode_segment_stats *segments;
     size_t segment_count;
     const lode_job_stats *jobs; /* running now */

@@ -20,6 +20,7 @@ int get_run(int argc, char **argv);
 int import_run(int argc, char **argv);
 int list_run(int argc, char **argv);
 int query_run(int argc, char **argv);
+int snapshot_run(int argc, char **argv);
 int stats_run(int argc, char **argv);
 int verify_run(int argc, char **argv);
 

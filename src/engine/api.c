@@ -258,6 +258,47 @@ uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot)
     return snapshot ? snapshot->version->point_count : 0;
 }
 
+lode_status lode_snapshot_create(lode_collection *collection, const char *name, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    return name ? named_create(collection, name, error) : is_null("name", error);
+}
+
+lode_status lode_snapshot_open_named(lode_collection *collection, const char *name,
+                                     lode_snapshot **ret_snapshot, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!name)
+        return is_null("name", error);
+    if (!ret_snapshot)
+        return is_null("ret_snapshot", error);
+    return named_open(collection, name, ret_snapshot, error);
+}
+
+lode_status lode_snapshot_drop(lode_collection *collection, const char *name, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    return name ? named_drop(collection, name, error) : is_null("name", error);
+}
+
+lode_status lode_snapshot_list_get(lode_collection *collection, lode_snapshot_list **ret_list,
+                                   lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!ret_list)
+        return is_null("ret_list", error);
+    return named_list(collection, ret_list, error);
+}
+
+void lode_snapshot_list_free(lode_snapshot_list *list)
+{
+    free(list);
+}
+
 /* --- Reading ----------------------------------------------------------------------------------- */
 
 static lode_status check_source(const lode_search_request *request, lode_error *error)

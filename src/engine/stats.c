@@ -100,6 +100,7 @@ static void describe(struct lode_collection *collection, const struct version *v
     head->segment_count = version->view_count;
     head->jobs = stats->jobs;
     head->snapshots = atomic_load_explicit(&collection->snapshots, memory_order_relaxed);
+    head->named_snapshots = named_count(collection);
     head->wal_bytes = atomic_load_explicit(&collection->wal_bytes, memory_order_relaxed);
     uint64_t growing = growing_number(collection, version);
     for (size_t i = 0; i < version->view_count; i++)

@@ -18,6 +18,7 @@ enum frame_kind {
     FRAME_MANIFEST = 6,
     FRAME_TEXT_MODEL = 7,
     FRAME_CATALOG = 8,
+    FRAME_SNAPSHOT = 9,
 };
 
 #define FRAME_SECTIONS_MAX 8

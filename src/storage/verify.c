@@ -37,12 +37,13 @@ static void progress(const struct verifying *run, uint64_t bytes)
 static void describe_block(const struct frame *frame, enum frame_kind kind, uint64_t offset,
                            char *text, size_t text_size)
 {
-    const char *what = kind == FRAME_VECTORS ? "vectors"
-                       : kind == FRAME_IDS   ? "ids"
-                       : kind == FRAME_DOCS  ? "metadata and texts"
-                       : kind == FRAME_GRAPH ? "links of the graph (it can be built again)"
-                       : kind == FRAME_LIVE  ? "which rows are deleted"
-                                             : "its contents";
+    const char *what = kind == FRAME_VECTORS    ? "vectors"
+                       : kind == FRAME_IDS      ? "ids"
+                       : kind == FRAME_DOCS     ? "metadata and texts"
+                       : kind == FRAME_GRAPH    ? "links of the graph (it can be built again)"
+                       : kind == FRAME_LIVE     ? "which rows are deleted"
+                       : kind == FRAME_SNAPSHOT ? "the snapshot"
+                                                : "its contents";
     uint64_t left = frame->size - offset;
     snprintf(text, text_size,
              "a block of %" PRIu64 " bytes is not what was written; lost are, in it: %s",
@@ -223,6 +224,8 @@ static lode_status check_contents(struct verifying *run, const struct manifest *
         .index = schema->index};
     space_init(&store.space, schema->metric, schema->scalar, schema->dim);
     lode_status status = check_segments(run, &store, manifest);
+    if (!status)
+        status = verifying_snapshots(run, &store, manifest);
     if (!status)
         status = check_logs(run, manifest, &store.space);
     if (!status && manifest->text_model_version) {

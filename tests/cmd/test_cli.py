@@ -14,7 +14,7 @@ import unittest
 
 LODE = os.environ.get("LODE_BIN", "build/release/lode")
 COMMANDS = ["create", "import", "query", "get", "delete", "export", "list", "alias", "stats", "compact", "drop",
-            "verify", "bench"]
+            "snapshot", "verify", "bench"]
 OK, FAILED, USAGE, NOT_FOUND, BAD_DATA, BUSY, CORRUPT = range(7)
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -237,6 +237,47 @@ class Collections(CliTest):
             self.skipTest("verify is not in this build")
         report = json.loads(done.stdout)
         self.assertEqual((done.returncode, report["sound"], report["findings"]), (OK, True, []))
+
+
+class Snapshots(CliTest):
+    def test_life(self):
+        self.create("c", 2)
+        self.file("one.jsonl", '{"id": 1, "vector": [1, 0]}\n{"id": 2, "vector": [0, 1]}\n')
+        self.file("two.jsonl", '{"id": 3, "vector": [5, 5]}\n')
+        self.run_lode("import", self.db, "c", self.path / "one.jsonl")
+        self.assertIn("2 points", self.text("snapshot", "create", self.db, "c", "monday"))
+        self.run_lode("import", self.db, "c", self.path / "two.jsonl")
+        self.run_lode("delete", self.db, "c", 1)
+        self.run_lode("compact", self.db, "c")
+        made = self.json("snapshot", "create", self.db, "c", "tuesday")
+        self.assertEqual((made["created"], made["points"]), ("tuesday", 2))
+        listed = self.json("snapshot", "list", self.db, "c")["snapshots"]
+        self.assertEqual([one["name"] for one in listed], ["monday", "tuesday"])
+        self.assertGreater(listed[0]["own_bytes"], 0)
+        self.assertIn("monday", self.text("snapshot", "list", self.db, "c"))
+        hits = self.json("query", self.db, "c", "--vector", "[5, 5]", "--snapshot", "monday")["hits"]
+        self.assertEqual(sorted(hit["id"] for hit in hits), [1, 2])
+        self.assertEqual(self.json("get", self.db, "c", 1, "--snapshot", "monday")["points"][0]["id"], 1)
+        self.run_lode("get", self.db, "c", 1, code=NOT_FOUND)
+        out = self.text("export", self.db, "c", "-", "--quiet", "--snapshot", "monday")
+        self.assertEqual(sorted(json.loads(line)["id"] for line in out.splitlines()), [1, 2])
+        self.run_lode("verify", self.db)
+        self.run_lode("snapshot", "drop", self.db, "c", "monday")
+        listed = self.json("snapshot", "list", self.db, "c")["snapshots"]
+        self.assertEqual([one["name"] for one in listed], ["tuesday"])
+
+    def test_refusals(self):
+        self.create()
+        self.run_lode("snapshot", "create", self.db, "c", "a")
+        self.assertIn("already", self.error("snapshot", "create", self.db, "c", "a", code=FAILED)["message"])
+        for words in (("query", self.db, "c", "--vector", "[1, 1]"), ("get", self.db, "c", 1),
+                      ("export", self.db, "c", self.path / "x.jsonl")):
+            self.assertIn("'b'", self.error(*words, "--snapshot", "b", code=NOT_FOUND)["message"])
+        self.error("snapshot", "drop", self.db, "c", "b", code=NOT_FOUND)
+        self.error("snapshot", "create", self.db, "c", "snapshot-1", code=USAGE)
+        self.error("snapshot", "create", self.db, "c", code=USAGE)
+        self.error("snapshot", "list", self.db, "c", "a", code=USAGE)
+        self.error("snapshot", "make", self.db, "c", "a", code=USAGE)
 
 
 def lines(count, first=0):

@@ -190,6 +190,19 @@ static void read_all(struct run *run)
     model_check_points(&run->model, run->points, NULL);
 }
 
+static void use_named(struct run *run)
+{
+    lode_snapshot *snapshot;
+    lode_snapshot_list *list;
+    TWICE(lode_snapshot_open_named(run->points, "one", &snapshot, &error));
+    model_check_points(&run->model, run->points, snapshot);
+    lode_snapshot_close(snapshot);
+    TWICE(lode_snapshot_list_get(run->points, &list, &error));
+    assert_int_equal(list->count, 2);
+    lode_snapshot_list_free(list);
+    TWICE(lode_snapshot_drop(run->points, "two", &error));
+}
+
 static void use_texts(struct run *run)
 {
     static const char *const texts[] = {
@@ -238,7 +251,10 @@ static void live(struct run *run)
     read_all(run);
     TWICE(lode_flush(run->points, &error));
     write_batch(run, 3, 4);
+    TWICE(lode_snapshot_create(run->points, "one", &error));
+    TWICE(lode_snapshot_create(run->points, "two", &error));
     TWICE(lode_compact(run->points, &error));
+    use_named(run);
     TWICE(lode_alias_set(run->db, "alias", "points", &error));
     use_texts(run);
     write_batch(run, 60, 9);
