@@ -576,9 +576,110 @@ typedef struct lode_verify_options {
     void *context;
 } lode_verify_options;
 
+/* `path` may be a backup too: then every content of it is checked against its hash, and every backup's
+ * files against its root hash, without restoring anything. */
 LODE_NODISCARD LODE_API lode_status lode_verify(const char *path,
                                                 const lode_verify_options *options,
                                                 lode_error *error);
+
+/* --- Backup ------------------------------------------------------------------------------------ */
+
+#define LODE_HASH_TEXT_SIZE 65 /* SHA-256 in hexadecimal, and NUL */
+
+typedef struct lode_backup_options {
+    int one_file;     /* 1: the target is to be one file; 0: a directory of backups */
+    const char *base; /* of one file: a backup (of either kind) whose contents are left out */
+    /* How far it is; not 0 stops the backup with LODE_CANCELLED. */
+    int (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+} lode_backup_options;
+
+typedef struct lode_backup_info {
+    uint64_t number; /* of the backup in its directory */
+    uint64_t collections;
+    uint64_t files, bytes;          /* that make up the backup */
+    uint64_t new_files, new_bytes;  /* of them, what was not there before */
+    char root[LODE_HASH_TEXT_SIZE]; /* hash of all of it: docs/format/backup.md */
+} lode_backup_info;
+
+/* Back up the newest state of every collection, all pinned before the first byte is copied; writers go on.
+ * A directory of backups holds each content once, under its SHA-256: after the first backup in it, only what
+ * is new is read and written. It is made when missing, and must be empty or hold backups. One file must not
+ * exist yet.
+ * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
+ * snapshots are not part of it. options and ret_info may be NULL.
+ * Errors: LODE_EXISTS, LODE_INVALID (the target is something else), LODE_BUSY (another backup into it, or
+ * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
+ * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_backup(lode_db *db, const char *target,
+                                                const lode_backup_options *options,
+                                                lode_backup_info *ret_info, lode_error *error);
+
+typedef struct lode_backup_collection {
+    const char *name;
+    uint64_t sequence; /* of the state that was backed up */
+    uint64_t points;
+    uint64_t
+        oldest_sequence; /* of the logs in the backup: it and all after it, up to `sequence`, can be
+                                 restored to from a state before it; 0: no log */
+} lode_backup_collection;
+
+typedef struct lode_backup_entry {
+    uint64_t number;
+    uint64_t made_us; /* microseconds since 1970 UTC */
+    uint64_t files, bytes;
+    uint64_t held_files; /* of one file with a base, fewer than `files` */
+    char root[LODE_HASH_TEXT_SIZE];
+    char base[LODE_HASH_TEXT_SIZE];            /* root of the base; "" when it needs none */
+    const lode_backup_collection *collections; /* ordered by uid */
+    size_t collection_count;
+    int damaged; /* 1: its inventory cannot be read, and nothing but the number is known */
+} lode_backup_entry;
+
+typedef struct lode_backup_list {
+    const lode_backup_entry *backups; /* the oldest first */
+    size_t count;
+} lode_backup_list;
+
+/* What backups there are at `path`; LODE_NOT_FOUND, LODE_INVALID when it is no place of backups. Contents are
+ * not read. Free with lode_backup_list_free. */
+LODE_NODISCARD LODE_API lode_status lode_backup_list_get(const char *path,
+                                                         lode_backup_list **ret_list,
+                                                         lode_error *error);
+LODE_API void lode_backup_list_free(lode_backup_list *list); /* NULL is allowed */
+
+typedef struct lode_restore_options {
+    uint64_t number;          /* which backup of a directory; 0: the newest */
+    const char *const *bases; /* backups that have what a backup with a base leaves out */
+    size_t base_count;
+    const char *collection; /* only this one, without aliases; NULL: all of them */
+    uint64_t to_sequence;   /* the state after this batch, by the kept logs; 0: as backed up. The
+                               collection must be named, unless there is only one */
+    unsigned sample;        /* searches of each collection that measure recall; 0: 100 */
+    int (*progress)(void *context, const char *stage, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+} lode_restore_options;
+
+typedef struct lode_restore_info {
+    uint64_t number;
+    uint64_t collections, points;
+    uint64_t files, bytes;
+    uint64_t replayed; /* batches of logs, with to_sequence */
+    uint64_t searches; /* that were answered by the index and by scanning everything */
+    double recall;     /* of the first against the second, 10 hits each; 1 without searches */
+    char root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again */
+} lode_restore_info;
+
+/* Restore a backup into the directory `path`, which must be missing or empty, and prove it: the files are read
+ * back from the disk and must have the backup's hashes; the database is opened, each collection must have
+ * as many points and the sequence that it was backed up with, and a sample of points is searched for.
+ * Until all of that is done the directory is marked as unfinished, and lode_db_open refuses it: an
+ * interrupted restore is never taken for a database. options and ret_info may be NULL.
+ * Errors: LODE_EXISTS (path is not empty), LODE_NOT_FOUND, LODE_CORRUPT (names the file and what is lost),
+ * LODE_INVALID (no log leads to to_sequence), LODE_CANCELLED, LODE_FULL, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_restore(const char *backup, const char *path,
+                                                 const lode_restore_options *options,
+                                                 lode_restore_info *ret_info, lode_error *error);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@ struct command {
 };
 
 int alias_run(int argc, char **argv);
+int backup_run(int argc, char **argv);
 int bench_command_run(int argc, char **argv);
 int compact_run(int argc, char **argv);
 int create_run(int argc, char **argv);
@@ -20,6 +21,7 @@ int get_run(int argc, char **argv);
 int import_run(int argc, char **argv);
 int list_run(int argc, char **argv);
 int query_run(int argc, char **argv);
+int restore_run(int argc, char **argv);
 int snapshot_run(int argc, char **argv);
 int stats_run(int argc, char **argv);
 int verify_run(int argc, char **argv);

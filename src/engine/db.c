@@ -35,24 +35,6 @@ static lode_status check_options(const lode_db_options *options, lode_error *err
     return LODE_OK;
 }
 
-/* The directory that holds `path`, into parent[PATH_SIZE_MAX]. */
-static void parent_of(const char *path, char parent[PATH_SIZE_MAX])
-{
-    size_t size = strlen(path);
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    while (size > 0 && path[size - 1] != '/')
-        size--;
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    if (size == 0) {
-        memcpy(parent, ".", 2);
-        return;
-    }
-    memcpy(parent, path, size);
-    parent[size] = '\0';
-}
-
 static lode_status make_directory(lode_db *db, int must_exist, lode_error *error)
 {
     int exists = 0;
@@ -73,6 +55,22 @@ static lode_status lock_directory(lode_db *db, lode_error *error)
     return status ? status : vfs_lock(db->vfs, path, &db->lock, error);
 }
 
+/* What an interrupted restore left is not to be taken for a database. */
+static lode_status check_restored(const lode_db *db, const struct db_env *env, lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    int exists = 0;
+    lode_status status = vfs_join(path, db->path, RESTORING_NAME, error);
+    if (!status)
+        status = vfs_exists(db->vfs, path, &exists, error);
+    if (!status && exists && !env->restoring)
+        status = error_set(error, LODE_CORRUPT,
+                           "'%s' is what a restore left that was not finished: remove it, and "
+                           "restore again",
+                           db->path);
+    return status;
+}
+
 /* --- Opening: the catalog ---------------------------------------------------------------------- */
 
 /* What a crash may leave of an open that was the first. */
@@ -85,7 +83,7 @@ static int is_ours(const char *name)
 static lode_status found_catalog(lode_db *db, lode_error *error)
 {
     char parent[PATH_SIZE_MAX];
-    parent_of(db->path, parent);
+    vfs_parent(db->path, parent);
     int unknown;
     lode_status status = vfs_dir_sync(db->vfs, parent, error);
     return status ? status : catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
@@ -233,6 +231,8 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
     status = make_directory(db, given->must_exist, error);
     if (!status)
         status = lock_directory(db, error);
+    if (!status)
+        status = check_restored(db, env, error);
     if (!status)
         status = open_catalog(db, given->must_exist, error);
     if (!status)

@@ -32,7 +32,11 @@ struct db_env {
     const struct clock *clock;
     struct executor *quick;
     struct executor *executor;
+    int restoring; /* 1: an unfinished restore is to be opened, by lode_restore itself */
 };
+
+/* A directory in a database that is being restored, from the first to the last moment of that. */
+#define RESTORING_NAME "RESTORING"
 
 NODISCARD lode_status db_open(const char *path, const lode_db_options *options,
                               const struct db_env *env, lode_db **ret_db, lode_error *error);

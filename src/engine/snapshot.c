@@ -22,7 +22,7 @@ lode_status snapshot_open(struct lode_collection *collection, lode_snapshot **re
     return LODE_OK;
 }
 
-void snapshot_close(lode_snapshot *snapshot)
+void snapshot_end(lode_snapshot *snapshot)
 {
     version_unref(snapshot->version);
     text_model_unref(snapshot->model);
@@ -30,6 +30,11 @@ void snapshot_close(lode_snapshot *snapshot)
     free(snapshot->pins);
     atomic_fetch_sub_explicit(&snapshot->collection->snapshots, 1, memory_order_relaxed);
     db_release(snapshot->collection);
+}
+
+void snapshot_close(lode_snapshot *snapshot)
+{
+    snapshot_end(snapshot);
     free(snapshot);
 }
 
