@@ -137,13 +137,22 @@ typedef struct lode_db_options {
     unsigned thread_count; /* background threads; 0: one per core */
     lode_maintenance maintenance;
     uint64_t growing_bytes_max; /* a growing segment is flushed at this size; 0: 64 MiB */
+    uint64_t log_keep_bytes;    /* of each collection's logs whose batches are in segments, keep the
+                                   newest that fit into this: backups take them along, for restoring
+                                   to any batch in them. Remembered by the database; 0: as it
+                                   remembers, nothing at first; LODE_LOG_KEEP_NONE: nothing again */
 } lode_db_options;
+
+#define LODE_LOG_KEEP_NONE UINT64_MAX
 
 /* Open, or create, the database in directory `path`. options may be NULL.
  * One process at a time: a second one gets LODE_BUSY with the owner's process id in the message.
  * Errors: LODE_BUSY, LODE_NOT_FOUND, LODE_IO, LODE_CORRUPT, LODE_VERSION, LODE_NOMEM. */
 LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db_options *options,
                                                  lode_db **ret_db, lode_error *error);
+
+/* What lode_db_options.log_keep_bytes is remembered as; 0: nothing is kept. */
+LODE_API uint64_t lode_db_log_keep_bytes(const lode_db *db);
 
 /* Stop background work and free the database. Acknowledged writes are already durable: closing only
  * makes the next open quicker. All snapshots and iterators must have been closed before. Handles of
@@ -541,7 +550,9 @@ typedef struct lode_stats {
     uint64_t sequence;
     uint64_t generation;
     uint64_t wal_bytes;
-    uint64_t disk_bytes; /* all files of the collection */
+    uint64_t kept_log_bytes;    /* of logs kept for restoring to a point in time alone */
+    uint64_t kept_log_sequence; /* the first batch in them; 0: there are none */
+    uint64_t disk_bytes;        /* all files of the collection */
     uint64_t memory_bytes;
     uint64_t mapped_bytes;
     uint32_t text_model_version; /* 0: none */

@@ -109,6 +109,11 @@ lode_status lode_db_open(const char *path, const lode_db_options *options, lode_
     return status ? status : db_open(path, options, &env, ret_db, error);
 }
 
+uint64_t lode_db_log_keep_bytes(const lode_db *db)
+{
+    return db ? db->log_keep_bytes : 0;
+}
+
 void lode_db_close(lode_db *db)
 {
     if (db)

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "engine/collection.h"
+#include "engine/logs.h"
 #include "engine/state.h"
 #include "storage/backup_writer.h"
 #include "storage/manifest_format.h"
@@ -16,6 +17,8 @@
 struct holding {
     lode_collection *collection; /* a handle */
     struct state state;
+    uint64_t *logs; /* their numbers, if any are to be kept; held */
+    size_t log_count;
 };
 
 struct backing {
@@ -39,6 +42,15 @@ static lode_status copy_catalog(struct backing *backing, lode_error *error)
     return status;
 }
 
+/* Without the setting there would be gaps from one backup to the next: then none is taken. */
+static lode_status list_logs(struct holding *holding, lode_error *error)
+{
+    const struct store *store = &holding->collection->store;
+    if (holding->collection->db->log_keep_bytes == 0)
+        return LODE_OK;
+    return wal_list(store->vfs, store->dir, &holding->logs, &holding->log_count, error);
+}
+
 /* A collection that was dropped meanwhile is not backed up; one made anew under its name is. */
 static lode_status hold_one(struct backing *backing, const char *name, lode_error *error)
 {
@@ -58,12 +70,17 @@ static lode_status hold_one(struct backing *backing, const char *name, lode_erro
         *error = reason;
     if (status)
         return status;
+    logs_hold(holding->collection);
     status = state_hold(holding->collection, &holding->state, error);
     if (status) {
+        logs_release(holding->collection);
         db_release(holding->collection);
         return status;
     }
     backing->holding_count++;
+    status = list_logs(holding, error);
+    if (status)
+        return status;
     return catalog_put(&backing->catalog, name, NULL, holding->collection->uid, error);
 }
 
@@ -88,6 +105,8 @@ static void release_all(struct backing *backing)
 {
     for (size_t i = 0; i < backing->holding_count; i++) {
         state_release(&backing->holdings[i].state);
+        logs_release(backing->holdings[i].collection);
+        free(backing->holdings[i].logs);
         db_release(backing->holdings[i].collection);
     }
     free(backing->holdings);
@@ -228,8 +247,33 @@ static lode_status add_figures(struct backing *backing, const struct state *stat
     return inventory_add_collection(backup_writer_inventory(backing->writer), &collection, error);
 }
 
-static lode_status add_collection(struct backing *backing, struct state *state, lode_error *error)
+/* Of the last log, which may be written to, as much as stands; and no batch beyond the state counts. */
+static lode_status add_log(struct backing *backing, const struct holding *holding, size_t i,
+                           lode_error *error)
 {
+    const struct store *store = &holding->collection->store;
+    uint64_t sequence = holding->state.version->sequence;
+    struct name name = {.kind = NAME_LOG, .number = holding->logs[i]};
+    struct log_range range;
+    char path[PATH_SIZE_MAX];
+    lode_status status = log_range(store, name.number, i + 1 == holding->log_count, &range, error);
+    if (status || range.first == 0 || range.first > sequence)
+        return status;
+    struct inventory_file file = {
+        .uid = store->collection_uid,
+        .name = name,
+        .size = range.size,
+        .first_sequence = range.first,
+        .last_sequence = range.last < sequence ? range.last : sequence,
+    };
+    status = name_path(path, store->dir, name, error);
+    return status ? status : backup_writer_add(backing->writer, path, &file, error);
+}
+
+static lode_status add_collection(struct backing *backing, struct holding *holding,
+                                  lode_error *error)
+{
+    struct state *state = &holding->state;
     struct store staging = state->collection->store;
     staging.dir = backup_writer_staging(backing->writer);
     staging.pins = NULL;
@@ -244,6 +288,8 @@ static lode_status add_collection(struct backing *backing, struct state *state, 
         status = add_model(backing, state, error);
     if (!status)
         status = add_manifest(backing, state, &staging, error);
+    for (size_t i = 0; !status && i < holding->log_count; i++)
+        status = add_log(backing, holding, i, error);
     if (status)
         error_prefix(error, "collection '%s': ", state->collection->name);
     return status;
@@ -281,7 +327,7 @@ static lode_status write_all(struct backing *backing, struct backup_written *ret
     expect(backing);
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < backing->holding_count; i++)
-        status = add_collection(backing, &backing->holdings[i].state, error);
+        status = add_collection(backing, &backing->holdings[i], error);
     if (!status)
         status = add_catalog(backing, error);
     return status ? status : backup_writer_finish(backing->writer, now, ret_written, error);

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "engine/files.h"
+#include "engine/logs.h"
 #include "engine/recover.h"
 #include "engine/schema.h"
 #include "engine/text.h"
@@ -197,9 +198,12 @@ static lode_status sweep(struct lode_collection *collection, lode_error *error)
 {
     int all_known;
     lode_status status = named_load(collection, &all_known, error);
-    return status ? status
-                  : manifest_sweep(collection->db->vfs, collection->dir, &collection->manifest,
-                                   all_known ? &collection->pins : NULL, error);
+    if (!status)
+        status = manifest_sweep(collection->db->vfs, collection->dir, &collection->manifest,
+                                all_known ? &collection->pins : NULL, error);
+    if (!status)
+        logs_prune(collection);
+    return status;
 }
 
 static lode_status load_manifest(struct lode_collection *collection, lode_error *error)

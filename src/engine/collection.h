@@ -62,8 +62,9 @@ struct lode_collection {
 
     /* change_mutex */
     struct mutex change_mutex;
-    struct manifest manifest; /* the newest on disk */
-    struct liveset **saved;   /* of each entry: the live set that its del file holds */
+    struct manifest manifest;   /* the newest on disk */
+    struct liveset **saved;     /* of each entry: the live set that its del file holds */
+    _Atomic unsigned logs_held; /* logs_hold: none is removed meanwhile */
     _Atomic int parted; /* disk and memory may have: no more changes. Set under change_mutex, once;
                                  relaxed: change_commit looks again under it */
 

@@ -208,6 +208,20 @@ static void db_free(lode_db *db)
     free(db);
 }
 
+/* The setting that was given, if another than the one that stands, becomes the one. */
+static lode_status settle_logs(lode_db *db, uint64_t given, lode_error *error)
+{
+    int unknown;
+    uint64_t wanted = given == LODE_LOG_KEEP_NONE ? 0 : given, before = db->catalog.log_keep_bytes;
+    lode_status status = LODE_OK;
+    if (given != 0 && wanted != before) {
+        db->catalog.log_keep_bytes = wanted;
+        status = catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
+    }
+    db->log_keep_bytes = db->catalog.log_keep_bytes;
+    return status;
+}
+
 lode_status db_open(const char *path, const lode_db_options *options, const struct db_env *env,
                     lode_db **ret_db, lode_error *error)
 {
@@ -235,6 +249,8 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
         status = check_restored(db, env, error);
     if (!status)
         status = open_catalog(db, given->must_exist, error);
+    if (!status)
+        status = settle_logs(db, given->log_keep_bytes, error);
     if (!status)
         status = open_threads(db, env, given->thread_count, error);
     if (status)

@@ -14,6 +14,7 @@ struct lode_db {
     char *path;
     lode_maintenance maintenance;
     uint64_t growing_bytes_max;
+    uint64_t log_keep_bytes; /* as the catalog has it */
     struct vfs_file *lock;
     struct executor *quick;    /* flushes and overlays: never behind a long build */
     struct executor *executor; /* index and merge */

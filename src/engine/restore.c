@@ -50,6 +50,10 @@ static lode_status choose_collection(struct restoring *restoring, lode_error *er
     const struct inventory *inventory = &restoring->inventory;
     const char *name = restoring->options->collection;
     restoring->to_sequence = restoring->options->to_sequence;
+    if (restoring->to_sequence && restoring->options->number)
+        return error_set(error, LODE_INVALID,
+                         "options.number and options.to_sequence exclude one another: the state to "
+                         "begin with is chosen");
     if (!name && restoring->to_sequence && inventory->collection_count != 1)
         return error_set(error, LODE_INVALID,
                          "options.to_sequence needs options.collection: the backup has %zu",
@@ -105,6 +109,20 @@ static int is_somewhere(const struct restoring *restoring, const struct inventor
     return 0;
 }
 
+static int all_there(const struct restoring *restoring, lode_error *reason)
+{
+    const struct inventory *inventory = &restoring->inventory;
+    const struct inventory_file *logs = (const void *)restoring->logs.data;
+    for (size_t i = 0; i < inventory->file_count; i++)
+        if (restoring_wants(restoring, &inventory->files[i]) &&
+            !is_somewhere(restoring, &inventory->files[i], reason))
+            return 0;
+    for (size_t i = 0; i < restoring->logs.size / sizeof *logs; i++)
+        if (!is_somewhere(restoring, &logs[i], reason))
+            return 0;
+    return 1;
+}
+
 /* Before anything is written: is all there that will be needed? */
 static lode_status check_sources(const struct restoring *restoring, lode_error *error)
 {
@@ -112,11 +130,7 @@ static lode_status check_sources(const struct restoring *restoring, lode_error *
     const struct inventory *inventory = &restoring->inventory;
     lode_error reason = {0};
     char base[SHA256_TEXT_SIZE];
-    size_t i = 0;
-    while (i < inventory->file_count && (!restoring_wants(restoring, &inventory->files[i]) ||
-                                         is_somewhere(restoring, &inventory->files[i], &reason)))
-        i++;
-    if (i == inventory->file_count)
+    if (all_there(restoring, &reason))
         return LODE_OK;
     if (memcmp(inventory->base, zeros, sizeof zeros) != 0)
         return error_set(error, LODE_INVALID,
@@ -152,6 +166,9 @@ lode_status restoring_tell(struct restoring *restoring, size_t bytes, lode_error
 int restoring_wants(const struct restoring *restoring, const struct inventory_file *file)
 {
     if (file->name.kind == NAME_LOG)
+        return 0;
+    if (restoring->from_nothing && file->name.kind != NAME_MANIFEST &&
+        file->name.kind != NAME_TEXT_MODEL)
         return 0;
     return restoring->uid == 0 || file->uid == restoring->uid;
 }
@@ -395,6 +412,7 @@ lode_status restore_database(const char *backup, const char *path,
         .path = path,
         .options = options ? options : &defaults,
     };
+    buf_init(&restoring.logs, SIZE_MAX / 2);
     lode_status status = open_sources(&restoring, backup, error);
     if (!status)
         status = choose_backup(&restoring, error);
@@ -410,5 +428,6 @@ lode_status restore_database(const char *backup, const char *path,
         backup_close(restoring.sources[i]);
     free(restoring.sources);
     inventory_release(&restoring.inventory);
+    buf_release(&restoring.logs);
     return status;
 }

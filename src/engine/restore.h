@@ -15,6 +15,9 @@ struct restoring {
     struct inventory inventory; /* of what is restored */
     uint64_t uid;               /* the one collection that is; 0: all */
     uint64_t to_sequence;       /* of that collection, after its logs; 0: as backed up */
+    uint64_t from_sequence;     /* of the state that logs lead on from */
+    int from_nothing;           /* there is no such state: an empty collection */
+    struct buf logs;            /* that do: struct inventory_file each, in order */
     const char *stage;          /* shown with the progress */
     uint64_t done_bytes, total_bytes;
     lode_restore_info info;

@@ -291,7 +291,6 @@ static int is_leftover(const struct manifest *manifest, struct name name)
     const struct sealed_entry *entry = find_entry(manifest, name.number);
     switch (name.kind) {
     case NAME_MANIFEST: return name.number < manifest->generation;
-    case NAME_LOG: return name.number < manifest->wal_first;
     case NAME_VECTORS:
     case NAME_IDS:
     case NAME_DOCS: return !entry;
@@ -299,6 +298,7 @@ static int is_leftover(const struct manifest *manifest, struct name name)
     case NAME_LIVE: return !entry || entry->del_generation != name.generation;
     case NAME_TEXT_MODEL: return name.number != manifest->text_model_version;
     case NAME_TEMPORARY: return 1;
+    case NAME_LOG:
     case NAME_SNAPSHOT:
     case NAME_OTHER: break;
     }

@@ -35,7 +35,7 @@ NODISCARD lode_status manifest_find(struct vfs *vfs, const char *dir, uint64_t *
 NODISCARD lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret_manifest,
                                     lode_error *error);
 /* Make the manifest's name durable, then remove what a crash left: files of no manifest entry, older
- * manifests, temporary files, old logs. What is pinned stays, and so do names that are not Lode's. At open,
+ * manifests, temporary files. What is pinned stays, and so do logs, and names that are not Lode's. At open,
  * before anything else writes. pins NULL: segments and text models all stay, it being unknown which of them
  * are needed. */
 NODISCARD lode_status manifest_sweep(struct vfs *vfs, const char *dir,

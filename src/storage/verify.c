@@ -134,6 +134,7 @@ struct log_check {
     size_t row_size;
     uint64_t last_sequence;
     uint64_t missing_from; /* 0: none */
+    int is_first;          /* it may begin with any batch */
 };
 
 static lode_status check_batch(void *context, uint64_t sequence, const uint8_t *data, size_t size,
@@ -143,6 +144,9 @@ static lode_status check_batch(void *context, uint64_t sequence, const uint8_t *
     struct batch_reader reader;
     struct op op;
     int more = 1;
+    if (check->is_first)
+        check->last_sequence = sequence - 1;
+    check->is_first = 0;
     if (sequence != check->last_sequence + 1)
         check->missing_from = check->last_sequence + 1;
     check->last_sequence = sequence;
@@ -180,6 +184,13 @@ static lode_status check_log(struct verifying *run, uint64_t number, int last_fi
     return verifying_judge(run, file, found.valid_size, status);
 }
 
+/* All its batches are in segments: it is there for restoring to a point in time. */
+static lode_status check_kept_log(struct verifying *run, uint64_t number, size_t row_size)
+{
+    struct log_check check = {.row_size = row_size, .is_first = 1};
+    return check_log(run, number, 0, &check);
+}
+
 static lode_status check_logs(struct verifying *run, const struct manifest *manifest,
                               const struct space *space)
 {
@@ -192,6 +203,8 @@ static lode_status check_logs(struct verifying *run, const struct manifest *mani
     for (size_t i = 0; !status && i < count; i++)
         if (numbers[i] >= manifest->wal_first)
             status = check_log(run, numbers[i], i + 1 == count, &check);
+        else
+            status = check_kept_log(run, numbers[i], space->row_size);
     free(numbers);
     return status;
 }

@@ -226,13 +226,13 @@ static void what_no_manifest_knows_is_swept(void **state)
     (void)state;
     lode_error error;
     static const char *const kept[] = {
-        "manifest-4",    "wal-6.log",   "wal-7.log",    "seg-2.vectors", "seg-2.ids", "seg-2.docs",
-        "seg-5.vectors", "seg-5.graph", "seg-5.del-3",  "text-model-2",  "notes.txt", "manifest-x",
-        "seg-3.tables",  "wal-05.log",  "seg-3.del-1x", ".tmp",
+        "manifest-4", "wal-5.log",  "wal-0.log",     "wal-6.log",   "wal-7.log",    "seg-2.vectors",
+        "seg-2.ids",  "seg-2.docs", "seg-5.vectors", "seg-5.graph", "seg-5.del-3",  "text-model-2",
+        "notes.txt",  "manifest-x", "seg-3.tables",  "wal-05.log",  "seg-3.del-1x", ".tmp",
     };
     static const char *const removed[] = {
-        "manifest-2",   "wal-5.log",   "wal-0.log",        "seg-2.graph", "seg-2.del-3",
-        "seg-5.del-2",  "seg-5.del-4", "seg-3.ids",        "seg-6.docs",  "text-model-1",
+        "manifest-2",   "seg-2.graph", "seg-2.del-3",      "seg-5.del-2",
+        "seg-5.del-4",  "seg-3.ids",   "seg-6.docs",       "text-model-1",
         "text-model-3", "a.tmp",       "manifest-4.0.tmp",
     };
     struct vfs *vfs = new_dir();

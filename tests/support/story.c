@@ -81,7 +81,8 @@ void story_init(struct story *story, struct vfs *vfs)
 
 lode_status story_open(struct story *story, struct story_fate fate)
 {
-    lode_db_options options = {.maintenance = story->maintenance};
+    lode_db_options options = {.maintenance = story->maintenance,
+                               .log_keep_bytes = story->log_keep_bytes};
     struct db_env env = {.vfs = story->vfs, .clock = &story->clock};
     story->fate = fate;
     vfs_memory_set_fault(story->vfs, decide, &story->fate);

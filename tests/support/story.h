@@ -72,6 +72,7 @@ struct story {
     unsigned thread_count; /* 0: jobs run at once on the caller's thread */
     uint64_t growing_bytes;
     lode_maintenance maintenance;
+    uint64_t log_keep_bytes; /* as of lode_db_options */
     struct story_fate fate;
     struct story_state sure;  /* what was promised */
     struct story_state maybe; /* if in_doubt: what may be there instead */
