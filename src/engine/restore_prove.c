@@ -14,10 +14,49 @@
 struct sample {
     struct lode_collection *collection;
     struct lode_snapshot snapshot;
-    unsigned wanted;
+    size_t wanted;
+    lode_id *ids; /* of `count` points: their strings are the segments' */
+    size_t count;
     uint64_t searches;
     uint64_t found, there; /* hits of the index as near as those of the scan; hits of the scan */
 };
+
+/* --- Choosing ---------------------------------------------------------------------------------- */
+
+static lode_status take_row(struct sample *sample, const struct segment_view *view, uint32_t row,
+                            lode_error *error)
+{
+    size_t size;
+    const uint8_t *bytes = view->segment->ops->id(view->segment, row, &size);
+    if (!bytes)
+        return error_set(error, LODE_CORRUPT, "segment %" PRIu64 ", row %u: its id is damaged",
+                         view->segment->number, row);
+    return id_decode(bytes, size, &sample->ids[sample->count++], error);
+}
+
+/* Living rows at even distances over all views. */
+static lode_status choose_points(struct sample *sample, lode_error *error)
+{
+    const struct version *version = sample->snapshot.version;
+    uint64_t points = version->point_count, seen = 0, next = 0;
+    size_t wanted = points < sample->wanted ? (size_t)points : sample->wanted;
+    lode_status status = LODE_OK;
+    sample->ids = calloc(wanted + 1, sizeof *sample->ids);
+    if (!sample->ids)
+        return error_nomem(error, "a sample of ids", wanted * sizeof *sample->ids);
+    for (size_t i = 0; !status && i < version->view_count; i++) {
+        const struct segment_view *view = &version->views[i];
+        for (uint32_t row = 0; !status && row < view->row_count && sample->count < wanted; row++) {
+            if (!view_alive(view, row) || seen++ < next)
+                continue;
+            status = take_row(sample, view, row, error);
+            next = sample->count * points / wanted;
+        }
+    }
+    return status;
+}
+
+/* --- Searching --------------------------------------------------------------------------------- */
 
 /* The index's hits that are no worse than the last of the scan's; both are ordered. */
 static uint64_t count_found(const struct sample *sample, const lode_result *fast,
@@ -33,57 +72,41 @@ static uint64_t count_found(const struct sample *sample, const lode_result *fast
     return count < exact->hit_count ? count : exact->hit_count;
 }
 
-static lode_status search_near(struct sample *sample, const lode_id *id, lode_error *error)
+static lode_status search(struct sample *sample, lode_search_request *requests, int exact,
+                          lode_result **results, lode_error *error)
 {
-    lode_result *fast = NULL, *exact = NULL;
-    lode_search_request request = {.snapshot = &sample->snapshot, .like = id, .k = SAMPLE_K};
-    lode_status status = collection_search(sample->collection, &request, &fast, error);
-    request.exact = 1;
-    if (!status)
-        status = collection_search(sample->collection, &request, &exact, error);
-    if (!status) {
-        sample->searches++;
-        sample->found += count_found(sample, fast, exact);
-        sample->there += exact->hit_count;
-    }
-    lode_result_free(fast);
-    lode_result_free(exact);
-    return status;
+    for (size_t i = 0; i < sample->count; i++)
+        requests[i] = (lode_search_request){
+            .snapshot = &sample->snapshot, .like = &sample->ids[i], .k = SAMPLE_K, .exact = exact};
+    return collection_search_batch(sample->collection, requests, sample->count, results, error);
 }
 
-static lode_status search_row(struct sample *sample, const struct segment_view *view, uint32_t row,
-                              lode_error *error)
-{
-    size_t size;
-    lode_id id;
-    const uint8_t *bytes = view->segment->ops->id(view->segment, row, &size);
-    if (!bytes)
-        return error_set(error, LODE_CORRUPT, "segment %" PRIu64 ", row %u: its id is damaged",
-                         view->segment->number, row);
-    lode_status status = id_decode(bytes, size, &id, error);
-    return status ? status : search_near(sample, &id, error);
-}
-
-/* Living rows at even distances over all views. */
+/* All at once, so that the scan reads everything once. */
 static lode_status search_sample(struct sample *sample, lode_error *error)
 {
-    const struct version *version = sample->snapshot.version;
-    uint64_t points = version->point_count, seen = 0;
-    uint64_t wanted = points < sample->wanted ? points : sample->wanted;
-    uint64_t next = 0; /* of the living rows, the next to search near */
+    size_t count = sample->count;
+    lode_search_request *requests = calloc(count + 1, sizeof *requests);
+    lode_result **results = calloc(2 * count + 1, sizeof *results);
     lode_status status = LODE_OK;
-    for (size_t i = 0; !status && i < version->view_count; i++) {
-        const struct segment_view *view = &version->views[i];
-        for (uint32_t row = 0; !status && row < view->row_count && sample->searches < wanted;
-             row++) {
-            if (!view_alive(view, row) || seen++ < next)
-                continue;
-            status = search_row(sample, view, row, error);
-            next = sample->searches * points / wanted;
-        }
+    if (!requests || !results)
+        status = error_nomem(error, "searches", count * sizeof *requests);
+    if (!status)
+        status = search(sample, requests, 0, results, error);
+    if (!status)
+        status = search(sample, requests, 1, results + count, error);
+    for (size_t i = 0; !status && i < count; i++) {
+        sample->searches++;
+        sample->found += count_found(sample, results[i], results[count + i]);
+        sample->there += results[count + i]->hit_count;
     }
+    for (size_t i = 0; results && i < 2 * count; i++)
+        lode_result_free(results[i]);
+    free(results);
+    free(requests);
     return status;
 }
+
+/* --- Comparing --------------------------------------------------------------------------------- */
 
 static lode_status compare_figures(const struct restoring *restoring, const struct version *version,
                                    const struct inventory_collection *wanted, lode_error *error)
@@ -108,7 +131,10 @@ static lode_status prove_open(struct restoring *restoring, struct lode_collectio
     sample->snapshot.version = collection_pin_model(collection, &sample->snapshot.model);
     lode_status status = compare_figures(restoring, sample->snapshot.version, wanted, error);
     if (!status)
+        status = choose_points(sample, error);
+    if (!status)
         status = search_sample(sample, error);
+    free(sample->ids);
     restoring->info.points += sample->snapshot.version->point_count;
     snapshot_end(&sample->snapshot);
     return status;

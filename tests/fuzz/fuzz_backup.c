@@ -73,11 +73,10 @@ static void use_with_root(uint8_t *data, size_t size)
     }
     int has_manifest = !data[88];
     for (size_t i = 0; i < data[92]; i++, at += 104) {
-        struct inventory_file file = {.uid = i ? inventory.collections ? inventory.collections[0].uid
-                                                                       : 0
-                                               : 0,
-                                      .size = 1 + (le_load_u64(data + at + 32) & 0xffff),
-                                      .offset = le_load_u64(data + at + 48)};
+        struct inventory_file file = {
+            .uid = i ? inventory.collections ? inventory.collections[0].uid : 0 : 0,
+            .size = 1 + (le_load_u64(data + at + 32) & 0xffff),
+            .offset = le_load_u64(data + at + 48)};
         file.name.kind = i ? (enum name_kind)(1 + data[at + 8] % 8) : NAME_OTHER;
         file.name.number = i ? file.name.kind == NAME_MANIFEST ? 1 : i : 0;
         file.name.generation = file.name.kind == NAME_LIVE;
@@ -111,8 +110,7 @@ static void read_all(const struct backup *backup)
         struct backup_content content;
         if (backup_content_open(backup, &inventory.files[i], &content, &error))
             continue;
-        lode_status status =
-            backup_content_read(&content, &inventory.files[i], NULL, NULL, &error);
+        lode_status status = backup_content_read(&content, &inventory.files[i], NULL, NULL, &error);
         (void)status;
         backup_content_close(&content);
     }

@@ -19,7 +19,8 @@
 
 static lode_error error;
 
-static struct inventory_file file_of(uint64_t uid, enum name_kind kind, uint64_t number, uint64_t seed)
+static struct inventory_file file_of(uint64_t uid, enum name_kind kind, uint64_t number,
+                                     uint64_t seed)
 {
     struct inventory_file file = {
         .uid = uid,
