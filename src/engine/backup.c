@@ -273,13 +273,14 @@ static lode_status add_log(struct backing *backing, const struct holding *holdin
 static lode_status add_collection(struct backing *backing, struct holding *holding,
                                   lode_error *error)
 {
+    INVARIANT(holding->collection);
     struct state *state = &holding->state;
-    struct store staging = state->collection->store;
+    struct store staging = holding->collection->store;
     staging.dir = backup_writer_staging(backing->writer);
     staging.pins = NULL;
     lode_status status = add_figures(backing, state, error);
     for (size_t i = 0; !status && i < state->entry_count; i++)
-        status = add_segment(backing, &state->collection->store, &state->entries[i], add, error);
+        status = add_segment(backing, &holding->collection->store, &state->entries[i], add, error);
     if (!status)
         status = add_tail(backing, state, &staging, error);
     for (size_t i = 0; !status && i < state->entry_count; i++)

@@ -86,7 +86,7 @@ static lode_status search_sample(struct sample *sample, lode_error *error)
 {
     size_t count = sample->count;
     lode_search_request *requests = calloc(count + 1, sizeof *requests);
-    lode_result **results = calloc(2 * count + 1, sizeof *results);
+    lode_result **results = calloc(2 * count + 1, sizeof(lode_result *));
     lode_status status = LODE_OK;
     if (!requests || !results)
         status = error_nomem(error, "searches", count * sizeof *requests);

@@ -612,15 +612,14 @@ lode_status backup_writer_finish(struct backup_writer *writer, uint64_t made_us,
 static void clean_up(struct backup_writer *writer)
 {
     char path[PATH_SIZE_MAX];
-    lode_status ignored = LODE_OK;
     if (!writer->staging_is_made || !writer->lock)
         return;
     empty_staging(writer);
-    if (writer->one_file)
-        ignored = vfs_join(path, writer->staging, BACKUP_LOCK, NULL);
-    if (!ignored && writer->one_file)
-        ignored = vfs_remove(writer->vfs, path, NULL);
-    ignored = vfs_remove_dir(writer->vfs, writer->staging, NULL);
+    if (writer->one_file && vfs_join(path, writer->staging, BACKUP_LOCK, NULL) == LODE_OK) {
+        lode_status stays = vfs_remove(writer->vfs, path, NULL);
+        (void)stays; /* so does the directory then */
+    }
+    lode_status ignored = vfs_remove_dir(writer->vfs, writer->staging, NULL);
     (void)ignored;
 }
 
