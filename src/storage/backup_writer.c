@@ -90,7 +90,8 @@ static void keep_name(void *context, const char *name)
         emptying->status = buf_append(&emptying->names, name, strlen(name) + 1, NULL);
 }
 
-/* Remove the files in the staging directory; what cannot be removed is overwritten when its turn comes. */
+/* Remove the files in the staging directory; what cannot be removed is refused or overwritten when its turn
+ * comes. */
 static void empty_staging(struct backup_writer *writer)
 {
     struct emptying emptying = {.vfs = writer->vfs, .dir = writer->staging};
@@ -125,11 +126,12 @@ static void see_name(void *context, const char *name)
         *more = 1;
 }
 
+/* Never into a file that is there: it may have a second name already, which counts. */
 static lode_status write_small(struct vfs *vfs, const char *path, const void *data, size_t size,
                                lode_error *error)
 {
     struct vfs_file *file;
-    lode_status status = vfs_open(vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, error);
+    lode_status status = vfs_open(vfs, path, VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &file, error);
     if (status)
         return status;
     status = vfs_write(file, 0, data, size, error);
@@ -210,7 +212,7 @@ static lode_status begin_file(struct backup_writer *writer, lode_error *error)
     empty_staging(writer);
     status = vfs_join(path, writer->staging, "data", error);
     if (!status)
-        status = vfs_open(writer->vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &writer->file,
+        status = vfs_open(writer->vfs, path, VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &writer->file,
                           error);
     if (status)
         return status;

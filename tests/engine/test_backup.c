@@ -282,6 +282,92 @@ static void a_stopped_backup_is_none(void **state)
     fixture_close(&fixture);
 }
 
+/* A segment gets its graph, and so a second object with the same files, and is merged away: all of it between
+ * two pieces of a backup that shows it without. */
+static int index_and_merge(void *context, uint64_t done, uint64_t total)
+{
+    lode_collection *collection = context;
+    lode_id id = lode_id_number(5);
+    (void)done;
+    (void)total;
+    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_delete(collection, &id, 1, NULL, &error));
+    assert_ok(lode_compact(collection, &error));
+    return 0;
+}
+
+static void write_many(lode_collection *collection, size_t count)
+{
+    lode_point *points = calloc(count, sizeof *points);
+    float(*vectors)[2] = calloc(count, sizeof *vectors);
+    for (size_t i = 0; i < count; i++) {
+        engine_vector((unsigned)i, 2, vectors[i]);
+        points[i] = (lode_point){.id = lode_id_number(i), .vector = vectors[i]};
+    }
+    assert_ok(lode_upsert(collection, points, count, NULL, &error));
+    free(points);
+    free(vectors);
+}
+
+static void files_stay_although_a_graph_comes_and_goes(void **state)
+{
+    (void)state;
+    static const lode_schema small = {.dim = 2, .m = 4, .ef_construction = 8};
+    lode_db_options on_request = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", &on_request, 1 << 20);
+    lode_collection *collection = engine_create(db, "points", small);
+    lode_snapshot *snapshot;
+    lode_restore_info info;
+    write_many(collection, 4200);
+    assert_ok(lode_flush(collection, &error));
+    assert_ok(lode_snapshot_create(collection, "one", &error));
+    lode_backup_options options = {.progress = index_and_merge, .context = collection};
+    assert_ok(backup_database(db, "b", &options, NULL, &error));
+    assert_ok(restore(vfs, "b", "r", NULL, &info));
+    assert_int_equal(info.points, 4200);
+    lode_collection_close(collection);
+    engine_close(db);
+    engine_verify(vfs, "db");
+    db = engine_open(vfs, "db", &on_request, 1 << 20);
+    collection = engine_collection(db, "points");
+    assert_ok(lode_snapshot_open_named(collection, "one", &snapshot, &error));
+    assert_int_equal(lode_snapshot_point_count(snapshot), 4200);
+    lode_snapshot_close(snapshot);
+    assert_ok(lode_snapshot_drop(collection, "one", &error));
+    lode_collection_close(collection);
+    engine_close(db);
+    engine_verify(vfs, "db");
+    vfs_memory_free(vfs);
+}
+
+/* What a crash left between naming a backup and cleaning up is a second name of it. */
+static void leftovers_are_not_written_into(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    lode_backup_options one_file = {.one_file = 1};
+    fixture_open(&fixture);
+    assert_ok(backup_database(fixture.db, "f", &one_file, NULL, &error));
+    assert_ok(vfs_make_dir(fixture.vfs, "f.tmp", &error));
+    assert_ok(vfs_link(fixture.vfs, "f", "f.tmp/data", &error));
+    assert_ok(vfs_rename(fixture.vfs, "f", "g", &error));
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(vfs_make_dir(fixture.vfs, "b/tmp", &error));
+    assert_ok(vfs_link(fixture.vfs, "b/backup-1", "b/tmp/inventory", &error));
+    struct model points = fixture.points_model;
+    write_range(&fixture.points_model, fixture.points, 0, 9, 900);
+    assert_ok(backup_database(fixture.db, "f", &one_file, NULL, &error));
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(restore(fixture.vfs, "g", "r1", NULL, NULL));
+    check_restored(fixture.vfs, "r1", &points, &fixture.other_model);
+    assert_ok(restore(fixture.vfs, "b", "r2", &(lode_restore_options){.number = 1}, NULL));
+    check_restored(fixture.vfs, "r2", &points, &fixture.other_model);
+    assert_ok(restore(fixture.vfs, "f", "r3", NULL, NULL));
+    check_fixture(&fixture, "r3");
+    fixture_close(&fixture);
+}
+
 /* --- Only what is new -------------------------------------------------------------------------- */
 
 /* Counts what is read of files that never change. */
@@ -747,6 +833,8 @@ int main(void)
         cmocka_unit_test(one_collection_of_several),
         cmocka_unit_test(writes_during_a_backup_are_not_in_it),
         cmocka_unit_test(a_stopped_backup_is_none),
+        cmocka_unit_test(files_stay_although_a_graph_comes_and_goes),
+        cmocka_unit_test(leftovers_are_not_written_into),
         cmocka_unit_test(the_next_takes_what_is_new),
         cmocka_unit_test(files_with_bases_make_a_chain),
         cmocka_unit_test(each_damaged_content_is_named),
