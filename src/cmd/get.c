@@ -13,6 +13,7 @@
 struct get {
     struct args args;
     int id_rule, with_vector;
+    const char *snapshot;
 };
 
 static int parse(struct get *get, int argc, char **argv, int *ret_exit)
@@ -21,6 +22,7 @@ static int parse(struct get *get, int argc, char **argv, int *ret_exit)
         OPTION_FLAG("with-vector", &get->with_vector, "Show the vectors too."),
         OPTION_CHOICE("id-kind", "KIND", &get->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
+        OPTION_TEXT("snapshot", "NAME", &get->snapshot, "As kept by lode snapshot create."),
     };
     const struct arg_spec spec = {
         .command = "get",
@@ -140,7 +142,7 @@ static int get_points(const struct get *get, struct session *session, const lode
     unsigned with = LODE_WITH_METADATA | LODE_WITH_TEXT;
     if (get->with_vector)
         with |= LODE_WITH_VECTOR;
-    if (lode_get(session->collection, NULL, ids, id_count, with, &result, &error))
+    if (lode_get(session->collection, session->snapshot, ids, id_count, with, &result, &error))
         return output_error(&error, CAUSE_ARGUMENTS);
     uint32_t dim = lode_collection_schema(session->collection)->dim;
     int code = output_json() ? show_json(result, ids, id_count, dim)
@@ -171,6 +173,8 @@ int get_run(int argc, char **argv)
     if (code == EXIT_OK)
         code = session_open(&session, get.args.operands[0], get.args.operands[1],
                             LODE_MAINTAIN_ON_REQUEST);
+    if (code == EXIT_OK)
+        code = session_snapshot(&session, get.snapshot);
     if (code == EXIT_OK) {
         code = get_points(&get, &session, ids, id_count);
         session_close(&session);

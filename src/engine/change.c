@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "engine/logs.h"
+
 struct commit {
     struct lode_collection *collection;
     struct change *change;
@@ -311,15 +314,10 @@ static void install(struct commit *commit)
 static void retire_sources(const struct commit *commit)
 {
     const struct change *change = commit->change;
-    const struct store *store = &commit->collection->store;
     for (size_t i = 0; i < change->source_count; i++) {
         struct segment *segment = change->sources[i].view->segment;
         if (segment->sealed && !keeps_rows(change))
             sealed_retire(segment);
-    }
-    if (change->flushed) {
-        lode_status ignored = wal_remove(store->vfs, store->dir, change->flushed->number, NULL);
-        (void)ignored;
     }
 }
 
@@ -393,6 +391,8 @@ lode_status change_commit(struct lode_collection *collection, struct change *cha
         install(&commit);
         retire_sources(&commit);
         keep_manifest(&commit);
+        if (change->flushed)
+            logs_prune(collection);
     }
     mutex_unlock(&collection->change_mutex);
     release(&commit);

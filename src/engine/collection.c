@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "engine/files.h"
+#include "engine/logs.h"
 #include "engine/recover.h"
 #include "engine/schema.h"
 #include "engine/text.h"
@@ -173,6 +174,8 @@ static void init_locks(struct lode_collection *collection)
     mutex_init(&collection->change_mutex);
     lane_init(&collection->lane);
     jobs_init(&collection->jobs);
+    named_init(&collection->named);
+    pins_init(&collection->pins);
 }
 
 static void init_store(struct lode_collection *collection)
@@ -188,8 +191,22 @@ static void init_store(struct lode_collection *collection)
                    .seed = schema->seed,
                    .layout = schema->layout},
         .index = schema->index,
+        .pins = &collection->pins,
     };
     space_init(&store->space, schema->metric, schema->scalar, schema->dim);
+}
+
+/* Named snapshots come first: what they need is not to be swept away. */
+static lode_status sweep(struct lode_collection *collection, lode_error *error)
+{
+    int all_known;
+    lode_status status = named_load(collection, &all_known, error);
+    if (!status)
+        status = manifest_sweep(collection->db->vfs, collection->dir, &collection->manifest,
+                                all_known ? &collection->pins : NULL, error);
+    if (!status)
+        logs_prune(collection);
+    return status;
 }
 
 static lode_status load_manifest(struct lode_collection *collection, lode_error *error)
@@ -201,9 +218,7 @@ static lode_status load_manifest(struct lode_collection *collection, lode_error 
     if (collection->manifest.collection_uid != collection->uid)
         return error_set(error, LODE_CORRUPT, "%s: its manifest is of collection %016llx",
                          collection->dir, (unsigned long long)collection->manifest.collection_uid);
-    status = manifest_sweep(vfs, collection->dir, &collection->manifest, error);
-    if (!status)
-        status = schema_copy(&collection->manifest.schema, &collection->schema, error);
+    status = schema_copy(&collection->manifest.schema, &collection->schema, error);
     if (!status)
         init_store(collection);
     return status;
@@ -215,6 +230,8 @@ lode_status collection_load(struct lode_collection *collection, lode_error *erro
     lode_status status = write_queue_init(&collection->queue, error);
     if (!status)
         status = load_manifest(collection, error);
+    if (!status)
+        status = sweep(collection, error);
     if (!status)
         status = recover_sealed(collection, error);
     if (!status)
@@ -254,6 +271,8 @@ void collection_free(struct lode_collection *collection)
     schema_release(&collection->schema);
     write_queue_release(&collection->queue);
     jobs_release(&collection->jobs);
+    named_release(&collection->named);
+    pins_release(&collection->pins);
     lane_release(&collection->lane);
     mutex_release(&collection->change_mutex);
     mutex_release(&collection->pin_mutex);

@@ -1,11 +1,13 @@
 /* collection.h: an open collection.
  *
  * Locks, in the order in which they may be taken (README.md says why):
+ *     named.mutex    the named snapshots: one is made, opened or dropped at a time
  *     change_mutex   one structural change (flush, index, merge, text model) commits at a time
  *     lane           one writer, or the last step of a structural change
  *     db->mutex      the list of collections and their state
  *     jobs.mutex     what runs and what waits
  *     queue.mutex    batches waiting for a leader
+ *     pins.mutex     whose files stay
  *     pin_mutex      two pointers; nothing is taken while it is held */
 #ifndef ENGINE_COLLECTION_H
 #define ENGINE_COLLECTION_H
@@ -14,6 +16,7 @@
 #include "engine/db.h"
 #include "engine/jobs.h"
 #include "engine/lane.h"
+#include "engine/named.h"
 #include "engine/writer.h"
 #include "storage/growing.h"
 #include "storage/manifest.h"
@@ -59,8 +62,9 @@ struct lode_collection {
 
     /* change_mutex */
     struct mutex change_mutex;
-    struct manifest manifest; /* the newest on disk */
-    struct liveset **saved;   /* of each entry: the live set that its del file holds */
+    struct manifest manifest;   /* the newest on disk */
+    struct liveset **saved;     /* of each entry: the live set that its del file holds */
+    _Atomic unsigned logs_held; /* logs_hold: none is removed meanwhile */
     _Atomic int parted; /* disk and memory may have: no more changes. Set under change_mutex, once;
                                  relaxed: change_commit looks again under it */
 
@@ -69,6 +73,8 @@ struct lode_collection {
 
     struct write_queue queue;
     struct jobs jobs;
+    struct named named;
+    struct pins pins;
     _Atomic uint32_t snapshots; /* relaxed, only shown */
 };
 

@@ -55,7 +55,6 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
     }
     version->sequence = manifest->flushed_sequence;
     version->generation = manifest->generation;
-    atomic_init(&collection->next_number, manifest->next_number);
     return status;
 }
 
