@@ -55,7 +55,7 @@ static void no_ceiling(void **state)
     for (int metric = LODE_METRIC_L2; metric <= LODE_METRIC_COSINE; metric += LODE_METRIC_COSINE)
         for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
             struct space space = data_space((lode_metric)metric, LODE_SCALAR_F32, dims[i]);
-            double recall = recall_of(DATA_TIGHT, space, 4000, 400);
+            double recall = recall_of(DATA_TIGHT, space, 2500, 400);
             if (recall < 0.999)
                 fail_msg("metric %d, dim %zu: recall %g", metric, dims[i], recall);
         }

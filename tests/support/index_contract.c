@@ -37,8 +37,8 @@ static const struct hard_case {
 static void check_hard(const struct index_ops *ops, const struct hard_case *hard, int metric)
 {
     struct data data;
-    uint64_t half[(3000 + 63) / 64];
-    data_init(&data, hard->kind, data_space((lode_metric)metric, LODE_SCALAR_F32, hard->dim), 3000,
+    uint64_t half[(1500 + 63) / 64];
+    data_init(&data, hard->kind, data_space((lode_metric)metric, LODE_SCALAR_F32, hard->dim), 1500,
               50);
     keep_at_random(half, data.count, 0.5);
     struct index *index = contract_built(ops, &data);
