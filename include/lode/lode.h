@@ -192,10 +192,12 @@ typedef enum lode_index {
 
 /* What a sealed segment's hnsw graph keeps for each point, beside the vectors file. */
 typedef enum lode_layout {
-    LODE_LAYOUT_FAST = 0,    /* codes of all neighbours beside the links: a step reads one run of
+    LODE_LAYOUT_FAST = 0, /* codes of all neighbours beside the links: a step reads one run of
                                 memory. About 1,000 bytes a point at 128 dimensions, 1,600 to 2,100 at
                                 768 (m 16), where vectors vary in few directions; else up to twice that */
-    LODE_LAYOUT_COMPACT = 1, /* one code a point: about 200 to 260 bytes at either, m 16. The
+    LODE_LAYOUT_COMPACT =
+        1, /* one code a point: about 200 to 260 bytes at either, m 16; where vectors
+                                vary in all directions, 128 and one byte a dimension. The
                                 nearest are read from the vectors file to be compared exactly. Under
                                 inner product the links alone, 132 bytes, and slower */
 } lode_layout;
