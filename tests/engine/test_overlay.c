@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/random.h"
@@ -80,17 +81,28 @@ static void run_all(struct patient *patient)
 struct world {
     struct vfs *vfs;
     struct patient quick, slow;
+    struct clock clock;
+    uint64_t now;
     struct db_env env;
     lode_db *db;
     lode_collection *collection;
 };
 
+static uint64_t now_us(void *context)
+{
+    return ((struct world *)context)->now;
+}
+
 static void begin_with(struct world *world, uint64_t growing_bytes, uint32_t ef_construction)
 {
-    *world = (struct world){.quick.base.ops = &patient_ops, .slow.base.ops = &patient_ops};
+    *world = (struct world){
+        .quick.base.ops = &patient_ops, .slow.base.ops = &patient_ops, .now = 1000000000};
+    world->clock = (struct clock){now_us, now_us, world};
     world->vfs = vfs_memory_new();
-    world->env = (struct db_env){
-        .vfs = world->vfs, .quick = &world->quick.base, .executor = &world->slow.base};
+    world->env = (struct db_env){.vfs = world->vfs,
+                                 .clock = &world->clock,
+                                 .quick = &world->quick.base,
+                                 .executor = &world->slow.base};
     assert_ok(db_open("db", NULL, &world->env, &world->db, &error));
     world->db->growing_bytes_max = growing_bytes;
     world->collection = engine_create(world->db, "points",
@@ -218,6 +230,30 @@ static void a_compaction_makes_it_anew(void **state)
     end(&world);
 }
 
+static void search_at(lode_collection *collection, float x)
+{
+    const float vector[4] = {x};
+    lode_result *result;
+    assert_ok(
+        lode_search(collection, &(lode_search_request){.vector = vector, .k = 1}, &result, &error));
+    lode_result_free(result);
+}
+
+/* No job runs here, so that a writer that waited would wait for ever. */
+static void writers_forget_a_search_in_a_second(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world, 64 << 20);
+    search_at(world.collection, 1);
+    write_rows(world.collection, 0, OVERLAY_ROWS_MIN);
+    world.now += 1000000;
+    alarm(60);
+    write_rows(world.collection, OVERLAY_ROWS_MIN, OVERLAY_ROWS_MIN);
+    alarm(0);
+    end(&world);
+}
+
 static void rows_beyond_the_graph_are_found(void **state)
 {
     (void)state;
@@ -246,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_flush_does_not_wait_for_many),
         cmocka_unit_test(a_graph_made_in_haste_is_made_anew),
         cmocka_unit_test(a_compaction_makes_it_anew),
+        cmocka_unit_test(writers_forget_a_search_in_a_second),
         cmocka_unit_test(rows_beyond_the_graph_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
