@@ -9,7 +9,7 @@
 
 #include "base/random.h"
 #include "os/clock.h"
-#include "storage/growing.h"
+#include "storage/apply.h"
 #include "storage/id.h"
 #include "storage/sealed.h"
 #include "storage/wal.h"
@@ -125,13 +125,13 @@ static struct version *time_apply(const char *what, struct version *version,
     struct segment *growing = version->views[version->view_count - 1].segment;
     for (uint64_t i = 0; i < GROUPS; i++) {
         struct buf batch = make_batch(space, first + i * step, BATCH);
-        const struct buf *pointer = &batch;
+        struct apply_batch one = {.bytes = &batch};
+        struct apply_group group = {.batches = &one, .count = 1, .bytes_max = UINT64_MAX};
         struct apply *apply;
-        struct apply_counts counts;
         double begin = now_ms();
-        need(apply_prepare(version, growing, &pointer, 1, &apply, &error));
+        need(apply_prepare(version, growing, &group, &apply, &error));
         double prepared = now_ms();
-        struct version *next = apply_commit(apply, version->sequence + 1, &counts);
+        struct version *next = apply_commit(apply);
         version_unref(version);
         version = next;
         prepare[i] = prepared - begin;

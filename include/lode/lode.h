@@ -275,24 +275,46 @@ typedef struct lode_point {
 typedef enum lode_write_kind {
     LODE_WRITE_UPSERT = 1, /* insert, or replace the whole point of that id */
     LODE_WRITE_DELETE = 2, /* remove the point of that id; no error when there is none */
+    LODE_WRITE_PATCH = 3,  /* change the metadata, or the text, of the point of that id, which keeps
+                              its vector and whatever is not given; no error when there is none */
 } lode_write_kind;
+
+/* What a patch does to the metadata of a point. The result must be within LODE_METADATA_SIZE_MAX. */
+typedef enum lode_patch_mode {
+    LODE_PATCH_MERGE = 0,      /* each member of point.metadata replaces the one of its name, whole;
+                                  null removes it. point.metadata NULL: metadata stays */
+    LODE_PATCH_MERGE_DEEP = 1, /* JSON Merge Patch (RFC 7386): the same, and objects are merged
+                                  member by member, at every depth */
+    LODE_PATCH_SET = 2,    /* point.metadata takes its place; NULL: there is none from then on */
+    LODE_PATCH_REMOVE = 3, /* the members named in `fields` go; point.metadata must be NULL */
+} lode_patch_mode;
 
 typedef struct lode_write_op {
     lode_write_kind kind;
-    lode_point point; /* delete uses the id alone */
+    lode_point
+        point; /* delete uses the id alone. In a patch vector must be NULL, text NULL keeps the
+                         text, and a text of 0 bytes takes it away. The vector stays what it is,
+                         also where a text model made it of the text before */
+    lode_patch_mode patch;
+    const char *const *fields; /* of LODE_PATCH_REMOVE: names of members, ending with NUL */
+    size_t field_count;
 } lode_write_op;
 
 typedef struct lode_write_info {
     uint64_t sequence; /* the batch's number; grows by one each batch of the collection */
     size_t upserted;   /* operations of each kind that had an effect; upserts always have */
     size_t deleted;
+    size_t patched;
+    size_t missing; /* patches of points that there are not */
 } lode_write_info;
 
 /* Apply up to LODE_BATCH_MAX operations as one: all are visible and durable on return, or none is
- * ever seen, across crashes too. Later operations of a batch win over earlier ones on the same id.
+ * ever seen, across crashes too. Each operation finds what earlier ones of its batch left behind.
  * Concurrent callers share one fdatasync. ret_info may be NULL.
- * Errors: LODE_INVALID names the operation's position, its id and the reason; LODE_LIMIT; LODE_FULL,
- * LODE_IO, LODE_READONLY. On any error nothing of the batch was applied. */
+ * Errors: LODE_INVALID names the operation's position, its id and the reason; LODE_LIMIT, also when a
+ * batch would be over LODE_BATCH_SIZE_MAX with what its patches leave of their points; LODE_CORRUPT when
+ * a point to be patched is damaged on the disk; LODE_FULL, LODE_IO, LODE_READONLY. On any error nothing
+ * of the batch was applied. */
 LODE_NODISCARD LODE_API lode_status lode_write(lode_collection *collection,
                                                const lode_write_op *ops, size_t op_count,
                                                lode_write_info *ret_info, lode_error *error);

@@ -19,6 +19,7 @@ int export_run(int argc, char **argv);
 int get_run(int argc, char **argv);
 int import_run(int argc, char **argv);
 int list_run(int argc, char **argv);
+int patch_run(int argc, char **argv);
 int query_run(int argc, char **argv);
 int stats_run(int argc, char **argv);
 int verify_run(int argc, char **argv);

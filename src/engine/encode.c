@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "engine/metadata.h"
+#include "engine/patch.h"
 #include "engine/text.h"
 #include "storage/id.h"
 
@@ -19,9 +20,16 @@ static const lode_id *id_at(const struct write_input *input, size_t i)
     return input->ids ? &input->ids[i] : &point_at(input, i)->id;
 }
 
+static lode_write_kind kind_of(const struct write_input *input, size_t i)
+{
+    if (input->ops)
+        return input->ops[i].kind;
+    return input->points ? LODE_WRITE_UPSERT : LODE_WRITE_DELETE;
+}
+
 static int is_upsert(const struct write_input *input, size_t i)
 {
-    return input->ops ? input->ops[i].kind == LODE_WRITE_UPSERT : input->points != NULL;
+    return kind_of(input, i) == LODE_WRITE_UPSERT;
 }
 
 static const char *array_name(const struct write_input *input)
@@ -73,21 +81,28 @@ static void prefix_op(const struct write_input *input, size_t i, int id_is_good,
         error_prefix(error, "%s[%zu]: ", array_name(input), i);
 }
 
+static lode_status check_kind(const struct write_input *input, size_t i, lode_error *error)
+{
+    lode_write_kind kind = kind_of(input, i);
+    if (kind >= LODE_WRITE_UPSERT && kind <= LODE_WRITE_PATCH)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID, "unknown kind %d", (int)kind);
+}
+
 static lode_status check_op(const struct lode_collection *collection,
                             const struct write_input *input, size_t i, int has_model,
                             lode_error *error)
 {
     int id_is_good = 0;
-    lode_status status = LODE_OK;
-    if (input->ops && input->ops[i].kind != LODE_WRITE_UPSERT &&
-        input->ops[i].kind != LODE_WRITE_DELETE)
-        status = error_set(error, LODE_INVALID, "unknown kind %d", (int)input->ops[i].kind);
+    lode_status status = check_kind(input, i, error);
     if (!status)
         status = id_check(id_at(input, i), error);
     if (!status) {
         id_is_good = 1;
         if (is_upsert(input, i))
             status = check_point(collection, point_at(input, i), has_model, error);
+        else if (kind_of(input, i) == LODE_WRITE_PATCH)
+            status = patch_check(&collection->schema, &input->ops[i], error);
     }
     if (status)
         prefix_op(input, i, id_is_good, error);
@@ -167,8 +182,24 @@ static lode_status encode_upsert(const struct lode_collection *collection, const
     }
     if (!status)
         status = batch_upsert(&request->batch, space, point, vector, error);
-    request->upsert_count++;
     return status;
+}
+
+static lode_status encode_op(const struct lode_collection *collection,
+                             const struct write_input *input, size_t i, struct embedding *embedding,
+                             struct write_request *request, lode_error *error)
+{
+    switch (kind_of(input, i)) {
+    case LODE_WRITE_UPSERT:
+        request->row_count++;
+        return encode_upsert(collection, point_at(input, i), embedding, request, error);
+    case LODE_WRITE_DELETE: break;
+    case LODE_WRITE_PATCH:
+        request->row_count++;
+        request->asks = 1;
+        return patch_encode(&input->ops[i], &request->batch, error);
+    }
+    return batch_delete(&request->batch, id_at(input, i), error);
 }
 
 static lode_status encode_ops(const struct lode_collection *collection,
@@ -177,10 +208,7 @@ static lode_status encode_ops(const struct lode_collection *collection,
 {
     lode_status status = batch_begin(&request->batch, error);
     for (size_t i = 0; !status && i < input->count; i++) {
-        if (is_upsert(input, i))
-            status = encode_upsert(collection, point_at(input, i), embedding, request, error);
-        else
-            status = batch_delete(&request->batch, id_at(input, i), error);
+        status = encode_op(collection, input, i, embedding, request, error);
         if (status)
             prefix_op(input, i, 1, error);
     }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "storage/apply.h"
 #include "storage/names.h"
 
 #define REPLAY_BATCHES_MAX 256u
@@ -66,6 +67,7 @@ struct replay {
     struct segment *growing;
     size_t growing_batches; /* of this log */
     struct buf batches[REPLAY_BATCHES_MAX];
+    struct apply_batch applied[REPLAY_BATCHES_MAX];
     size_t count;
     size_t bytes;
 };
@@ -74,18 +76,21 @@ static lode_status apply_gathered(struct replay *replay, lode_error *error)
 {
     struct lode_collection *collection = replay->collection;
     struct version *from = collection->version;
-    const struct buf *batches[REPLAY_BATCHES_MAX];
-    struct apply_counts counts[REPLAY_BATCHES_MAX];
+    struct apply_group group = {
+        .batches = replay->applied, .count = replay->count, .bytes_max = UINT64_MAX};
     struct apply *apply;
     if (replay->count == 0)
         return LODE_OK;
     for (size_t i = 0; i < replay->count; i++)
-        batches[i] = &replay->batches[i];
-    lode_status status =
-        apply_prepare(from, replay->growing, batches, replay->count, &apply, error);
+        replay->applied[i] = (struct apply_batch){.bytes = &replay->batches[i]};
+    lode_status status = apply_prepare(from, replay->growing, &group, &apply, error);
     if (status)
         return status;
-    collection_publish(collection, apply_commit(apply, from->sequence + 1, counts));
+    if (group.applied < replay->count) {
+        apply_abort(apply);
+        return error_set(error, LODE_CORRUPT, "a log holds more rows than fit its segment");
+    }
+    collection_publish(collection, apply_commit(apply));
     for (size_t i = 0; i < replay->count; i++)
         buf_clear(&replay->batches[i]);
     replay->count = replay->bytes = 0;

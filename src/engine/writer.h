@@ -20,7 +20,8 @@ struct write_input {
 /* One batch on its way; lives on its writer's stack. */
 struct write_request {
     struct buf batch;
-    size_t upsert_count;
+    size_t row_count;       /* that it may add */
+    int asks;               /* for more than rows and deaths (storage/apply.h) */
     uint32_t model_version; /* that embedded some of its texts; 0: none was */
     /* Results, written by the leader before `done`. */
     lode_status status;

@@ -9,6 +9,8 @@
 #define OP_HEADER_SIZE 4 /* kind, 0, id size */
 #define ROW_ALIGNMENT  4 /* space_encode's */
 
+#define PATCH_HEADER_SIZE 4 /* mode, what is given, 0 */
+
 lode_status batch_begin(struct buf *batch, lode_error *error)
 {
     buf_clear(batch);
@@ -29,19 +31,31 @@ static void put_u32(struct buf *batch, uint32_t value)
     batch->size += sizeof value;
 }
 
-static lode_status begin_op(struct buf *batch, lode_write_kind kind, const lode_id *id, size_t more,
-                            lode_error *error)
+static lode_status put_header(struct buf *batch, const struct op *op, size_t more,
+                              lode_error *error)
 {
-    uint8_t bytes[ID_BYTES_MAX];
-    size_t id_size = id_encode(id, bytes);
-    lode_status status = buf_reserve(batch, OP_HEADER_SIZE + id_size + more, error);
+    lode_status status = buf_reserve(batch, OP_HEADER_SIZE + op->id_size + more, error);
     if (status)
         return status;
-    uint8_t header[OP_HEADER_SIZE] = {(uint8_t)kind};
-    le_store_u16(header + 2, (uint16_t)id_size);
+    uint8_t header[OP_HEADER_SIZE] = {(uint8_t)op->kind};
+    le_store_u16(header + 2, (uint16_t)op->id_size);
     put(batch, header, sizeof header);
-    put(batch, bytes, id_size);
+    put(batch, op->id, op->id_size);
     return LODE_OK;
+}
+
+static size_t document_size(const struct op *op)
+{
+    INVARIANT(op->metadata_size <= LODE_METADATA_SIZE_MAX && op->text_size <= LODE_TEXT_SIZE_MAX);
+    return 2 * sizeof(uint32_t) + op->metadata_size + op->text_size;
+}
+
+static void put_document(struct buf *batch, const struct op *op)
+{
+    put_u32(batch, (uint32_t)op->metadata_size);
+    put_u32(batch, (uint32_t)op->text_size);
+    put(batch, op->metadata, op->metadata_size);
+    put(batch, op->text, op->text_size);
 }
 
 /* Encode at the next aligned place, then move down: the room after the row is that of its sizes. */
@@ -58,24 +72,39 @@ static void put_row(struct buf *batch, const struct space *space, const float *v
 lode_status batch_upsert(struct buf *batch, const struct space *space, const lode_point *point,
                          const float *vector, lode_error *error)
 {
-    size_t metadata_size = point->metadata ? point->metadata_size : 0;
-    size_t text_size = point->text ? point->text_size : 0;
-    INVARIANT(metadata_size <= LODE_METADATA_SIZE_MAX && text_size <= LODE_TEXT_SIZE_MAX);
-    size_t more = space->row_size + 2 * sizeof(uint32_t) + metadata_size + text_size;
-    lode_status status = begin_op(batch, LODE_WRITE_UPSERT, &point->id, more, error);
+    uint8_t id[ID_BYTES_MAX];
+    struct op op = {.kind = LODE_WRITE_UPSERT, .id = id, .id_size = id_encode(&point->id, id)};
+    op.metadata = point->metadata;
+    op.metadata_size = point->metadata ? point->metadata_size : 0;
+    op.text = point->text;
+    op.text_size = point->text ? point->text_size : 0;
+    lode_status status = put_header(batch, &op, space->row_size + document_size(&op), error);
     if (status)
         return status;
     put_row(batch, space, vector);
-    put_u32(batch, (uint32_t)metadata_size);
-    put_u32(batch, (uint32_t)text_size);
-    put(batch, point->metadata, metadata_size);
-    put(batch, point->text, text_size);
+    put_document(batch, &op);
     return LODE_OK;
 }
 
 lode_status batch_delete(struct buf *batch, const lode_id *id, lode_error *error)
 {
-    return begin_op(batch, LODE_WRITE_DELETE, id, 0, error);
+    uint8_t bytes[ID_BYTES_MAX];
+    struct op op = {.kind = LODE_WRITE_DELETE, .id = bytes, .id_size = id_encode(id, bytes)};
+    return put_header(batch, &op, 0, error);
+}
+
+lode_status batch_op(struct buf *batch, const struct op *op, size_t row_size, lode_error *error)
+{
+    if (op->kind == LODE_WRITE_DELETE)
+        return put_header(batch, op, 0, error);
+    size_t before = op->kind == LODE_WRITE_UPSERT ? row_size : PATCH_HEADER_SIZE;
+    lode_status status = put_header(batch, op, before + document_size(op), error);
+    if (status)
+        return status;
+    const uint8_t patch[PATCH_HEADER_SIZE] = {op->patch_mode, op->given};
+    put(batch, op->kind == LODE_WRITE_UPSERT ? op->row : patch, before);
+    put_document(batch, op);
+    return LODE_OK;
 }
 
 void batch_end(struct buf *batch, uint32_t op_count)
@@ -84,9 +113,9 @@ void batch_end(struct buf *batch, uint32_t op_count)
 }
 
 lode_status batch_open(struct batch_reader *reader, const uint8_t *data, size_t size,
-                       size_t row_size, lode_error *error)
+                       size_t row_size, enum batch_source source, lode_error *error)
 {
-    *reader = (struct batch_reader){.row_size = row_size};
+    *reader = (struct batch_reader){.row_size = row_size, .source = source};
     reader_init(&reader->bytes, data, size);
     reader->op_count = reader_u32(&reader->bytes);
     if (reader->bytes.failed)
@@ -98,10 +127,8 @@ lode_status batch_open(struct batch_reader *reader, const uint8_t *data, size_t 
     return LODE_OK;
 }
 
-static void read_upsert(struct batch_reader *reader, struct op *op)
+static void read_document(struct reader *bytes, struct op *op)
 {
-    struct reader *bytes = &reader->bytes;
-    op->row = reader_bytes(bytes, reader->row_size);
     op->metadata_size = reader_u32(bytes);
     op->text_size = reader_u32(bytes);
     op->metadata = (const char *)reader_bytes(bytes, op->metadata_size);
@@ -112,13 +139,32 @@ static void read_upsert(struct batch_reader *reader, struct op *op)
         op->text = NULL;
 }
 
-static const char *op_fault(const struct batch_reader *reader, const struct op *op, uint8_t zero)
+/* What follows the id. Returns what is wrong with it, or NULL; that it is cut off is seen later. */
+static const char *read_rest(struct batch_reader *reader, struct op *op)
+{
+    struct reader *bytes = &reader->bytes;
+    if (op->kind == LODE_WRITE_DELETE)
+        return NULL;
+    if (op->kind == LODE_WRITE_UPSERT) {
+        op->row = reader_bytes(bytes, reader->row_size);
+    } else if (op->kind == LODE_WRITE_PATCH && reader->source == BATCH_OF_WRITER) {
+        op->patch_mode = reader_u8(bytes);
+        op->given = reader_u8(bytes);
+        if (reader_u16(bytes) || op->patch_mode > LODE_PATCH_SET ||
+            op->given > (PATCH_METADATA | PATCH_TEXT))
+            return "is a patch of no known mode";
+    } else {
+        return "is of no known kind";
+    }
+    read_document(bytes, op);
+    return NULL;
+}
+
+static const char *op_fault(const struct batch_reader *reader, const struct op *op)
 {
     lode_id id;
     if (reader->bytes.failed)
         return "is cut off";
-    if ((op->kind != LODE_WRITE_UPSERT && op->kind != LODE_WRITE_DELETE) || zero)
-        return "is of no known kind";
     if (id_decode(op->id, op->id_size, &id, NULL))
         return "has an id that is none";
     if (op->metadata_size > LODE_METADATA_SIZE_MAX || op->text_size > LODE_TEXT_SIZE_MAX)
@@ -142,9 +188,9 @@ lode_status batch_next(struct batch_reader *reader, struct op *ret_op, int *ret_
     uint8_t zero = reader_u8(bytes);
     op.id_size = reader_u16(bytes);
     op.id = reader_bytes(bytes, op.id_size);
-    if (op.kind == LODE_WRITE_UPSERT)
-        read_upsert(reader, &op);
-    const char *fault = op_fault(reader, &op, zero);
+    const char *fault = zero ? "is of no known kind" : read_rest(reader, &op);
+    if (!fault || bytes->failed)
+        fault = op_fault(reader, &op);
     if (fault)
         return error_set(error, LODE_CORRUPT, "op %u of a batch, at its byte %zu, %s", reader->next,
                          offset, fault);

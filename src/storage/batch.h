@@ -2,12 +2,21 @@
  *
  *   u32 op count, then each op:
  *   u8 kind (lode_write_kind), u8 0, u16 id size, id bytes (id.h)
- *   upserts add: row bytes (space.row_size), u32 metadata size, u32 text size, metadata, text */
+ *   upserts add: row bytes (space.row_size), u32 metadata size, u32 text size, metadata, text
+ *   patches add: u8 mode (lode_patch_mode), u8 PATCH_..., u16 0, the same sizes, metadata, text
+ *
+ * Patches are what a writer asks for. They are never logged: what becomes of one depends on the point it
+ * finds, which a later merge may have dropped. apply.h makes upserts of them first. */
 #ifndef STORAGE_BATCH_H
 #define STORAGE_BATCH_H
 
 #include "base/buf.h"
 #include "quant/space.h"
+
+enum { /* what a patch gives */
+       PATCH_METADATA = 1,
+       PATCH_TEXT = 2,
+};
 
 struct op {
     lode_write_kind kind;
@@ -17,7 +26,9 @@ struct op {
     const char *metadata;
     size_t metadata_size; /* 0: none */
     const char *text;
-    size_t text_size; /* 0: none */
+    size_t text_size;   /* 0: none */
+    uint8_t patch_mode; /* patches only; LODE_PATCH_REMOVE comes as a merge of nulls */
+    uint8_t given;
 };
 
 /* Building: begin, append ops (vector already checked; row is encoded into the batch), end. */
@@ -25,17 +36,27 @@ NODISCARD lode_status batch_begin(struct buf *batch, lode_error *error);
 NODISCARD lode_status batch_upsert(struct buf *batch, const struct space *space,
                                    const lode_point *point, const float *vector, lode_error *error);
 NODISCARD lode_status batch_delete(struct buf *batch, const lode_id *id, lode_error *error);
+/* Of a patch: kind, id, patch_mode, given, metadata, text. Of an upsert, with row_size bytes at row, or a
+ * delete: those of a log. */
+NODISCARD lode_status batch_op(struct buf *batch, const struct op *op, size_t row_size,
+                               lode_error *error);
 void batch_end(struct buf *batch, uint32_t op_count);
+
+enum batch_source {
+    BATCH_OF_LOG,    /* upserts and deletes alone */
+    BATCH_OF_WRITER, /* patches too */
+};
 
 /* Reading, every length checked (a log may hold anything): LODE_CORRUPT names the op. */
 struct batch_reader {
     struct reader bytes;
     size_t row_size;
+    enum batch_source source;
     uint32_t op_count;
     uint32_t next;
 };
 NODISCARD lode_status batch_open(struct batch_reader *reader, const uint8_t *data, size_t size,
-                                 size_t row_size, lode_error *error);
+                                 size_t row_size, enum batch_source source, lode_error *error);
 /* *ret_more is 0 at the end (and then all bytes were used). */
 NODISCARD lode_status batch_next(struct batch_reader *reader, struct op *ret_op, int *ret_more,
                                  lode_error *error);

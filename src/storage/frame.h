@@ -73,6 +73,9 @@ int frame_bad_block(const struct frame *frame, uint64_t *offset);
 /* Check every block's checksum: LODE_CORRUPT, *ret_offset the first bad block's. */
 NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offset,
                                   lode_error *error);
+/* Check the blocks that hold these bytes of a section. */
+NODISCARD lode_status frame_check_range(const struct frame *frame, const void *data, size_t size,
+                                        lode_error *error);
 /* A hint: the frame is not read for a while, its pages need not stay in memory. */
 void frame_forget(const struct frame *frame);
 void frame_close(struct frame *frame);

@@ -164,13 +164,18 @@ static lode_status growing_document(const struct segment *segment, uint32_t row,
     return LODE_OK;
 }
 
+uint64_t growing_room(const struct segment *segment, uint64_t bytes)
+{
+    const struct growing *growing = growing_of(segment);
+    uint64_t used = growing->bytes, max = growing->options.bytes_max;
+    uint64_t left = growing->row_count == 0 ? UINT64_MAX : used < max ? max - used : 0;
+    return bytes < left ? bytes : left;
+}
+
 int growing_fits(const struct segment *segment, size_t rows, size_t bytes)
 {
     const struct growing *growing = growing_of(segment);
-    if (rows > growing->capacity - growing->row_count)
-        return 0;
-    return growing->row_count == 0 || (growing->bytes <= growing->options.bytes_max &&
-                                       bytes <= growing->options.bytes_max - growing->bytes);
+    return rows <= growing->capacity - growing->row_count && growing_room(segment, bytes) == bytes;
 }
 
 uint32_t growing_row_count(const struct segment *segment)

@@ -50,6 +50,21 @@ static lode_status sealed_document(const struct segment *segment, uint32_t row,
     return status;
 }
 
+static lode_status sealed_check_row(const struct segment *segment, uint32_t row, lode_error *error)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    const char *part = "vectors";
+    lode_status status = frame_check_range(&sealed->vectors_frame, rows_at(&segment->rows, row),
+                                           segment->rows.space->row_size, error);
+    if (!status) {
+        part = "docs";
+        status = docs_check_row(&sealed->docs, &sealed->docs_frame, row, error);
+    }
+    if (status)
+        error_prefix(error, "seg-%" PRIu64 ".%s: ", segment->number, part);
+    return status;
+}
+
 static const struct index *sealed_index(const struct segment *segment, uint32_t *ret_covered)
 {
     const struct sealed *sealed = sealed_of(segment);
@@ -99,6 +114,7 @@ static const struct segment_ops sealed_ops = {
     .id = sealed_id,
     .find = sealed_find,
     .document = sealed_document,
+    .check_row = sealed_check_row,
     .index = sealed_index,
     .sizes = sealed_sizes,
     .free = sealed_free,

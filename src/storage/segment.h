@@ -31,6 +31,10 @@ struct segment_ops {
     /* Borrowed from the segment. LODE_CORRUPT when the file is damaged. */
     NODISCARD lode_status (*document)(const struct segment *segment, uint32_t row,
                                       struct document *ret_document, lode_error *error);
+    /* Whether every byte of the row's vector and document is what was written: LODE_CORRUPT. May be NULL:
+     * there is nothing to check. */
+    NODISCARD lode_status (*check_row)(const struct segment *segment, uint32_t row,
+                                       lode_error *error);
     /* The index to search, or NULL; *ret_covered rows [0, n) are in it, the rest is to be scanned. */
     const struct index *(*index)(const struct segment *segment, uint32_t *ret_covered);
     void (*sizes)(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,

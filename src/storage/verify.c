@@ -145,7 +145,7 @@ static lode_status check_batch(void *context, uint64_t sequence, const uint8_t *
     if (sequence != check->last_sequence + 1)
         check->missing_from = check->last_sequence + 1;
     check->last_sequence = sequence;
-    lode_status status = batch_open(&reader, data, size, check->row_size, error);
+    lode_status status = batch_open(&reader, data, size, check->row_size, BATCH_OF_LOG, error);
     while (!status && more)
         status = batch_next(&reader, &op, &more, error);
     return status;

@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 LODE = os.environ.get("LODE_BIN", "build/release/lode")
-COMMANDS = ["create", "import", "query", "get", "delete", "export", "list", "alias", "stats", "compact", "drop",
+COMMANDS = ["create", "import", "query", "get", "patch", "delete", "export", "list", "alias", "stats", "compact", "drop",
             "verify", "bench"]
 OK, FAILED, USAGE, NOT_FOUND, BAD_DATA, BUSY, CORRUPT = range(7)
 UUID = "550e8400-e29b-41d4-a716-446655440000"
@@ -100,6 +100,9 @@ class Help(CliTest):
             (["import", self.db, "c", "points.dat"], "does not tell its format"),
             (["import", self.db, "c", "p.fvecs", "--format", "npz"], "did you mean 'npy'?"),
             (["delete", self.db, "c"], "say the ids, or --ids FILE"),
+            (["patch", self.db, "c", "1"], "say what to change"),
+            (["patch", self.db, "c", "1", "--set", "{}", "--remove", "a"], "say one of --merge"),
+            (["patch", self.db, "c", "1", "--text", "a", "--no-text"], "not both"),
             (["alias", self.db, "a"], "say the collection, or --remove"),
             (["export", self.db, "c", "-", "--json"], "both want standard output"),
             (["export", self.db, "c", "x.npy", "--no-vectors"], "keeps vectors and nothing else"),
@@ -267,6 +270,28 @@ class Points(CliTest):
         error = self.error("delete", self.db, "c", "--ids", "-", stdin="-7\n" + "x" * 513 + "\n", code=BAD_DATA)
         self.assertIn("line 2", error["message"])
         self.assertEqual(len(self.points()), 2)
+
+    def test_patch(self):
+        self.create("c", 2, "l2", "--field", "year:integer")
+        self.run_lode("import", self.db, "c", "-", stdin="".join(json.dumps(
+            {"id": i, "vector": [i, 1], "text": f"t{i}", "metadata": {"year": 1970, "a": {"b": 1, "c": 2}}}) + "\n"
+            for i in range(3)))
+        patch = lambda *words, **how: self.json("patch", self.db, "c", *words, **how)
+        get = lambda id: self.json("get", self.db, "c", id, "--with-vector")["points"][0]
+        self.assertEqual(patch(0, 1, 9, "--merge", '{"a": {"b": 3}, "n": null}'), {"asked": 3, "patched": 2})
+        self.assertEqual(get(1), {"id": 1, "vector": [1, 1], "text": "t1", "metadata": {"year": 1970, "a": {"b": 3}}})
+        patch(2, "--merge-deep", '{"a": {"b": 3, "c": null}}', "--text", "new")
+        self.assertEqual(get(2), {"id": 2, "vector": [2, 1], "text": "new", "metadata": {"year": 1970, "a": {"b": 3}}})
+        patch(2, "--remove", "a", "--remove", "none", "--no-text")
+        self.assertEqual(get(2), {"id": 2, "vector": [2, 1], "metadata": {"year": 1970}})
+        patch(2, "--set", '{"x": 1}')
+        self.assertEqual(get(2)["metadata"], {"x": 1})
+        patch(2, "--no-metadata")
+        self.assertEqual(get(2), {"id": 2, "vector": [2, 1]})
+        error = self.error("patch", self.db, "c", 0, 1, "--merge", '{"year": "x"}', code=USAGE)
+        self.assertIn("metadata field 'year' must be an integer", error["message"])
+        self.run_lode("compact", self.db, "c")
+        self.assertEqual(get(0)["metadata"], {"year": 1970, "a": {"b": 3}})
 
     def test_query(self):
         self.create("c", 2, "l2", "--field", "year:integer")

@@ -76,7 +76,7 @@ static void end_world(struct world *world)
 
 static lode_status write_point(struct world *world, unsigned id, int value)
 {
-    struct model_op op = {id, value};
+    struct model_op op = {.id = id, .value = value};
     return model_write(&world->model, world->collection, &op, 1, &error);
 }
 
@@ -94,12 +94,12 @@ static void batches_are_counted(void **state)
     begin_world(&world);
     float vector[4] = {1, 2, 3, 4};
     lode_write_op ops[] = {
-        {LODE_WRITE_UPSERT, {.id = lode_id_number(1), .vector = vector}},
-        {LODE_WRITE_UPSERT,
-         {.id = lode_id_number(1), .vector = vector, .text = "", .text_size = 0}},
-        {LODE_WRITE_DELETE, {.id = lode_id_number(2)}},
-        {LODE_WRITE_UPSERT, {.id = lode_id_number(2), .vector = vector}},
-        {LODE_WRITE_DELETE, {.id = lode_id_number(2)}},
+        {.kind = LODE_WRITE_UPSERT, .point = {.id = lode_id_number(1), .vector = vector}},
+        {.kind = LODE_WRITE_UPSERT,
+         .point = {.id = lode_id_number(1), .vector = vector, .text = "", .text_size = 0}},
+        {.kind = LODE_WRITE_DELETE, .point = {.id = lode_id_number(2)}},
+        {.kind = LODE_WRITE_UPSERT, .point = {.id = lode_id_number(2), .vector = vector}},
+        {.kind = LODE_WRITE_DELETE, .point = {.id = lode_id_number(2)}},
     };
     lode_write_info info;
     for (uint64_t i = 1; i <= 3; i++) {
@@ -280,7 +280,7 @@ static void a_large_batch_fits(void **state)
     begin_world(&world);
     struct model_op ops[ENGINE_IDS];
     for (unsigned i = 0; i < ENGINE_IDS; i++)
-        ops[i] = (struct model_op){i, (int)i};
+        ops[i] = (struct model_op){.id = i, .value = (int)i};
     assert_ok(model_write(&world.model, world.collection, ops, ENGINE_IDS, &error));
     assert_ok(model_write(&world.model, world.collection, ops, ENGINE_IDS, &error));
     vfs_memory_crash(world.vfs);

@@ -45,11 +45,13 @@ static void write_some(struct run *run)
     struct model_op ops[24];
     size_t count = 1 + below(run, 24);
     unsigned deletes = below(run, 3) ? 20 : 80; /* percent */
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ops[i] = (struct model_op){
             .id = below(run, ENGINE_IDS),
             .value = below(run, 100) < deletes ? ENGINE_NONE : (int)below(run, 100000),
         };
+        ops[i].patch = ops[i].value != ENGINE_NONE && below(run, 3) == 0;
+    }
     assert_ok(model_write(&run->model, run->collection, ops, count, &error));
 }
 

@@ -132,7 +132,7 @@ static void write_batch(struct run *run, unsigned first, unsigned count)
         lode_point *point = &ops[i].point;
         ops[i].kind = value == ENGINE_NONE ? LODE_WRITE_DELETE : LODE_WRITE_UPSERT;
         point->id = *engine_id(id % 40, &ids[i]);
-        run->model.values[id % 40] = value;
+        run->model.values[id % 40] = run->model.documents[id % 40] = value;
         if (value == ENGINE_NONE)
             continue;
         engine_vector((unsigned)value, 4, vectors[i]);
@@ -144,6 +144,20 @@ static void write_batch(struct run *run, unsigned first, unsigned count)
         point->text_size = (size_t)snprintf(texts[i], sizeof texts[i], "text %d", value);
     }
     TWICE(lode_write(run->points, ops, count, NULL, &error));
+}
+
+static void patch_point(struct run *run, unsigned id, int value)
+{
+    struct engine_id made;
+    char metadata[48], text[24];
+    lode_write_op op = {.kind = LODE_WRITE_PATCH, .point.id = *engine_id(id, &made)};
+    op.point.metadata = metadata;
+    op.point.metadata_size =
+        (size_t)snprintf(metadata, sizeof metadata, "{\"v\":%d,\"group\":%d}", value, value % 7);
+    op.point.text = text;
+    op.point.text_size = (size_t)snprintf(text, sizeof text, "text %d", value);
+    run->model.documents[id] = value;
+    TWICE(lode_write(run->points, &op, 1, NULL, &error));
 }
 
 static void read_all(struct run *run)
@@ -235,6 +249,8 @@ static void live(struct run *run)
     TWICE(lode_flush(run->points, &error));
     write_batch(run, 8, 16);
     write_batch(run, 30, 16);
+    patch_point(run, 1, 222);  /* sealed */
+    patch_point(run, 10, 442); /* growing */
     read_all(run);
     TWICE(lode_flush(run->points, &error));
     write_batch(run, 3, 4);

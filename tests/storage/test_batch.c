@@ -56,7 +56,8 @@ static void what_goes_in_comes_out(void **state)
         struct batch_reader reader;
         struct op op;
         int more;
-        assert_ok(batch_open(&reader, batch.data, batch.size, space.row_size, &error));
+        assert_ok(
+            batch_open(&reader, batch.data, batch.size, space.row_size, BATCH_OF_LOG, &error));
         assert_int_equal(reader.op_count, OP_COUNT);
         for (size_t i = 0; i < OP_COUNT; i++) {
             assert_ok(batch_next(&reader, &op, &more, &error));
@@ -77,7 +78,7 @@ static lode_status read_all(const uint8_t *data, size_t size, size_t row_size)
     struct op op;
     int more = 1;
     volatile uint8_t sum = 0;
-    lode_status status = batch_open(&reader, data, size, row_size, &error);
+    lode_status status = batch_open(&reader, data, size, row_size, BATCH_OF_LOG, &error);
     while (!status && !(status = batch_next(&reader, &op, &more, &error)) && more) {
         for (size_t i = 0; i < op.id_size; i++)
             sum = (uint8_t)(sum + op.id[i]);
@@ -139,6 +140,48 @@ static void any_bytes_are_read_safely(void **state)
     buf_release(&batch);
 }
 
+static void patches_come_out_for_writers_alone(void **state)
+{
+    (void)state;
+    lode_error error;
+    uint8_t id[ID_BYTES_MAX];
+    struct op in = {.kind = LODE_WRITE_PATCH,
+                    .id = id,
+                    .id_size = kit_id(7, id),
+                    .metadata = "{\"a\":null}",
+                    .metadata_size = 10,
+                    .patch_mode = LODE_PATCH_MERGE_DEEP,
+                    .given = PATCH_METADATA | PATCH_TEXT};
+    struct op out;
+    struct batch_reader reader;
+    struct buf batch;
+    int more;
+    buf_init(&batch, 4096);
+    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_op(&batch, &in, 16, &error));
+    batch_end(&batch, 1);
+    assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_WRITER, &error));
+    assert_ok(batch_next(&reader, &out, &more, &error));
+    assert_int_equal(out.kind, in.kind);
+    assert_int_equal(out.patch_mode, in.patch_mode);
+    assert_int_equal(out.given, in.given);
+    assert_int_equal(out.metadata_size, in.metadata_size);
+    assert_memory_equal(out.metadata, in.metadata, in.metadata_size);
+    assert_null(out.text);
+    assert_ok(batch_next(&reader, &out, &more, &error));
+    assert_int_equal(more, 0);
+    assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT); /* not in a log */
+    size_t mode_at = batch.size - 8 - in.metadata_size - 4;
+    for (size_t i = 0; i < 4; i++) {
+        uint8_t good = batch.data[mode_at + i];
+        batch.data[mode_at + i] = 9;
+        assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_WRITER, &error));
+        assert_status(batch_next(&reader, &out, &more, &error), LODE_CORRUPT);
+        batch.data[mode_at + i] = good;
+    }
+    buf_release(&batch);
+}
+
 static void too_large_is_refused(void **state)
 {
     (void)state;
@@ -163,8 +206,11 @@ static void too_large_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_goes_in_comes_out), cmocka_unit_test(cut_anywhere_is_corrupt),
-        cmocka_unit_test(a_byte_more_is_corrupt), cmocka_unit_test(any_bytes_are_read_safely),
+        cmocka_unit_test(what_goes_in_comes_out),
+        cmocka_unit_test(cut_anywhere_is_corrupt),
+        cmocka_unit_test(a_byte_more_is_corrupt),
+        cmocka_unit_test(any_bytes_are_read_safely),
+        cmocka_unit_test(patches_come_out_for_writers_alone),
         cmocka_unit_test(too_large_is_refused),
     };
     return cmocka_run_group_tests_name("storage/batch", tests, NULL, NULL);

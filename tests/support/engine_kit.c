@@ -96,23 +96,54 @@ struct made_point {
     char text[32];
 };
 
-static lode_point make_point(unsigned id, int value, size_t dim, struct made_point *made)
+static void make_document(int value, struct made_point *made, lode_point *point)
+{
+    if (value % 11) {
+        point->metadata_size = (size_t)snprintf(made->metadata, sizeof made->metadata,
+                                                "{\"v\":%d,\"group\":%d}", value, value % 7);
+        point->metadata = made->metadata;
+    }
+    if (value % 2 == 0) {
+        point->text_size = (size_t)snprintf(made->text, sizeof made->text, "text %d", value);
+        point->text = made->text;
+    }
+}
+
+static lode_point make_point(unsigned id, int value, int document, size_t dim,
+                             struct made_point *made)
 {
     lode_point point = {.id = *engine_id(id, &made->id)};
     if (value == ENGINE_NONE)
         return point;
     engine_vector((unsigned)value, dim, made->vector);
     point.vector = made->vector;
-    if (value % 11) {
-        point.metadata_size = (size_t)snprintf(made->metadata, sizeof made->metadata,
-                                               "{\"v\":%d,\"group\":%d}", value, value % 7);
-        point.metadata = made->metadata;
-    }
-    if (value % 2 == 0) {
-        point.text_size = (size_t)snprintf(made->text, sizeof made->text, "text %d", value);
-        point.text = made->text;
-    }
+    make_document(document, made, &point);
     return point;
+}
+
+/* Whichever mode is taken, the document is that of the value. */
+static void make_patch(const struct model_op *op, struct made_point *made, lode_write_op *write)
+{
+    write->point.id = *engine_id(op->id, &made->id);
+    make_document(op->value, made, &write->point);
+    if (!write->point.text)
+        write->point.text = ""; /* takes it away */
+    write->patch = write->point.metadata ? (lode_patch_mode)(op->value % 3) : LODE_PATCH_SET;
+}
+
+static lode_write_op make_write(const struct model *model, const struct model_op *op,
+                                struct made_point *made)
+{
+    lode_write_op write = {.kind = LODE_WRITE_UPSERT};
+    if (op->patch)
+        write.kind = LODE_WRITE_PATCH;
+    else if (op->value == ENGINE_NONE)
+        write.kind = LODE_WRITE_DELETE;
+    if (op->patch)
+        make_patch(op, made, &write);
+    else
+        write.point = make_point(op->id, op->value, op->value, model->dim, made);
+    return write;
 }
 
 /* --- The model --------------------------------------------------------------------------------- */
@@ -135,8 +166,41 @@ size_t model_count(const struct model *model)
 
 void model_apply(struct model *model, const struct model_op *ops, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        model->values[ops[i].id] = ops[i].value;
+    for (size_t i = 0; i < count; i++) {
+        const struct model_op *op = &ops[i];
+        if (!op->patch)
+            model->values[op->id] = op->value;
+        if (model->values[op->id] != ENGINE_NONE)
+            model->documents[op->id] = op->value;
+    }
+}
+
+/* What a batch of these operations is to report. */
+static lode_write_info foretell(const struct model *model, const struct model_op *ops, size_t count)
+{
+    struct model next = *model;
+    lode_write_info info = {0};
+    for (size_t i = 0; i < count; i++) {
+        int exists = next.values[ops[i].id] != ENGINE_NONE;
+        if (ops[i].patch) {
+            info.patched += (size_t)exists;
+            info.missing += (size_t)!exists;
+        } else if (ops[i].value == ENGINE_NONE) {
+            info.deleted += (size_t)exists;
+        } else {
+            info.upserted++;
+        }
+        model_apply(&next, &ops[i], 1);
+    }
+    return info;
+}
+
+static void check_info(const lode_write_info *info, const lode_write_info *wanted)
+{
+    assert_int_equal(info->upserted, wanted->upserted);
+    assert_int_equal(info->deleted, wanted->deleted);
+    assert_int_equal(info->patched, wanted->patched);
+    assert_int_equal(info->missing, wanted->missing);
 }
 
 lode_status model_write(struct model *model, lode_collection *collection,
@@ -144,19 +208,13 @@ lode_status model_write(struct model *model, lode_collection *collection,
 {
     lode_write_op *writes = calloc(count, sizeof *writes);
     struct made_point *made = calloc(count, sizeof *made);
-    size_t deleted = 0;
-    struct model next = *model;
-    for (size_t i = 0; i < count; i++) {
-        writes[i].kind = ops[i].value == ENGINE_NONE ? LODE_WRITE_DELETE : LODE_WRITE_UPSERT;
-        writes[i].point = make_point(ops[i].id, ops[i].value, model->dim, &made[i]);
-        deleted += ops[i].value == ENGINE_NONE && next.values[ops[i].id] != ENGINE_NONE;
-        model_apply(&next, &ops[i], 1);
-    }
-    lode_write_info info;
+    for (size_t i = 0; i < count; i++)
+        writes[i] = make_write(model, &ops[i], &made[i]);
+    lode_write_info info, wanted = foretell(model, ops, count);
     lode_status status = lode_write(collection, writes, count, &info, ret_error);
     if (!status) {
-        assert_int_equal(info.deleted, deleted);
-        *model = next;
+        check_info(&info, &wanted);
+        model_apply(model, ops, count);
     }
     free(writes);
     free(made);
@@ -190,7 +248,7 @@ static void check_vector(const struct model *model, const float *vector, const f
 static void check_hit(const struct model *model, unsigned id, const lode_hit *hit)
 {
     struct made_point made;
-    lode_point wanted = make_point(id, model->values[id], model->dim, &made);
+    lode_point wanted = make_point(id, model->values[id], model->documents[id], model->dim, &made);
     assert_int_equal(lode_id_compare(&hit->id, &wanted.id), 0);
     check_vector(model, hit->vector, wanted.vector);
     check_text(hit->metadata, hit->metadata_size, wanted.metadata, wanted.metadata_size);

@@ -30,14 +30,16 @@ const lode_id *engine_id(unsigned n, struct engine_id *ret_id);
 /* The vector of a value: small integers, never all zero; of few different ones there are many. */
 void engine_vector(unsigned value, size_t dim, float *vector);
 
-/* A naive collection: the value of each id, or ENGINE_NONE. A point of value v has engine_vector(v), the
- * metadata {"v":v,"group":v%7} (none when v%11 is 0) and, when v is even, the text "text v". */
+/* A naive collection: the value of each id, or ENGINE_NONE. A point of value v has engine_vector(v) and the
+ * document of v: the metadata {"v":v,"group":v%7} (none when v%11 is 0) and, when v is even, the text
+ * "text v". A patch leaves it the vector of one value and gives it the document of another. */
 #define ENGINE_NONE (-1)
 #define ENGINE_IDS  512
 struct model {
     lode_metric metric;
     size_t dim;
     int values[ENGINE_IDS];
+    int documents[ENGINE_IDS];
 };
 void model_init(struct model *model, const lode_schema *schema);
 size_t model_count(const struct model *model);
@@ -45,6 +47,7 @@ size_t model_count(const struct model *model);
 struct model_op {
     unsigned id;
     int value; /* ENGINE_NONE: delete */
+    int patch; /* 1: the document of `value`, if there is such a point, in one of the modes */
 };
 /* Write the operations as one batch, to both when it succeeds. */
 lode_status model_write(struct model *model, lode_collection *collection,

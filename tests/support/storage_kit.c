@@ -158,18 +158,33 @@ struct segment *kit_growing(const struct version *version)
     return version->views[version->view_count - 1].segment;
 }
 
+lode_status kit_prepare(struct version *from, const struct buf *batch, struct apply **ret_apply,
+                        lode_error *error)
+{
+    struct apply_batch one = {.bytes = batch};
+    struct apply_group group = {
+        .batches = &one, .count = 1, .bytes_max = UINT64_MAX, .first_fits = 1};
+    lode_status status = apply_prepare(from, kit_growing(from), &group, ret_apply, error);
+    if (!status)
+        assert_int_equal(group.applied, 1);
+    return status;
+}
+
 void kit_apply_group(struct version **version, const struct buf *batches, size_t count,
                      struct apply_counts *counts)
 {
     lode_error error;
     struct apply *apply;
-    struct apply_counts own[64];
-    const struct buf *pointers[64];
+    struct apply_batch applied[64];
+    struct apply_group group = {.batches = applied, .count = count, .bytes_max = UINT64_MAX};
     assert_true(count <= 64);
     for (size_t i = 0; i < count; i++)
-        pointers[i] = &batches[i];
-    assert_ok(apply_prepare(*version, kit_growing(*version), pointers, count, &apply, &error));
-    struct version *next = apply_commit(apply, (*version)->sequence + 1, counts ? counts : own);
+        applied[i] = (struct apply_batch){.bytes = &batches[i]};
+    assert_ok(apply_prepare(*version, kit_growing(*version), &group, &apply, &error));
+    assert_int_equal(group.applied, count);
+    struct version *next = apply_commit(apply);
+    for (size_t i = 0; counts && i < count; i++)
+        counts[i] = applied[i].counts;
     assert_int_equal(next->sequence, (*version)->sequence + count);
     version_unref(*version);
     *version = next;

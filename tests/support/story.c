@@ -124,7 +124,7 @@ static lode_status open_handle(struct story *story, unsigned which)
     return lode_collection_open(story->db, names[which], &story->handles[which], &story->error);
 }
 
-/* New points, replaced ones and deleted ones, a few of each. */
+/* New points, replaced, patched and deleted ones, a few of each. */
 static lode_status write_some(struct story *story, unsigned which, unsigned seed,
                               struct story_state *after)
 {
@@ -132,11 +132,13 @@ static lode_status write_some(struct story *story, unsigned which, unsigned seed
     struct rng rng;
     rng_init(&rng, seed);
     size_t count = 1 + rng_below(&rng, 12);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ops[i] = (struct model_op){
             .id = rng_below(&rng, 60),
             .value = rng_below(&rng, 3) ? (int)rng_below(&rng, 100000) : ENGINE_NONE,
         };
+        ops[i].patch = ops[i].value != ENGINE_NONE && rng_below(&rng, 3) == 0;
+    }
     struct model model = story->sure.collections[which].model;
     after->collections[which].sequence++;
     model_apply(&after->collections[which].model, ops, count);

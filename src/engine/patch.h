@@ -1,0 +1,15 @@
+/* patch.h: changes of a point that keep its vector: checked and encoded on the caller's thread. What
+ * becomes of the point is found where batches are applied (storage/apply.h). */
+#ifndef ENGINE_PATCH_H
+#define ENGINE_PATCH_H
+
+#include "base/buf.h"
+
+/* Its id is checked. LODE_INVALID, LODE_LIMIT. That declared fields of the patch are of their types is
+ * enough for those of the result: what a patch names it replaces. */
+NODISCARD lode_status patch_check(const lode_schema *schema, const lode_write_op *op,
+                                  lode_error *error);
+/* Append one that has been checked to a batch. */
+NODISCARD lode_status patch_encode(const lode_write_op *op, struct buf *batch, lode_error *error);
+
+#endif
