@@ -11,6 +11,7 @@
 #include "os/clock.h"
 #include "storage/apply.h"
 #include "storage/id.h"
+#include "storage/id.h"
 #include "storage/sealed.h"
 #include "storage/wal.h"
 
@@ -61,11 +62,13 @@ static struct buf make_batch(const struct space *space, uint64_t first, uint32_t
         for (int d = 0; d < DIM; d++)
             vector[d] = (float)rng_unit(&rng);
         char metadata[64];
-        lode_point point = {.id = {.kind = LODE_ID_NUMBER, .number = first + i},
-                            .metadata = metadata};
-        point.metadata_size =
+        lode_id id = {.kind = LODE_ID_NUMBER, .number = first + i};
+        uint8_t id_bytes[ID_BYTES_MAX];
+        struct op op = {.kind = LODE_WRITE_UPSERT, .id = id_bytes, .metadata = metadata};
+        op.id_size = id_encode(&id, id_bytes);
+        op.metadata_size =
             (size_t)snprintf(metadata, sizeof metadata, "{\"n\":%" PRIu64 "}", first + i);
-        need(batch_upsert(&batch, space, &point, vector, &error));
+        need(batch_upsert(&batch, space, &op, vector, &error));
     }
     batch_end(&batch, count);
     return batch;

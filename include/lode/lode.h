@@ -77,6 +77,7 @@ typedef enum lode_status {
     LODE_CANCELLED = 12,   /* stopped by the caller or by closing */
     LODE_UNSUPPORTED = 13, /* not in this build */
     LODE_READONLY = 14,    /* writes are refused after an earlier I/O error, until it is reopened */
+    LODE_CONFLICT = 15,    /* a condition of a write does not hold: read again, and decide anew */
 } lode_status;
 
 typedef struct lode_error { /* caller-owned; zero-initialise; nothing to free */
@@ -289,6 +290,16 @@ typedef enum lode_patch_mode {
     LODE_PATCH_REMOVE = 3, /* the members named in `fields` go; point.metadata must be NULL */
 } lode_patch_mode;
 
+/* What must hold of the point of an operation's id, as operations before it in its batch left it; else
+ * the whole batch is refused with LODE_CONFLICT. The message says which operation, what it expected
+ * and what it found. */
+typedef enum lode_condition {
+    LODE_IF_ANY = 0,     /* nothing */
+    LODE_IF_ABSENT = 1,  /* there is none: insert only. Of an upsert alone */
+    LODE_IF_PRESENT = 2, /* there is one: update only */
+    LODE_IF_VERSION = 3, /* there is one, of version if_version */
+} lode_condition;
+
 typedef struct lode_write_op {
     lode_write_kind kind;
     lode_point
@@ -298,6 +309,8 @@ typedef struct lode_write_op {
     lode_patch_mode patch;
     const char *const *fields; /* of LODE_PATCH_REMOVE: names of members, ending with NUL */
     size_t field_count;
+    lode_condition condition;
+    uint64_t if_version; /* of LODE_IF_VERSION: a lode_hit.version, which is never 0 */
 } lode_write_op;
 
 typedef struct lode_write_info {
@@ -312,9 +325,9 @@ typedef struct lode_write_info {
  * ever seen, across crashes too. Each operation finds what earlier ones of its batch left behind.
  * Concurrent callers share one fdatasync. ret_info may be NULL.
  * Errors: LODE_INVALID names the operation's position, its id and the reason; LODE_LIMIT, also when a
- * batch would be over LODE_BATCH_SIZE_MAX with what its patches leave of their points; LODE_CORRUPT when
- * a point to be patched is damaged on the disk; LODE_FULL, LODE_IO, LODE_READONLY. On any error nothing
- * of the batch was applied. */
+ * batch would be over LODE_BATCH_SIZE_MAX with what its patches leave of their points; LODE_CONFLICT;
+ * LODE_CORRUPT when a point that an operation asks for is damaged on the disk; LODE_FULL, LODE_IO,
+ * LODE_READONLY. On any error nothing of the batch was applied. */
 LODE_NODISCARD LODE_API lode_status lode_write(lode_collection *collection,
                                                const lode_write_op *ops, size_t op_count,
                                                lode_write_info *ret_info, lode_error *error);
@@ -348,6 +361,7 @@ enum {
     LODE_WITH_VECTOR = 1, /* as stored, converted to float */
     LODE_WITH_METADATA = 2,
     LODE_WITH_TEXT = 4,
+    LODE_WITH_VERSION = 8,
 };
 
 typedef struct lode_hit {
@@ -358,6 +372,8 @@ typedef struct lode_hit {
     size_t metadata_size;
     const char *text; /* ends with NUL; NULL when not asked for or absent */
     size_t text_size;
+    uint64_t version; /* the sequence of the write that last changed the point, as in
+                         lode_write_info; 0 when not asked for */
 } lode_hit;
 
 typedef struct lode_search_info {

@@ -12,13 +12,15 @@
 
 struct get {
     struct args args;
-    int id_rule, with_vector;
+    int id_rule, with_vector, with_version;
 };
 
 static int parse(struct get *get, int argc, char **argv, int *ret_exit)
 {
     const struct arg_option options[] = {
         OPTION_FLAG("with-vector", &get->with_vector, "Show the vectors too."),
+        OPTION_FLAG("with-version", &get->with_version,
+                    "Show the versions too: the write that last changed each point."),
         OPTION_CHOICE("id-kind", "KIND", &get->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };
@@ -65,6 +67,8 @@ static void print_point(const lode_hit *hit, uint32_t dim)
     }
     if (hit->metadata)
         printf("metadata  %s\n", hit->metadata);
+    if (hit->version)
+        printf("version   %llu\n", (unsigned long long)hit->version);
     if (hit->vector) {
         printf("vector    [");
         for (uint32_t i = 0; i < dim; i++)
@@ -140,6 +144,8 @@ static int get_points(const struct get *get, struct session *session, const lode
     unsigned with = LODE_WITH_METADATA | LODE_WITH_TEXT;
     if (get->with_vector)
         with |= LODE_WITH_VECTOR;
+    if (get->with_version)
+        with |= LODE_WITH_VERSION;
     if (lode_get(session->collection, NULL, ids, id_count, with, &result, &error))
         return output_error(&error, CAUSE_ARGUMENTS);
     uint32_t dim = lode_collection_schema(session->collection)->dim;

@@ -12,6 +12,7 @@
 struct patch {
     struct args args;
     int id_rule, no_metadata, no_text;
+    uint64_t if_version;
     const char *merge, *merge_deep, *set, *text;
     struct arg_texts remove;
     lode_write_op op; /* what is done to each point */
@@ -31,6 +32,9 @@ static int parse(struct patch *patch, int argc, char **argv, int *ret_exit)
         OPTION_FLAG("no-metadata", &patch->no_metadata, "Remove all metadata."),
         OPTION_TEXT("text", "TEXT", &patch->text, "This becomes the text. The vector stays."),
         OPTION_FLAG("no-text", &patch->no_text, "Remove the text."),
+        OPTION_UINT("if-version", &patch->if_version, 1, UINT64_MAX,
+                    "Only if the point has this version (get --with-version); else nothing is "
+                    "changed and the exit status is 1."),
         OPTION_CHOICE("id-kind", "KIND", &patch->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };
@@ -38,7 +42,9 @@ static int parse(struct patch *patch, int argc, char **argv, int *ret_exit)
         .command = "patch",
         .usage = "DIR COLLECTION ID... [options]",
         .about = "Changes metadata or text of points, which keep their vectors, and says how many "
-                 "points there were. All are changed, or none. Ids that no point has are no error.",
+                 "points there were. All are changed, or none. Ids that no point has are no error, "
+                 "unless "
+                 "--if-version asks for one.",
         .details = "Ids: digits only are a number, the 36-character form of a UUID is a UUID, "
                    "everything\nelse is a string. After -- an id may begin with a dash.\n",
         .examples = "  lode patch films.lode films 42 --merge '{\"seen\": true, \"draft\": null}'\n"
@@ -73,6 +79,8 @@ static int make_op(struct patch *patch)
     if (modes == 0 && !patch->text && !patch->no_text)
         return output_usage("patch", "say what to change: --merge, --set, --remove, --text, ...");
     patch->op.kind = LODE_WRITE_PATCH;
+    patch->op.condition = patch->if_version ? LODE_IF_VERSION : LODE_IF_ANY;
+    patch->op.if_version = patch->if_version;
     if (patch->merge)
         use_metadata(patch, LODE_PATCH_MERGE, patch->merge);
     else if (patch->merge_deep)

@@ -179,6 +179,8 @@ static lode_status read_unknown(struct line *line, lode_error *error)
 {
     if (line->source->options.metadata_rest)
         return keep_rest(line, error);
+    if (json_key_is(&line->json, "version")) /* as export --with-version writes it */
+        return json_skip(&line->json) == JSON_ERROR ? malformed(line, error) : LODE_OK;
     int shown = line->json.text_size < 64 ? (int)line->json.text_size : 64;
     return error_set(error, LODE_INVALID,
                      "unknown member \"%.*s\": a point has id, vector, metadata and text; "

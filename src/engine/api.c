@@ -11,7 +11,8 @@
 #include "simd/simd.h"
 #include "storage/id.h"
 
-#define WITH_ALL ((unsigned)(LODE_WITH_VECTOR | LODE_WITH_METADATA | LODE_WITH_TEXT))
+#define WITH_ALL                                                                                   \
+    ((unsigned)(LODE_WITH_VECTOR | LODE_WITH_METADATA | LODE_WITH_TEXT | LODE_WITH_VERSION))
 
 static lode_status is_null(const char *what, lode_error *error)
 {

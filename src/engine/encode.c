@@ -89,6 +89,19 @@ static lode_status check_kind(const struct write_input *input, size_t i, lode_er
     return error_set(error, LODE_INVALID, "unknown kind %d", (int)kind);
 }
 
+static lode_status check_condition(const lode_write_op *op, lode_error *error)
+{
+    if ((unsigned)op->condition > LODE_IF_VERSION)
+        return error_set(error, LODE_INVALID, "unknown condition %d", (int)op->condition);
+    if (op->condition == LODE_IF_ABSENT && op->kind != LODE_WRITE_UPSERT)
+        return error_set(error, LODE_INVALID, "LODE_IF_ABSENT is for upserts alone");
+    if ((op->condition == LODE_IF_VERSION) == (op->if_version == 0))
+        return error_set(error, LODE_INVALID,
+                         op->if_version ? "if_version is for LODE_IF_VERSION alone"
+                                        : "if_version is 0: no point has that version");
+    return LODE_OK;
+}
+
 static lode_status check_op(const struct lode_collection *collection,
                             const struct write_input *input, size_t i, int has_model,
                             lode_error *error)
@@ -99,6 +112,10 @@ static lode_status check_op(const struct lode_collection *collection,
         status = id_check(id_at(input, i), error);
     if (!status) {
         id_is_good = 1;
+        if (input->ops)
+            status = check_condition(&input->ops[i], error);
+    }
+    if (!status) {
         if (is_upsert(input, i))
             status = check_point(collection, point_at(input, i), has_model, error);
         else if (kind_of(input, i) == LODE_WRITE_PATCH)
@@ -166,12 +183,11 @@ static lode_status embed_next(struct embedding *embedding, const float **ret_vec
 
 /* --- Encoding ---------------------------------------------------------------------------------- */
 
-static lode_status encode_upsert(const struct lode_collection *collection, const lode_point *point,
-                                 struct embedding *embedding, struct write_request *request,
-                                 lode_error *error)
+static lode_status encode_upsert(const struct lode_collection *collection, const float *vector,
+                                 const struct op *op, struct embedding *embedding,
+                                 struct write_request *request, lode_error *error)
 {
     const struct space *space = &collection->store.space;
-    const float *vector = point->vector;
     lode_status status = LODE_OK;
     if (!vector) {
         INVARIANT(embedding->model);
@@ -180,26 +196,40 @@ static lode_status encode_upsert(const struct lode_collection *collection, const
             status = space_check(space, vector, error);
         request->model_version = embedding->model->version;
     }
-    if (!status)
-        status = batch_upsert(&request->batch, space, point, vector, error);
-    return status;
+    return status ? status : batch_upsert(&request->batch, space, op, vector, error);
+}
+
+/* What all kinds have; id: room for ID_BYTES_MAX. */
+static struct op begin_op(const struct write_input *input, size_t i, uint8_t *id)
+{
+    struct op op = {.kind = kind_of(input, i), .id = id, .id_size = id_encode(id_at(input, i), id)};
+    if (input->ops) {
+        op.condition = (uint8_t)input->ops[i].condition;
+        op.if_version = input->ops[i].if_version;
+    }
+    if (op.kind == LODE_WRITE_DELETE)
+        return op;
+    const lode_point *point = point_at(input, i);
+    op.metadata = point->metadata;
+    op.metadata_size = point->metadata ? point->metadata_size : 0;
+    op.text = point->text;
+    op.text_size = point->text ? point->text_size : 0;
+    return op;
 }
 
 static lode_status encode_op(const struct lode_collection *collection,
                              const struct write_input *input, size_t i, struct embedding *embedding,
                              struct write_request *request, lode_error *error)
 {
-    switch (kind_of(input, i)) {
-    case LODE_WRITE_UPSERT:
-        request->row_count++;
-        return encode_upsert(collection, point_at(input, i), embedding, request, error);
-    case LODE_WRITE_DELETE: break;
-    case LODE_WRITE_PATCH:
-        request->row_count++;
-        request->asks = 1;
-        return patch_encode(&input->ops[i], &request->batch, error);
-    }
-    return batch_delete(&request->batch, id_at(input, i), error);
+    uint8_t id[ID_BYTES_MAX];
+    struct op op = begin_op(input, i, id);
+    request->asks |= op.kind == LODE_WRITE_PATCH || op.condition != LODE_IF_ANY;
+    request->row_count += op.kind != LODE_WRITE_DELETE;
+    if (op.kind == LODE_WRITE_DELETE)
+        return batch_op(&request->batch, &op, 0, error);
+    if (op.kind == LODE_WRITE_PATCH)
+        return patch_encode(&input->ops[i], &op, &request->batch, error);
+    return encode_upsert(collection, point_at(input, i)->vector, &op, embedding, request, error);
 }
 
 static lode_status encode_ops(const struct lode_collection *collection,

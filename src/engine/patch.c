@@ -7,8 +7,6 @@
 #include "base/utf8.h"
 #include "engine/metadata.h"
 #include "engine/text.h"
-#include "storage/batch.h"
-#include "storage/id.h"
 
 static lode_status check_fields(const lode_write_op *op, lode_error *error)
 {
@@ -75,32 +73,24 @@ static lode_status write_nulls(const lode_write_op *op, struct buf *out, lode_er
                      LODE_METADATA_SIZE_MAX);
 }
 
-lode_status patch_encode(const lode_write_op *op, struct buf *batch, lode_error *error)
+lode_status patch_encode(const lode_write_op *op, struct op *encoded, struct buf *batch,
+                         lode_error *error)
 {
-    uint8_t id[ID_BYTES_MAX];
     struct buf nulls;
     buf_init(&nulls, LODE_METADATA_SIZE_MAX);
-    struct op encoded = {
-        .kind = LODE_WRITE_PATCH,
-        .id = id,
-        .id_size = id_encode(&op->point.id, id),
-        .metadata = op->point.metadata,
-        .metadata_size = op->point.metadata ? op->point.metadata_size : 0,
-        .text = op->point.text,
-        .text_size = op->point.text ? op->point.text_size : 0,
-        .patch_mode = (uint8_t)op->patch,
-    };
     lode_status status = LODE_OK;
+    encoded->kind = LODE_WRITE_PATCH;
+    encoded->patch_mode = (uint8_t)op->patch;
+    encoded->given =
+        (uint8_t)((gives_metadata(op) ? PATCH_METADATA : 0) | (op->point.text ? PATCH_TEXT : 0));
     if (op->patch == LODE_PATCH_REMOVE) {
         status = write_nulls(op, &nulls, error);
-        encoded.patch_mode = LODE_PATCH_MERGE;
-        encoded.metadata = (const char *)nulls.data;
-        encoded.metadata_size = nulls.size;
+        encoded->patch_mode = LODE_PATCH_MERGE;
+        encoded->metadata = (const char *)nulls.data;
+        encoded->metadata_size = nulls.size;
     }
-    encoded.given =
-        (uint8_t)((gives_metadata(op) ? PATCH_METADATA : 0) | (op->point.text ? PATCH_TEXT : 0));
     if (!status)
-        status = batch_op(batch, &encoded, 0, error);
+        status = batch_op(batch, encoded, 0, error);
     buf_release(&nulls);
     return status;
 }

@@ -112,6 +112,8 @@ lode_status fetch_hit(const struct segment_view *view, uint32_t row, unsigned wi
         status = fetch_vector(view, row, arena, &hit.vector, error);
     if (!status && with & (LODE_WITH_METADATA | LODE_WITH_TEXT))
         status = fetch_document(view, row, with, arena, &hit, error);
+    if (with & LODE_WITH_VERSION)
+        hit.version = view->segment->ops->stamp(view->segment, row).sequence;
     if (!status)
         *ret_hit = hit;
     return status;

@@ -101,7 +101,7 @@ static lode_status fill_rows(struct apply *apply, lode_error *error)
     lode_status status = LODE_OK;
     for (uint32_t i = 0; !status && i < apply->pending_count; i++)
         status = growing_fill(growing, growing->row_count + i, &apply->pending[i].op,
-                              apply->pending[i].prev, error);
+                              apply->pending[i].stamp, apply->pending[i].prev, error);
     return status;
 }
 

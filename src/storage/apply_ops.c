@@ -11,7 +11,8 @@
 #include "base/json_merge.h"
 #include "storage/id.h"
 
-#include <stdlib.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* --- Room -------------------------------------------------------------------------------------- */
@@ -205,6 +206,12 @@ struct reading {
     uint32_t resolved_count;
 };
 
+/* That the batch being read will have, unless it is refused. */
+static uint64_t sequence_of_batch(const struct apply *apply)
+{
+    return apply->from->sequence + apply->applied + 1;
+}
+
 static struct entry *note_entry(struct reading *reading, uint32_t index)
 {
     struct apply *apply = reading->apply;
@@ -228,7 +235,10 @@ static void put_row(struct reading *reading, uint32_t index, const struct op *op
         pending->op = *op;
     } else {
         apply->pending[apply->pending_count] =
-            (struct pending){.op = *op, .entry = index, .prev = entry->latest};
+            (struct pending){.op = *op,
+                             .stamp = {.sequence = sequence_of_batch(apply)},
+                             .entry = index,
+                             .prev = entry->latest};
         entry->latest = base + apply->pending_count++;
         entry->last_batch = reading->index;
     }
@@ -258,12 +268,66 @@ static lode_status log_op(struct reading *reading, const struct op *op, lode_err
     return status;
 }
 
+/* --- Conditions -------------------------------------------------------------------------------- */
+
+/* The version of an entry's point; 0: there is none. */
+static lode_status find_version(const struct apply *apply, const struct entry *entry,
+                                uint64_t *ret_version, lode_error *error)
+{
+    *ret_version = 0;
+    if (!entry->alive)
+        return LODE_OK;
+    if (entry->last_batch != BATCH_NONE) {
+        *ret_version = apply->pending[entry->latest - apply->growing->row_count].stamp.sequence;
+        return LODE_OK;
+    }
+    const struct segment *segment = apply->from->views[entry->view].segment;
+    lode_status status = LODE_OK;
+    if (segment->ops->check_row)
+        status = segment->ops->check_row(segment, entry->row, error);
+    if (!status)
+        *ret_version = segment->ops->stamp(segment, entry->row).sequence;
+    return status;
+}
+
+static lode_status conflict(const struct op *op, uint64_t found, lode_error *error)
+{
+    char expected[48] = "no point", there[48] = "none";
+    if (op->condition == LODE_IF_PRESENT)
+        snprintf(expected, sizeof expected, "a point");
+    if (op->condition == LODE_IF_VERSION)
+        snprintf(expected, sizeof expected, "version %" PRIu64, op->if_version);
+    if (found)
+        snprintf(there, sizeof there, "version %" PRIu64, found);
+    return error_set(error, LODE_CONFLICT, "expected %s, found %s", expected, there);
+}
+
+static lode_status check_condition(const struct apply *apply, const struct entry *entry,
+                                   const struct op *op, lode_error *error)
+{
+    uint64_t found = 0;
+    if (op->condition == LODE_IF_ANY)
+        return LODE_OK;
+    lode_status status = find_version(apply, entry, &found, error);
+    if (status)
+        return status;
+    int holds = op->condition == LODE_IF_ABSENT    ? found == 0
+                : op->condition == LODE_IF_PRESENT ? found != 0
+                                                   : found == op->if_version;
+    return holds ? LODE_OK : conflict(op, found, error);
+}
+
+/* --- Operations -------------------------------------------------------------------------------- */
+
 static lode_status read_op(struct reading *reading, struct op *op, lode_error *error)
 {
     struct apply *apply = reading->apply;
     struct apply_counts *counts = &reading->batch->counts;
     uint32_t index = entry_for(apply, op);
-    lode_status status = LODE_OK;
+    lode_status status = check_condition(apply, &apply->entries[index], op, error);
+    if (status)
+        return status;
+    op->condition = LODE_IF_ANY; /* from here on it is an outcome */
     if (op->kind == LODE_WRITE_PATCH) {
         if (!apply->entries[index].alive) {
             counts->missing++;

@@ -23,6 +23,7 @@ struct entry { /* what is known of one id of the group */
 
 struct pending { /* a row to be */
     struct op op;
+    struct stamp stamp;
     uint32_t entry;
     uint32_t prev;
 };

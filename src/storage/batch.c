@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define OP_HEADER_SIZE 4 /* kind, 0, id size */
+#define OP_HEADER_SIZE 4 /* kind, condition, id size */
 #define ROW_ALIGNMENT  4 /* space_encode's */
 
 #define PATCH_HEADER_SIZE 4 /* mode, what is given, 0 */
@@ -31,16 +31,25 @@ static void put_u32(struct buf *batch, uint32_t value)
     batch->size += sizeof value;
 }
 
+static void put_u64(struct buf *batch, uint64_t value)
+{
+    le_store_u64(batch->data + batch->size, value);
+    batch->size += sizeof value;
+}
+
 static lode_status put_header(struct buf *batch, const struct op *op, size_t more,
                               lode_error *error)
 {
-    lode_status status = buf_reserve(batch, OP_HEADER_SIZE + op->id_size + more, error);
+    size_t size = OP_HEADER_SIZE + op->id_size + sizeof op->if_version + more;
+    lode_status status = buf_reserve(batch, size, error);
     if (status)
         return status;
-    uint8_t header[OP_HEADER_SIZE] = {(uint8_t)op->kind};
+    uint8_t header[OP_HEADER_SIZE] = {(uint8_t)op->kind, op->condition};
     le_store_u16(header + 2, (uint16_t)op->id_size);
     put(batch, header, sizeof header);
     put(batch, op->id, op->id_size);
+    if (op->condition == LODE_IF_VERSION)
+        put_u64(batch, op->if_version);
     return LODE_OK;
 }
 
@@ -69,28 +78,15 @@ static void put_row(struct buf *batch, const struct space *space, const float *v
     batch->size += space->row_size;
 }
 
-lode_status batch_upsert(struct buf *batch, const struct space *space, const lode_point *point,
+lode_status batch_upsert(struct buf *batch, const struct space *space, const struct op *op,
                          const float *vector, lode_error *error)
 {
-    uint8_t id[ID_BYTES_MAX];
-    struct op op = {.kind = LODE_WRITE_UPSERT, .id = id, .id_size = id_encode(&point->id, id)};
-    op.metadata = point->metadata;
-    op.metadata_size = point->metadata ? point->metadata_size : 0;
-    op.text = point->text;
-    op.text_size = point->text ? point->text_size : 0;
-    lode_status status = put_header(batch, &op, space->row_size + document_size(&op), error);
+    lode_status status = put_header(batch, op, space->row_size + document_size(op), error);
     if (status)
         return status;
     put_row(batch, space, vector);
-    put_document(batch, &op);
+    put_document(batch, op);
     return LODE_OK;
-}
-
-lode_status batch_delete(struct buf *batch, const lode_id *id, lode_error *error)
-{
-    uint8_t bytes[ID_BYTES_MAX];
-    struct op op = {.kind = LODE_WRITE_DELETE, .id = bytes, .id_size = id_encode(id, bytes)};
-    return put_header(batch, &op, 0, error);
 }
 
 lode_status batch_op(struct buf *batch, const struct op *op, size_t row_size, lode_error *error)
@@ -143,6 +139,8 @@ static void read_document(struct reader *bytes, struct op *op)
 static const char *read_rest(struct batch_reader *reader, struct op *op)
 {
     struct reader *bytes = &reader->bytes;
+    if (op->condition > (reader->source == BATCH_OF_WRITER ? LODE_IF_VERSION : LODE_IF_ANY))
+        return "has a condition of no known kind";
     if (op->kind == LODE_WRITE_DELETE)
         return NULL;
     if (op->kind == LODE_WRITE_UPSERT) {
@@ -185,10 +183,12 @@ lode_status batch_next(struct batch_reader *reader, struct op *ret_op, int *ret_
     }
     size_t offset = bytes->offset;
     struct op op = {.kind = (lode_write_kind)reader_u8(bytes)};
-    uint8_t zero = reader_u8(bytes);
+    op.condition = reader_u8(bytes);
     op.id_size = reader_u16(bytes);
     op.id = reader_bytes(bytes, op.id_size);
-    const char *fault = zero ? "is of no known kind" : read_rest(reader, &op);
+    if (op.condition == LODE_IF_VERSION)
+        op.if_version = reader_u64(bytes);
+    const char *fault = read_rest(reader, &op);
     if (!fault || bytes->failed)
         fault = op_fault(reader, &op);
     if (fault)

@@ -1,12 +1,14 @@
 /* batch.h: one atomic write, encoded: what goes into the log and is applied to the segments.
  *
  *   u32 op count, then each op:
- *   u8 kind (lode_write_kind), u8 0, u16 id size, id bytes (id.h)
+ *   u8 kind (lode_write_kind), u8 condition (lode_condition), u16 id size, id bytes (id.h)
+ *   with LODE_IF_VERSION: u64 that version
  *   upserts add: row bytes (space.row_size), u32 metadata size, u32 text size, metadata, text
  *   patches add: u8 mode (lode_patch_mode), u8 PATCH_..., u16 0, the same sizes, metadata, text
  *
- * Patches are what a writer asks for. They are never logged: what becomes of one depends on the point it
- * finds, which a later merge may have dropped. apply.h makes upserts of them first. */
+ * Patches and conditions are what a writer asks for. They are never logged: what becomes of them depends
+ * on the point they find, which a later merge may have dropped. apply.h makes upserts and deletes of
+ * them first. */
 #ifndef STORAGE_BATCH_H
 #define STORAGE_BATCH_H
 
@@ -26,25 +28,25 @@ struct op {
     const char *metadata;
     size_t metadata_size; /* 0: none */
     const char *text;
-    size_t text_size;   /* 0: none */
-    uint8_t patch_mode; /* patches only; LODE_PATCH_REMOVE comes as a merge of nulls */
+    size_t text_size; /* 0: none */
+    uint8_t condition;
+    uint64_t if_version; /* of LODE_IF_VERSION */
+    uint8_t patch_mode;  /* patches only; LODE_PATCH_REMOVE comes as a merge of nulls */
     uint8_t given;
 };
 
-/* Building: begin, append ops (vector already checked; row is encoded into the batch), end. */
+/* Building: begin, append ops, end. batch_upsert encodes a checked vector into the batch as the row. */
 NODISCARD lode_status batch_begin(struct buf *batch, lode_error *error);
 NODISCARD lode_status batch_upsert(struct buf *batch, const struct space *space,
-                                   const lode_point *point, const float *vector, lode_error *error);
-NODISCARD lode_status batch_delete(struct buf *batch, const lode_id *id, lode_error *error);
-/* Of a patch: kind, id, patch_mode, given, metadata, text. Of an upsert, with row_size bytes at row, or a
- * delete: those of a log. */
+                                   const struct op *op, const float *vector, lode_error *error);
+/* Any op; an upsert has row_size bytes at row. */
 NODISCARD lode_status batch_op(struct buf *batch, const struct op *op, size_t row_size,
                                lode_error *error);
 void batch_end(struct buf *batch, uint32_t op_count);
 
 enum batch_source {
-    BATCH_OF_LOG,    /* upserts and deletes alone */
-    BATCH_OF_WRITER, /* patches too */
+    BATCH_OF_LOG,    /* upserts and deletes alone, without conditions */
+    BATCH_OF_WRITER, /* anything */
 };
 
 /* Reading, every length checked (a log may hold anything): LODE_CORRUPT names the op. */

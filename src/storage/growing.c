@@ -110,8 +110,8 @@ static void put(uint8_t **at, const void *data, size_t size)
     *at += size;
 }
 
-lode_status growing_fill(struct growing *growing, uint32_t row, const struct op *op, uint32_t prev,
-                         lode_error *error)
+lode_status growing_fill(struct growing *growing, uint32_t row, const struct op *op,
+                         struct stamp stamp, uint32_t prev, lode_error *error)
 {
     size_t size = op->id_size + op->metadata_size + op->text_size;
     uint8_t *bytes = take(growing, size), *at = bytes;
@@ -121,6 +121,7 @@ lode_status growing_fill(struct growing *growing, uint32_t row, const struct op 
     put(&at, op->metadata, op->metadata_size);
     put(&at, op->text, op->text_size);
     growing->infos[row] = (struct growing_row){.bytes = bytes,
+                                               .stamp = stamp,
                                                .prev = prev,
                                                .metadata_size = (uint32_t)op->metadata_size,
                                                .text_size = (uint32_t)op->text_size,
@@ -162,6 +163,11 @@ static lode_status growing_document(const struct segment *segment, uint32_t row,
         .text_size = info->text_size,
     };
     return LODE_OK;
+}
+
+static struct stamp growing_stamp(const struct segment *segment, uint32_t row)
+{
+    return growing_of(segment)->infos[row].stamp;
 }
 
 uint64_t growing_room(const struct segment *segment, uint64_t bytes)
@@ -279,6 +285,7 @@ static const struct segment_ops growing_ops = {
     .id = growing_id,
     .find = growing_find,
     .document = growing_document,
+    .stamp = growing_stamp,
     .index = growing_index,
     .sizes = growing_sizes,
     .free = growing_free,

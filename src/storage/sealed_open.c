@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "storage/docs.h"
 #include "storage/id_table.h"
+#include "storage/stamps.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct sealed {
     struct frame graph_frame; /* zeros when there is none */
     struct id_table ids;
     struct docs docs;
+    struct stamps stamps;
     struct index *index; /* NULL: scanned */
 };
 
@@ -50,6 +52,11 @@ static lode_status sealed_document(const struct segment *segment, uint32_t row,
     return status;
 }
 
+static struct stamp sealed_stamp(const struct segment *segment, uint32_t row)
+{
+    return stamps_get(&sealed_of(segment)->stamps, row);
+}
+
 static lode_status sealed_check_row(const struct segment *segment, uint32_t row, lode_error *error)
 {
     const struct sealed *sealed = sealed_of(segment);
@@ -59,6 +66,8 @@ static lode_status sealed_check_row(const struct segment *segment, uint32_t row,
     if (!status) {
         part = "docs";
         status = docs_check_row(&sealed->docs, &sealed->docs_frame, row, error);
+        if (!status)
+            status = stamps_check_row(&sealed->stamps, &sealed->docs_frame, row, error);
     }
     if (status)
         error_prefix(error, "seg-%" PRIu64 ".%s: ", segment->number, part);
@@ -114,6 +123,7 @@ static const struct segment_ops sealed_ops = {
     .id = sealed_id,
     .find = sealed_find,
     .document = sealed_document,
+    .stamp = sealed_stamp,
     .check_row = sealed_check_row,
     .index = sealed_index,
     .sizes = sealed_sizes,
@@ -220,6 +230,8 @@ static lode_status open_docs(struct sealed *sealed, lode_error *error)
     if (status)
         return status;
     status = docs_open(&sealed->docs_frame, sealed->row_count, &sealed->docs, error);
+    if (!status)
+        status = stamps_open(&sealed->docs_frame, sealed->row_count, &sealed->stamps, error);
     return blame(&sealed->base, "docs", status, error);
 }
 

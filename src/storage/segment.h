@@ -19,6 +19,10 @@ struct document {
     size_t text_size;
 };
 
+struct stamp {
+    uint64_t sequence; /* of the batch that wrote the row: the point's version */
+};
+
 struct segment;
 struct segment_view;
 
@@ -31,7 +35,9 @@ struct segment_ops {
     /* Borrowed from the segment. LODE_CORRUPT when the file is damaged. */
     NODISCARD lode_status (*document)(const struct segment *segment, uint32_t row,
                                       struct document *ret_document, lode_error *error);
-    /* Whether every byte of the row's vector and document is what was written: LODE_CORRUPT. May be NULL:
+    /* The row must be one of a version's. */
+    struct stamp (*stamp)(const struct segment *segment, uint32_t row);
+    /* Whether every byte of the row's vector, document and stamp is what was written: LODE_CORRUPT. May be NULL:
      * there is nothing to check. */
     NODISCARD lode_status (*check_row)(const struct segment *segment, uint32_t row,
                                        lode_error *error);

@@ -204,7 +204,8 @@ static lode_status check_segments(struct verifying *run, const struct store *sto
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < manifest->entry_count; i++) {
         int sound = 0;
-        status = verifying_segment(run, store, &manifest->entries[i], &sound);
+        status = verifying_segment(run, store, &manifest->entries[i], manifest->flushed_sequence,
+                                   &sound);
         all_sound &= sound;
     }
     if (!status && all_sound)

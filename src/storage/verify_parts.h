@@ -22,9 +22,10 @@ NODISCARD lode_status verifying_judge(struct verifying *run, const char *file, u
  * frame is open. */
 NODISCARD lode_status verifying_frame(struct verifying *run, struct name name, enum frame_kind kind,
                                       struct frame *ret_frame, int *ret_sound);
-/* All files of a segment; *ret_sound as above. */
+/* All files of a segment, whose rows are of batches up to sequence_max; *ret_sound as above. */
 NODISCARD lode_status verifying_segment(struct verifying *run, const struct store *store,
-                                        const struct sealed_entry *entry, int *ret_sound);
+                                        const struct sealed_entry *entry, uint64_t sequence_max,
+                                        int *ret_sound);
 /* That no id lives in two of these. */
 NODISCARD lode_status verifying_ids_once(struct verifying *run, const struct store *store,
                                          const struct sealed_entry *entries, size_t entry_count);

@@ -100,6 +100,7 @@ class Help(CliTest):
             (["import", self.db, "c", "points.dat"], "does not tell its format"),
             (["import", self.db, "c", "p.fvecs", "--format", "npz"], "did you mean 'npy'?"),
             (["delete", self.db, "c"], "say the ids, or --ids FILE"),
+            (["export", self.db, "c", "x.csv", "--with-version"], "jsonl alone"),
             (["patch", self.db, "c", "1"], "say what to change"),
             (["patch", self.db, "c", "1", "--set", "{}", "--remove", "a"], "say one of --merge"),
             (["patch", self.db, "c", "1", "--text", "a", "--no-text"], "not both"),
@@ -292,6 +293,20 @@ class Points(CliTest):
         self.assertIn("metadata field 'year' must be an integer", error["message"])
         self.run_lode("compact", self.db, "c")
         self.assertEqual(get(0)["metadata"], {"year": 1970, "a": {"b": 3}})
+        version = self.json("get", self.db, "c", 0, "--with-version")["points"][0]["version"]
+        self.assertEqual(version, 2)
+        patch(0, "--merge", '{"n": 1}', "--if-version", version)
+        error = self.error("patch", self.db, "c", 0, "--merge", '{"n": 2}', "--if-version", version, code=FAILED)
+        self.assertEqual(error["status"], "LODE_CONFLICT")
+        self.assertIn("(id 0): expected version 2, found version 7", error["message"])
+        found = self.json("query", self.db, "c", "--like", 1, "--with-version", "--k", 1)["hits"][0]
+        self.assertEqual((found["id"], found["version"]), (0, 7))
+        self.run_lode("export", self.db, "c", self.path / "v.jsonl", "--with-version")
+        points = {p["id"]: p for p in map(json.loads, (self.path / "v.jsonl").read_text().splitlines())}
+        self.assertEqual([points[i]["version"] for i in range(3)], [7, 2, 6])
+        self.create("copy", 2, "l2")
+        self.run_lode("import", self.db, "copy", self.path / "v.jsonl")
+        self.assertEqual(len(self.points("copy")), 3)
 
     def test_query(self):
         self.create("c", 2, "l2", "--field", "year:integer")

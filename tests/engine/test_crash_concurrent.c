@@ -150,6 +150,7 @@ static void check(lode_collection *collection, struct writer writers[WRITERS])
 {
     struct model model;
     model_init(&model, &schema);
+    model.any_version = 1;
     for (unsigned i = 0; i < WRITERS; i++) {
         int value = value_in(collection, i * SLOTS);
         if (value == value_of(writers[i].acknowledged + 1))

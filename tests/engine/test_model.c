@@ -51,6 +51,9 @@ static void write_some(struct run *run)
             .value = below(run, 100) < deletes ? ENGINE_NONE : (int)below(run, 100000),
         };
         ops[i].patch = ops[i].value != ENGINE_NONE && below(run, 3) == 0;
+        ops[i].condition = below(run, 4) == 0;
+        if (below(run, 200) == 0)
+            ops[i].condition = 2; /* refuses the batch */
     }
     assert_ok(model_write(&run->model, run->collection, ops, count, &error));
 }

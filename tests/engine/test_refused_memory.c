@@ -126,6 +126,7 @@ static void write_batch(struct run *run, unsigned first, unsigned count)
     float vectors[16][4];
     char metadata[16][48], texts[16][24];
     assert_in_range(count, 1, 16);
+    run->model.sequence++;
     for (unsigned i = 0; i < count; i++) {
         unsigned id = first + i;
         int value = id % 5 == 4 ? ENGINE_NONE : (int)(id * 22 + 2);
@@ -133,6 +134,7 @@ static void write_batch(struct run *run, unsigned first, unsigned count)
         ops[i].kind = value == ENGINE_NONE ? LODE_WRITE_DELETE : LODE_WRITE_UPSERT;
         point->id = *engine_id(id % 40, &ids[i]);
         run->model.values[id % 40] = run->model.documents[id % 40] = value;
+        run->model.versions[id % 40] = run->model.sequence;
         if (value == ENGINE_NONE)
             continue;
         engine_vector((unsigned)value, 4, vectors[i]);
@@ -156,7 +158,10 @@ static void patch_point(struct run *run, unsigned id, int value)
         (size_t)snprintf(metadata, sizeof metadata, "{\"v\":%d,\"group\":%d}", value, value % 7);
     op.point.text = text;
     op.point.text_size = (size_t)snprintf(text, sizeof text, "text %d", value);
+    op.condition = LODE_IF_VERSION;
+    op.if_version = run->model.versions[id];
     run->model.documents[id] = value;
+    run->model.versions[id] = ++run->model.sequence;
     TWICE(lode_write(run->points, &op, 1, NULL, &error));
 }
 

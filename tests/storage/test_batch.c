@@ -140,7 +140,7 @@ static void any_bytes_are_read_safely(void **state)
     buf_release(&batch);
 }
 
-static void patches_come_out_for_writers_alone(void **state)
+static void what_is_asked_comes_out_for_writers_alone(void **state)
 {
     (void)state;
     lode_error error;
@@ -148,6 +148,8 @@ static void patches_come_out_for_writers_alone(void **state)
     struct op in = {.kind = LODE_WRITE_PATCH,
                     .id = id,
                     .id_size = kit_id(7, id),
+                    .condition = LODE_IF_VERSION,
+                    .if_version = 5,
                     .metadata = "{\"a\":null}",
                     .metadata_size = 10,
                     .patch_mode = LODE_PATCH_MERGE_DEEP,
@@ -163,6 +165,8 @@ static void patches_come_out_for_writers_alone(void **state)
     assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_WRITER, &error));
     assert_ok(batch_next(&reader, &out, &more, &error));
     assert_int_equal(out.kind, in.kind);
+    assert_int_equal(out.condition, in.condition);
+    assert_int_equal(out.if_version, in.if_version);
     assert_int_equal(out.patch_mode, in.patch_mode);
     assert_int_equal(out.given, in.given);
     assert_int_equal(out.metadata_size, in.metadata_size);
@@ -171,6 +175,21 @@ static void patches_come_out_for_writers_alone(void **state)
     assert_ok(batch_next(&reader, &out, &more, &error));
     assert_int_equal(more, 0);
     assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT); /* not in a log */
+    for (uint8_t condition = 0; condition < 5; condition++) { /* without one the rest is too long */
+        struct op conditional = {.kind = LODE_WRITE_DELETE, .id = id, .id_size = in.id_size};
+        struct buf single;
+        conditional.condition = condition;
+        buf_init(&single, 4096);
+        assert_ok(batch_begin(&single, &error));
+        assert_ok(batch_op(&single, &conditional, 16, &error));
+        batch_end(&single, 1);
+        assert_int_equal(read_all(single.data, single.size, 16),
+                         condition ? LODE_CORRUPT : LODE_OK);
+        assert_ok(batch_open(&reader, single.data, single.size, 16, BATCH_OF_WRITER, &error));
+        assert_status(batch_next(&reader, &out, &more, &error),
+                      condition > LODE_IF_VERSION ? LODE_CORRUPT : LODE_OK);
+        buf_release(&single);
+    }
     size_t mode_at = batch.size - 8 - in.metadata_size - 4;
     for (size_t i = 0; i < 4; i++) {
         uint8_t good = batch.data[mode_at + i];
@@ -188,9 +207,10 @@ static void too_large_is_refused(void **state)
     lode_error error;
     struct space space = space_of(LODE_SCALAR_F32, 64);
     float vector[64] = {0};
-    lode_point point = {.id = {.kind = LODE_ID_NUMBER}};
+    uint8_t id[ID_BYTES_MAX];
+    struct op point = {.kind = LODE_WRITE_UPSERT, .id = id, .id_size = kit_id(0, id)};
     struct buf batch;
-    buf_init(&batch, 300);
+    buf_init(&batch, 310);
     assert_ok(batch_begin(&batch, &error));
     assert_ok(batch_upsert(&batch, &space, &point, vector, &error));
     size_t size = batch.size;
@@ -210,7 +230,7 @@ int main(void)
         cmocka_unit_test(cut_anywhere_is_corrupt),
         cmocka_unit_test(a_byte_more_is_corrupt),
         cmocka_unit_test(any_bytes_are_read_safely),
-        cmocka_unit_test(patches_come_out_for_writers_alone),
+        cmocka_unit_test(what_is_asked_comes_out_for_writers_alone),
         cmocka_unit_test(too_large_is_refused),
     };
     return cmocka_run_group_tests_name("storage/batch", tests, NULL, NULL);

@@ -131,6 +131,27 @@ static void make_patch(const struct model_op *op, struct made_point *made, lode_
     write->patch = write->point.metadata ? (lode_patch_mode)(op->value % 3) : LODE_PATCH_SET;
 }
 
+/* A condition that holds, or one that does not, when `model` is what operations before it left. */
+static void set_condition(const struct model *model, const struct model_op *op,
+                          lode_write_op *write)
+{
+    uint64_t version = model->values[op->id] == ENGINE_NONE ? 0 : model->versions[op->id];
+    int holds = op->condition == 1, by_version = (op->id + (unsigned)op->value) % 2;
+    if (op->condition == 0)
+        return;
+    if (by_version && (version || !holds)) {
+        write->condition = LODE_IF_VERSION;
+        write->if_version = holds ? version : version + 1;
+    } else if ((version != 0) == holds) {
+        write->condition = LODE_IF_PRESENT;
+    } else if (write->kind == LODE_WRITE_UPSERT) {
+        write->condition = LODE_IF_ABSENT;
+    } else if (!holds) {
+        write->condition = LODE_IF_VERSION;
+        write->if_version = version + 1;
+    }
+}
+
 static lode_write_op make_write(const struct model *model, const struct model_op *op,
                                 struct made_point *made)
 {
@@ -150,8 +171,7 @@ static lode_write_op make_write(const struct model *model, const struct model_op
 
 void model_init(struct model *model, const lode_schema *schema)
 {
-    model->metric = schema->metric;
-    model->dim = schema->dim;
+    *model = (struct model){.metric = schema->metric, .dim = schema->dim};
     for (size_t i = 0; i < ENGINE_IDS; i++)
         model->values[i] = ENGINE_NONE;
 }
@@ -164,15 +184,24 @@ size_t model_count(const struct model *model)
     return count;
 }
 
+static void apply_op(struct model *model, const struct model_op *op)
+{
+    if (!op->patch)
+        model->values[op->id] = op->value;
+    if (model->values[op->id] == ENGINE_NONE)
+        return;
+    model->documents[op->id] = op->value;
+    model->versions[op->id] = model->sequence;
+}
+
 void model_apply(struct model *model, const struct model_op *ops, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct model_op *op = &ops[i];
-        if (!op->patch)
-            model->values[op->id] = op->value;
-        if (model->values[op->id] != ENGINE_NONE)
-            model->documents[op->id] = op->value;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (ops[i].condition == 2)
+            return;
+    model->sequence++;
+    for (size_t i = 0; i < count; i++)
+        apply_op(model, &ops[i]);
 }
 
 /* What a batch of these operations is to report. */
@@ -190,7 +219,7 @@ static lode_write_info foretell(const struct model *model, const struct model_op
         } else {
             info.upserted++;
         }
-        model_apply(&next, &ops[i], 1);
+        apply_op(&next, &ops[i]);
     }
     return info;
 }
@@ -208,11 +237,21 @@ lode_status model_write(struct model *model, lode_collection *collection,
 {
     lode_write_op *writes = calloc(count, sizeof *writes);
     struct made_point *made = calloc(count, sizeof *made);
-    for (size_t i = 0; i < count; i++)
+    struct model next = *model;
+    int conflicts = 0;
+    next.sequence++;
+    for (size_t i = 0; i < count; i++) {
         writes[i] = make_write(model, &ops[i], &made[i]);
+        set_condition(&next, &ops[i], &writes[i]);
+        apply_op(&next, &ops[i]);
+        conflicts |= ops[i].condition == 2;
+    }
     lode_write_info info, wanted = foretell(model, ops, count);
     lode_status status = lode_write(collection, writes, count, &info, ret_error);
-    if (!status) {
+    if (conflicts) {
+        assert_int_not_equal(status, LODE_OK);
+        status = status == LODE_CONFLICT ? LODE_OK : status;
+    } else if (!status) {
         check_info(&info, &wanted);
         model_apply(model, ops, count);
     }
@@ -253,6 +292,8 @@ static void check_hit(const struct model *model, unsigned id, const lode_hit *hi
     check_vector(model, hit->vector, wanted.vector);
     check_text(hit->metadata, hit->metadata_size, wanted.metadata, wanted.metadata_size);
     check_text(hit->text, hit->text_size, wanted.text, wanted.text_size);
+    if (!model->any_version)
+        assert_int_equal(hit->version, model->versions[id]);
 }
 
 static void check_get(const struct model *model, lode_collection *collection,
@@ -263,7 +304,7 @@ static void check_get(const struct model *model, lode_collection *collection,
     lode_result *result;
     for (unsigned i = 0; i < ENGINE_IDS; i++)
         given[i] = *engine_id(i, &ids[i]);
-    assert_ok(lode_get(collection, snapshot, given, ENGINE_IDS, 7, &result, &error));
+    assert_ok(lode_get(collection, snapshot, given, ENGINE_IDS, 15, &result, &error));
     size_t next = 0;
     for (unsigned i = 0; i < ENGINE_IDS; i++)
         if (model->values[i] != ENGINE_NONE) {
@@ -292,7 +333,7 @@ static void check_iterator(const struct model *model, lode_collection *collectio
     size_t count = 0;
     lode_iterator *iterator;
     const lode_hit *hit;
-    assert_ok(lode_iterator_open(collection, snapshot, 7, &iterator, &error));
+    assert_ok(lode_iterator_open(collection, snapshot, 15, &iterator, &error));
     for (;; count++) {
         assert_ok(lode_iterator_next(iterator, &hit, &error));
         if (!hit)

@@ -40,16 +40,21 @@ struct model {
     size_t dim;
     int values[ENGINE_IDS];
     int documents[ENGINE_IDS];
+    uint64_t versions[ENGINE_IDS];
+    uint64_t sequence; /* batches so far */
+    int any_version;   /* versions are not compared: others wrote in between */
 };
 void model_init(struct model *model, const lode_schema *schema);
 size_t model_count(const struct model *model);
 
 struct model_op {
     unsigned id;
-    int value; /* ENGINE_NONE: delete */
-    int patch; /* 1: the document of `value`, if there is such a point, in one of the modes */
+    int value;     /* ENGINE_NONE: delete */
+    int patch;     /* 1: the document of `value`, if there is such a point, in one of the modes */
+    int condition; /* 1: one of the conditions that hold; 2: one of those that do not */
 };
-/* Write the operations as one batch, to both when it succeeds. */
+/* Write the operations as one batch, to both when it succeeds. LODE_CONFLICT, to neither, is expected
+ * when one has a condition that does not hold, and is then returned as LODE_OK. */
 lode_status model_write(struct model *model, lode_collection *collection,
                         const struct model_op *ops, size_t count, lode_error *error);
 void model_apply(struct model *model, const struct model_op *ops, size_t count);

@@ -107,21 +107,22 @@ static size_t make_text(int value, char text[32])
 static void put_op(struct buf *batch, const struct space *space, const struct kit_op *op)
 {
     lode_error error;
-    char id_text[32], metadata[32], text[32];
-    lode_id id = make_id(op->id, id_text);
+    char metadata[32], text[32];
+    uint8_t id[ID_BYTES_MAX];
+    struct op encoded = {.kind = LODE_WRITE_DELETE, .id = id, .id_size = kit_id(op->id, id)};
     if (op->value == KIT_DELETE) {
-        assert_ok(batch_delete(batch, &id, &error));
+        assert_ok(batch_op(batch, &encoded, 0, &error));
         return;
     }
     float *vector = malloc(space->dim * sizeof *vector);
     assert_non_null(vector);
     make_vector(op->value, vector, space->dim);
-    lode_point point = {.id = id,
-                        .metadata = metadata,
-                        .metadata_size = make_metadata(op->value, metadata),
-                        .text = text,
-                        .text_size = make_text(op->value, text)};
-    assert_ok(batch_upsert(batch, space, &point, vector, &error));
+    encoded.kind = LODE_WRITE_UPSERT;
+    encoded.metadata = metadata;
+    encoded.metadata_size = make_metadata(op->value, metadata);
+    encoded.text = text;
+    encoded.text_size = make_text(op->value, text);
+    assert_ok(batch_upsert(batch, space, &encoded, vector, &error));
     free(vector);
 }
 

@@ -138,10 +138,13 @@ static lode_status write_some(struct story *story, unsigned which, unsigned seed
             .value = rng_below(&rng, 3) ? (int)rng_below(&rng, 100000) : ENGINE_NONE,
         };
         ops[i].patch = ops[i].value != ENGINE_NONE && rng_below(&rng, 3) == 0;
+        ops[i].condition = rng_below(&rng, 4) == 0;
+        if (seed >= STORY_SEEDS_WRITING && rng_below(&rng, 50) == 0)
+            ops[i].condition = 2; /* refuses the batch */
     }
     struct model model = story->sure.collections[which].model;
-    after->collections[which].sequence++;
     model_apply(&after->collections[which].model, ops, count);
+    after->collections[which].sequence = after->collections[which].model.sequence;
     return model_write(&model, story->handles[which], ops, count, &story->error);
 }
 

@@ -43,6 +43,8 @@ struct story_step {
     unsigned which; /* collection */
     unsigned seed;  /* of what is written */
 };
+#define STORY_SEEDS_WRITING                                                                        \
+    100u /* batches of seeds below this have no condition that does not hold */
 
 /* What happens to the disk, counted from story_open on. */
 struct story_fate {
