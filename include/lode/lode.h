@@ -145,8 +145,8 @@ typedef struct lode_db_options {
 LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db_options *options,
                                                  lode_db **ret_db, lode_error *error);
 
-/* Stop background work and free the database. Acknowledged writes are already durable: closing only
- * makes the next open quicker. All snapshots and iterators must have been closed before. Handles of
+/* Stop background work and free the database. Writes acknowledged as durable are that already: for them
+ * closing only makes the next open quicker. Others become so, if the disk takes them. All snapshots and iterators must have been closed before. Handles of
  * collections still open are closed with it and must not be used, nor closed, afterwards. NULL is
  * allowed. */
 LODE_API void lode_db_close(lode_db *db);
@@ -321,18 +321,38 @@ typedef struct lode_write_info {
     size_t missing; /* patches of points that there are not */
 } lode_write_info;
 
-/* Apply up to LODE_BATCH_MAX operations as one: all are visible and durable on return, or none is
- * ever seen, across crashes too. Each operation finds what earlier ones of its batch left behind.
- * Concurrent callers share one fdatasync. ret_info may be NULL.
+/* What an acknowledged write survives. Levels mix freely in one collection. Writes are kept in order:
+ * where one survives, all before it do; a durable write makes those before it durable too. */
+typedef enum lode_ack {
+    LODE_ACK_DURABLE = 0, /* everything that the disk survives: it was synced */
+    LODE_ACK_LOGGED = 1,  /* the end of the process, kill -9 too: the operating system has it. Power
+                             loss may take the last of them */
+    LODE_ACK_APPLIED = 2, /* nothing but an orderly close: it is visible, and in memory. Up to 1 MiB
+                             of the last of them go with the process */
+} lode_ack;
+
+typedef struct lode_write_options {
+    lode_ack ack;
+} lode_write_options;
+
+/* Apply up to LODE_BATCH_MAX operations as one: all are visible on return, and as durable as options say,
+ * or none is ever seen, across crashes too. Each operation finds what earlier ones of its batch left behind.
+ * Concurrent callers share one fdatasync. options NULL: durable. ret_info may be NULL.
  * Errors: LODE_INVALID names the operation's position, its id and the reason; LODE_LIMIT, also when a
  * batch would be over LODE_BATCH_SIZE_MAX with what its patches leave of their points; LODE_CONFLICT;
  * LODE_CORRUPT when a point that an operation asks for is damaged on the disk; LODE_FULL, LODE_IO,
  * LODE_READONLY. On any error nothing of the batch was applied. */
 LODE_NODISCARD LODE_API lode_status lode_write(lode_collection *collection,
                                                const lode_write_op *ops, size_t op_count,
+                                               const lode_write_options *options,
                                                lode_write_info *ret_info, lode_error *error);
 
-/* lode_write of upserts only, and of deletes only. */
+/* Make every write that has been acknowledged durable.
+ * Errors: LODE_FULL; LODE_IO, after which writes not yet durable are visible until the collection is
+ * reopened, and then gone; LODE_READONLY. */
+LODE_NODISCARD LODE_API lode_status lode_sync(lode_collection *collection, lode_error *error);
+
+/* lode_write of upserts only, and of deletes only; durable. */
 LODE_NODISCARD LODE_API lode_status lode_upsert(lode_collection *collection,
                                                 const lode_point *points, size_t point_count,
                                                 lode_write_info *ret_info, lode_error *error);

@@ -128,7 +128,7 @@ static int write_ops(const struct patch *patch, lode_write_op *ops, size_t count
                             LODE_MAINTAIN_ON_REQUEST);
     if (code)
         return code;
-    if (lode_write(session.collection, ops, count, &info, &error))
+    if (lode_write(session.collection, ops, count, NULL, &info, &error))
         code = output_error(&error, CAUSE_ARGUMENTS);
     session_close(&session);
     return code ? code : report(count, &info);

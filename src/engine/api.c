@@ -198,15 +198,32 @@ static lode_status write_input(lode_collection *collection, const struct write_i
     return status ? status : collection_write(collection, input, ret_info, error);
 }
 
+static lode_status use_options(const lode_write_options *options, struct write_input *input,
+                               lode_error *error)
+{
+    if ((unsigned)options->ack > LODE_ACK_APPLIED)
+        return error_set(error, LODE_INVALID, "options.ack is %d: no such level",
+                         (int)options->ack);
+    input->ack = options->ack;
+    return LODE_OK;
+}
+
 lode_status lode_write(lode_collection *collection, const lode_write_op *ops, size_t op_count,
-                       lode_write_info *ret_info, lode_error *error)
+                       const lode_write_options *options, lode_write_info *ret_info,
+                       lode_error *error)
 {
     if (!collection)
         return is_null("collection", error);
     if (!ops && op_count > 0)
         return is_null("ops", error);
     struct write_input input = {.ops = ops, .count = op_count};
-    return write_input(collection, &input, "op_count", ret_info, error);
+    lode_status status = options ? use_options(options, &input, error) : LODE_OK;
+    return status ? status : write_input(collection, &input, "op_count", ret_info, error);
+}
+
+lode_status lode_sync(lode_collection *collection, lode_error *error)
+{
+    return collection ? collection_sync(collection, error) : is_null("collection", error);
 }
 
 lode_status lode_upsert(lode_collection *collection, const lode_point *points, size_t point_count,

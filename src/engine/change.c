@@ -338,19 +338,29 @@ static void keep_manifest(struct commit *commit)
 
 /* --- All together ------------------------------------------------------------------------------ */
 
+/* A manifest must not know deaths of batches that the log may lose: the rows that took the place of the
+ * dead would be gone with them. The lane is held. */
+static lode_status sync_deaths(struct lode_collection *collection, lode_error *error)
+{
+    return collection->unsynced ? collection_sync_log(collection, error) : LODE_OK;
+}
+
 static lode_status prepare(struct commit *commit, lode_error *error)
 {
     struct lode_collection *collection = commit->collection;
     /* Inside the lane, so that a segment being begun is either in the version or not yet numbered. */
     lane_enter(&collection->lane);
+    lode_status status = sync_deaths(collection, error);
     commit->now = version_ref(collection->version);
     commit->next_number = atomic_load(&collection->next_number);
     lane_leave(&collection->lane);
+    if (status)
+        return status;
     commit->next = version_new(commit->now->view_count + FROZEN_MAX + 2);
     if (!commit->next)
         return error_nomem(error, "a version", sizeof *commit->next);
     commit->next->view_count = 0;
-    lode_status status = carry_to_manifest(commit, error);
+    status = carry_to_manifest(commit, error);
     if (!status)
         status = make_manifest(commit, error);
     if (!status && commit->change->flushed)
@@ -414,6 +424,8 @@ lode_status change_text_model(struct lode_collection *collection, uint32_t model
 {
     struct commit commit = {.collection = collection};
     lode_status status = change_check(collection, error);
+    if (!status)
+        status = sync_deaths(collection, error);
     if (!status)
         status = manifest_copy(&collection->manifest, &commit.manifest, error);
     if (status)

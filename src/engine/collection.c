@@ -125,13 +125,34 @@ lode_status collection_grow(struct lode_collection *collection, lode_error *erro
     return status;
 }
 
+lode_status collection_sync_log(struct lode_collection *collection, lode_error *error)
+{
+    lode_error reason = {0};
+    lode_status status = collection->wal ? wal_sync(collection->wal, &reason) : LODE_OK;
+    if (!status)
+        collection->unsynced = 0;
+    else if (wal_is_lost(collection->wal) && !collection->broken.status)
+        collection->broken = reason;
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
+lode_status collection_sync(struct lode_collection *collection, lode_error *error)
+{
+    lane_enter(&collection->lane);
+    lode_status status = collection->unsynced ? collection_sync_log(collection, error) : LODE_OK;
+    lane_leave(&collection->lane);
+    return status;
+}
+
 lode_status collection_freeze(struct lode_collection *collection, lode_error *error)
 {
     uint64_t sequence = collection->version->sequence;
     if (!collection->growing || sequence == collection->growing_sequence)
         return LODE_OK;
-    /* No other log may follow one that could not be cut back. */
-    lode_status status = wal_sync(collection->wal, error);
+    /* No other log may follow one that could not be cut back, or is not whole on the disk. */
+    lode_status status = collection_sync_log(collection, error);
     if (!status)
         status = jobs_frozen_reserve(&collection->jobs, error);
     if (status)

@@ -53,6 +53,7 @@ struct lode_collection {
     struct segment *growing;      /* the last view's, or NULL: the next write begins one */
     struct wal *wal;              /* its log; NULL with it */
     uint64_t growing_sequence;    /* of the version in which it was begun */
+    int unsynced;                 /* `version` shows batches that the log may lose */
     lode_error broken;            /* why writes are refused; status LODE_OK: they are not */
     _Atomic uint64_t wal_bytes;   /* of `wal`; relaxed, only shown */
     _Atomic uint64_t next_number; /* of segments and logs; taken with fetch_add by lane and jobs */
@@ -96,6 +97,12 @@ void text_model_unref(struct text_model *model);             /* NULL is allowed 
 struct version *version_extend(const struct version *from, size_t extra);
 /* The view of segment `number`, or NULL. */
 const struct segment_view *version_view(const struct version *version, uint64_t number);
+
+/* Make durable what the version shows. The lane is held. A failed sync leaves unknown what the disk holds:
+ * the collection is broken then. */
+NODISCARD lode_status collection_sync_log(struct lode_collection *collection, lode_error *error);
+/* The same, taking the lane: lode_sync. */
+NODISCARD lode_status collection_sync(struct lode_collection *collection, lode_error *error);
 
 /* How to begin growing segment `number`. */
 struct growing_options collection_growing_options(const struct lode_collection *collection,

@@ -162,26 +162,31 @@ static lode_status check_model(const struct lode_collection *collection,
                      collection->name);
 }
 
-/* Durable, then visible. A failed sync leaves unknown what the disk holds: no more writes. */
-static lode_status log_group(struct lode_collection *collection, struct group *group,
+/* The most that any of the batches to be logged asks for. */
+static lode_ack strongest(struct write_request *const *requests, const struct apply_group *applied)
+{
+    lode_ack ack = LODE_ACK_APPLIED;
+    for (size_t i = 0; i < applied->count; i++)
+        if (!applied->batches[i].status && requests[i]->ack < ack)
+            ack = requests[i]->ack;
+    return ack;
+}
+
+static lode_status log_group(struct lode_collection *collection, struct group *group, lode_ack ack,
                              const struct apply_group *applied, lode_error *error)
 {
     uint64_t sequence = collection->version->sequence + 1;
+    struct wal *wal = collection->wal;
     size_t count = 0;
     for (size_t i = 0; i < applied->count; i++)
         if (!applied->batches[i].status)
             group->log[count++] =
                 (struct wal_batch){applied->batches[i].logged, applied->batches[i].logged_size};
-    lode_status status = wal_append(collection->wal, sequence, group->log, count, error);
-    if (status)
-        return status;
-    lode_error reason = {0};
-    status = wal_sync(collection->wal, &reason);
-    if (status) {
-        collection->broken = reason;
-        if (error)
-            *error = reason;
-    }
+    lode_status status = ack == LODE_ACK_APPLIED
+                             ? wal_keep(wal, sequence, group->log, count, error)
+                             : wal_append(wal, sequence, group->log, count, error);
+    if (!status && ack == LODE_ACK_DURABLE)
+        status = collection_sync_log(collection, error);
     return status;
 }
 
@@ -208,19 +213,20 @@ static void give_results(struct write_request **requests, const struct apply_gro
     }
 }
 
-/* What is prepared becomes durable, then visible. */
-static lode_status carry_out(struct lode_collection *collection, struct group *group,
+/* What is prepared becomes as durable as it is to be, then visible. */
+static lode_status carry_out(struct lode_collection *collection, struct group *group, lode_ack ack,
                              const struct apply_group *applied, struct apply *own_apply,
                              lode_error *error)
 {
     lode_status status = LODE_OK;
     if (applied->applied > 0)
-        status = log_group(collection, group, applied, error);
+        status = log_group(collection, group, ack, applied, error);
     if (status || applied->applied == 0) {
         apply_abort(own_apply);
         return status;
     }
     collection_publish(collection, apply_commit(own_apply));
+    collection->unsynced |= ack != LODE_ACK_DURABLE;
     atomic_store_explicit(&collection->wal_bytes, wal_size(collection->wal), memory_order_relaxed);
     return LODE_OK;
 }
@@ -247,7 +253,8 @@ static lode_status commit(struct lode_collection *collection, struct group *grou
     if (!status) {
         give_results(group->requests + first, &applied, sequence);
         *ret_taken = applied.count;
-        status = carry_out(collection, group, &applied, apply, error);
+        lode_ack ack = strongest(group->requests + first, &applied);
+        status = carry_out(collection, group, ack, &applied, apply, error);
     }
     return status;
 }
@@ -358,7 +365,7 @@ lode_status collection_write(struct lode_collection *collection, const struct wr
     if (input->count == 0) {
         describe_nothing(collection, &info);
     } else {
-        struct write_request request = {0};
+        struct write_request request = {.ack = input->ack};
         buf_init(&request.batch, LODE_BATCH_SIZE_MAX);
         status = encode_batch(collection, input, &request, error);
         if (!status)

@@ -226,11 +226,12 @@ static void writes_refuse_calls(void **state)
     (void)state;
     lode_write_op op = {.kind = (lode_write_kind)4};
     lode_id id = lode_id_number(1);
-    REFUSED(lode_write(NULL, &op, 1, NULL, &error), LODE_INVALID, "collection is NULL");
-    REFUSED(lode_write(fixture.l2, NULL, 1, NULL, &error), LODE_INVALID, "ops is NULL");
-    REFUSED(lode_write(fixture.l2, &op, 10001, NULL, &error), LODE_LIMIT,
+    REFUSED(lode_write(NULL, &op, 1, NULL, NULL, &error), LODE_INVALID, "collection is NULL");
+    REFUSED(lode_write(fixture.l2, NULL, 1, NULL, NULL, &error), LODE_INVALID, "ops is NULL");
+    REFUSED(lode_write(fixture.l2, &op, 10001, NULL, NULL, &error), LODE_LIMIT,
             "op_count is 10001: at most 10000");
-    REFUSED(lode_write(fixture.l2, &op, 1, NULL, &error), LODE_INVALID, "ops[0]: unknown kind 4");
+    REFUSED(lode_write(fixture.l2, &op, 1, NULL, NULL, &error), LODE_INVALID,
+            "ops[0]: unknown kind 4");
     REFUSED(lode_upsert(NULL, NULL, 0, NULL, &error), LODE_INVALID, "collection is NULL");
     REFUSED(lode_upsert(fixture.l2, NULL, 1, NULL, &error), LODE_INVALID, "points is NULL");
     REFUSED(lode_upsert(fixture.l2, &op.point, 10001, NULL, &error), LODE_LIMIT, "point_count");

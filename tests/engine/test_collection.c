@@ -103,7 +103,7 @@ static void batches_are_counted(void **state)
     };
     lode_write_info info;
     for (uint64_t i = 1; i <= 3; i++) {
-        assert_ok(lode_write(world.collection, ops, 5, &info, &error));
+        assert_ok(lode_write(world.collection, ops, 5, NULL, &info, &error));
         assert_int_equal(info.sequence, i);
         assert_int_equal(info.upserted, 3);
         assert_int_equal(info.deleted, 1);

@@ -71,7 +71,7 @@ static lode_write_op op_of(lode_write_kind kind, uint64_t id, lode_condition con
 
 static lode_status write_one(struct world *world, lode_write_op op)
 {
-    return lode_write(world->collection, &op, 1, NULL, &error);
+    return lode_write(world->collection, &op, 1, NULL, NULL, &error);
 }
 
 /* 0: there is none. */
@@ -140,7 +140,7 @@ static void operations_see_those_before_them(void **state)
     begin_world(&world);
     lode_write_op twice[] = {op_of(LODE_WRITE_UPSERT, 1, LODE_IF_ABSENT, 0),
                              op_of(LODE_WRITE_UPSERT, 1, LODE_IF_ABSENT, 0)};
-    assert_status(lode_write(world.collection, twice, 2, NULL, &error), LODE_CONFLICT);
+    assert_status(lode_write(world.collection, twice, 2, NULL, NULL, &error), LODE_CONFLICT);
     assert_string_equal(error.message, "ops[1] (id 1): expected no point, found version 1");
     assert_int_equal(version_of(&world, 1), 0);
     lode_write_op ops[] = {op_of(LODE_WRITE_UPSERT, 1, LODE_IF_ABSENT, 0),
@@ -148,7 +148,7 @@ static void operations_see_those_before_them(void **state)
                            op_of(LODE_WRITE_DELETE, 1, LODE_IF_PRESENT, 0),
                            op_of(LODE_WRITE_UPSERT, 1, LODE_IF_ABSENT, 0)};
     lode_write_info info;
-    assert_ok(lode_write(world.collection, ops, 4, &info, &error));
+    assert_ok(lode_write(world.collection, ops, 4, NULL, &info, &error));
     assert_int_equal(info.sequence, 1);
     assert_int_equal(version_of(&world, 1), 1);
     reopen(&world, 1);
@@ -242,7 +242,7 @@ static lode_status raise_once(struct raiser *raiser, uint64_t id, lode_error *re
                         .if_version = result->hits[0].version};
     op.point.metadata_size = (size_t)sprintf(metadata, "{\"n\":%d}", value + 1);
     lode_result_free(result);
-    return lode_write(raiser->collection, &op, 1, NULL, reason);
+    return lode_write(raiser->collection, &op, 1, NULL, NULL, reason);
 }
 
 static void raise_all(void *context)

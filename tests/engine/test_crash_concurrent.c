@@ -79,7 +79,7 @@ static void write_all(void *context)
                                            .metadata = metadata,
                                            .metadata_size = (size_t)size};
         }
-        if (lode_write(writer->collection, writes, 3, NULL, &reason) == LODE_OK)
+        if (lode_write(writer->collection, writes, 3, NULL, NULL, &reason) == LODE_OK)
             writer->acknowledged++;
         else
             writer->failed = 1;

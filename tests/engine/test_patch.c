@@ -76,7 +76,7 @@ static lode_write_op patch_of(uint64_t id, lode_patch_mode mode, const char *met
 static void patch(struct world *world, lode_write_op op)
 {
     lode_write_info info;
-    assert_ok(lode_write(world->collection, &op, 1, &info, &error));
+    assert_ok(lode_write(world->collection, &op, 1, NULL, &info, &error));
     assert_int_equal(info.patched, 1);
     assert_int_equal(info.upserted + info.deleted + info.missing, 0);
 }
@@ -184,7 +184,7 @@ static void later_operations_find_earlier_ones(void **state)
     };
     ops[0].point.vector = vector;
     lode_write_info info;
-    assert_ok(lode_write(world.collection, ops, 6, &info, &error));
+    assert_ok(lode_write(world.collection, ops, 6, NULL, &info, &error));
     assert_int_equal(info.sequence, 2);
     assert_int_equal(info.upserted, 1);
     assert_int_equal(info.patched, 2);
@@ -193,7 +193,8 @@ static void later_operations_find_earlier_ones(void **state)
     check(&world, 2, "{\"m\":1}", "two");
     reopen(&world, 1);
     check(&world, 2, "{\"m\":1}", "two");
-    assert_ok(lode_write(world.collection, ops + 4, 1, &info, &error)); /* a batch of nothing */
+    assert_ok(
+        lode_write(world.collection, ops + 4, 1, NULL, &info, &error)); /* a batch of nothing */
     assert_int_equal(info.sequence, 3);
     assert_int_equal(info.missing, 1);
     reopen(&world, 1);
@@ -203,7 +204,7 @@ static void later_operations_find_earlier_ones(void **state)
 #define REFUSED(op, wanted, text)                                                                  \
     do {                                                                                           \
         lode_write_op refused_op = (op);                                                           \
-        assert_status(lode_write(world.collection, &refused_op, 1, NULL, &error), wanted);         \
+        assert_status(lode_write(world.collection, &refused_op, 1, NULL, NULL, &error), wanted);   \
         if (!strstr(error.message, text))                                                          \
             fail_msg("\"%s\" does not say \"%s\"", error.message, text);                           \
     } while (0)
@@ -264,11 +265,11 @@ static void metadata_that_grows_too_large_refuses_the_batch(void **state)
                            {.kind = LODE_WRITE_UPSERT, .point = point_of(1, half, NULL)},
                            patch_of(1, LODE_PATCH_MERGE, other, NULL)};
     ops[1].point.vector = vector;
-    assert_status(lode_write(world.collection, ops, 3, NULL, &error), LODE_LIMIT);
+    assert_status(lode_write(world.collection, ops, 3, NULL, NULL, &error), LODE_LIMIT);
     assert_non_null(strstr(error.message, "ops[2] (id 1): its metadata would be over 1048576"));
     check(&world, 1, half, NULL);
     lode_write_info info;
-    assert_ok(lode_write(world.collection, ops, 2, &info, &error));
+    assert_ok(lode_write(world.collection, ops, 2, NULL, &info, &error));
     assert_int_equal(info.sequence, 2); /* a refused batch takes no number */
     reopen(&world, 1);
     check(&world, 1, half, NULL);
@@ -289,11 +290,11 @@ static void a_batch_that_grows_too_large_is_refused(void **state)
     put(&world, 1, large, NULL);
     for (size_t i = 0; i < PATCHES; i++)
         ops[i] = patch_of(1, LODE_PATCH_MERGE, "{\"n\":1}", NULL);
-    assert_status(lode_write(world.collection, ops, PATCHES, NULL, &error), LODE_LIMIT);
+    assert_status(lode_write(world.collection, ops, PATCHES, NULL, NULL, &error), LODE_LIMIT);
     assert_non_null(strstr(error.message, "is over 268435456 bytes"));
     check(&world, 1, large, NULL);
     /* Fewer are more than the growing segment has room for, and go into one of their own. */
-    assert_ok(lode_write(world.collection, ops, 4, NULL, &error));
+    assert_ok(lode_write(world.collection, ops, 4, NULL, NULL, &error));
     large[strlen(large) - 1] = '\0';
     char *wanted = malloc(strlen(large) + 20);
     sprintf(wanted, "%s,\"n\":1}", large);

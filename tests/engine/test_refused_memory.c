@@ -145,7 +145,7 @@ static void write_batch(struct run *run, unsigned first, unsigned count)
         point->text = texts[i];
         point->text_size = (size_t)snprintf(texts[i], sizeof texts[i], "text %d", value);
     }
-    TWICE(lode_write(run->points, ops, count, NULL, &error));
+    TWICE(lode_write(run->points, ops, count, NULL, NULL, &error));
 }
 
 static void patch_point(struct run *run, unsigned id, int value)
@@ -162,7 +162,7 @@ static void patch_point(struct run *run, unsigned id, int value)
     op.if_version = run->model.versions[id];
     run->model.documents[id] = value;
     run->model.versions[id] = ++run->model.sequence;
-    TWICE(lode_write(run->points, &op, 1, NULL, &error));
+    TWICE(lode_write(run->points, &op, 1, NULL, NULL, &error));
 }
 
 static void read_all(struct run *run)

@@ -235,6 +235,14 @@ static void check_info(const lode_write_info *info, const lode_write_info *wante
 lode_status model_write(struct model *model, lode_collection *collection,
                         const struct model_op *ops, size_t count, lode_error *ret_error)
 {
+    return model_write_ack(model, collection, ops, count, LODE_ACK_DURABLE, ret_error);
+}
+
+lode_status model_write_ack(struct model *model, lode_collection *collection,
+                            const struct model_op *ops, size_t count, lode_ack ack,
+                            lode_error *ret_error)
+{
+    lode_write_options options = {.ack = ack};
     lode_write_op *writes = calloc(count, sizeof *writes);
     struct made_point *made = calloc(count, sizeof *made);
     struct model next = *model;
@@ -247,7 +255,7 @@ lode_status model_write(struct model *model, lode_collection *collection,
         conflicts |= ops[i].condition == 2;
     }
     lode_write_info info, wanted = foretell(model, ops, count);
-    lode_status status = lode_write(collection, writes, count, &info, ret_error);
+    lode_status status = lode_write(collection, writes, count, &options, &info, ret_error);
     if (conflicts) {
         assert_int_not_equal(status, LODE_OK);
         status = status == LODE_CONFLICT ? LODE_OK : status;

@@ -57,6 +57,10 @@ struct model_op {
  * when one has a condition that does not hold, and is then returned as LODE_OK. */
 lode_status model_write(struct model *model, lode_collection *collection,
                         const struct model_op *ops, size_t count, lode_error *error);
+/* The same with a level of acknowledgement. */
+lode_status model_write_ack(struct model *model, lode_collection *collection,
+                            const struct model_op *ops, size_t count, lode_ack ack,
+                            lode_error *error);
 void model_apply(struct model *model, const struct model_op *ops, size_t count);
 
 /* Compare everything that can be read with the model; fails the test. snapshot may be NULL. */

@@ -100,6 +100,8 @@ static void close_handle(struct story *story, unsigned which)
 {
     lode_snapshot_close(story->snapshots[which]);
     lode_collection_close(story->handles[which]);
+    if (!story->fate.crashed)
+        story->weak[which].count = 0; /* closing the last handle makes everything durable */
     story->snapshots[which] = NULL;
     story->handles[which] = NULL;
 }
@@ -124,6 +126,30 @@ static lode_status open_handle(struct story *story, unsigned which)
     return lode_collection_open(story->db, names[which], &story->handles[which], &story->error);
 }
 
+static lode_ack choose_ack(const struct story *story, unsigned which, struct rng *rng)
+{
+    lode_ack ack = (lode_ack)rng_below(rng, 3);
+    int full = story->weak[which].count == STORY_WEAK_MAX;
+    return story->weak_writes && !full ? ack : LODE_ACK_DURABLE;
+}
+
+/* A batch has been acknowledged. */
+static void remember(struct story_weak *weak, const struct model *before, const struct model *after,
+                     lode_ack ack)
+{
+    if (ack == LODE_ACK_DURABLE) {
+        weak->count = 0;
+        return;
+    }
+    if (weak->count == 0) {
+        weak->logged = 0;
+        weak->models[weak->count++] = *before;
+    }
+    if (ack == LODE_ACK_LOGGED)
+        weak->logged = weak->count;
+    weak->models[weak->count++] = *after;
+}
+
 /* New points, replaced, patched and deleted ones, a few of each. */
 static lode_status write_some(struct story *story, unsigned which, unsigned seed,
                               struct story_state *after)
@@ -142,10 +168,15 @@ static lode_status write_some(struct story *story, unsigned which, unsigned seed
         if (seed >= STORY_SEEDS_WRITING && rng_below(&rng, 50) == 0)
             ops[i].condition = 2; /* refuses the batch */
     }
-    struct model model = story->sure.collections[which].model;
+    struct model model = story->sure.collections[which].model, before = model;
+    lode_ack ack = choose_ack(story, which, &rng);
     model_apply(&after->collections[which].model, ops, count);
     after->collections[which].sequence = after->collections[which].model.sequence;
-    return model_write(&model, story->handles[which], ops, count, &story->error);
+    lode_status status =
+        model_write_ack(&model, story->handles[which], ops, count, ack, &story->error);
+    if (!status && model.sequence > before.sequence)
+        remember(&story->weak[which], &before, &model, ack);
+    return status;
 }
 
 static lode_status train(struct story *story, unsigned which, struct story_state *after)
@@ -176,6 +207,7 @@ static lode_status switch_snapshot(struct story *story, unsigned which)
 static lode_status create(struct story *story, unsigned which, struct story_state *after)
 {
     after->collections[which].exists = 1;
+    story->weak[which].count = 0;
     after->collections[which].sequence = 0;
     after->collections[which].text_model = 0;
     model_init(&after->collections[which].model, &schemas[which]);
@@ -194,8 +226,12 @@ static lode_status drop(struct story *story, unsigned which, struct story_state 
 
 static lode_status reopen(struct story *story)
 {
-    struct story_fate fate = story->fate;
     story_close(story);
+    struct story_fate fate = story->fate;
+    if (fate.crashed) {
+        story->error = (lode_error){.status = LODE_IO};
+        return LODE_IO;
+    }
     return story_open(story, fate);
 }
 
@@ -208,12 +244,16 @@ static lode_status do_in_collection(struct story *story, struct story_step step,
         return status;
     switch (step.kind) {
     case STORY_WRITE: return write_some(story, which, step.seed, after);
-    case STORY_TRAIN: return train(story, which, after);
-    case STORY_FLUSH: return lode_flush(story->handles[which], &story->error);
-    case STORY_COMPACT: return lode_compact(story->handles[which], &story->error);
     case STORY_IDLE: return lode_wait_idle(story->handles[which], 0, &story->error);
-    default: return switch_snapshot(story, which);
+    case STORY_SNAPSHOT: return switch_snapshot(story, which);
+    case STORY_TRAIN: status = train(story, which, after); break;
+    case STORY_FLUSH: status = lode_flush(story->handles[which], &story->error); break;
+    case STORY_COMPACT: status = lode_compact(story->handles[which], &story->error); break;
+    default: status = lode_sync(story->handles[which], &story->error);
     }
+    if (!status)
+        story->weak[which].count = 0;
+    return status;
 }
 
 static lode_status do_one(struct story *story, struct story_step step, struct story_state *after)
@@ -321,6 +361,33 @@ static void compare(struct story *story, const struct story_state *state)
     }
 }
 
+/* A collection that is older than it was, but not older than was promised, is what is sure now. */
+static void go_back(struct story *story, unsigned which, uint64_t sequence)
+{
+    struct story_weak *weak = &story->weak[which];
+    for (size_t i = story->power_failed ? 0 : weak->logged; i < weak->count; i++) {
+        if (weak->models[i].sequence != sequence)
+            continue;
+        story->sure.collections[which].model = weak->models[i];
+        story->sure.collections[which].sequence = sequence;
+        if (story->maybe.collections[which].exists) {
+            story->maybe.collections[which].model = weak->models[i];
+            story->maybe.collections[which].sequence = sequence;
+        }
+    }
+}
+
+/* A state in doubt that has come true is not gone back from. */
+static void go_back_to(struct story *story, const struct story_state *found)
+{
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
+        uint64_t sequence = found->collections[i].sequence;
+        int exists = found->collections[i].exists && story->sure.collections[i].exists;
+        if (exists && sequence < story->sure.collections[i].sequence)
+            go_back(story, i, sequence);
+    }
+}
+
 enum story_look story_look(struct story *story)
 {
     struct story_state found;
@@ -329,6 +396,7 @@ enum story_look story_look(struct story *story)
     story->fate.paused = 0;
     if (!readable)
         return STORY_UNKNOWN;
+    go_back_to(story, &found);
     if (is_like(&found, &story->sure)) {
         compare(story, &story->sure);
         return STORY_AS_SURE;
@@ -352,8 +420,11 @@ int story_check(struct story *story)
         fail_msg("a database just opened refuses to be read: %s", story->error.message);
     if (look == STORY_AS_MAYBE)
         story->sure = story->maybe;
-    if (look != STORY_UNKNOWN)
-        story->in_doubt = 0;
+    if (look != STORY_UNKNOWN) {
+        story->in_doubt = story->power_failed = 0;
+        for (size_t i = 0; i < STORY_COLLECTIONS; i++)
+            story->weak[i].count = 0; /* what was replayed is durable */
+    }
     return look != STORY_UNKNOWN;
 }
 
@@ -362,8 +433,8 @@ int story_check(struct story *story)
 static enum story_kind random_kind(struct rng *rng)
 {
     static const enum story_kind rare[] = {
-        STORY_FLUSH, STORY_FLUSH, STORY_COMPACT, STORY_COMPACT, STORY_IDLE,  STORY_SNAPSHOT,
-        STORY_CLOSE, STORY_DROP,  STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN};
+        STORY_SYNC,     STORY_FLUSH, STORY_FLUSH, STORY_COMPACT, STORY_COMPACT, STORY_IDLE,
+        STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,  STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN};
     if (rng_below(rng, 3))
         return STORY_WRITE;
     return rare[rng_below(rng, sizeof rare / sizeof rare[0])];
