@@ -56,7 +56,7 @@ static struct buf make_batch(const struct space *space, uint64_t first, uint32_t
     rng_init(&rng, first);
     struct buf batch;
     buf_init(&batch, LODE_BATCH_SIZE_MAX);
-    need(batch_begin(&batch, &error));
+    need(batch_begin(&batch, NULL, 0, &error));
     for (uint32_t i = 0; i < count; i++) {
         float vector[DIM];
         for (int d = 0; d < DIM; d++)

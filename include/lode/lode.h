@@ -45,18 +45,19 @@ extern "C" {
 
 /* --- Limits that callers meet (the rest: docs/limits.md) --------------------------------------- */
 
-#define LODE_DIM_MAX           65536     /* dimensions of a vector */
-#define LODE_ID_SIZE_MAX       512       /* bytes of a string id */
-#define LODE_NAME_SIZE_MAX     128       /* bytes of a collection's, alias's or field's name */
-#define LODE_FIELDS_MAX        256       /* declared metadata fields of a collection */
-#define LODE_METADATA_SIZE_MAX 1048576   /* bytes of one point's metadata, as JSON */
-#define LODE_TEXT_SIZE_MAX     1048576   /* bytes of one point's text */
-#define LODE_BATCH_MAX         10000     /* operations of one atomic write */
-#define LODE_BATCH_SIZE_MAX    268435456 /* bytes of one atomic write, encoded */
-#define LODE_K_MAX             16384     /* hits of one search */
-#define LODE_SEARCH_BATCH_MAX  10000     /* requests of one lode_search_batch */
-#define LODE_EF_MAX            65536     /* ef_search and ef_construction */
-#define LODE_M_MAX             256       /* m of hnsw */
+#define LODE_DIM_MAX             65536     /* dimensions of a vector */
+#define LODE_ID_SIZE_MAX         512       /* bytes of a string id */
+#define LODE_NAME_SIZE_MAX       128       /* bytes of a collection's, alias's or field's name */
+#define LODE_FIELDS_MAX          256       /* declared metadata fields of a collection */
+#define LODE_METADATA_SIZE_MAX   1048576   /* bytes of one point's metadata, as JSON */
+#define LODE_TEXT_SIZE_MAX       1048576   /* bytes of one point's text */
+#define LODE_BATCH_MAX           10000     /* operations of one atomic write */
+#define LODE_BATCH_SIZE_MAX      268435456 /* bytes of one atomic write, encoded */
+#define LODE_REQUEST_ID_SIZE_MAX 64        /* bytes of a request id */
+#define LODE_K_MAX               16384     /* hits of one search */
+#define LODE_SEARCH_BATCH_MAX    10000     /* requests of one lode_search_batch */
+#define LODE_EF_MAX              65536     /* ef_search and ef_construction */
+#define LODE_M_MAX               256       /* m of hnsw */
 
 /* --- Errors ------------------------------------------------------------------------------------ */
 
@@ -319,6 +320,7 @@ typedef struct lode_write_info {
     size_t deleted;
     size_t patched;
     size_t missing; /* patches of points that there are not */
+    int repeated; /* 1: not applied again: the result is that of an earlier batch of the request id */
 } lode_write_info;
 
 /* What an acknowledged write survives. Levels mix freely in one collection. Writes are kept in order:
@@ -333,6 +335,13 @@ typedef enum lode_ack {
 
 typedef struct lode_write_options {
     lode_ack ack;
+    const void *request_id; /* any bytes of the caller's choice, up to LODE_REQUEST_ID_SIZE_MAX: a
+                               batch of an id that the collection remembers is not applied again,
+                               whatever it holds; the call returns the result of the first, as
+                               durable as this call asks. The last 16,384 ids of batches that were
+                               applied are remembered, across crashes as the batches themselves.
+                               A batch that was refused is not: it may succeed the next time */
+    size_t request_id_size; /* 0: none */
 } lode_write_options;
 
 /* Apply up to LODE_BATCH_MAX operations as one: all are visible on return, and as durable as options say,

@@ -204,7 +204,15 @@ static lode_status use_options(const lode_write_options *options, struct write_i
     if ((unsigned)options->ack > LODE_ACK_APPLIED)
         return error_set(error, LODE_INVALID, "options.ack is %d: no such level",
                          (int)options->ack);
+    if (!options->request_id && options->request_id_size > 0)
+        return error_set(error, LODE_INVALID, "options.request_id is NULL, request_id_size is %zu",
+                         options->request_id_size);
+    if (options->request_id_size > LODE_REQUEST_ID_SIZE_MAX)
+        return error_set(error, LODE_LIMIT, "options.request_id of %zu bytes: at most %d",
+                         options->request_id_size, LODE_REQUEST_ID_SIZE_MAX);
     input->ack = options->ack;
+    input->request_id = options->request_id;
+    input->request_id_size = options->request_id_size;
     return LODE_OK;
 }
 

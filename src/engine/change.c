@@ -10,6 +10,7 @@ struct commit {
     struct version *now;  /* pinned: what the manifest describes */
     uint64_t next_number; /* as of `now` */
     struct manifest manifest;
+    struct buf requests;    /* of a flush: those of batches that are in segments now */
     struct liveset **saved; /* of the new entries; parallel to manifest.entries */
     struct liveset *live;   /* of the target as of `now`; NULL: all alive */
     uint32_t live_count;
@@ -163,6 +164,9 @@ static lode_status make_manifest(struct commit *commit, lode_error *error)
     manifest->generation = from->generation + 1;
     manifest->next_number = commit->next_number;
     if (change->flushed) {
+        struct buf older = manifest->requests;
+        manifest->requests = commit->requests;
+        commit->requests = older;
         manifest->flushed_sequence = change->flushed->last_sequence;
         manifest->wal_first = first_log(commit);
     }
@@ -353,6 +357,9 @@ static lode_status prepare(struct commit *commit, lode_error *error)
     lode_status status = sync_deaths(collection, error);
     commit->now = version_ref(collection->version);
     commit->next_number = atomic_load(&collection->next_number);
+    if (!status && commit->change->flushed)
+        status = requests_encode(&collection->requests, commit->change->flushed->last_sequence,
+                                 &commit->requests, error);
     lane_leave(&collection->lane);
     if (status)
         return status;
@@ -382,6 +389,7 @@ static void release(struct commit *commit)
     for (size_t i = 0; commit->saved && i < commit->manifest.entry_count; i++)
         liveset_unref(commit->saved[i]);
     free(commit->saved);
+    buf_release(&commit->requests);
     manifest_release(&commit->manifest);
     liveset_unref(commit->live);
     liveset_unref(commit->spare);
@@ -393,6 +401,7 @@ lode_status change_commit(struct lode_collection *collection, struct change *cha
                           lode_error *error)
 {
     struct commit commit = {.collection = collection, .change = change};
+    buf_init(&commit.requests, MANIFEST_REQUESTS_SIZE_MAX);
     mutex_lock(&collection->change_mutex);
     lode_status status = change_check(collection, error);
     if (!status)

@@ -268,6 +268,7 @@ void collection_free(struct lode_collection *collection)
     for (size_t i = 0; collection->saved && i < collection->manifest.entry_count; i++)
         liveset_unref(collection->saved[i]);
     free(collection->saved);
+    requests_release(&collection->requests);
     manifest_release(&collection->manifest);
     schema_release(&collection->schema);
     write_queue_release(&collection->queue);

@@ -17,6 +17,7 @@
 #include "engine/writer.h"
 #include "storage/growing.h"
 #include "storage/manifest.h"
+#include "storage/requests.h"
 #include "storage/wal.h"
 
 enum collection_state { COLLECTION_OPENING, COLLECTION_OPEN };
@@ -53,6 +54,7 @@ struct lode_collection {
     struct segment *growing;      /* the last view's, or NULL: the next write begins one */
     struct wal *wal;              /* its log; NULL with it */
     uint64_t growing_sequence;    /* of the version in which it was begun */
+    struct requests requests;     /* of the batches that `version` shows */
     int unsynced;                 /* `version` shows batches that the log may lose */
     lode_error broken;            /* why writes are refused; status LODE_OK: they are not */
     _Atomic uint64_t wal_bytes;   /* of `wal`; relaxed, only shown */

@@ -236,7 +236,9 @@ static lode_status encode_ops(const struct lode_collection *collection,
                               const struct write_input *input, struct embedding *embedding,
                               struct write_request *request, lode_error *error)
 {
-    lode_status status = batch_begin(&request->batch, error);
+    lode_status status =
+        batch_begin(&request->batch, input->request_id, input->request_id_size, error);
+    request->asks |= input->request_id_size > 0;
     for (size_t i = 0; !status && i < input->count; i++) {
         status = encode_op(collection, input, i, embedding, request, error);
         if (status)

@@ -54,6 +54,9 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
         collection->saved[i] = liveset_ref(view->live);
         version->point_count += view->live_count;
     }
+    if (!status)
+        status = requests_decode(&collection->requests, &manifest->requests,
+                                 manifest->flushed_sequence, error);
     version->sequence = manifest->flushed_sequence;
     version->generation = manifest->generation;
     atomic_init(&collection->next_number, manifest->next_number);
@@ -86,10 +89,21 @@ static lode_status apply_gathered(struct replay *replay, lode_error *error)
     lode_status status = apply_prepare(from, replay->growing, &group, &apply, error);
     if (status)
         return status;
+    for (size_t i = 0; !status && i < replay->count; i++)
+        if (replay->applied[i].request.id_size)
+            status = requests_reserve(&collection->requests, error);
+    if (status) {
+        apply_abort(apply);
+        return status;
+    }
     if (group.applied < replay->count) {
         apply_abort(apply);
         return error_set(error, LODE_CORRUPT, "a log holds more rows than fit its segment");
     }
+    for (size_t i = 0; i < replay->count; i++)
+        if (replay->applied[i].request.id_size)
+            requests_add(&collection->requests, &replay->applied[i].request,
+                         replay->applied[i].sequence);
     collection_publish(collection, apply_commit(apply));
     for (size_t i = 0; i < replay->count; i++)
         buf_clear(&replay->batches[i]);

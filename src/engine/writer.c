@@ -162,7 +162,7 @@ static lode_status check_model(const struct lode_collection *collection,
                      collection->name);
 }
 
-/* The most that any of the batches to be logged asks for. */
+/* The most that any of the batches asks for, those too that are in the log already. */
 static lode_ack strongest(struct write_request *const *requests, const struct apply_group *applied)
 {
     lode_ack ack = LODE_ACK_APPLIED;
@@ -172,6 +172,15 @@ static lode_ack strongest(struct write_request *const *requests, const struct ap
     return ack;
 }
 
+/* Nothing new is to be logged: what was before may still have to become more durable. */
+static lode_status log_nothing(struct lode_collection *collection, lode_ack ack, lode_error *error)
+{
+    if (!collection->unsynced || ack == LODE_ACK_APPLIED)
+        return LODE_OK;
+    return ack == LODE_ACK_DURABLE ? collection_sync_log(collection, error)
+                                   : wal_write(collection->wal, error);
+}
+
 static lode_status log_group(struct lode_collection *collection, struct group *group, lode_ack ack,
                              const struct apply_group *applied, lode_error *error)
 {
@@ -179,7 +188,7 @@ static lode_status log_group(struct lode_collection *collection, struct group *g
     struct wal *wal = collection->wal;
     size_t count = 0;
     for (size_t i = 0; i < applied->count; i++)
-        if (!applied->batches[i].status)
+        if (applied->batches[i].logged)
             group->log[count++] =
                 (struct wal_batch){applied->batches[i].logged, applied->batches[i].logged_size};
     lode_status status = ack == LODE_ACK_APPLIED
@@ -190,13 +199,13 @@ static lode_status log_group(struct lode_collection *collection, struct group *g
     return status;
 }
 
-static void give_result(struct write_request *request, const struct apply_batch *batch,
-                        uint64_t sequence)
+static void give_result(struct write_request *request, const struct apply_batch *batch)
 {
     request->status = batch->status;
     request->error = batch->error;
     request->info = (lode_write_info){
-        .sequence = sequence,
+        .sequence = batch->sequence,
+        .repeated = batch->repeats,
         .upserted = batch->counts.upserted,
         .deleted = batch->counts.deleted,
         .patched = batch->counts.patched,
@@ -204,13 +213,23 @@ static void give_result(struct write_request *request, const struct apply_batch 
     };
 }
 
-static void give_results(struct write_request **requests, const struct apply_group *applied,
-                         uint64_t sequence)
+/* After a reserve. */
+static void remember_requests(struct lode_collection *collection, const struct apply_group *applied)
 {
     for (size_t i = 0; i < applied->count; i++) {
-        give_result(requests[i], &applied->batches[i], sequence);
-        sequence += applied->batches[i].status == LODE_OK;
+        const struct apply_batch *batch = &applied->batches[i];
+        if (batch->logged && batch->request.id_size)
+            requests_add(&collection->requests, &batch->request, batch->sequence);
     }
+}
+
+static lode_status reserve_requests(struct lode_collection *collection,
+                                    const struct apply_group *applied, lode_error *error)
+{
+    for (size_t i = 0; i < applied->count; i++)
+        if (applied->batches[i].request.id_size)
+            return requests_reserve(&collection->requests, error);
+    return LODE_OK;
 }
 
 /* What is prepared becomes as durable as it is to be, then visible. */
@@ -218,13 +237,15 @@ static lode_status carry_out(struct lode_collection *collection, struct group *g
                              const struct apply_group *applied, struct apply *own_apply,
                              lode_error *error)
 {
-    lode_status status = LODE_OK;
-    if (applied->applied > 0)
-        status = log_group(collection, group, ack, applied, error);
+    lode_status status = reserve_requests(collection, applied, error);
+    if (!status)
+        status = applied->applied > 0 ? log_group(collection, group, ack, applied, error)
+                                      : log_nothing(collection, ack, error);
     if (status || applied->applied == 0) {
         apply_abort(own_apply);
         return status;
     }
+    remember_requests(collection, applied);
     collection_publish(collection, apply_commit(own_apply));
     collection->unsynced |= ack != LODE_ACK_DURABLE;
     atomic_store_explicit(&collection->wal_bytes, wal_size(collection->wal), memory_order_relaxed);
@@ -242,16 +263,17 @@ static lode_status commit(struct lode_collection *collection, struct group *grou
         .count = count,
         .bytes_max = growing_room(collection->growing, log_room(collection)),
         .first_fits = is_fresh(collection),
+        .requests = &collection->requests,
     };
     struct apply *apply;
-    uint64_t sequence = from->sequence + 1;
     lode_status status = LODE_OK;
     for (size_t i = first; !status && i < first + count; i++)
         status = check_model(collection, group->requests[i], error);
     if (!status)
         status = apply_prepare(from, collection->growing, &applied, &apply, error);
     if (!status) {
-        give_results(group->requests + first, &applied, sequence);
+        for (size_t i = 0; i < applied.count; i++)
+            give_result(group->requests[first + i], &applied.batches[i]);
         *ret_taken = applied.count;
         lode_ack ack = strongest(group->requests + first, &applied);
         status = carry_out(collection, group, ack, &applied, apply, error);

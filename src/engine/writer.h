@@ -16,6 +16,8 @@ struct write_input {
     const lode_id *ids;       /* to delete */
     size_t count;
     lode_ack ack;
+    const uint8_t *request_id; /* borrowed */
+    size_t request_id_size;    /* 0: none */
 };
 
 /* One batch on its way; lives on its writer's stack. */

@@ -7,7 +7,8 @@
  * One thread at a time (the lane).
  *
  * Batches of a group are applied in order, each on what those before it left. One that asks for what
- * cannot be is refused, whole, and takes no sequence number; the others are not touched by that.
+ * cannot be is refused, whole, and takes no sequence number; the others are not touched by that. One
+ * whose request id is known already is not applied: it has the result that it had then.
  *
  * What goes into the log is the outcome and not the wish: upserts and deletes, which a replay repeats
  * whatever it finds. A patch finds the point as it is now; a manifest written later may already lack
@@ -16,13 +17,7 @@
 #define STORAGE_APPLY_H
 
 #include "storage/growing.h"
-
-struct apply_counts {
-    size_t upserted;
-    size_t deleted;
-    size_t patched;
-    size_t missing; /* patches of points that there are not */
-};
+#include "storage/requests.h"
 
 struct apply_batch {
     const struct buf *bytes; /* as its writer encoded it, or as the log has it */
@@ -30,18 +25,21 @@ struct apply_batch {
     /* Filled by prepare: */
     lode_status status;    /* LODE_OK, or why it is refused */
     lode_error error;      /* the same */
-    const uint8_t *logged; /* for the log; belongs to `bytes` or to the apply */
+    uint64_t sequence;     /* its own, or that of the batch it repeats; 0: refused */
+    int repeats;           /* a batch of this request id was applied before: this is not */
+    const uint8_t *logged; /* for the log; belongs to `bytes` or the apply. NULL: not applied */
     size_t logged_size;
-    struct apply_counts counts;
+    struct batch_counts counts;   /* or those of the batch it repeats */
+    struct batch_request request; /* id_size 0: without id. Borrowed from `bytes` */
 };
 
 struct apply_group {
     struct apply_batch *batches;
-    size_t
-        count; /* prepare lowers it to the batches that it took, from the first on: those that fit */
-    uint64_t bytes_max; /* for the log, of all batches together */
-    int first_fits;     /* the first is taken even when it is larger */
-    size_t applied;     /* filled by prepare: taken and not refused */
+    size_t count; /* prepare lowers it to those that it took, from the first on: that fit */
+    const struct requests *requests; /* applied before; NULL: batches that were, from a log */
+    uint64_t bytes_max;              /* for the log, of all batches together */
+    int first_fits;                  /* the first is taken even when it is larger */
+    size_t applied;                  /* filled by prepare: taken, and neither refused nor repeats */
 };
 
 /* `from` must be the newest version and `growing` its last view's segment. After a failure nothing is

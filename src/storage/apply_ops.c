@@ -22,6 +22,7 @@ static enum batch_source source_of(const struct apply_batch *batch)
     return batch->asks ? BATCH_OF_WRITER : BATCH_OF_LOG;
 }
 
+/* And whose requests the batches are. */
 static lode_status count_ops(const struct apply_group *group, size_t row_size, uint32_t *ret_count,
                              lode_error *error)
 {
@@ -34,6 +35,7 @@ static lode_status count_ops(const struct apply_group *group, size_t row_size, u
         if (status)
             return status;
         count += reader.op_count;
+        group->batches[i].request = reader.request;
     }
     if (count > UINT32_MAX / 4)
         return error_set(error, LODE_LIMIT, "a group of %zu batches has too many ops",
@@ -249,7 +251,7 @@ static void put_row(struct reading *reading, uint32_t index, const struct op *op
 static void read_delete(struct reading *reading, uint32_t index)
 {
     struct entry *entry = note_entry(reading, index);
-    reading->batch->counts.deleted += (size_t)entry->alive;
+    reading->batch->counts.deleted += (uint32_t)entry->alive;
     entry->alive = 0;
 }
 
@@ -322,7 +324,7 @@ static lode_status check_condition(const struct apply *apply, const struct entry
 static lode_status read_op(struct reading *reading, struct op *op, lode_error *error)
 {
     struct apply *apply = reading->apply;
-    struct apply_counts *counts = &reading->batch->counts;
+    struct batch_counts *counts = &reading->batch->counts;
     uint32_t index = entry_for(apply, op);
     lode_status status = check_condition(apply, &apply->entries[index], op, error);
     if (status)
@@ -376,23 +378,33 @@ static lode_status read_ops(struct reading *reading, lode_error *error)
     return status;
 }
 
+static void end_resolved(struct reading *reading)
+{
+    struct apply_batch *batch = reading->batch;
+    batch_end(reading->resolved, reading->resolved_count);
+    batch->request.counts = batch->counts;
+    if (batch->request.id_size)
+        batch_put_counts(reading->resolved, &batch->counts);
+}
+
 static lode_status read_batch(struct reading *reading, lode_error *error)
 {
     struct apply_batch *batch = reading->batch;
     lode_status status = LODE_OK;
     if (batch->asks) {
         reading->resolved = &reading->apply->resolved[reading->index];
-        status = batch_begin(reading->resolved, error);
+        status = batch_begin(reading->resolved, batch->request.id, batch->request.id_size, error);
     }
     if (!status)
         status = read_ops(reading, error);
     if (status)
         return status;
     if (batch->asks)
-        batch_end(reading->resolved, reading->resolved_count);
+        end_resolved(reading);
     const struct buf *logged = batch->asks ? reading->resolved : batch->bytes;
     batch->logged = logged->data;
     batch->logged_size = logged->size;
+    batch->sequence = sequence_of_batch(reading->apply);
     return LODE_OK;
 }
 
@@ -413,6 +425,31 @@ static int is_refusal(const struct apply_batch *batch)
     return batch->asks && batch->status != LODE_NOMEM;
 }
 
+/* Whether a batch of its request id has been applied, then or earlier in the group: it has that result. */
+static int find_repeated(const struct apply_group *group, size_t i)
+{
+    struct apply_batch *batch = &group->batches[i];
+    const struct batch_request *request = &batch->request;
+    if (!group->requests || request->id_size == 0)
+        return 0;
+    const struct request *found = requests_find(group->requests, request->id, request->id_size);
+    if (found) {
+        batch->sequence = found->sequence;
+        batch->counts = found->counts;
+        return 1;
+    }
+    for (size_t j = 0; j < i; j++) {
+        const struct apply_batch *earlier = &group->batches[j];
+        if (!earlier->logged || earlier->request.id_size != request->id_size ||
+            memcmp(earlier->request.id, request->id, request->id_size) != 0)
+            continue;
+        batch->sequence = earlier->sequence;
+        batch->counts = earlier->counts;
+        return 1;
+    }
+    return 0;
+}
+
 static int fits(const struct apply *apply, const struct apply_group *group, size_t i,
                 uint64_t bytes)
 {
@@ -431,7 +468,13 @@ lode_status apply_read(struct apply *apply, struct apply_group *group, lode_erro
         uint32_t pending_count = apply->pending_count;
         uint64_t bytes = apply->bytes;
         apply->note_count = 0;
-        batch->counts = (struct apply_counts){0};
+        batch->counts = (struct batch_counts){0};
+        batch->status = LODE_OK;
+        batch->sequence = 0;
+        batch->logged = NULL;
+        batch->repeats = find_repeated(group, i);
+        if (batch->repeats)
+            continue;
         batch->status = read_batch(&reading, &batch->error);
         if (batch->status && !is_refusal(batch)) {
             if (error)
@@ -444,6 +487,8 @@ lode_status apply_read(struct apply *apply, struct apply_group *group, lode_erro
             continue;
         }
         undo(apply, pending_count, bytes);
+        batch->sequence = 0;
+        batch->logged = NULL;
         if (!batch->status)
             group->count = i; /* it and all behind it are for another segment */
     }

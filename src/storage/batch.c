@@ -6,15 +6,25 @@
 
 #include <string.h>
 
+#define BATCH_HEADER_SIZE 8  /* op count, request id size, zeros */
+#define COUNTS_SIZE       16 /* struct batch_counts */
+
 #define OP_HEADER_SIZE 4 /* kind, condition, id size */
 #define ROW_ALIGNMENT  4 /* space_encode's */
 
 #define PATCH_HEADER_SIZE 4 /* mode, what is given, 0 */
 
-lode_status batch_begin(struct buf *batch, lode_error *error)
+lode_status batch_begin(struct buf *batch, const uint8_t *request_id, size_t request_id_size,
+                        lode_error *error)
 {
+    INVARIANT(request_id_size <= LODE_REQUEST_ID_SIZE_MAX);
+    uint8_t header[BATCH_HEADER_SIZE + COUNTS_SIZE] = {0};
+    header[4] = (uint8_t)request_id_size;
     buf_clear(batch);
-    return buf_append_u32(batch, 0, error);
+    if (request_id_size == 0)
+        return buf_append(batch, header, BATCH_HEADER_SIZE, error);
+    lode_status status = buf_append(batch, header, sizeof header, error);
+    return status ? status : buf_append(batch, request_id, request_id_size, error);
 }
 
 /* Room for `more` bytes after header and id has been made; these cannot fail. */
@@ -108,15 +118,46 @@ void batch_end(struct buf *batch, uint32_t op_count)
     le_store_u32(batch->data, op_count);
 }
 
+void batch_put_counts(struct buf *batch, const struct batch_counts *counts)
+{
+    INVARIANT(batch->data[4] > 0);
+    uint8_t *at = batch->data + BATCH_HEADER_SIZE;
+    le_store_u32(at, counts->upserted);
+    le_store_u32(at + 4, counts->deleted);
+    le_store_u32(at + 8, counts->patched);
+    le_store_u32(at + 12, counts->missing);
+}
+
+/* Returns 0 when something in it cannot be; that it is cut off is seen by the reader. */
+static int read_header(struct batch_reader *reader)
+{
+    struct reader *bytes = &reader->bytes;
+    struct batch_request *request = &reader->request;
+    reader->op_count = reader_u32(bytes);
+    request->id_size = reader_u8(bytes);
+    int zeros = reader_u8(bytes) == 0;
+    zeros &= reader_u16(bytes) == 0;
+    if (request->id_size == 0)
+        return zeros;
+    request->counts.upserted = reader_u32(bytes);
+    request->counts.deleted = reader_u32(bytes);
+    request->counts.patched = reader_u32(bytes);
+    request->counts.missing = reader_u32(bytes);
+    request->id = reader_bytes(bytes, request->id_size);
+    return zeros && request->id_size <= LODE_REQUEST_ID_SIZE_MAX;
+}
+
 lode_status batch_open(struct batch_reader *reader, const uint8_t *data, size_t size,
                        size_t row_size, enum batch_source source, lode_error *error)
 {
     *reader = (struct batch_reader){.row_size = row_size, .source = source};
     reader_init(&reader->bytes, data, size);
-    reader->op_count = reader_u32(&reader->bytes);
+    int sound = read_header(reader);
     if (reader->bytes.failed)
-        return error_set(error, LODE_CORRUPT, "a batch of %zu bytes has no room for its op count",
+        return error_set(error, LODE_CORRUPT, "a batch of %zu bytes has no room for its header",
                          size);
+    if (!sound)
+        return error_set(error, LODE_CORRUPT, "the header of a batch makes no sense");
     if (reader->op_count > LODE_BATCH_MAX)
         return error_set(error, LODE_CORRUPT, "a batch claims %u ops; at most %d", reader->op_count,
                          LODE_BATCH_MAX);

@@ -1,6 +1,8 @@
 /* batch.h: one atomic write, encoded: what goes into the log and is applied to the segments.
  *
- *   u32 op count, then each op:
+ *   u32 op count, u8 request id size (0: none), u8 0, u16 0
+ *   with a request id: u32 × 4 struct batch_counts, zeros from a writer, then the id
+ *   then each op:
  *   u8 kind (lode_write_kind), u8 condition (lode_condition), u16 id size, id bytes (id.h)
  *   with LODE_IF_VERSION: u64 that version
  *   upserts add: row bytes (space.row_size), u32 metadata size, u32 text size, metadata, text
@@ -20,6 +22,19 @@ enum { /* what a patch gives */
        PATCH_TEXT = 2,
 };
 
+struct batch_counts { /* what a batch did */
+    uint32_t upserted;
+    uint32_t deleted;
+    uint32_t patched;
+    uint32_t missing; /* patches of points that there are not */
+};
+
+struct batch_request {
+    const uint8_t *id;
+    size_t id_size; /* 0: none */
+    struct batch_counts counts;
+};
+
 struct op {
     lode_write_kind kind;
     const uint8_t *id;
@@ -36,13 +51,16 @@ struct op {
 };
 
 /* Building: begin, append ops, end. batch_upsert encodes a checked vector into the batch as the row. */
-NODISCARD lode_status batch_begin(struct buf *batch, lode_error *error);
+NODISCARD lode_status batch_begin(struct buf *batch, const uint8_t *request_id,
+                                  size_t request_id_size, lode_error *error);
 NODISCARD lode_status batch_upsert(struct buf *batch, const struct space *space,
                                    const struct op *op, const float *vector, lode_error *error);
 /* Any op; an upsert has row_size bytes at row. */
 NODISCARD lode_status batch_op(struct buf *batch, const struct op *op, size_t row_size,
                                lode_error *error);
 void batch_end(struct buf *batch, uint32_t op_count);
+/* What it did, for a batch that was begun with a request id; at any time. */
+void batch_put_counts(struct buf *batch, const struct batch_counts *counts);
 
 enum batch_source {
     BATCH_OF_LOG,    /* upserts and deletes alone, without conditions */
@@ -54,6 +72,7 @@ struct batch_reader {
     struct reader bytes;
     size_t row_size;
     enum batch_source source;
+    struct batch_request request;
     uint32_t op_count;
     uint32_t next;
 };

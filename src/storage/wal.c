@@ -217,6 +217,12 @@ static void give_up(struct wal *wal)
         wal->written = wal->synced;
 }
 
+lode_status wal_write(struct wal *wal, lode_error *error)
+{
+    lode_status status = check_usable(wal, error);
+    return status ? status : write_groups(wal, error);
+}
+
 lode_status wal_sync(struct wal *wal, lode_error *error)
 {
     lode_status status = check_usable(wal, error);

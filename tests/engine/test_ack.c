@@ -163,8 +163,8 @@ static void memory_keeps_no_more_than_a_megabyte(void **state)
         lode_write_op op = {.kind = LODE_WRITE_UPSERT};
         op.point = (lode_point){
             .id = lode_id_number(id), .vector = vector, .text = text, .text_size = 50000};
-        assert_ok(lode_write(world.collection, &op, 1, &(lode_write_options){LODE_ACK_APPLIED},
-                             NULL, &error));
+        assert_ok(lode_write(world.collection, &op, 1,
+                             &(lode_write_options){.ack = LODE_ACK_APPLIED}, NULL, &error));
     }
     end_life(&world, KILLED);
     lode_stats *stats;
@@ -221,8 +221,8 @@ static void training_waits_for_the_log(void **state)
     lode_point point = {.id = lode_id_number(1), .text = texts[0], .text_size = strlen(texts[0])};
     assert_ok(lode_upsert(collection, &point, 1, NULL, &error));
     lode_write_op removal = {.kind = LODE_WRITE_DELETE, .point.id = point.id};
-    assert_ok(
-        lode_write(collection, &removal, 1, &(lode_write_options){LODE_ACK_APPLIED}, NULL, &error));
+    assert_ok(lode_write(collection, &removal, 1, &(lode_write_options){.ack = LODE_ACK_APPLIED},
+                         NULL, &error));
     assert_ok(lode_text_model_train(collection, given, TEXTS, NULL, NULL, &error));
     vfs_memory_crash(world.vfs);
     lode_collection_close(collection);

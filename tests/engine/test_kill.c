@@ -80,7 +80,8 @@ static lode_status write_batch(struct writer *writer, unsigned b, lode_error *re
         count++;
     }
     lode_ack ack = writer->number % 2 ? LODE_ACK_LOGGED : LODE_ACK_DURABLE; /* both survive it */
-    return lode_write(writer->collection, ops, count, &(lode_write_options){ack}, NULL, ret_error);
+    return lode_write(writer->collection, ops, count, &(lode_write_options){.ack = ack}, NULL,
+                      ret_error);
 }
 
 static void write_on(void *context)

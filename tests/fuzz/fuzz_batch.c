@@ -13,9 +13,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int more = 1;
     if (size == 0)
         return 0;
-    size_t row_size = (size_t)(data[0] % 9) * 4, used = 4, ops = 0;
+    size_t row_size = (size_t)(data[0] % 9) * 4, used = 8, ops = 0;
     enum batch_source source = data[0] & 0x80 ? BATCH_OF_WRITER : BATCH_OF_LOG;
     lode_status status = batch_open(&reader, data + 1, size - 1, row_size, source, &error);
+    if (status == LODE_OK && reader.request.id_size) {
+        touch(reader.request.id, reader.request.id_size);
+        used += 16 + reader.request.id_size;
+    }
     while (!status && !(status = batch_next(&reader, &op, &more, &error)) && more) {
         lode_id id;
         INVARIANT(id_decode(op.id, op.id_size, &id, &error) == LODE_OK);

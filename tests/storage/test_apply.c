@@ -47,7 +47,7 @@ static struct buf batch_of(const struct op *ops, size_t count)
 {
     struct buf batch;
     buf_init(&batch, LODE_BATCH_SIZE_MAX);
-    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
     for (size_t i = 0; i < count; i++)
         assert_ok(batch_op(&batch, &ops[i], 8, &error));
     batch_end(&batch, (uint32_t)count);

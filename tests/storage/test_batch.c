@@ -159,7 +159,7 @@ static void what_is_asked_comes_out_for_writers_alone(void **state)
     struct buf batch;
     int more;
     buf_init(&batch, 4096);
-    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
     assert_ok(batch_op(&batch, &in, 16, &error));
     batch_end(&batch, 1);
     assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_WRITER, &error));
@@ -180,7 +180,7 @@ static void what_is_asked_comes_out_for_writers_alone(void **state)
         struct buf single;
         conditional.condition = condition;
         buf_init(&single, 4096);
-        assert_ok(batch_begin(&single, &error));
+        assert_ok(batch_begin(&single, NULL, 0, &error));
         assert_ok(batch_op(&single, &conditional, 16, &error));
         batch_end(&single, 1);
         assert_int_equal(read_all(single.data, single.size, 16),
@@ -201,6 +201,36 @@ static void what_is_asked_comes_out_for_writers_alone(void **state)
     buf_release(&batch);
 }
 
+static void request_ids_come_out(void **state)
+{
+    (void)state;
+    lode_error error;
+    const uint8_t id[] = "request";
+    struct batch_counts counts = {.upserted = 1, .deleted = 2, .patched = 3, .missing = 4};
+    struct batch_reader reader;
+    struct buf batch;
+    buf_init(&batch, 4096);
+    assert_ok(batch_begin(&batch, id, 7, &error));
+    batch_end(&batch, 0);
+    batch_put_counts(&batch, &counts);
+    assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_LOG, &error));
+    assert_int_equal(reader.request.id_size, 7);
+    assert_memory_equal(reader.request.id, id, 7);
+    assert_memory_equal(&reader.request.counts, &counts, sizeof counts);
+    for (size_t size = 0; size < batch.size; size++)
+        assert_int_equal(read_all(batch.data, size, 16), LODE_CORRUPT);
+    for (size_t i = 5; i < 8; i++) {
+        batch.data[i] = 1;
+        assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT);
+        batch.data[i] = 0;
+    }
+    batch.data[4] = LODE_REQUEST_ID_SIZE_MAX + 1;
+    assert_ok(buf_append(&batch, batch.data, batch.size, &error));
+    assert_ok(buf_append(&batch, batch.data, batch.size, &error));
+    assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT);
+    buf_release(&batch);
+}
+
 static void too_large_is_refused(void **state)
 {
     (void)state;
@@ -211,14 +241,14 @@ static void too_large_is_refused(void **state)
     struct op point = {.kind = LODE_WRITE_UPSERT, .id = id, .id_size = kit_id(0, id)};
     struct buf batch;
     buf_init(&batch, 310);
-    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
     assert_ok(batch_upsert(&batch, &space, &point, vector, &error));
     size_t size = batch.size;
     assert_status(batch_upsert(&batch, &space, &point, vector, &error), LODE_LIMIT);
     assert_int_equal(batch.size, size);
     batch_end(&batch, 1);
     assert_int_equal(read_all(batch.data, batch.size, space.row_size), LODE_OK);
-    uint8_t many[4] = {0xff, 0xff, 0, 0};
+    uint8_t many[8] = {0xff, 0xff};
     assert_int_equal(read_all(many, sizeof many, 4), LODE_CORRUPT);
     buf_release(&batch);
 }
@@ -231,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_byte_more_is_corrupt),
         cmocka_unit_test(any_bytes_are_read_safely),
         cmocka_unit_test(what_is_asked_comes_out_for_writers_alone),
+        cmocka_unit_test(request_ids_come_out),
         cmocka_unit_test(too_large_is_refused),
     };
     return cmocka_run_group_tests_name("storage/batch", tests, NULL, NULL);

@@ -13,6 +13,7 @@
 
 #include "storage/frame.h"
 #include "storage/manifest.h"
+#include "storage/requests.h"
 #include "storage/wal.h"
 #include "support/format_page.h"
 #include "support/storage_kit.h"
@@ -58,7 +59,7 @@ static struct buf example_batch(const struct space *space)
                             .text = "hi",
                             .text_size = 2}};
     buf_init(&batch, 4096);
-    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
     assert_ok(batch_upsert(&batch, space, &points[0], first, &error));
     assert_ok(batch_upsert(&batch, space, &points[1], second, &error));
     batch_end(&batch, 2);
@@ -101,9 +102,10 @@ static void log_file(void **state)
     uint8_t id[ID_BYTES_MAX];
     struct op seven = {.kind = LODE_WRITE_DELETE, .id = id, .id_size = kit_id(7, id)};
     buf_init(&delete, 4096);
-    assert_ok(batch_begin(&delete, &error));
+    assert_ok(batch_begin(&delete, (const uint8_t *)"r1", 2, &error));
     assert_ok(batch_op(&delete, &seven, 8, &error));
     batch_end(&delete, 1);
+    batch_put_counts(&delete, &(struct batch_counts){.deleted = 1});
     struct wal *wal;
     struct wal_batch groups[] = {{batch.data, batch.size}, {delete.data, delete.size}};
     assert_ok(wal_create(vfs, "c", UID, 3, &wal, &error));
@@ -143,8 +145,17 @@ static void manifest_file(void **state)
                                            .field_count = 1},
                                 .entries = &entry,
                                 .entry_count = 1};
+    struct requests requests = {0};
+    struct batch_request request = {
+        .id = (const uint8_t *)"r1", .id_size = 2, .counts = {.deleted = 1}};
+    assert_ok(requests_reserve(&requests, &error));
+    requests_add(&requests, &request, 2);
+    buf_init(&manifest.requests, MANIFEST_REQUESTS_SIZE_MAX);
+    assert_ok(requests_encode(&requests, 2, &manifest.requests, &error));
     assert_ok(manifest_commit(vfs, "c", &manifest, &error));
     compare(vfs, "c/manifest-9", "manifest.md");
+    requests_release(&requests);
+    buf_release(&manifest.requests);
     vfs_memory_free(vfs);
 }
 

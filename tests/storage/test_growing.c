@@ -75,7 +75,7 @@ static void counts_are_those_of_each_batch(void **state)
                                third[] = {{1, 4}, {2, KIT_DELETE}};
     struct buf batches[] = {kit_batch(&space, first, 4), kit_batch(&space, second, 3),
                             kit_batch(&space, third, 2)};
-    struct apply_counts counts[3];
+    struct batch_counts counts[3];
     kit_apply_group(&version, batches, 3, counts);
     assert_int_equal(counts[0].upserted, 3);
     assert_int_equal(counts[0].deleted, 0);
@@ -184,7 +184,7 @@ static void groups_are_batches_one_by_one(void **state)
     struct version *grouped = kit_version(&space, 1, MIB), *single = kit_version(&space, 1, MIB);
     for (int round = 0; round < 300; round++) {
         struct buf batches[8];
-        struct apply_counts counts[8], count;
+        struct batch_counts counts[8], count;
         size_t n = 1 + rng_below(&rng, 8);
         for (size_t i = 0; i < n; i++)
             batches[i] = random_batch(&rng, &space, model);

@@ -131,7 +131,7 @@ struct buf kit_batch(const struct space *space, const struct kit_op *ops, size_t
     lode_error error;
     struct buf batch;
     buf_init(&batch, LODE_BATCH_SIZE_MAX);
-    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
     for (size_t i = 0; i < count; i++)
         put_op(&batch, space, &ops[i]);
     batch_end(&batch, (uint32_t)count);
@@ -172,7 +172,7 @@ lode_status kit_prepare(struct version *from, const struct buf *batch, struct ap
 }
 
 void kit_apply_group(struct version **version, const struct buf *batches, size_t count,
-                     struct apply_counts *counts)
+                     struct batch_counts *counts)
 {
     lode_error error;
     struct apply *apply;

@@ -43,7 +43,7 @@ lode_status kit_prepare(struct version *from, const struct buf *batch, struct ap
                         lode_error *error);
 /* Apply batches of ops as one group and replace *version by the next. counts may be NULL. */
 void kit_apply_group(struct version **version, const struct buf *batches, size_t count,
-                     struct apply_counts *counts);
+                     struct batch_counts *counts);
 void kit_apply(struct version **version, const struct kit_op *ops, size_t count);
 /* The value of an id in a version, checked against its document; KIT_DELETE when it has none. */
 int kit_value(const struct version *version, unsigned id);
