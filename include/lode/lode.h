@@ -45,19 +45,22 @@ extern "C" {
 
 /* --- Limits that callers meet (the rest: docs/limits.md) --------------------------------------- */
 
-#define LODE_DIM_MAX             65536     /* dimensions of a vector */
-#define LODE_ID_SIZE_MAX         512       /* bytes of a string id */
-#define LODE_NAME_SIZE_MAX       128       /* bytes of a collection's, alias's or field's name */
-#define LODE_FIELDS_MAX          256       /* declared metadata fields of a collection */
-#define LODE_METADATA_SIZE_MAX   1048576   /* bytes of one point's metadata, as JSON */
-#define LODE_TEXT_SIZE_MAX       1048576   /* bytes of one point's text */
-#define LODE_BATCH_MAX           10000     /* operations of one atomic write */
-#define LODE_BATCH_SIZE_MAX      268435456 /* bytes of one atomic write, encoded */
-#define LODE_REQUEST_ID_SIZE_MAX 64        /* bytes of a request id */
-#define LODE_K_MAX               16384     /* hits of one search */
-#define LODE_SEARCH_BATCH_MAX    10000     /* requests of one lode_search_batch */
-#define LODE_EF_MAX              65536     /* ef_search and ef_construction */
-#define LODE_M_MAX               256       /* m of hnsw */
+#define LODE_DIM_MAX             65536        /* dimensions of a vector */
+#define LODE_ID_SIZE_MAX         512          /* bytes of a string id */
+#define LODE_NAME_SIZE_MAX       128          /* bytes of a collection's, alias's or field's name */
+#define LODE_FIELDS_MAX          256          /* declared metadata fields of a collection */
+#define LODE_METADATA_SIZE_MAX   1048576      /* bytes of one point's metadata, as JSON */
+#define LODE_TEXT_SIZE_MAX       1048576      /* bytes of one point's text */
+#define LODE_BATCH_MAX           10000        /* operations of one atomic write */
+#define LODE_BATCH_SIZE_MAX      268435456    /* bytes of one atomic write, encoded */
+#define LODE_REQUEST_ID_SIZE_MAX 64           /* bytes of a request id */
+#define LODE_EXPIRES_AT_MIN      100000000000 /* 1973: what is less was meant as seconds */
+#define LODE_EXPIRES_AT_MAX      253402300799999 /* the end of the year 9999 */
+#define LODE_EXPIRES_NEVER       UINT64_MAX
+#define LODE_K_MAX               16384 /* hits of one search */
+#define LODE_SEARCH_BATCH_MAX    10000 /* requests of one lode_search_batch */
+#define LODE_EF_MAX              65536 /* ef_search and ef_construction */
+#define LODE_M_MAX               256   /* m of hnsw */
 
 /* --- Errors ------------------------------------------------------------------------------------ */
 
@@ -272,13 +275,19 @@ typedef struct lode_point {
     size_t metadata_size;
     const char *text; /* stored with the point, or NULL for none */
     size_t text_size;
+    uint64_t
+        expires_at_ms; /* milliseconds since 1970 UTC, from LODE_EXPIRES_AT_MIN to _MAX: from that
+                               moment on no read that begins finds the point, and no write either.
+                               Upsert: 0 or LODE_EXPIRES_NEVER for none. Patch: 0 keeps what there
+                               is, LODE_EXPIRES_NEVER takes it away */
 } lode_point;
 
 typedef enum lode_write_kind {
     LODE_WRITE_UPSERT = 1, /* insert, or replace the whole point of that id */
     LODE_WRITE_DELETE = 2, /* remove the point of that id; no error when there is none */
-    LODE_WRITE_PATCH = 3,  /* change the metadata, or the text, of the point of that id, which keeps
-                              its vector and whatever is not given; no error when there is none */
+    LODE_WRITE_PATCH =
+        3, /* change metadata, text or expiry of the point of that id, which keeps its
+                              vector and whatever is not given; no error when there is none */
 } lode_write_kind;
 
 /* What a patch does to the metadata of a point. The result must be within LODE_METADATA_SIZE_MAX. */
@@ -372,7 +381,8 @@ LODE_NODISCARD LODE_API lode_status lode_delete(lode_collection *collection, con
 /* --- Snapshots --------------------------------------------------------------------------------- */
 
 /* A pinned, unchanging state of one collection. Reads that are given none pin the newest state
- * for their own duration. */
+ * for their own duration. What has expired is decided when it is pinned: a snapshot goes on showing
+ * what was not due then. */
 typedef struct lode_snapshot lode_snapshot;
 
 /* Pin the newest state. Cheap; the files it reads are kept until it is closed. */
@@ -391,6 +401,7 @@ enum {
     LODE_WITH_METADATA = 2,
     LODE_WITH_TEXT = 4,
     LODE_WITH_VERSION = 8,
+    LODE_WITH_EXPIRY = 16,
 };
 
 typedef struct lode_hit {
@@ -401,8 +412,9 @@ typedef struct lode_hit {
     size_t metadata_size;
     const char *text; /* ends with NUL; NULL when not asked for or absent */
     size_t text_size;
-    uint64_t version; /* the sequence of the write that last changed the point, as in
+    uint64_t version;       /* the sequence of the write that last changed the point, as in
                          lode_write_info; 0 when not asked for */
+    uint64_t expires_at_ms; /* 0: never, or not asked for */
 } lode_hit;
 
 typedef struct lode_search_info {
@@ -544,7 +556,7 @@ typedef struct lode_segment_stats {
     uint64_t number;
     lode_segment_state state;
     uint64_t rows;
-    uint64_t dead_rows;
+    uint64_t dead_rows;  /* expired ones too */
     uint64_t graph_rows; /* rows reachable through a graph, in memory or on disk */
     uint64_t disk_bytes;
     uint64_t memory_bytes; /* owned, not mapped */

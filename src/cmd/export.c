@@ -45,7 +45,8 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
         .usage = "DIR COLLECTION FILE [options]",
         .about = "Writes all points of a collection to a file, in no particular order. JSON Lines "
                  "keeps everything and can be imported again; CSV turns arrays and objects of the "
-                 "metadata into text; the other formats keep the vectors alone. Under cosine, "
+                 "metadata into text and leaves expiries out; the other formats keep the vectors "
+                 "alone. Under cosine, "
                  "vectors come out normalised.",
         .examples = "  lode export films.lode films films.jsonl\n"
                     "  lode export films.lode films - --no-vectors | head\n"
@@ -96,6 +97,8 @@ static unsigned with_bits(const struct exporting *job)
         with |= LODE_WITH_METADATA;
     if (job->sink.with_text)
         with |= LODE_WITH_TEXT;
+    if (job->sink.format == FORMAT_JSONL)
+        with |= LODE_WITH_EXPIRY;
     if (job->with_version)
         with |= LODE_WITH_VERSION;
     return with;

@@ -11,8 +11,8 @@
 
 struct patch {
     struct args args;
-    int id_rule, no_metadata, no_text;
-    uint64_t if_version;
+    int id_rule, no_metadata, no_text, no_expiry;
+    uint64_t if_version, expires_at_ms;
     const char *merge, *merge_deep, *set, *text;
     struct arg_texts remove;
     lode_write_op op; /* what is done to each point */
@@ -32,6 +32,9 @@ static int parse(struct patch *patch, int argc, char **argv, int *ret_exit)
         OPTION_FLAG("no-metadata", &patch->no_metadata, "Remove all metadata."),
         OPTION_TEXT("text", "TEXT", &patch->text, "This becomes the text. The vector stays."),
         OPTION_FLAG("no-text", &patch->no_text, "Remove the text."),
+        OPTION_UINT("expires-at", &patch->expires_at_ms, LODE_EXPIRES_AT_MIN, LODE_EXPIRES_AT_MAX,
+                    "From then on there is no such point: milliseconds since 1970."),
+        OPTION_FLAG("no-expiry", &patch->no_expiry, "It does not expire any more."),
         OPTION_UINT("if-version", &patch->if_version, 1, UINT64_MAX,
                     "Only if the point has this version (get --with-version); else nothing is "
                     "changed and the exit status is 1."),
@@ -41,7 +44,8 @@ static int parse(struct patch *patch, int argc, char **argv, int *ret_exit)
     const struct arg_spec spec = {
         .command = "patch",
         .usage = "DIR COLLECTION ID... [options]",
-        .about = "Changes metadata or text of points, which keep their vectors, and says how many "
+        .about = "Changes metadata, text or expiry of points, which keep their vectors, and says "
+                 "how many "
                  "points there were. All are changed, or none. Ids that no point has are no error, "
                  "unless "
                  "--if-version asks for one.",
@@ -76,11 +80,14 @@ static int make_op(struct patch *patch)
                                      "--no-metadata");
     if (patch->text && patch->no_text)
         return output_usage("patch", "say --text or --no-text, not both");
-    if (modes == 0 && !patch->text && !patch->no_text)
+    if (patch->expires_at_ms && patch->no_expiry)
+        return output_usage("patch", "say --expires-at or --no-expiry, not both");
+    if (modes == 0 && !patch->text && !patch->no_text && !patch->expires_at_ms && !patch->no_expiry)
         return output_usage("patch", "say what to change: --merge, --set, --remove, --text, ...");
     patch->op.kind = LODE_WRITE_PATCH;
     patch->op.condition = patch->if_version ? LODE_IF_VERSION : LODE_IF_ANY;
     patch->op.if_version = patch->if_version;
+    patch->op.point.expires_at_ms = patch->no_expiry ? LODE_EXPIRES_NEVER : patch->expires_at_ms;
     if (patch->merge)
         use_metadata(patch, LODE_PATCH_MERGE, patch->merge);
     else if (patch->merge_deep)

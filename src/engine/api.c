@@ -12,7 +12,8 @@
 #include "storage/id.h"
 
 #define WITH_ALL                                                                                   \
-    ((unsigned)(LODE_WITH_VECTOR | LODE_WITH_METADATA | LODE_WITH_TEXT | LODE_WITH_VERSION))
+    ((unsigned)(LODE_WITH_VECTOR | LODE_WITH_METADATA | LODE_WITH_TEXT | LODE_WITH_VERSION |       \
+                LODE_WITH_EXPIRY))
 
 static lode_status is_null(const char *what, lode_error *error)
 {

@@ -20,41 +20,85 @@ struct version *collection_pin(struct lode_collection *collection)
     return version;
 }
 
+/* The caller holds pin_mutex. */
+static struct version *best(struct lode_collection *collection)
+{
+    return collection->expired ? collection->expired : collection->version;
+}
+
 /* The model changes only while there are no points: between two locks a version with points of one
  * model could be paired with the next. */
-struct version *collection_pin_model(struct lode_collection *collection,
-                                     struct text_model **ret_model)
+static struct version *pin_best(struct lode_collection *collection, struct text_model **ret_model)
 {
     mutex_lock(&collection->pin_mutex);
-    struct version *version = version_ref(collection->version);
-    *ret_model = text_model_ref(collection->model);
+    struct version *version = version_ref(best(collection));
+    if (ret_model)
+        *ret_model = text_model_ref(collection->model);
     mutex_unlock(&collection->pin_mutex);
     return version;
+}
+
+/* Keep what was made from `from` for other readers, unless there is something newer. */
+static void keep_expired(struct lode_collection *collection, const struct version *from,
+                         struct version *expired)
+{
+    struct version *old = NULL;
+    mutex_lock(&collection->pin_mutex);
+    if (best(collection) == from) {
+        old = collection->expired;
+        collection->expired = version_ref(expired);
+    }
+    mutex_unlock(&collection->pin_mutex);
+    version_unref(old);
+}
+
+uint64_t collection_now_ms(const struct lode_collection *collection)
+{
+    return clock_wall_us(collection->db->clock) / 1000;
+}
+
+lode_status collection_pin_now(struct lode_collection *collection, struct version **ret_version,
+                               struct text_model **ret_model, lode_error *error)
+{
+    struct version *from = pin_best(collection, ret_model), *expired;
+    uint64_t now = from->expires_next_ms == EXPIRES_NONE ? 0 : collection_now_ms(collection);
+    if (from->expires_next_ms > now) {
+        *ret_version = from;
+        return LODE_OK;
+    }
+    lode_status status = version_expire(from, now, &expired, error);
+    if (!status) {
+        keep_expired(collection, from, expired);
+        *ret_version = expired;
+    } else if (ret_model) {
+        text_model_unref(*ret_model);
+    }
+    version_unref(from);
+    return status;
+}
+
+lode_status collection_expire(struct lode_collection *collection, uint64_t now_ms,
+                              lode_error *error)
+{
+    struct version *expired;
+    if (collection->version->expires_next_ms > now_ms)
+        return LODE_OK;
+    lode_status status = version_expire(collection->version, now_ms, &expired, error);
+    if (!status)
+        collection_publish(collection, expired);
+    return status;
 }
 
 void collection_publish(struct lode_collection *collection, struct version *own_version)
 {
+    version_settle(own_version);
     mutex_lock(&collection->pin_mutex);
-    struct version *old = collection->version;
+    struct version *old = collection->version, *old_expired = collection->expired;
     collection->version = own_version;
+    collection->expired = NULL;
     mutex_unlock(&collection->pin_mutex);
+    version_unref(old_expired);
     version_unref(old); /* perhaps the last: it may unmap and remove files */
-}
-
-struct version *version_extend(const struct version *from, size_t extra)
-{
-    struct version *version = version_new(from->view_count + extra);
-    if (!version)
-        return NULL;
-    version->sequence = from->sequence;
-    version->generation = from->generation;
-    version->point_count = from->point_count;
-    for (size_t i = 0; i < from->view_count; i++) {
-        version->views[i] = from->views[i];
-        segment_ref(version->views[i].segment);
-        liveset_ref(version->views[i].live);
-    }
-    return version;
 }
 
 const struct segment_view *version_view(const struct version *version, uint64_t number)
@@ -263,6 +307,7 @@ void collection_free(struct lode_collection *collection)
     if (!collection)
         return;
     wal_close(collection->wal);
+    version_unref(collection->expired);
     version_unref(collection->version);
     text_model_unref(collection->model);
     for (size_t i = 0; collection->saved && i < collection->manifest.entry_count; i++)

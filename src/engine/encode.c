@@ -1,5 +1,6 @@
 /* encode.c: from what the caller gave to an encoded batch. Two passes: everything is checked before
  * anything is embedded or encoded, so that a refusal is quick and names the first fault. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/utf8.h"
@@ -52,6 +53,17 @@ lode_status text_check(const char *text, size_t size, lode_error *error)
     return LODE_OK;
 }
 
+lode_status expiry_check(uint64_t expires_at_ms, lode_error *error)
+{
+    if (expires_at_ms == 0 || expires_at_ms == LODE_EXPIRES_NEVER ||
+        (expires_at_ms >= LODE_EXPIRES_AT_MIN && expires_at_ms <= LODE_EXPIRES_AT_MAX))
+        return LODE_OK;
+    return error_set(error, LODE_INVALID,
+                     "expires_at_ms is %" PRIu64
+                     ": it must be milliseconds since 1970, from %" PRIu64 " to %" PRIu64,
+                     expires_at_ms, (uint64_t)LODE_EXPIRES_AT_MIN, (uint64_t)LODE_EXPIRES_AT_MAX);
+}
+
 static lode_status check_point(const struct lode_collection *collection, const lode_point *point,
                                int has_model, lode_error *error)
 {
@@ -67,7 +79,7 @@ static lode_status check_point(const struct lode_collection *collection, const l
         status = metadata_check(&collection->schema, point->metadata, point->metadata_size, error);
     if (!status)
         status = text_check(point->text, point->text_size, error);
-    return status;
+    return status ? status : expiry_check(point->expires_at_ms, error);
 }
 
 /* Say which operation an error is about. */
@@ -214,6 +226,8 @@ static struct op begin_op(const struct write_input *input, size_t i, uint8_t *id
     op.metadata_size = point->metadata ? point->metadata_size : 0;
     op.text = point->text;
     op.text_size = point->text ? point->text_size : 0;
+    op.expires_ms = point->expires_at_ms == LODE_EXPIRES_NEVER ? 0 : point->expires_at_ms;
+    op.expiry_given = point->expires_at_ms != 0;
     return op;
 }
 

@@ -51,7 +51,9 @@ lode_status patch_check(const lode_schema *schema, const lode_write_op *op, lode
         status = metadata_check(schema, op->point.metadata, op->point.metadata_size, error);
     if (!status)
         status = text_check(op->point.text, op->point.text_size, error);
-    if (!status && !gives_metadata(op) && !op->point.text)
+    if (!status)
+        status = expiry_check(op->point.expires_at_ms, error);
+    if (!status && !gives_metadata(op) && !op->point.text && !op->point.expires_at_ms)
         status = error_set(error, LODE_INVALID, "a patch that changes nothing");
     return status;
 }

@@ -9,6 +9,8 @@
  * enough for those of the result: what a patch names it replaces. */
 NODISCARD lode_status patch_check(const lode_schema *schema, const lode_write_op *op,
                                   lode_error *error);
+/* Of any point. LODE_INVALID. */
+NODISCARD lode_status expiry_check(uint64_t expires_at_ms, lode_error *error);
 /* Append one that has been checked to a batch. `encoded` has its id and condition, and is used up. */
 NODISCARD lode_status patch_encode(const lode_write_op *op, struct op *encoded, struct buf *batch,
                                    lode_error *error);

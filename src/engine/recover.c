@@ -59,6 +59,8 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
                                  manifest->flushed_sequence, error);
     version->sequence = manifest->flushed_sequence;
     version->generation = manifest->generation;
+    if (!status)
+        version_settle(version);
     atomic_init(&collection->next_number, manifest->next_number);
     return status;
 }

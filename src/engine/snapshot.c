@@ -9,9 +9,14 @@ lode_status snapshot_open(struct lode_collection *collection, lode_snapshot **re
     lode_snapshot *snapshot = malloc(sizeof *snapshot);
     if (!snapshot)
         return error_nomem(error, "a snapshot", sizeof *snapshot);
+    lode_status status =
+        collection_pin_now(collection, &snapshot->version, &snapshot->model, error);
+    if (status) {
+        free(snapshot);
+        return status;
+    }
     db_retain(collection);
     snapshot->collection = collection;
-    snapshot->version = collection_pin_model(collection, &snapshot->model);
     atomic_fetch_add_explicit(&collection->snapshots, 1, memory_order_relaxed);
     *ret_snapshot = snapshot;
     return LODE_OK;
@@ -40,9 +45,10 @@ lode_status snapshot_pin(struct lode_collection *collection, const lode_snapshot
                          struct version **ret_version, lode_error *error)
 {
     lode_status status = check_snapshot(collection, snapshot, error);
-    if (!status)
-        *ret_version = snapshot ? version_ref(snapshot->version) : collection_pin(collection);
-    return status;
+    if (status || !snapshot)
+        return status ? status : collection_pin_now(collection, ret_version, NULL, error);
+    *ret_version = version_ref(snapshot->version);
+    return LODE_OK;
 }
 
 lode_status snapshot_pin_model(struct lode_collection *collection, const lode_snapshot *snapshot,
@@ -50,13 +56,9 @@ lode_status snapshot_pin_model(struct lode_collection *collection, const lode_sn
                                lode_error *error)
 {
     lode_status status = check_snapshot(collection, snapshot, error);
-    if (status)
-        return status;
-    if (snapshot) {
-        *ret_version = version_ref(snapshot->version);
-        *ret_model = text_model_ref(snapshot->model);
-    } else {
-        *ret_version = collection_pin_model(collection, ret_model);
-    }
+    if (status || !snapshot)
+        return status ? status : collection_pin_now(collection, ret_version, ret_model, error);
+    *ret_version = version_ref(snapshot->version);
+    *ret_model = text_model_ref(snapshot->model);
     return LODE_OK;
 }

@@ -257,6 +257,10 @@ static lode_status carry_out(struct lode_collection *collection, struct group *g
 static lode_status commit(struct lode_collection *collection, struct group *group, size_t first,
                           size_t count, size_t *ret_taken, lode_error *error)
 {
+    uint64_t now_ms = collection_now_ms(collection);
+    lode_status status = collection_expire(collection, now_ms, error);
+    if (status)
+        return status;
     struct version *from = collection->version;
     struct apply_group applied = {
         .batches = group->batches + first,
@@ -264,9 +268,9 @@ static lode_status commit(struct lode_collection *collection, struct group *grou
         .bytes_max = growing_room(collection->growing, log_room(collection)),
         .first_fits = is_fresh(collection),
         .requests = &collection->requests,
+        .now_ms = now_ms,
     };
     struct apply *apply;
-    lode_status status = LODE_OK;
     for (size_t i = first; !status && i < first + count; i++)
         status = check_model(collection, group->requests[i], error);
     if (!status)

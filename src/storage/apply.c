@@ -45,6 +45,11 @@ static lode_status copy_view(const struct apply *apply, const struct segment_vie
     to->live = NULL;
     segment_ref(to->segment);
     to->row_count += growing ? apply->pending_count : 0;
+    for (uint32_t i = 0; growing && i < apply->pending_count; i++) {
+        uint64_t expires = apply->pending[i].stamp.expires_ms;
+        if (expires && expires < to->expires_next_ms)
+            to->expires_next_ms = expires;
+    }
     if (!touched && (!from->live || from->live->bit_count >= to->row_count)) {
         to->live = liveset_ref(from->live);
         return LODE_OK;
@@ -117,6 +122,7 @@ lode_status apply_prepare(struct version *from, struct segment *growing, struct 
     buf_init(&apply->scratch, LODE_METADATA_SIZE_MAX);
     apply->growing = growing_of(growing);
     apply->from = from;
+    apply->now_ms = group->now_ms;
     apply->mark = growing_mark(apply->growing);
     lode_status status = apply_begin(apply, group, error);
     if (!status)

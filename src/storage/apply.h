@@ -37,9 +37,10 @@ struct apply_group {
     struct apply_batch *batches;
     size_t count; /* prepare lowers it to those that it took, from the first on: that fit */
     const struct requests *requests; /* applied before; NULL: batches that were, from a log */
-    uint64_t bytes_max;              /* for the log, of all batches together */
-    int first_fits;                  /* the first is taken even when it is larger */
-    size_t applied;                  /* filled by prepare: taken, and neither refused nor repeats */
+    uint64_t now_ms;    /* what expires up to then is dead at once; 0: not known, nothing is */
+    uint64_t bytes_max; /* for the log, of all batches together */
+    int first_fits;     /* the first is taken even when it is larger */
+    size_t applied;     /* filled by prepare: taken, and neither refused nor repeats */
 };
 
 /* `from` must be the newest version and `growing` its last view's segment. After a failure nothing is

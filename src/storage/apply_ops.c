@@ -146,7 +146,8 @@ static lode_status find_point(const struct apply *apply, const struct entry *ent
                              .metadata = document.metadata,
                              .metadata_size = document.metadata_size,
                              .text = document.text,
-                             .text_size = document.text_size};
+                             .text_size = document.text_size,
+                             .expires_ms = segment->ops->stamp(segment, entry->row).expires_ms};
     return status;
 }
 
@@ -192,6 +193,8 @@ static lode_status resolve_patch(struct apply *apply, const struct entry *entry,
         point.text = op->text;
         point.text_size = op->text_size;
     }
+    if (op->expiry_given)
+        point.expires_ms = op->expires_ms;
     point.id = op->id;
     point.id_size = op->id_size;
     *op = point;
@@ -237,15 +240,14 @@ static void put_row(struct reading *reading, uint32_t index, const struct op *op
         pending->op = *op;
     } else {
         apply->pending[apply->pending_count] =
-            (struct pending){.op = *op,
-                             .stamp = {.sequence = sequence_of_batch(apply)},
-                             .entry = index,
-                             .prev = entry->latest};
+            (struct pending){.op = *op, .entry = index, .prev = entry->latest};
         entry->latest = base + apply->pending_count++;
         entry->last_batch = reading->index;
     }
+    apply->pending[entry->latest - base].stamp =
+        (struct stamp){.sequence = sequence_of_batch(apply), .expires_ms = op->expires_ms};
     apply->bytes += growing_op_bytes(apply->growing, op);
-    entry->alive = 1;
+    entry->alive = op->expires_ms == 0 || op->expires_ms > apply->now_ms;
 }
 
 static void read_delete(struct reading *reading, uint32_t index)

@@ -45,7 +45,8 @@ struct apply {
     uint32_t map_mask;
     struct pending *pending;
     uint32_t pending_count;
-    uint64_t bytes;       /* of pending rows */
+    uint64_t bytes; /* of pending rows */
+    uint64_t now_ms;
     size_t applied;       /* batches */
     struct note *journal; /* of the batch being read */
     uint32_t note_count;

@@ -9,7 +9,7 @@
 #define BATCH_HEADER_SIZE 8  /* op count, request id size, zeros */
 #define COUNTS_SIZE       16 /* struct batch_counts */
 
-#define OP_HEADER_SIZE 4 /* kind, condition, id size */
+#define OP_HEADER_SIZE 4 /* kind, condition and flag, id size */
 #define ROW_ALIGNMENT  4 /* space_encode's */
 
 #define PATCH_HEADER_SIZE 4 /* mode, what is given, 0 */
@@ -50,16 +50,21 @@ static void put_u64(struct buf *batch, uint64_t value)
 static lode_status put_header(struct buf *batch, const struct op *op, size_t more,
                               lode_error *error)
 {
-    size_t size = OP_HEADER_SIZE + op->id_size + sizeof op->if_version + more;
+    size_t size =
+        OP_HEADER_SIZE + op->id_size + sizeof op->if_version + sizeof op->expires_ms + more;
     lode_status status = buf_reserve(batch, size, error);
     if (status)
         return status;
-    uint8_t header[OP_HEADER_SIZE] = {(uint8_t)op->kind, op->condition};
+    int expires = op->kind == LODE_WRITE_PATCH ? op->expiry_given : op->expires_ms != 0;
+    uint8_t header[OP_HEADER_SIZE] = {(uint8_t)op->kind,
+                                      (uint8_t)(op->condition | (expires ? OP_EXPIRES : 0))};
     le_store_u16(header + 2, (uint16_t)op->id_size);
     put(batch, header, sizeof header);
     put(batch, op->id, op->id_size);
     if (op->condition == LODE_IF_VERSION)
         put_u64(batch, op->if_version);
+    if (expires)
+        put_u64(batch, op->expires_ms);
     return LODE_OK;
 }
 
@@ -199,6 +204,17 @@ static const char *read_rest(struct batch_reader *reader, struct op *op)
     return NULL;
 }
 
+static int expiry_makes_sense(const struct op *op)
+{
+    if (!op->expiry_given)
+        return 1;
+    if (op->kind == LODE_WRITE_DELETE)
+        return 0;
+    if (op->expires_ms == 0)
+        return op->kind == LODE_WRITE_PATCH;
+    return op->expires_ms >= LODE_EXPIRES_AT_MIN && op->expires_ms <= LODE_EXPIRES_AT_MAX;
+}
+
 static const char *op_fault(const struct batch_reader *reader, const struct op *op)
 {
     lode_id id;
@@ -206,6 +222,8 @@ static const char *op_fault(const struct batch_reader *reader, const struct op *
         return "is cut off";
     if (id_decode(op->id, op->id_size, &id, NULL))
         return "has an id that is none";
+    if (!expiry_makes_sense(op))
+        return "has an expiry that makes no sense";
     if (op->metadata_size > LODE_METADATA_SIZE_MAX || op->text_size > LODE_TEXT_SIZE_MAX)
         return "has a document over the limit";
     return NULL;
@@ -224,11 +242,15 @@ lode_status batch_next(struct batch_reader *reader, struct op *ret_op, int *ret_
     }
     size_t offset = bytes->offset;
     struct op op = {.kind = (lode_write_kind)reader_u8(bytes)};
-    op.condition = reader_u8(bytes);
+    uint8_t flags = reader_u8(bytes);
+    op.condition = flags & (OP_EXPIRES - 1);
+    op.expiry_given = (flags & OP_EXPIRES) != 0;
     op.id_size = reader_u16(bytes);
     op.id = reader_bytes(bytes, op.id_size);
     if (op.condition == LODE_IF_VERSION)
         op.if_version = reader_u64(bytes);
+    if (op.expiry_given)
+        op.expires_ms = reader_u64(bytes);
     const char *fault = read_rest(reader, &op);
     if (!fault || bytes->failed)
         fault = op_fault(reader, &op);

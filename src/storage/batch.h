@@ -3,8 +3,9 @@
  *   u32 op count, u8 request id size (0: none), u8 0, u16 0
  *   with a request id: u32 × 4 struct batch_counts, zeros from a writer, then the id
  *   then each op:
- *   u8 kind (lode_write_kind), u8 condition (lode_condition), u16 id size, id bytes (id.h)
+ *   u8 kind (lode_write_kind), u8 condition (lode_condition) | OP_EXPIRES, u16 id size, id bytes (id.h)
  *   with LODE_IF_VERSION: u64 that version
+ *   with OP_EXPIRES: u64 milliseconds since 1970; of a patch 0 takes the expiry away
  *   upserts add: row bytes (space.row_size), u32 metadata size, u32 text size, metadata, text
  *   patches add: u8 mode (lode_patch_mode), u8 PATCH_..., u16 0, the same sizes, metadata, text
  *
@@ -21,6 +22,7 @@ enum { /* what a patch gives */
        PATCH_METADATA = 1,
        PATCH_TEXT = 2,
 };
+#define OP_EXPIRES 0x80
 
 struct batch_counts { /* what a batch did */
     uint32_t upserted;
@@ -43,7 +45,9 @@ struct op {
     const char *metadata;
     size_t metadata_size; /* 0: none */
     const char *text;
-    size_t text_size; /* 0: none */
+    size_t text_size;     /* 0: none */
+    uint64_t expires_ms;  /* 0: never */
+    uint8_t expiry_given; /* of a patch; of an upsert it follows from expires_ms */
     uint8_t condition;
     uint64_t if_version; /* of LODE_IF_VERSION */
     uint8_t patch_mode;  /* patches only; LODE_PATCH_REMOVE comes as a merge of nulls */

@@ -57,6 +57,11 @@ static struct stamp sealed_stamp(const struct segment *segment, uint32_t row)
     return stamps_get(&sealed_of(segment)->stamps, row);
 }
 
+static uint64_t sealed_expire(const struct segment *segment, const struct expiry_range *range)
+{
+    return stamps_expire(&sealed_of(segment)->stamps, range);
+}
+
 static lode_status sealed_check_row(const struct segment *segment, uint32_t row, lode_error *error)
 {
     const struct sealed *sealed = sealed_of(segment);
@@ -124,6 +129,7 @@ static const struct segment_ops sealed_ops = {
     .find = sealed_find,
     .document = sealed_document,
     .stamp = sealed_stamp,
+    .expire = sealed_expire,
     .check_row = sealed_check_row,
     .index = sealed_index,
     .sizes = sealed_sizes,

@@ -20,8 +20,18 @@ struct document {
 };
 
 struct stamp {
-    uint64_t sequence; /* of the batch that wrote the row: the point's version */
+    uint64_t sequence;   /* of the batch that wrote the row: the point's version */
+    uint64_t expires_ms; /* since 1970, from when on it is dead; 0: never */
 };
+
+/* Which rows of a segment expire in [from_ms, to_ms]. */
+struct expiry_range {
+    uint32_t row_count; /* rows below this alone */
+    uint64_t from_ms;   /* not 0 */
+    uint64_t to_ms;     /* below from_ms: none */
+    uint64_t *words;    /* their bits are cleared; may be NULL when there are none */
+};
+#define EXPIRES_NONE UINT64_MAX
 
 struct segment;
 struct segment_view;
@@ -37,6 +47,9 @@ struct segment_ops {
                                       struct document *ret_document, lode_error *error);
     /* The row must be one of a version's. */
     struct stamp (*stamp)(const struct segment *segment, uint32_t row);
+    /* Clear the bits of rows that expire in that range. Returns when the next one after it does, or the
+     * first from from_ms on when the range is empty; EXPIRES_NONE. Some of them may be dead. */
+    uint64_t (*expire)(const struct segment *segment, const struct expiry_range *range);
     /* Whether every byte of the row's vector, document and stamp is what was written: LODE_CORRUPT. May be NULL:
      * there is nothing to check. */
     NODISCARD lode_status (*check_row)(const struct segment *segment, uint32_t row,

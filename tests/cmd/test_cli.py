@@ -308,6 +308,27 @@ class Points(CliTest):
         self.run_lode("import", self.db, "copy", self.path / "v.jsonl")
         self.assertEqual(len(self.points("copy")), 3)
 
+    def test_expiry(self):
+        self.create()
+        soon, late = 1_000_000_000_000, 4_000_000_000_000
+        self.run_lode("import", self.db, "c", "-", stdin="".join(
+            json.dumps({"id": i, "vector": [i, 1], "expires_at": at}) + "\n" for i, at in enumerate([None, soon, late])))
+        self.assertEqual(self.points(), [{"id": 0, "vector": [0, 1]}, {"id": 2, "vector": [2, 1], "expires_at": late}])
+        self.assertIn("expires   4000000000000 (2096-10-02T07:06:40Z)", self.text("get", self.db, "c", 2))
+        self.run_lode("patch", self.db, "c", 2, "--no-expiry")
+        self.run_lode("patch", self.db, "c", 0, "--expires-at", late)
+        self.assertEqual([p.get("expires_at") for p in self.points()], [late, None])
+        self.run_lode("patch", self.db, "c", 0, "--expires-at", soon)
+        self.assertEqual([p["id"] for p in self.points()], [2])
+        self.run_lode("patch", self.db, "c", 2, "--expires-at", 1700000000, code=USAGE)
+        self.run_lode("patch", self.db, "c", 2, "--expires-at", soon, "--no-expiry", code=USAGE)
+        for bad in ["1.5", '"x"', "-1"]:
+            self.error("import", self.db, "c", "-", stdin='{"id": 1, "vector": [1, 1], "expires_at": %s}' % bad,
+                       code=BAD_DATA)
+        error = self.error("import", self.db, "c", "-", stdin='{"id": 1, "vector": [1, 1], "expires_at": 1700000000}',
+                           code=BAD_DATA)
+        self.assertIn("expires_at_ms is 1700000000: it must be milliseconds", error["message"])
+
     def test_query(self):
         self.create("c", 2, "l2", "--field", "year:integer")
         self.run_lode("import", self.db, "c", "-", stdin="".join(json.dumps(

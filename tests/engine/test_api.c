@@ -367,8 +367,8 @@ static void searches_refuse(void **state)
             "one_per is empty");
     REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .one_per = long_name}),
             LODE_LIMIT, "one_per of 129 bytes");
-    REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .with = 32}), LODE_INVALID,
-            "unknown bits 0x20");
+    REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .with = 64}), LODE_INVALID,
+            "unknown bits 0x40");
     REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .snapshot = other}),
             LODE_INVALID, "snapshot is of collection 'cosine'");
     REFUSED(search(fixture.l2, (lode_search_request){.vector = nan}), LODE_INVALID, "vector: ");
@@ -424,7 +424,7 @@ static void reads_refuse(void **state)
     REFUSED(lode_get(fixture.l2, NULL, NULL, 1, 0, &result, &error), LODE_INVALID, "ids is NULL");
     REFUSED(lode_get(fixture.l2, NULL, &id, 1, 0, NULL, &error), LODE_INVALID,
             "ret_result is NULL");
-    REFUSED(lode_get(fixture.l2, NULL, &id, 1, 32, &result, &error), LODE_INVALID, "with is 0x20");
+    REFUSED(lode_get(fixture.l2, NULL, &id, 1, 64, &result, &error), LODE_INVALID, "with is 0x40");
     REFUSED(lode_get(fixture.l2, NULL, &bad, 1, 0, &result, &error), LODE_INVALID, "ids[0]: ");
     REFUSED(lode_iterator_open(NULL, NULL, 0, &iterator, &error), LODE_INVALID,
             "collection is NULL");

@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         lode_id id;
         INVARIANT(id_decode(op.id, op.id_size, &id, &error) == LODE_OK);
         touch(op.id, op.id_size);
-        used += 4 + op.id_size + (op.condition == LODE_IF_VERSION ? 8 : 0);
+        used +=
+            4 + op.id_size + (op.condition == LODE_IF_VERSION ? 8 : 0) + (op.expiry_given ? 8 : 0);
         INVARIANT(op.condition == LODE_IF_ANY || source == BATCH_OF_WRITER);
         ops++;
         if (op.kind == LODE_WRITE_DELETE)

@@ -21,7 +21,13 @@ static lode_error error;
 lode_db *engine_open(struct vfs *vfs, const char *path, const lode_db_options *options,
                      uint64_t growing_bytes)
 {
-    struct db_env env = {.vfs = vfs};
+    return engine_open_at(vfs, path, options, growing_bytes, NULL);
+}
+
+lode_db *engine_open_at(struct vfs *vfs, const char *path, const lode_db_options *options,
+                        uint64_t growing_bytes, const struct clock *clock)
+{
+    struct db_env env = {.vfs = vfs, .clock = clock};
     lode_db *db;
     if (vfs)
         assert_ok(executor_inline_new(&env.executor, &error));
@@ -164,6 +170,7 @@ static lode_write_op make_write(const struct model *model, const struct model_op
         make_patch(op, made, &write);
     else
         write.point = make_point(op->id, op->value, op->value, model->dim, made);
+    write.point.expires_at_ms = op->expires_at_ms;
     return write;
 }
 
@@ -190,8 +197,17 @@ static void apply_op(struct model *model, const struct model_op *op)
         model->values[op->id] = op->value;
     if (model->values[op->id] == ENGINE_NONE)
         return;
+    if (!op->patch || op->expires_at_ms)
+        model->expiries[op->id] = op->expires_at_ms == LODE_EXPIRES_NEVER ? 0 : op->expires_at_ms;
     model->documents[op->id] = op->value;
     model->versions[op->id] = model->sequence;
+}
+
+void model_expire(struct model *model, uint64_t now_ms)
+{
+    for (size_t i = 0; i < ENGINE_IDS; i++)
+        if (model->values[i] != ENGINE_NONE && model->expiries[i] && model->expiries[i] <= now_ms)
+            model->values[i] = ENGINE_NONE;
 }
 
 void model_apply(struct model *model, const struct model_op *ops, size_t count)
@@ -300,6 +316,7 @@ static void check_hit(const struct model *model, unsigned id, const lode_hit *hi
     check_vector(model, hit->vector, wanted.vector);
     check_text(hit->metadata, hit->metadata_size, wanted.metadata, wanted.metadata_size);
     check_text(hit->text, hit->text_size, wanted.text, wanted.text_size);
+    assert_int_equal(hit->expires_at_ms, model->expiries[id]);
     if (!model->any_version)
         assert_int_equal(hit->version, model->versions[id]);
 }
@@ -312,7 +329,7 @@ static void check_get(const struct model *model, lode_collection *collection,
     lode_result *result;
     for (unsigned i = 0; i < ENGINE_IDS; i++)
         given[i] = *engine_id(i, &ids[i]);
-    assert_ok(lode_get(collection, snapshot, given, ENGINE_IDS, 15, &result, &error));
+    assert_ok(lode_get(collection, snapshot, given, ENGINE_IDS, 31, &result, &error));
     size_t next = 0;
     for (unsigned i = 0; i < ENGINE_IDS; i++)
         if (model->values[i] != ENGINE_NONE) {
@@ -341,7 +358,7 @@ static void check_iterator(const struct model *model, lode_collection *collectio
     size_t count = 0;
     lode_iterator *iterator;
     const lode_hit *hit;
-    assert_ok(lode_iterator_open(collection, snapshot, 15, &iterator, &error));
+    assert_ok(lode_iterator_open(collection, snapshot, 31, &iterator, &error));
     for (;; count++) {
         assert_ok(lode_iterator_next(iterator, &hit, &error));
         if (!hit)

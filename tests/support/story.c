@@ -67,13 +67,27 @@ static uint64_t tell_time(void *context)
     return atomic_fetch_add((_Atomic uint64_t *)context, 20000);
 }
 
+#define HOUR_MS 3600000u
+
+/* When hour n begins. Points expire at full hours, which come by STORY_TIME alone. */
+static uint64_t hour_ms(unsigned n)
+{
+    return 1700000000000u + (uint64_t)n * HOUR_MS;
+}
+
+static void let_expire(const struct story *story, struct story_state *state)
+{
+    for (size_t i = 0; i < STORY_COLLECTIONS; i++)
+        model_expire(&state->collections[i].model, hour_ms(story->hours));
+}
+
 void story_init(struct story *story, struct vfs *vfs)
 {
     memset(story, 0, sizeof *story);
     story->vfs = vfs;
     story->growing_bytes = 512;
     story->sure.alias = STORY_NO_ALIAS;
-    atomic_init(&story->time_us, 1);
+    atomic_init(&story->time_us, hour_ms(0) * 1000);
     story->clock = (struct clock){tell_time, tell_time, &story->time_us};
     for (size_t i = 0; i < STORY_COLLECTIONS; i++)
         model_init(&story->sure.collections[i].model, &schemas[i]);
@@ -165,6 +179,10 @@ static lode_status write_some(struct story *story, unsigned which, unsigned seed
         };
         ops[i].patch = ops[i].value != ENGINE_NONE && rng_below(&rng, 3) == 0;
         ops[i].condition = rng_below(&rng, 4) == 0;
+        if (ops[i].value != ENGINE_NONE && rng_below(&rng, 4) == 0)
+            ops[i].expires_at_ms = rng_below(&rng, 4)
+                                       ? hour_ms(story->hours + 1 + rng_below(&rng, 3))
+                                       : LODE_EXPIRES_NEVER;
         if (seed >= STORY_SEEDS_WRITING && rng_below(&rng, 50) == 0)
             ops[i].condition = 2; /* refuses the batch */
     }
@@ -267,6 +285,10 @@ static lode_status do_one(struct story *story, struct story_step step, struct st
     case STORY_UNALIAS:
         after->alias = STORY_NO_ALIAS;
         return lode_alias_set(story->db, ALIAS, NULL, &story->error);
+    case STORY_TIME:
+        atomic_store(&story->time_us, hour_ms(++story->hours) * 1000);
+        let_expire(story, after);
+        return LODE_OK;
     case STORY_CLOSE: close_handle(story, step.which); return LODE_OK;
     case STORY_REOPEN: return reopen(story);
     default: return do_in_collection(story, step, after);
@@ -397,6 +419,8 @@ enum story_look story_look(struct story *story)
     if (!readable)
         return STORY_UNKNOWN;
     go_back_to(story, &found);
+    let_expire(story, &story->sure);
+    let_expire(story, &story->maybe);
     if (is_like(&found, &story->sure)) {
         compare(story, &story->sure);
         return STORY_AS_SURE;
@@ -433,8 +457,9 @@ int story_check(struct story *story)
 static enum story_kind random_kind(struct rng *rng)
 {
     static const enum story_kind rare[] = {
-        STORY_SYNC,     STORY_FLUSH, STORY_FLUSH, STORY_COMPACT, STORY_COMPACT, STORY_IDLE,
-        STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,  STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN};
+        STORY_SYNC,    STORY_TIME,    STORY_FLUSH,    STORY_FLUSH, STORY_COMPACT,
+        STORY_COMPACT, STORY_IDLE,    STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,
+        STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN};
     if (rng_below(rng, 3))
         return STORY_WRITE;
     return rare[rng_below(rng, sizeof rare / sizeof rare[0])];
@@ -464,9 +489,10 @@ const struct story_step story_script[] = {
     {STORY_FLUSH, STORY_POINTS, 0},   {STORY_WRITE, STORY_POINTS, 4},
     {STORY_WRITE, STORY_POINTS, 5},   {STORY_SNAPSHOT, STORY_POINTS, 0},
     {STORY_WRITE, STORY_POINTS, 6},   {STORY_FLUSH, STORY_POINTS, 0},
-    {STORY_CREATE, STORY_WORDS, 0},   {STORY_TRAIN, STORY_WORDS, 0},
-    {STORY_TRAIN, STORY_WORDS, 0},    {STORY_WRITE, STORY_WORDS, 7},
-    {STORY_WRITE, STORY_POINTS, 8},   {STORY_WRITE, STORY_POINTS, 9},
+    {STORY_TIME, STORY_POINTS, 0},    {STORY_CREATE, STORY_WORDS, 0},
+    {STORY_TRAIN, STORY_WORDS, 0},    {STORY_TRAIN, STORY_WORDS, 0},
+    {STORY_WRITE, STORY_WORDS, 7},    {STORY_WRITE, STORY_POINTS, 8},
+    {STORY_WRITE, STORY_POINTS, 9},   {STORY_TIME, STORY_POINTS, 0},
     {STORY_COMPACT, STORY_POINTS, 0}, {STORY_SNAPSHOT, STORY_POINTS, 0},
     {STORY_ALIAS, STORY_POINTS, 0},   {STORY_DROP, STORY_OTHER, 0},
     {STORY_WRITE, STORY_POINTS, 10},  {STORY_REOPEN, STORY_POINTS, 0},

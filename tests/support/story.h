@@ -33,6 +33,7 @@ enum story_kind {
     STORY_FLUSH,
     STORY_COMPACT,
     STORY_SYNC,
+    STORY_TIME, /* an hour goes by */
     STORY_IDLE,
     STORY_SNAPSHOT, /* open one, or close the one that is */
     STORY_CLOSE,    /* the collection's handle */
@@ -85,6 +86,7 @@ struct story {
     lode_error error; /* of the last call that failed */
 
     _Atomic uint64_t time_us;
+    unsigned hours; /* gone by */
     struct clock clock;
     lode_db *db;
     struct executor *executor;
