@@ -387,6 +387,8 @@ static void end_resolved(struct reading *reading)
     batch->request.counts = batch->counts;
     if (batch->request.id_size)
         batch_put_counts(reading->resolved, &batch->counts);
+    batch->logged = reading->resolved->data;
+    batch->logged_size = reading->resolved->size;
 }
 
 static lode_status read_batch(struct reading *reading, lode_error *error)
@@ -401,12 +403,11 @@ static lode_status read_batch(struct reading *reading, lode_error *error)
         status = read_ops(reading, error);
     if (status)
         return status;
-    if (batch->asks)
-        end_resolved(reading);
-    const struct buf *logged = batch->asks ? reading->resolved : batch->bytes;
-    batch->logged = logged->data;
-    batch->logged_size = logged->size;
     batch->sequence = sequence_of_batch(reading->apply);
+    batch->logged = batch->bytes->data;
+    batch->logged_size = batch->bytes->size;
+    if (reading->resolved)
+        end_resolved(reading);
     return LODE_OK;
 }
 

@@ -167,8 +167,8 @@ lode_status docs_check_row(const struct docs *docs, const struct frame *frame, u
     uint64_t begin = 0, size = 0;
     if (!docs->offsets)
         return LODE_OK;
-    lode_status status =
-        frame_check_range(frame, docs->offsets + (size_t)row * OFFSET_SIZE, 2 * OFFSET_SIZE, error);
+    lode_status status = frame_check_range(frame, docs->offsets + (size_t)row * OFFSET_SIZE,
+                                           2 * (size_t)OFFSET_SIZE, error);
     if (!status)
         status = range_of(docs, row, &begin, &size, error);
     return status ? status : frame_check_range(frame, docs->bytes + begin, size, error);

@@ -10,7 +10,7 @@
 
 #define FIXED_SIZE 25 /* of one in a manifest, before its id */
 
-#define CHAINS (2 * REQUEST_IDS_MAX) /* a power of two */
+#define CHAINS ((size_t)2 * REQUEST_IDS_MAX) /* a power of two */
 
 static uint32_t *chain_of(const struct requests *requests, const uint8_t *id, size_t id_size)
 {
@@ -33,7 +33,7 @@ lode_status requests_reserve(struct requests *requests, lode_error *error)
     if (!items || !chains) {
         free(items);
         free(chains);
-        return error_nomem(error, "request ids", REQUEST_IDS_MAX * sizeof *items);
+        return error_nomem(error, "request ids", CHAINS * sizeof *chains);
     }
     requests->items = items;
     requests->chains = chains;

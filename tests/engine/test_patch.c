@@ -326,10 +326,10 @@ static void damage_is_not_copied(void **state)
     assert_ok(vfs_list(world.vfs, "db", keep_dir, dir, &error));
     for (int part = 0; part < 2; part++) {
         char path[96];
-        const uint8_t *sought = part ? (const uint8_t *)"old" : (const uint8_t *)vector;
+        const uint8_t *sought = part ? (const uint8_t *)"{\"x\":1}}old" : (const uint8_t *)vector;
         snprintf(path, sizeof path, "%s/seg-1.%s", dir, part ? "docs" : "vectors");
         uint8_t *bytes = kit_read(world.vfs, path, &size);
-        const uint8_t *found = memmem(bytes, size, sought, 3);
+        const uint8_t *found = memmem(bytes, size, sought, part ? 11 : sizeof vector);
         assert_non_null(found);
         uint64_t bit = (uint64_t)(found - bytes) * 8;
         free(bytes);

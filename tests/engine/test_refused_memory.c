@@ -162,7 +162,15 @@ static void patch_point(struct run *run, unsigned id, int value)
     op.if_version = run->model.versions[id];
     run->model.documents[id] = value;
     run->model.versions[id] = ++run->model.sequence;
-    TWICE(lode_write(run->points, &op, 1, NULL, NULL, &error));
+    /* One born dead makes readers look for what is due. */
+    float vector[4] = {1, 2, 3, 4};
+    lode_write_op ops[] = {op,
+                           {.kind = LODE_WRITE_UPSERT,
+                            .point = {.id = lode_id_number(999),
+                                      .vector = vector,
+                                      .expires_at_ms = LODE_EXPIRES_AT_MIN}}};
+    lode_write_options options = {.request_id = metadata, .request_id_size = 8};
+    TWICE(lode_write(run->points, ops, 2, &options, NULL, &error));
 }
 
 static void read_all(struct run *run)
