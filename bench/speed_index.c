@@ -115,9 +115,11 @@ static lode_status measure(void *context, const void *bytes, size_t size, lode_e
 static struct index *build_and_open(const struct set *set, const char *layout, unsigned threads)
 {
     const struct index_ops *ops = strcmp(layout, "plain") == 0 ? &index_hnsw : &index_qg;
-    const struct index_params params = {M, EF_CONSTRUCTION, 1,
-                                        strcmp(layout, "compact") == 0 ? LODE_LAYOUT_COMPACT
-                                                                       : LODE_LAYOUT_FAST};
+    int compact = strcmp(layout, "compact") == 0;
+    const struct index_params params = {.m = M,
+                                        .ef_construction = EF_CONSTRUCTION,
+                                        .seed = 1,
+                                        .layout = compact ? LODE_LAYOUT_COMPACT : LODE_LAYOUT_FAST};
     struct index *index, *opened;
     struct executor *executor = NULL;
     lode_error error = {LODE_OK, 0, ""};

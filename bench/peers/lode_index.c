@@ -46,7 +46,9 @@ static lode_status open_segment(struct lode_index_file *file, lode_error *error)
         .vfs = vfs_posix(),
         .dir = file->dir,
         .collection_uid = file->manifest.collection_uid,
-        .params = {schema->m, schema->ef_construction, schema->seed},
+        .params = {.m = schema->m,
+                   .ef_construction = schema->ef_construction,
+                   .seed = schema->seed},
         .index = schema->index,
     };
     space_init(&file->store.space, schema->metric, schema->scalar, schema->dim);

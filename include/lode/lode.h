@@ -61,6 +61,7 @@ extern "C" {
 #define LODE_SEARCH_BATCH_MAX    10000 /* requests of one lode_search_batch */
 #define LODE_EF_MAX              65536 /* ef_search and ef_construction */
 #define LODE_M_MAX               256   /* m of hnsw */
+#define LODE_SNAPSHOTS_MAX       1024  /* named snapshots of a collection */
 
 /* --- Errors ------------------------------------------------------------------------------------ */
 
@@ -141,13 +142,22 @@ typedef struct lode_db_options {
     unsigned thread_count; /* background threads; 0: one per core */
     lode_maintenance maintenance;
     uint64_t growing_bytes_max; /* a growing segment is flushed at this size; 0: 64 MiB */
+    uint64_t log_keep_bytes;    /* of each collection's logs whose batches are in segments, keep the
+                                   newest that fit into this: backups take them along, for restoring
+                                   to any batch in them. Remembered by the database; 0: as it
+                                   remembers, nothing at first; LODE_LOG_KEEP_NONE: nothing again */
 } lode_db_options;
+
+#define LODE_LOG_KEEP_NONE UINT64_MAX
 
 /* Open, or create, the database in directory `path`. options may be NULL.
  * One process at a time: a second one gets LODE_BUSY with the owner's process id in the message.
  * Errors: LODE_BUSY, LODE_NOT_FOUND, LODE_IO, LODE_CORRUPT, LODE_VERSION, LODE_NOMEM. */
 LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db_options *options,
                                                  lode_db **ret_db, lode_error *error);
+
+/* What lode_db_options.log_keep_bytes is remembered as; 0: nothing is kept. */
+LODE_API uint64_t lode_db_log_keep_bytes(const lode_db *db);
 
 /* Stop background work and free the database. Writes acknowledged as durable are that already: for them
  * closing only makes the next open quicker. Others become so, if the disk takes them. All snapshots and iterators must have been closed before. Handles of
@@ -187,10 +197,12 @@ typedef enum lode_index {
 
 /* What a sealed segment's hnsw graph keeps for each point, beside the vectors file. */
 typedef enum lode_layout {
-    LODE_LAYOUT_FAST = 0,    /* codes of all neighbours beside the links: a step reads one run of
+    LODE_LAYOUT_FAST = 0, /* codes of all neighbours beside the links: a step reads one run of
                                 memory. About 1,000 bytes a point at 128 dimensions, 1,600 to 2,100 at
                                 768 (m 16), where vectors vary in few directions; else up to twice that */
-    LODE_LAYOUT_COMPACT = 1, /* one code a point: about 200 to 260 bytes at either, m 16. The
+    LODE_LAYOUT_COMPACT =
+        1, /* one code a point: about 200 to 260 bytes at either, m 16; where vectors
+                                vary in all directions, 128 and one byte a dimension. The
                                 nearest are read from the vectors file to be compared exactly. Under
                                 inner product the links alone, 132 bytes, and slower */
 } lode_layout;
@@ -393,6 +405,45 @@ LODE_API void lode_snapshot_close(lode_snapshot *snapshot); /* NULL is allowed *
 LODE_API uint64_t lode_snapshot_sequence(const lode_snapshot *snapshot);
 LODE_API uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot);
 
+/* Keep the newest state under a name, over close, reopen and crash, until it is dropped; durable on return.
+ * Sealed segments are shared with the collection and stay on disk as long as a snapshot needs them; what is
+ * in memory yet (64 MiB by default) is written out as one more segment, while writers go on.
+ * Names: as of collections, but not beginning with "snapshot-".
+ * Errors: LODE_EXISTS, LODE_INVALID, LODE_LIMIT (LODE_SNAPSHOTS_MAX), LODE_FULL; after LODE_IO it is not
+ * there, or to be dropped again after the next open. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_create(lode_collection *collection,
+                                                         const char *name, lode_error *error);
+/* Pin the state kept under that name, for reading as with lode_snapshot_open. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_open_named(lode_collection *collection,
+                                                             const char *name,
+                                                             lode_snapshot **ret_snapshot,
+                                                             lode_error *error);
+/* Give up the name. Files that only it needs are removed at once, or when the last one closes who has it
+ * open. After LODE_IO it is gone in this process, and may be there again after the next open. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_drop(lode_collection *collection,
+                                                       const char *name, lode_error *error);
+
+typedef struct lode_snapshot_info {
+    const char *name;
+    uint64_t sequence;   /* of the last batch it shows */
+    uint64_t generation; /* of the manifest it stood on */
+    uint64_t points;
+    uint64_t created_us; /* microseconds since 1970 UTC */
+    uint64_t own_bytes;  /* of files that the collection itself needs no more */
+    int damaged; /* 1: its file cannot be read; `name` is that of the file, and can be dropped */
+} lode_snapshot_info;
+
+typedef struct lode_snapshot_list {
+    const lode_snapshot_info *snapshots; /* the oldest state first */
+    size_t count;
+} lode_snapshot_list;
+
+/* The named snapshots. Free with lode_snapshot_list_free. */
+LODE_NODISCARD LODE_API lode_status lode_snapshot_list_get(lode_collection *collection,
+                                                           lode_snapshot_list **ret_list,
+                                                           lode_error *error);
+LODE_API void lode_snapshot_list_free(lode_snapshot_list *list); /* NULL is allowed */
+
 /* --- Reading ----------------------------------------------------------------------------------- */
 
 /* What to return beside id and score. */
@@ -580,11 +631,14 @@ typedef struct lode_stats {
     uint64_t sequence;
     uint64_t generation;
     uint64_t wal_bytes;
-    uint64_t disk_bytes; /* all files of the collection */
+    uint64_t kept_log_bytes;    /* of logs kept for restoring to a point in time alone */
+    uint64_t kept_log_sequence; /* the first batch in them; 0: there are none */
+    uint64_t disk_bytes;        /* all files of the collection */
     uint64_t memory_bytes;
     uint64_t mapped_bytes;
     uint32_t text_model_version; /* 0: none */
     uint32_t snapshots;          /* pinned by the caller */
+    uint32_t named_snapshots;
     const lode_segment_stats *segments;
     size_t segment_count;
     const lode_job_stats *jobs; /* running now */
@@ -614,9 +668,110 @@ typedef struct lode_verify_options {
     void *context;
 } lode_verify_options;
 
+/* `path` may be a backup too: then every content of it is checked against its hash, and every backup's
+ * files against its root hash, without restoring anything. */
 LODE_NODISCARD LODE_API lode_status lode_verify(const char *path,
                                                 const lode_verify_options *options,
                                                 lode_error *error);
+
+/* --- Backup ------------------------------------------------------------------------------------ */
+
+#define LODE_HASH_TEXT_SIZE 65 /* SHA-256 in hexadecimal, and NUL */
+
+typedef struct lode_backup_options {
+    int one_file;     /* 1: the target is to be one file; 0: a directory of backups */
+    const char *base; /* of one file: a backup (of either kind) whose contents are left out */
+    /* How far it is; not 0 stops the backup with LODE_CANCELLED. */
+    int (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+} lode_backup_options;
+
+typedef struct lode_backup_info {
+    uint64_t number; /* of the backup in its directory */
+    uint64_t collections;
+    uint64_t files, bytes;          /* that make up the backup */
+    uint64_t new_files, new_bytes;  /* of them, what was not there before */
+    char root[LODE_HASH_TEXT_SIZE]; /* hash of all of it: docs/format/backup.md */
+} lode_backup_info;
+
+/* Back up the newest state of every collection, all pinned before the first byte is copied; writers go on.
+ * A directory of backups holds each content once, under its SHA-256: after the first backup in it, only what
+ * is new is read and written. It is made when missing, and must be empty or hold backups. One file must not
+ * exist yet.
+ * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
+ * snapshots are not part of it. options and ret_info may be NULL.
+ * Errors: LODE_EXISTS, LODE_INVALID (the target is something else), LODE_BUSY (another backup into it, or
+ * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
+ * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_backup(lode_db *db, const char *target,
+                                                const lode_backup_options *options,
+                                                lode_backup_info *ret_info, lode_error *error);
+
+typedef struct lode_backup_collection {
+    const char *name;
+    uint64_t sequence; /* of the state that was backed up */
+    uint64_t points;
+    uint64_t
+        oldest_sequence; /* of the logs in the backup: it and all after it, up to `sequence`, can be
+                                 restored to from a state before it; 0: no log */
+} lode_backup_collection;
+
+typedef struct lode_backup_entry {
+    uint64_t number;
+    uint64_t made_us; /* microseconds since 1970 UTC */
+    uint64_t files, bytes;
+    uint64_t held_files; /* of one file with a base, fewer than `files` */
+    char root[LODE_HASH_TEXT_SIZE];
+    char base[LODE_HASH_TEXT_SIZE];            /* root of the base; "" when it needs none */
+    const lode_backup_collection *collections; /* ordered by uid */
+    size_t collection_count;
+    int damaged; /* 1: its inventory cannot be read, and nothing but the number is known */
+} lode_backup_entry;
+
+typedef struct lode_backup_list {
+    const lode_backup_entry *backups; /* the oldest first */
+    size_t count;
+} lode_backup_list;
+
+/* What backups there are at `path`; LODE_NOT_FOUND, LODE_INVALID when it is no place of backups. Contents are
+ * not read. Free with lode_backup_list_free. */
+LODE_NODISCARD LODE_API lode_status lode_backup_list_get(const char *path,
+                                                         lode_backup_list **ret_list,
+                                                         lode_error *error);
+LODE_API void lode_backup_list_free(lode_backup_list *list); /* NULL is allowed */
+
+typedef struct lode_restore_options {
+    uint64_t number;          /* which backup of a directory; 0: the newest */
+    const char *const *bases; /* backups that have what a backup with a base leaves out */
+    size_t base_count;
+    const char *collection; /* only this one, without aliases; NULL: all of them */
+    uint64_t to_sequence;   /* the state after this batch, by the kept logs; 0: as backed up. The
+                               collection must be named, unless there is only one */
+    unsigned sample;        /* searches of each collection that measure recall; 0: 100 */
+    int (*progress)(void *context, const char *stage, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+} lode_restore_options;
+
+typedef struct lode_restore_info {
+    uint64_t number;
+    uint64_t collections, points;
+    uint64_t files, bytes;
+    uint64_t replayed; /* batches of logs, with to_sequence */
+    uint64_t searches; /* that were answered by the index and by scanning everything */
+    double recall;     /* of the first against the second, 10 hits each; 1 without searches */
+    char root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again */
+} lode_restore_info;
+
+/* Restore a backup into the directory `path`, which must be missing or empty, and prove it: the files are read
+ * back from the disk and must have the backup's hashes; the database is opened, each collection must have
+ * as many points and the sequence that it was backed up with, and a sample of points is searched for.
+ * Until all of that is done the directory is marked as unfinished, and lode_db_open refuses it: an
+ * interrupted restore is never taken for a database. options and ret_info may be NULL.
+ * Errors: LODE_EXISTS (path is not empty), LODE_NOT_FOUND, LODE_CORRUPT (names the file and what is lost),
+ * LODE_INVALID (no log leads to to_sequence), LODE_CANCELLED, LODE_FULL, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_restore(const char *backup, const char *path,
+                                                 const lode_restore_options *options,
+                                                 lode_restore_info *ret_info, lode_error *error);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@ struct command {
 };
 
 int alias_run(int argc, char **argv);
+int backup_run(int argc, char **argv);
 int bench_command_run(int argc, char **argv);
 int compact_run(int argc, char **argv);
 int create_run(int argc, char **argv);
@@ -18,9 +19,12 @@ int drop_run(int argc, char **argv);
 int export_run(int argc, char **argv);
 int get_run(int argc, char **argv);
 int import_run(int argc, char **argv);
+int keep_log_run(int argc, char **argv);
 int list_run(int argc, char **argv);
 int patch_run(int argc, char **argv);
 int query_run(int argc, char **argv);
+int restore_run(int argc, char **argv);
+int snapshot_run(int argc, char **argv);
 int stats_run(int argc, char **argv);
 int verify_run(int argc, char **argv);
 

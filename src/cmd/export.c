@@ -13,7 +13,7 @@
 
 struct exporting {
     struct args args;
-    const char *file;
+    const char *file, *snapshot;
     struct sink_options sink;
     int format, no_vectors, no_metadata, no_text, with_text, with_version;
     struct sink_columns columns;
@@ -39,6 +39,8 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
                     "--ids reads them. Without it they are lost."),
         OPTION_TEXT("dataset", "NAME", &job->sink.dataset,
                     "hdf5: name of the dataset; default train."),
+        OPTION_TEXT("snapshot", "NAME", &job->snapshot,
+                    "What lode snapshot create kept, instead of what is there now."),
     };
     const struct arg_spec spec = {
         .command = "export",
@@ -201,7 +203,6 @@ int export_run(int argc, char **argv)
 {
     struct exporting job = {.format = FORMAT_AUTO};
     struct session session;
-    lode_snapshot *snapshot = NULL;
     lode_error error = {0};
     int code = EXIT_OK;
     if (!parse(&job, argc, argv, &code))
@@ -210,13 +211,12 @@ int export_run(int argc, char **argv)
     if (code == EXIT_OK)
         code = session_open(&session, job.args.operands[0], job.args.operands[1],
                             LODE_MAINTAIN_ON_REQUEST);
+    if (code == EXIT_OK)
+        code = session_snapshot(&session, job.snapshot);
     if (code)
         return code;
     interrupt_catch();
-    lode_status status = lode_snapshot_open(session.collection, &snapshot, &error);
-    if (status == LODE_OK)
-        status = export_snapshot(&job, &session, snapshot, &error);
-    lode_snapshot_close(snapshot);
+    lode_status status = export_snapshot(&job, &session, session.snapshot, &error);
     session_close(&session);
     /* What does not fit into the format is wrong data. */
     return status ? output_error(&error, CAUSE_DATA) : report(&job);

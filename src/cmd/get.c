@@ -14,6 +14,7 @@
 struct get {
     struct args args;
     int id_rule, with_vector, with_version;
+    const char *snapshot;
 };
 
 static int parse(struct get *get, int argc, char **argv, int *ret_exit)
@@ -24,6 +25,7 @@ static int parse(struct get *get, int argc, char **argv, int *ret_exit)
                     "Show the versions too: the write that last changed each point."),
         OPTION_CHOICE("id-kind", "KIND", &get->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
+        OPTION_TEXT("snapshot", "NAME", &get->snapshot, "As kept by lode snapshot create."),
     };
     const struct arg_spec spec = {
         .command = "get",
@@ -161,7 +163,7 @@ static int get_points(const struct get *get, struct session *session, const lode
         with |= LODE_WITH_VECTOR;
     if (get->with_version)
         with |= LODE_WITH_VERSION;
-    if (lode_get(session->collection, NULL, ids, id_count, with, &result, &error))
+    if (lode_get(session->collection, session->snapshot, ids, id_count, with, &result, &error))
         return output_error(&error, CAUSE_ARGUMENTS);
     uint32_t dim = lode_collection_schema(session->collection)->dim;
     int code = output_json() ? show_json(result, ids, id_count, dim)
@@ -192,6 +194,8 @@ int get_run(int argc, char **argv)
     if (code == EXIT_OK)
         code = session_open(&session, get.args.operands[0], get.args.operands[1],
                             LODE_MAINTAIN_ON_REQUEST);
+    if (code == EXIT_OK)
+        code = session_snapshot(&session, get.snapshot);
     if (code == EXIT_OK) {
         code = get_points(&get, &session, ids, id_count);
         session_close(&session);

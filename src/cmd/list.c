@@ -1,5 +1,6 @@
 /* list.c: `lode list`. */
 #include "cmd/args.h"
+#include "cmd/backups.h"
 #include "cmd/command.h"
 #include "cmd/names.h"
 #include "cmd/output.h"
@@ -122,8 +123,9 @@ int list_run(int argc, char **argv)
     const struct arg_spec spec = {
         .command = "list",
         .usage = "DIR",
-        .about = "Lists the collections and aliases of a database.",
+        .about = "Lists the collections and aliases of a database; or, where backups are, those.",
         .examples = "  lode list films.lode\n"
+                    "  lode list /mnt/backups\n"
                     "  lode list films.lode --json\n",
         .operand_names = "DIR",
         .operands_min = 1,
@@ -136,6 +138,12 @@ int list_run(int argc, char **argv)
     int code = EXIT_OK;
     if (!args_parse(&spec, argc, argv, &args, &code))
         return code;
+    lode_backup_list *backups = backups_find(args.operands[0]);
+    if (backups) {
+        code = backups_show(backups);
+        lode_backup_list_free(backups);
+        return code;
+    }
     code = session_open(&session, args.operands[0], NULL, LODE_MAINTAIN_ON_REQUEST);
     if (code)
         return code;

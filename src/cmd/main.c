@@ -19,6 +19,10 @@ static const struct command commands[] = {
     {"stats", "sizes, segments and running work", stats_run},
     {"compact", "merge segments, drop what was deleted, finish the indexes", compact_run},
     {"drop", "remove a collection", drop_run},
+    {"snapshot", "keep a state under a name; list and drop such", snapshot_run},
+    {"backup", "copy all of it, or what is new, to another place", backup_run},
+    {"restore", "bring a backup back, and prove it", restore_run},
+    {"keep-log", "keep logs, so that backups can restore to any batch", keep_log_run},
     {"verify", "check every checksum and cross-reference", verify_run},
     {"bench", "build, search and measure: recall, speed, memory", bench_command_run},
 };

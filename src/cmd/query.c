@@ -18,7 +18,7 @@ struct query {
     const char *text, *like, *vector, *vectors; /* one of them */
     uint64_t k, ef_search, limit;
     int exact, recall, with_vector, with_version, id_rule, format;
-    const char *one_per, *show, *dataset;
+    const char *one_per, *show, *dataset, *snapshot;
     struct shown shown;
     lode_metric metric;
     uint32_t dim;
@@ -68,6 +68,8 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                       "Of --vectors; by default its name says it."),
         OPTION_TEXT("dataset", "NAME", &query->dataset,
                     "Of --vectors, hdf5: which dataset; default test."),
+        OPTION_TEXT("snapshot", "NAME", &query->snapshot,
+                    "In what lode snapshot create kept, instead of what is there now."),
         OPTION_UINT("limit", &query->limit, 1, UINT64_MAX, "Of --vectors: at most the first N."),
     };
     const struct arg_spec spec = {
@@ -144,25 +146,20 @@ static lode_status answer(struct query *query, struct session *session,
                           lode_search_request *request, struct answer *ret_answer,
                           lode_error *error)
 {
-    lode_snapshot *snapshot = NULL;
     struct answer found = {.k = (size_t)query->k};
-    lode_status status = lode_snapshot_open(session->collection, &snapshot, error);
-    if (status)
-        return status;
-    request->snapshot = snapshot;
+    request->snapshot = session->snapshot;
     request->k = (size_t)query->k;
     request->ef_search = (uint32_t)query->ef_search;
     request->exact = query->exact;
     request->one_per = query->one_per;
     request->with = with_bits(query);
     int runs = query->recall && !query->vectors ? 2 : 1;
-    status = timed_search(session, request, runs, &found.result, &found.ms, error);
+    lode_status status = timed_search(session, request, runs, &found.result, &found.ms, error);
     if (status == LODE_OK && query->recall) {
         request->exact = 1;
         request->with = 0;
         status = timed_search(session, request, runs, &found.truth, &found.exact_ms, error);
     }
-    lode_snapshot_close(snapshot);
     if (status) {
         answer_release(&found);
         return status;
@@ -387,6 +384,8 @@ int query_run(int argc, char **argv)
     if (code == EXIT_OK)
         code = session_open(&session, query.args.operands[0], query.args.operands[1],
                             LODE_MAINTAIN_ON_REQUEST);
+    if (code == EXIT_OK)
+        code = session_snapshot(&session, query.snapshot);
     if (code)
         return code;
     code = run_session(&query, &session);

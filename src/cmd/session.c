@@ -30,8 +30,24 @@ int session_open(struct session *session, const char *dir, const char *collectio
     return EXIT_OK;
 }
 
+int session_snapshot(struct session *session, const char *name)
+{
+    lode_error error = {0};
+    lode_status status =
+        name ? lode_snapshot_open_named(session->collection, name, &session->snapshot, &error)
+             : lode_snapshot_open(session->collection, &session->snapshot, &error);
+    if (status == LODE_OK)
+        return EXIT_OK;
+    session_close(session);
+    const char *hint =
+        status == LODE_NOT_FOUND ? "'lode snapshot list DIR COLLECTION' shows what there is" : NULL;
+    return output_fail(
+        &(struct output_failure){.error = &error, .cause = CAUSE_ARGUMENTS, .hint = hint});
+}
+
 void session_close(struct session *session)
 {
+    lode_snapshot_close(session->snapshot);
     lode_collection_close(session->collection);
     if (session->db)
         lode_db_close(session->db);

@@ -9,6 +9,7 @@
 struct session {
     lode_db *db;
     lode_collection *collection;
+    lode_snapshot *snapshot; /* to read from */
 };
 
 /* Open the database that must exist in `dir` and, unless NULL, a collection. Commands that only look
@@ -16,6 +17,9 @@ struct session {
  * Returns EXIT_OK, or the exit code after reporting; then there is nothing to close. */
 int session_open(struct session *session, const char *dir, const char *collection,
                  lode_maintenance maintenance);
+/* Pin what is to be read: the snapshot of that name, or, name NULL, the newest state. On failure the session
+ * is closed. */
+int session_snapshot(struct session *session, const char *name);
 void session_close(struct session *session); /* may be called twice */
 
 /* Wait until indexes are built and merges done, showing how far they are; or (compact) have all of it

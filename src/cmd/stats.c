@@ -60,6 +60,9 @@ static void write_stats(struct document *document, const char *name, const lode_
     document_key_u64(document, "sequence", stats->sequence);
     document_key_u64(document, "generation", stats->generation);
     document_key_u64(document, "wal_bytes", stats->wal_bytes);
+    document_key_u64(document, "kept_log_bytes", stats->kept_log_bytes);
+    document_key_u64(document, "kept_log_sequence", stats->kept_log_sequence);
+    document_key_u64(document, "named_snapshots", stats->named_snapshots);
     document_key_u64(document, "disk_bytes", stats->disk_bytes);
     document_key_u64(document, "memory_bytes", stats->memory_bytes);
     document_key_u64(document, "mapped_bytes", stats->mapped_bytes);
@@ -129,6 +132,11 @@ static void print_stats(const char *name, const lode_schema *schema, const lode_
            amount_bytes(stats->mapped_bytes, mapped));
     printf("  state      sequence %llu, generation %llu\n", (unsigned long long)stats->sequence,
            (unsigned long long)stats->generation);
+    if (stats->named_snapshots)
+        printf("  snapshots  %lu named\n", (unsigned long)stats->named_snapshots);
+    if (stats->kept_log_bytes)
+        printf("  kept logs  %s, from batch %llu on\n", amount_bytes(stats->kept_log_bytes, wal),
+               (unsigned long long)stats->kept_log_sequence);
     if (stats->text_model_version)
         printf("  text model version %lu\n", (unsigned long)stats->text_model_version);
     for (size_t i = 0; i < stats->job_count; i++)

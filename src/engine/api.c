@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "engine/backup.h"
 #include "engine/read.h"
 #include "engine/text.h"
 #include "engine/verify.h"
 #include "query/fetch.h"
 #include "simd/simd.h"
+#include "storage/backup_reader.h"
 #include "storage/id.h"
 
 #define WITH_ALL                                                                                   \
@@ -87,14 +89,14 @@ const char *lode_simd_level(void)
 
 /* --- Database ---------------------------------------------------------------------------------- */
 
-static lode_status check_path(const char *path, lode_error *error)
+static lode_status check_path(const char *what, const char *path, lode_error *error)
 {
     if (!path)
-        return is_null("path", error);
+        return is_null(what, error);
     if (!*path)
-        return error_set(error, LODE_INVALID, "path is empty");
+        return error_set(error, LODE_INVALID, "%s is empty", what);
     if (strlen(path) >= PATH_SIZE_MAX)
-        return error_set(error, LODE_LIMIT, "path of %zu bytes: at most %d", strlen(path),
+        return error_set(error, LODE_LIMIT, "%s of %zu bytes: at most %d", what, strlen(path),
                          PATH_SIZE_MAX - 1);
     return LODE_OK;
 }
@@ -103,10 +105,15 @@ lode_status lode_db_open(const char *path, const lode_db_options *options, lode_
                          lode_error *error)
 {
     static const struct db_env env;
-    lode_status status = check_path(path, error);
+    lode_status status = check_path("path", path, error);
     if (!status && !ret_db)
         status = is_null("ret_db", error);
     return status ? status : db_open(path, options, &env, ret_db, error);
+}
+
+uint64_t lode_db_log_keep_bytes(const lode_db *db)
+{
+    return db ? db->log_keep_bytes : 0;
 }
 
 void lode_db_close(lode_db *db)
@@ -283,6 +290,47 @@ uint64_t lode_snapshot_sequence(const lode_snapshot *snapshot)
 uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot)
 {
     return snapshot ? snapshot->version->point_count : 0;
+}
+
+lode_status lode_snapshot_create(lode_collection *collection, const char *name, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    return name ? named_create(collection, name, error) : is_null("name", error);
+}
+
+lode_status lode_snapshot_open_named(lode_collection *collection, const char *name,
+                                     lode_snapshot **ret_snapshot, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!name)
+        return is_null("name", error);
+    if (!ret_snapshot)
+        return is_null("ret_snapshot", error);
+    return named_open(collection, name, ret_snapshot, error);
+}
+
+lode_status lode_snapshot_drop(lode_collection *collection, const char *name, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    return name ? named_drop(collection, name, error) : is_null("name", error);
+}
+
+lode_status lode_snapshot_list_get(lode_collection *collection, lode_snapshot_list **ret_list,
+                                   lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!ret_list)
+        return is_null("ret_list", error);
+    return named_list(collection, ret_list, error);
+}
+
+void lode_snapshot_list_free(lode_snapshot_list *list)
+{
+    free(list);
 }
 
 /* --- Reading ----------------------------------------------------------------------------------- */
@@ -491,6 +539,57 @@ void lode_stats_free(lode_stats *stats)
 
 lode_status lode_verify(const char *path, const lode_verify_options *options, lode_error *error)
 {
-    lode_status status = check_path(path, error);
-    return status ? status : verify_database(vfs_posix(), path, options, error);
+    int is_backup = 0;
+    lode_status status = check_path("path", path, error);
+    if (!status)
+        status = backup_is_there(vfs_posix(), path, &is_backup, error);
+    if (status)
+        return status;
+    return is_backup ? backup_verify(vfs_posix(), path, options, error)
+                     : verify_database(vfs_posix(), path, options, error);
+}
+
+/* --- Backup ------------------------------------------------------------------------------------ */
+
+lode_status lode_backup(lode_db *db, const char *target, const lode_backup_options *options,
+                        lode_backup_info *ret_info, lode_error *error)
+{
+    if (!db)
+        return is_null("db", error);
+    lode_status status = check_path("target", target, error);
+    if (!status && options && options->base)
+        status = check_path("options.base", options->base, error);
+    return status ? status : backup_database(db, target, options, ret_info, error);
+}
+
+lode_status lode_backup_list_get(const char *path, lode_backup_list **ret_list, lode_error *error)
+{
+    lode_status status = check_path("path", path, error);
+    if (!status && !ret_list)
+        status = is_null("ret_list", error);
+    return status ? status : backup_list(vfs_posix(), path, ret_list, error);
+}
+
+static lode_status check_restore(const lode_restore_options *options, lode_error *error)
+{
+    if (!options->bases && options->base_count > 0)
+        return is_null("options.bases", error);
+    for (size_t i = 0; i < options->base_count; i++) {
+        lode_status status = check_path("options.bases", options->bases[i], error);
+        if (status)
+            return status;
+    }
+    return check_count("options.sample", options->sample, LODE_SEARCH_BATCH_MAX, error);
+}
+
+lode_status lode_restore(const char *backup, const char *path, const lode_restore_options *options,
+                         lode_restore_info *ret_info, lode_error *error)
+{
+    static const struct db_env env;
+    lode_status status = check_path("backup", backup, error);
+    if (!status)
+        status = check_path("path", path, error);
+    if (!status && options)
+        status = check_restore(options, error);
+    return status ? status : restore_database(backup, path, options, &env, ret_info, error);
 }

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "engine/change.h"
+#include "engine/overlay.h"
 
 static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
 {
@@ -23,6 +24,14 @@ int build_wants_graph(const struct store *store, const struct segment_view *view
     return store->index == LODE_INDEX_HNSW && view->segment->sealed &&
            view->row_count >= INDEX_ROWS_MIN &&
            view->segment->ops->index(view->segment, &covered) == NULL;
+}
+
+int build_has_hasty_graph(const struct store *store, const struct segment_view *view)
+{
+    uint32_t covered = 0;
+    const struct index *index = view->segment->ops->index(view->segment, &covered);
+    return view->segment->sealed && index && index->ops->effort &&
+           index->ops->effort(index) < store->params.ef_construction;
 }
 
 /* Build the graph of a sealed segment that is open without one, and open it anew. Takes *segment when it
@@ -67,19 +76,6 @@ lode_status index_segment(struct lode_collection *collection, uint64_t number, l
     job_begin(collection, &job, LODE_JOB_INDEX);
     status = commit_graph(collection, view, &entry, &job, error);
     job_end(collection, &job);
-    version_unref(version);
-    return status;
-}
-
-lode_status overlay_slice(struct lode_collection *collection, lode_error *error)
-{
-    struct version *version = collection_pin(collection);
-    lode_status status = LODE_OK;
-    int more = 0;
-    const struct segment_view *last =
-        version->view_count ? &version->views[version->view_count - 1] : NULL;
-    if (last && !last->segment->sealed)
-        status = growing_index_some(last->segment, last->row_count, OVERLAY_SLICE, &more, error);
     version_unref(version);
     return status;
 }
@@ -201,6 +197,8 @@ lode_status flush_frozen(struct lode_collection *collection, const struct frozen
         return status;
     status = rewrite_init(&rewrite, &frozen->number, 1, error);
     job_begin(collection, &rewrite.job, LODE_JOB_FLUSH);
+    if (!status && collection->db->maintenance == LODE_MAINTAIN_AUTO)
+        status = overlay_finish(&rewrite.views[0], error);
     if (!status)
         status = rewrite_segments(&rewrite, frozen->number, frozen, error);
     job_end(collection, &rewrite.job);

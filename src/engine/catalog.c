@@ -139,7 +139,8 @@ void catalog_remove_aliases(struct catalog *catalog, const char *target)
 lode_status catalog_copy(const struct catalog *from, struct catalog *ret_catalog, lode_error *error)
 {
     struct catalog copy = {.names = calloc(from->count + 1, sizeof *from->names),
-                           .capacity = from->count + 1};
+                           .capacity = from->count + 1,
+                           .log_keep_bytes = from->log_keep_bytes};
     if (!copy.names)
         return error_nomem(error, "the catalog", (from->count + 1) * sizeof *from->names);
     for (; copy.count < from->count; copy.count++) {

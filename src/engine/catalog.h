@@ -16,7 +16,8 @@ struct catalog_name {
 struct catalog {
     struct catalog_name *names; /* ordered by name (bytes) */
     size_t count;
-    size_t capacity; /* of names */
+    size_t capacity;         /* of names */
+    uint64_t log_keep_bytes; /* of logs whose batches are in segments, kept of each collection */
 };
 
 #define CATALOG_DIR_NAME_SIZE sizeof("c-0123456789abcdef")

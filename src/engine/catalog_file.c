@@ -5,13 +5,16 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/le.h"
 #include "base/limits.h"
 #include "storage/frame.h"
 
-#define SECTION_NAMES 1u
-#define FILE_NAME     "catalog"
-#define TEMP_NAME     "catalog.tmp"
-#define FILE_SIZE_MAX ((size_t)64 << 20) /* COLLECTIONS_MAX names of LODE_NAME_SIZE_MAX, twice */
+#define SECTION_NAMES    1u
+#define SECTION_SETTINGS 2u
+#define SETTINGS_SIZE    16
+#define FILE_NAME        "catalog"
+#define TEMP_NAME        "catalog.tmp"
+#define FILE_SIZE_MAX    ((size_t)64 << 20) /* COLLECTIONS_MAX names of LODE_NAME_SIZE_MAX, twice */
 
 enum { KIND_COLLECTION = 1, KIND_ALIAS = 2 };
 
@@ -38,12 +41,31 @@ static lode_status encode(const struct catalog *catalog, struct buf *out, lode_e
     return status;
 }
 
-static lode_status write_file(struct vfs *vfs, const char *path, const struct buf *bytes,
-                              lode_error *error)
+static lode_status write_settings(struct frame_writer *writer, const struct catalog *catalog,
+                                  lode_error *error)
+{
+    uint8_t settings[SETTINGS_SIZE] = {0};
+    le_store_u64(settings, catalog->log_keep_bytes);
+    lode_status status = frame_section(writer, SECTION_SETTINGS, error);
+    return status ? status : frame_write(writer, settings, sizeof settings, error);
+}
+
+static lode_status write_file(struct vfs *vfs, const char *path, const struct catalog *catalog,
+                              const struct buf *bytes, lode_error *error)
 {
     struct frame_writer *writer;
     lode_status status = frame_create(vfs, path, FRAME_CATALOG, 0, 0, &writer, error);
-    return status ? status : frame_finish_with(writer, SECTION_NAMES, bytes, error);
+    if (status)
+        return status;
+    status = frame_section(writer, SECTION_NAMES, error);
+    if (!status)
+        status = frame_write(writer, bytes->data, bytes->size, error);
+    if (!status)
+        status = write_settings(writer, catalog, error);
+    if (!status)
+        return frame_finish(writer, error);
+    frame_abandon(writer);
+    return status;
 }
 
 lode_status catalog_save(struct vfs *vfs, const char *dir, const struct catalog *catalog,
@@ -58,7 +80,7 @@ lode_status catalog_save(struct vfs *vfs, const char *dir, const struct catalog 
     if (!status)
         status = encode(catalog, &bytes, error);
     if (!status)
-        status = write_file(vfs, temp, &bytes, error);
+        status = write_file(vfs, temp, catalog, &bytes, error);
     *ret_unknown = status == LODE_OK;
     if (!status)
         status = vfs_rename(vfs, temp, path, error);
@@ -126,6 +148,16 @@ static lode_status decode(const struct frame_section_view *section, const char *
     return LODE_OK;
 }
 
+static lode_status read_settings(const struct frame *frame, const char *path,
+                                 struct catalog *catalog, lode_error *error)
+{
+    const struct frame_section_view *section = frame_find(frame, SECTION_SETTINGS);
+    if (!section || section->size != SETTINGS_SIZE || le_load_u64(section->data + 8) != 0)
+        return error_set(error, LODE_CORRUPT, "%s: its settings do not read as settings", path);
+    catalog->log_keep_bytes = le_load_u64(section->data);
+    return LODE_OK;
+}
+
 static lode_status read_frame(const struct frame *frame, const char *path, struct catalog *catalog,
                               lode_error *error)
 {
@@ -136,6 +168,9 @@ static lode_status read_frame(const struct frame *frame, const char *path, struc
     const struct frame_section_view *section = frame_find(frame, SECTION_NAMES);
     if (!section)
         return error_set(error, LODE_CORRUPT, "%s has no section of names", path);
+    status = read_settings(frame, path, catalog, error);
+    if (status)
+        return status;
     return decode(section, path, catalog, error);
 }
 

@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "engine/logs.h"
+
 struct commit {
     struct lode_collection *collection;
     struct change *change;
@@ -315,15 +318,10 @@ static void install(struct commit *commit)
 static void retire_sources(const struct commit *commit)
 {
     const struct change *change = commit->change;
-    const struct store *store = &commit->collection->store;
     for (size_t i = 0; i < change->source_count; i++) {
         struct segment *segment = change->sources[i].view->segment;
         if (segment->sealed && !keeps_rows(change))
             sealed_retire(segment);
-    }
-    if (change->flushed) {
-        lode_status ignored = wal_remove(store->vfs, store->dir, change->flushed->number, NULL);
-        (void)ignored;
     }
 }
 
@@ -342,19 +340,14 @@ static void keep_manifest(struct commit *commit)
 
 /* --- All together ------------------------------------------------------------------------------ */
 
-/* A manifest must not know deaths of batches that the log may lose: the rows that took the place of the
- * dead would be gone with them. The lane is held. */
-static lode_status sync_deaths(struct lode_collection *collection, lode_error *error)
-{
-    return collection->unsynced ? collection_sync_log(collection, error) : LODE_OK;
-}
-
 static lode_status prepare(struct commit *commit, lode_error *error)
 {
     struct lode_collection *collection = commit->collection;
     /* Inside the lane, so that a segment being begun is either in the version or not yet numbered. */
     lane_enter(&collection->lane);
-    lode_status status = sync_deaths(collection, error);
+    /* A manifest must not know deaths of batches that the log may lose: the rows that took the place of the
+     * dead would be gone with them. */
+    lode_status status = collection_sync_shown(collection, error);
     commit->now = version_ref(collection->version);
     commit->next_number = atomic_load(&collection->next_number);
     if (!status && commit->change->flushed)
@@ -412,6 +405,8 @@ lode_status change_commit(struct lode_collection *collection, struct change *cha
         install(&commit);
         retire_sources(&commit);
         keep_manifest(&commit);
+        if (change->flushed)
+            logs_prune(collection);
     }
     mutex_unlock(&collection->change_mutex);
     release(&commit);
@@ -434,7 +429,7 @@ lode_status change_text_model(struct lode_collection *collection, uint32_t model
     struct commit commit = {.collection = collection};
     lode_status status = change_check(collection, error);
     if (!status)
-        status = sync_deaths(collection, error);
+        status = collection_sync_shown(collection, error);
     if (!status)
         status = manifest_copy(&collection->manifest, &commit.manifest, error);
     if (status)

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "engine/files.h"
+#include "engine/logs.h"
 #include "engine/recover.h"
 #include "engine/schema.h"
 #include "engine/text.h"
@@ -34,6 +35,16 @@ static struct version *pin_best(struct lode_collection *collection, struct text_
     struct version *version = version_ref(best(collection));
     if (ret_model)
         *ret_model = text_model_ref(collection->model);
+    mutex_unlock(&collection->pin_mutex);
+    return version;
+}
+
+struct version *collection_pin_model(struct lode_collection *collection,
+                                     struct text_model **ret_model)
+{
+    mutex_lock(&collection->pin_mutex);
+    struct version *version = version_ref(collection->version);
+    *ret_model = text_model_ref(collection->model);
     mutex_unlock(&collection->pin_mutex);
     return version;
 }
@@ -182,10 +193,15 @@ lode_status collection_sync_log(struct lode_collection *collection, lode_error *
     return status;
 }
 
+lode_status collection_sync_shown(struct lode_collection *collection, lode_error *error)
+{
+    return collection->unsynced ? collection_sync_log(collection, error) : LODE_OK;
+}
+
 lode_status collection_sync(struct lode_collection *collection, lode_error *error)
 {
     lane_enter(&collection->lane);
-    lode_status status = collection->unsynced ? collection_sync_log(collection, error) : LODE_OK;
+    lode_status status = collection_sync_shown(collection, error);
     lane_leave(&collection->lane);
     return status;
 }
@@ -238,6 +254,8 @@ static void init_locks(struct lode_collection *collection)
     mutex_init(&collection->change_mutex);
     lane_init(&collection->lane);
     jobs_init(&collection->jobs);
+    named_init(&collection->named);
+    pins_init(&collection->pins);
 }
 
 static void init_store(struct lode_collection *collection)
@@ -248,10 +266,27 @@ static void init_store(struct lode_collection *collection)
         .vfs = collection->db->vfs,
         .dir = collection->dir,
         .collection_uid = collection->uid,
-        .params = {schema->m, schema->ef_construction, schema->seed, schema->layout},
+        .params = {.m = schema->m,
+                   .ef_construction = schema->ef_construction,
+                   .seed = schema->seed,
+                   .layout = schema->layout},
         .index = schema->index,
+        .pins = &collection->pins,
     };
     space_init(&store->space, schema->metric, schema->scalar, schema->dim);
+}
+
+/* Named snapshots come first: what they need is not to be swept away. */
+static lode_status sweep(struct lode_collection *collection, lode_error *error)
+{
+    int all_known;
+    lode_status status = named_load(collection, &all_known, error);
+    if (!status)
+        status = manifest_sweep(collection->db->vfs, collection->dir, &collection->manifest,
+                                all_known ? &collection->pins : NULL, error);
+    if (!status)
+        logs_prune(collection);
+    return status;
 }
 
 static lode_status load_manifest(struct lode_collection *collection, lode_error *error)
@@ -263,9 +298,7 @@ static lode_status load_manifest(struct lode_collection *collection, lode_error 
     if (collection->manifest.collection_uid != collection->uid)
         return error_set(error, LODE_CORRUPT, "%s: its manifest is of collection %016llx",
                          collection->dir, (unsigned long long)collection->manifest.collection_uid);
-    status = manifest_sweep(vfs, collection->dir, &collection->manifest, error);
-    if (!status)
-        status = schema_copy(&collection->manifest.schema, &collection->schema, error);
+    status = schema_copy(&collection->manifest.schema, &collection->schema, error);
     if (!status)
         init_store(collection);
     return status;
@@ -277,6 +310,8 @@ lode_status collection_load(struct lode_collection *collection, lode_error *erro
     lode_status status = write_queue_init(&collection->queue, error);
     if (!status)
         status = load_manifest(collection, error);
+    if (!status)
+        status = sweep(collection, error);
     if (!status)
         status = recover_sealed(collection, error);
     if (!status)
@@ -318,6 +353,8 @@ void collection_free(struct lode_collection *collection)
     schema_release(&collection->schema);
     write_queue_release(&collection->queue);
     jobs_release(&collection->jobs);
+    named_release(&collection->named);
+    pins_release(&collection->pins);
     lane_release(&collection->lane);
     mutex_release(&collection->change_mutex);
     mutex_release(&collection->pin_mutex);

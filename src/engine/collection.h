@@ -1,11 +1,13 @@
 /* collection.h: an open collection.
  *
  * Locks, in the order in which they may be taken (README.md says why):
+ *     named.mutex    the named snapshots: one is made, opened or dropped at a time
  *     change_mutex   one structural change (flush, index, merge, text model) commits at a time
  *     lane           one writer, or the last step of a structural change
  *     db->mutex      the list of collections and their state
  *     jobs.mutex     what runs and what waits
  *     queue.mutex    batches waiting for a leader
+ *     pins.mutex     whose files stay
  *     pin_mutex      two pointers; nothing is taken while it is held */
 #ifndef ENGINE_COLLECTION_H
 #define ENGINE_COLLECTION_H
@@ -14,6 +16,7 @@
 #include "engine/db.h"
 #include "engine/jobs.h"
 #include "engine/lane.h"
+#include "engine/named.h"
 #include "engine/writer.h"
 #include "storage/growing.h"
 #include "storage/manifest.h"
@@ -64,13 +67,19 @@ struct lode_collection {
 
     /* change_mutex */
     struct mutex change_mutex;
-    struct manifest manifest; /* the newest on disk */
-    struct liveset **saved;   /* of each entry: the live set that its del file holds */
+    struct manifest manifest;   /* the newest on disk */
+    struct liveset **saved;     /* of each entry: the live set that its del file holds */
+    _Atomic unsigned logs_held; /* logs_hold: none is removed meanwhile */
     _Atomic int parted; /* disk and memory may have: no more changes. Set under change_mutex, once;
                                  relaxed: change_commit looks again under it */
 
+    _Atomic int searched; /* since the last group of writes: see overlay.h */
+    uint64_t searched_us; /* when that was last so; of the leader of a group */
+
     struct write_queue queue;
     struct jobs jobs;
+    struct named named;
+    struct pins pins;
     _Atomic uint32_t snapshots; /* relaxed, only shown */
 };
 
@@ -93,6 +102,9 @@ struct version *collection_pin(struct lode_collection *collection);
 NODISCARD lode_status collection_pin_now(struct lode_collection *collection,
                                          struct version **ret_version,
                                          struct text_model **ret_model, lode_error *error);
+/* The newest version as it was written, whatever has expired since, referenced; and the text model, likewise. */
+struct version *collection_pin_model(struct lode_collection *collection,
+                                     struct text_model **ret_model);
 /* Milliseconds since 1970. */
 uint64_t collection_now_ms(const struct lode_collection *collection);
 /* Let what has expired at that time be dead in the newest version too. The lane is held. */
@@ -111,6 +123,8 @@ const struct segment_view *version_view(const struct version *version, uint64_t 
 /* Make durable what the version shows. The lane is held. A failed sync leaves unknown what the disk holds:
  * the collection is broken then. */
 NODISCARD lode_status collection_sync_log(struct lode_collection *collection, lode_error *error);
+/* The same if there is need: before anything that outlives the process and speaks of the version. */
+NODISCARD lode_status collection_sync_shown(struct lode_collection *collection, lode_error *error);
 /* The same, taking the lane: lode_sync. */
 NODISCARD lode_status collection_sync(struct lode_collection *collection, lode_error *error);
 

@@ -14,6 +14,9 @@
 /* Flushes and overlays have threads of their own, so that no build of minutes keeps writers waiting. */
 #define QUICK_THREADS 2u
 
+/* Whoever searches or writes goes first (docs/decisions/0062). */
+#define BUILD_NICENESS 10
+
 #define LOCK_NAME "LOCK"
 
 /* --- Opening: options and directory ------------------------------------------------------------ */
@@ -33,24 +36,6 @@ static lode_status check_options(const lode_db_options *options, lode_error *err
                          "options.growing_bytes_max is %llu: it must be from %llu to %llu",
                          (unsigned long long)bytes, GROWING_BYTES_MIN, GROWING_BYTES_MAX);
     return LODE_OK;
-}
-
-/* The directory that holds `path`, into parent[PATH_SIZE_MAX]. */
-static void parent_of(const char *path, char parent[PATH_SIZE_MAX])
-{
-    size_t size = strlen(path);
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    while (size > 0 && path[size - 1] != '/')
-        size--;
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    if (size == 0) {
-        memcpy(parent, ".", 2);
-        return;
-    }
-    memcpy(parent, path, size);
-    parent[size] = '\0';
 }
 
 static lode_status make_directory(lode_db *db, int must_exist, lode_error *error)
@@ -73,6 +58,22 @@ static lode_status lock_directory(lode_db *db, lode_error *error)
     return status ? status : vfs_lock(db->vfs, path, &db->lock, error);
 }
 
+/* What an interrupted restore left is not to be taken for a database. */
+static lode_status check_restored(const lode_db *db, const struct db_env *env, lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    int exists = 0;
+    lode_status status = vfs_join(path, db->path, RESTORING_NAME, error);
+    if (!status)
+        status = vfs_exists(db->vfs, path, &exists, error);
+    if (!status && exists && !env->restoring)
+        status = error_set(error, LODE_CORRUPT,
+                           "'%s' is what a restore left that was not finished: remove it, and "
+                           "restore again",
+                           db->path);
+    return status;
+}
+
 /* --- Opening: the catalog ---------------------------------------------------------------------- */
 
 /* What a crash may leave of an open that was the first. */
@@ -85,7 +86,7 @@ static int is_ours(const char *name)
 static lode_status found_catalog(lode_db *db, lode_error *error)
 {
     char parent[PATH_SIZE_MAX];
-    parent_of(db->path, parent);
+    vfs_parent(db->path, parent);
     int unknown;
     lode_status status = vfs_dir_sync(db->vfs, parent, error);
     return status ? status : catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
@@ -192,7 +193,9 @@ static lode_status open_threads(lode_db *db, const struct db_env *env, unsigned 
     }
     db->owns_executors = 1;
     lode_status status = executor_threads_new(QUICK_THREADS, &db->quick, error);
-    return status ? status : executor_threads_new(thread_count, &db->executor, error);
+    if (status)
+        return status;
+    return executor_nice_new(thread_count, BUILD_NICENESS, &db->executor, error);
 }
 
 static void db_free(lode_db *db)
@@ -208,6 +211,20 @@ static void db_free(lode_db *db)
     mutex_release(&db->mutex);
     free(db->path);
     free(db);
+}
+
+/* The setting that was given, if another than the one that stands, becomes the one. */
+static lode_status settle_logs(lode_db *db, uint64_t given, lode_error *error)
+{
+    int unknown;
+    uint64_t wanted = given == LODE_LOG_KEEP_NONE ? 0 : given, before = db->catalog.log_keep_bytes;
+    lode_status status = LODE_OK;
+    if (given != 0 && wanted != before) {
+        db->catalog.log_keep_bytes = wanted;
+        status = catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
+    }
+    db->log_keep_bytes = db->catalog.log_keep_bytes;
+    return status;
 }
 
 lode_status db_open(const char *path, const lode_db_options *options, const struct db_env *env,
@@ -234,7 +251,11 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
     if (!status)
         status = lock_directory(db, error);
     if (!status)
+        status = check_restored(db, env, error);
+    if (!status)
         status = open_catalog(db, given->must_exist, error);
+    if (!status)
+        status = settle_logs(db, given->log_keep_bytes, error);
     if (!status)
         status = open_threads(db, env, given->thread_count, error);
     if (status)

@@ -14,6 +14,7 @@ struct lode_db {
     char *path;
     lode_maintenance maintenance;
     uint64_t growing_bytes_max;
+    uint64_t log_keep_bytes; /* as the catalog has it */
     struct vfs_file *lock;
     struct executor *quick;    /* flushes and overlays: never behind a long build */
     struct executor *executor; /* index and merge */
@@ -32,7 +33,11 @@ struct db_env {
     const struct clock *clock;
     struct executor *quick;
     struct executor *executor;
+    int restoring; /* 1: an unfinished restore is to be opened, by lode_restore itself */
 };
+
+/* A directory in a database that is being restored, from the first to the last moment of that. */
+#define RESTORING_NAME "RESTORING"
 
 NODISCARD lode_status db_open(const char *path, const lode_db_options *options,
                               const struct db_env *env, lode_db **ret_db, lode_error *error);

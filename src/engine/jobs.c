@@ -8,6 +8,7 @@
 #include "engine/build.h"
 #include "engine/collection.h"
 #include "engine/merge.h"
+#include "engine/overlay.h"
 
 void jobs_init(struct jobs *jobs)
 {
@@ -214,24 +215,9 @@ static int is_busy(const struct jobs *jobs, uint64_t number)
     return 0;
 }
 
-static int overlay_is_due(const struct lode_collection *collection, const struct version *version)
-{
-    if (collection->store.index != LODE_INDEX_HNSW || version->view_count == 0)
-        return 0;
-    const struct segment_view *last = &version->views[version->view_count - 1];
-    if (last->segment->sealed || last->row_count < OVERLAY_ROWS_MIN)
-        return 0;
-    const struct jobs *jobs = &collection->jobs;
-    for (size_t i = 0; i < jobs->frozen_count; i++)
-        if (jobs->frozen[i].number == last->segment->number)
-            return 0;
-    uint32_t covered = 0;
-    (void)last->segment->ops->index(last->segment, &covered);
-    return covered < last->row_count;
-}
-
-/* Whether a merge is due; its segments are then in jobs->merging. */
-static int choose_merge(struct lode_collection *collection, const struct version *version)
+/* Whether a merge is due; its segments are then in jobs->merging. is_quiet: no rows are coming in. */
+static int choose_merge(struct lode_collection *collection, const struct version *version,
+                        int is_quiet)
 {
     struct jobs *jobs = &collection->jobs;
     size_t count = 0, chosen_count = 0;
@@ -239,9 +225,11 @@ static int choose_merge(struct lode_collection *collection, const struct version
     size_t *chosen = calloc(version->view_count + 1, sizeof *chosen);
     uint64_t *numbers = calloc(version->view_count + 1, sizeof *numbers);
     if (inputs && chosen && numbers) {
-        count = merge_inputs(version, inputs);
-        for (size_t i = 0; i < count; i++)
+        count = merge_inputs(&collection->store, version, inputs);
+        for (size_t i = 0; i < count; i++) {
             inputs[i].busy = is_busy(jobs, inputs[i].number);
+            inputs[i].is_hasty = inputs[i].is_hasty && is_quiet;
+        }
         chosen_count = merge_choose(collection, inputs, count, chosen);
         for (size_t i = 0; i < chosen_count; i++)
             numbers[i] = inputs[chosen[i]].number;
@@ -278,10 +266,15 @@ static void upkeep_due(struct lode_collection *collection, const struct version 
                        int due[SLOT_COUNT])
 {
     struct jobs *jobs = &collection->jobs;
-    if (collection->db->maintenance != LODE_MAINTAIN_AUTO || jobs->exclusive)
+    if (collection->db->maintenance != LODE_MAINTAIN_AUTO)
         return;
     due[SLOT_OVERLAY] = may_start(collection, SLOT_OVERLAY) && overlay_is_due(collection, version);
-    due[SLOT_MERGE] = may_start(collection, SLOT_MERGE) && choose_merge(collection, version);
+    if (jobs->exclusive)
+        return;
+    int is_quiet =
+        jobs->frozen_count == 0 && !jobs->slots[SLOT_OVERLAY].active && !due[SLOT_OVERLAY];
+    due[SLOT_MERGE] =
+        may_start(collection, SLOT_MERGE) && choose_merge(collection, version, is_quiet);
     if (jobs->frozen_count == 0 && may_start(collection, SLOT_INDEX))
         jobs->indexing = choose_index(collection, version);
     due[SLOT_INDEX] = !jobs->slots[SLOT_INDEX].active && jobs->indexing != 0;

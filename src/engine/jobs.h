@@ -17,9 +17,8 @@
 #include "index/index.h"
 #include "os/thread.h"
 
-#define FROZEN_MAX    4u                  /* frozen segments that may wait; then writers wait */
-#define JOB_RETRY_US  ((uint64_t)1000000) /* between a failure and the next attempt */
-#define OVERLAY_SLICE 2048u               /* rows a turn: other collections' flushes wait for one */
+#define FROZEN_MAX   4u                  /* frozen segments that may wait; then writers wait */
+#define JOB_RETRY_US ((uint64_t)1000000) /* between a failure and the next attempt */
 
 enum job_slot { SLOT_FLUSH, SLOT_OVERLAY, SLOT_INDEX, SLOT_MERGE, SLOT_COUNT };
 

@@ -11,7 +11,8 @@
 #define TIER_WIDTH     4u
 #define DEAD_SHARE_MAX 0.25
 
-size_t merge_inputs(const struct version *version, struct compaction_input *inputs)
+size_t merge_inputs(const struct store *store, const struct version *version,
+                    struct compaction_input *inputs)
 {
     size_t count = 0;
     for (size_t i = 0; i < version->view_count; i++) {
@@ -25,6 +26,7 @@ size_t merge_inputs(const struct version *version, struct compaction_input *inpu
             .bytes = disk,
             .row_count = view->row_count,
             .live_count = view->live_count,
+            .is_hasty = build_has_hasty_graph(store, view),
         };
     }
     return count;
@@ -114,7 +116,8 @@ static lode_status compact_group(struct lode_collection *collection,
                                  const struct segment_view *first, const uint64_t *numbers,
                                  size_t count, lode_error *error)
 {
-    if (count > 1 || first->live_count < first->row_count)
+    if (count > 1 || first->live_count < first->row_count ||
+        build_has_hasty_graph(&collection->store, first))
         return merge_segments(collection, numbers, count, error);
     if (build_wants_graph(&collection->store, first))
         return index_segment(collection, numbers[0], error);

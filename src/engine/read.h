@@ -8,10 +8,16 @@ struct lode_snapshot {
     struct lode_collection *collection; /* retained */
     struct version *version;
     struct text_model *model; /* of its points, or NULL */
+    struct pin_key *pins;     /* of one opened by name: its files stay as long as it is open */
+    size_t pin_count;
 };
 
 NODISCARD lode_status snapshot_open(struct lode_collection *collection,
                                     lode_snapshot **ret_snapshot, lode_error *error);
+/* Make a zeroed one of this collection; to be filled in, and closed with snapshot_close. */
+void snapshot_begin(struct lode_collection *collection, lode_snapshot *snapshot);
+/* Release what it holds, but not the memory it lies in. */
+void snapshot_end(lode_snapshot *snapshot);
 void snapshot_close(lode_snapshot *snapshot);
 
 /* The version to read: the snapshot's, or the newest; release with version_unref. LODE_INVALID when

@@ -61,7 +61,6 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
     version->generation = manifest->generation;
     if (!status)
         version_settle(version);
-    atomic_init(&collection->next_number, manifest->next_number);
     return status;
 }
 

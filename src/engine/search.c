@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/overlay.h"
 #include "engine/read.h"
 #include "engine/text.h"
 #include "os/memory.h"
@@ -227,6 +228,7 @@ lode_status collection_search(struct lode_collection *collection,
         .request = request,
         .k = request->k ? request->k : K_DEFAULT,
     };
+    overlay_searched(collection);
     lode_status status = request->text
                              ? snapshot_pin_model(collection, request->snapshot, &search.version,
                                                   &search.model, error)
@@ -268,10 +270,11 @@ static lode_status gather(struct batch *batch, size_t first, size_t *ret_next, l
     batch->task_count = 0;
     for (; !status && i < batch->count && hits < GROUP_HITS_MAX; i++) {
         struct search *search = &batch->searches[i];
-        if (!search->row || search->request->one_per)
-            continue;
         if (batch->task_count == GROUP_MAX)
             break;
+        status = blame(i, make_query(search, error), error);
+        if (status || !search->row || search->request->one_per)
+            continue;
         status = begin_find(search, search->k, &batch->tasks[batch->task_count], error);
         batch->members[batch->task_count++] = i;
         hits += search->k * search->version->view_count;
@@ -316,8 +319,6 @@ static lode_status answer_group(struct batch *batch, size_t first, size_t *ret_n
 static lode_status answer_all(struct batch *batch, lode_error *error)
 {
     lode_status status = LODE_OK;
-    for (size_t i = 0; !status && i < batch->count; i++)
-        status = blame(i, make_query(&batch->searches[i], error), error);
     for (size_t first = 0; !status && first < batch->count;)
         status = answer_group(batch, first, &first, error);
     return status;
@@ -385,6 +386,7 @@ lode_status collection_search_batch(struct lode_collection *collection,
     struct search shared = {.collection = collection};
     if (request_count == 0)
         return LODE_OK;
+    overlay_searched(collection);
     lode_status status = check_one_snapshot(requests, request_count, error);
     if (!status)
         status = blame(0,

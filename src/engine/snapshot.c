@@ -3,31 +3,43 @@
 
 #include "engine/read.h"
 
+void snapshot_begin(struct lode_collection *collection, lode_snapshot *snapshot)
+{
+    *snapshot = (lode_snapshot){.collection = collection};
+    db_retain(collection);
+    atomic_fetch_add_explicit(&collection->snapshots, 1, memory_order_relaxed);
+}
+
 lode_status snapshot_open(struct lode_collection *collection, lode_snapshot **ret_snapshot,
                           lode_error *error)
 {
     lode_snapshot *snapshot = malloc(sizeof *snapshot);
     if (!snapshot)
         return error_nomem(error, "a snapshot", sizeof *snapshot);
+    snapshot_begin(collection, snapshot);
     lode_status status =
         collection_pin_now(collection, &snapshot->version, &snapshot->model, error);
     if (status) {
-        free(snapshot);
+        snapshot_close(snapshot);
         return status;
     }
-    db_retain(collection);
-    snapshot->collection = collection;
-    atomic_fetch_add_explicit(&collection->snapshots, 1, memory_order_relaxed);
     *ret_snapshot = snapshot;
     return LODE_OK;
 }
 
-void snapshot_close(lode_snapshot *snapshot)
+void snapshot_end(lode_snapshot *snapshot)
 {
     version_unref(snapshot->version);
     text_model_unref(snapshot->model);
+    pins_drop(&snapshot->collection->store, snapshot->pins, snapshot->pin_count);
+    free(snapshot->pins);
     atomic_fetch_sub_explicit(&snapshot->collection->snapshots, 1, memory_order_relaxed);
     db_release(snapshot->collection);
+}
+
+void snapshot_close(lode_snapshot *snapshot)
+{
+    snapshot_end(snapshot);
     free(snapshot);
 }
 

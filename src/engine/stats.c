@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "engine/files.h"
+#include "engine/logs.h"
 #include "engine/read.h"
 
 struct stats {
@@ -100,6 +101,11 @@ static void describe(struct lode_collection *collection, const struct version *v
     head->segment_count = version->view_count;
     head->jobs = stats->jobs;
     head->snapshots = atomic_load_explicit(&collection->snapshots, memory_order_relaxed);
+    head->named_snapshots = named_count(collection);
+    struct logs_kept kept;
+    logs_measure(collection, version, &kept);
+    head->kept_log_bytes = kept.bytes;
+    head->kept_log_sequence = kept.first_sequence;
     head->wal_bytes = atomic_load_explicit(&collection->wal_bytes, memory_order_relaxed);
     uint64_t growing = growing_number(collection, version);
     for (size_t i = 0; i < version->view_count; i++)

@@ -84,15 +84,13 @@ static lode_status read_model(const struct frame *frame, struct embedder **ret_e
     return corpus_open(section->data, (size_t)section->size, ret_embedder, error);
 }
 
-lode_status text_model_load(struct lode_collection *collection, lode_error *error)
+lode_status text_model_open(struct lode_collection *collection, uint32_t version,
+                            struct text_model **ret_model, lode_error *error)
 {
     const struct store *store = &collection->store;
-    uint32_t version = collection->manifest.text_model_version;
     char path[PATH_SIZE_MAX];
     struct frame frame;
     struct embedder *embedder = NULL;
-    if (version == 0)
-        return LODE_OK;
     lode_status status = model_path(store, version, path, error);
     if (!status)
         status = frame_open(store->vfs, path, FRAME_TEXT_MODEL, store->collection_uid, version,
@@ -110,7 +108,13 @@ lode_status text_model_load(struct lode_collection *collection, lode_error *erro
                            embedder->dim, collection->schema.dim);
         embedder->ops->free(embedder);
     }
-    return status ? status : model_new(embedder, version, &collection->model, error);
+    return status ? status : model_new(embedder, version, ret_model, error);
+}
+
+lode_status text_model_load(struct lode_collection *collection, lode_error *error)
+{
+    uint32_t version = collection->manifest.text_model_version;
+    return version ? text_model_open(collection, version, &collection->model, error) : LODE_OK;
 }
 
 static lode_status write_model(const struct store *store, uint32_t version, const struct buf *bytes,
@@ -140,6 +144,8 @@ static lode_status save_model(const struct store *store, const struct text_model
 static void remove_model(const struct store *store, uint32_t version)
 {
     char path[PATH_SIZE_MAX];
+    if (pins_retire(store->pins, (struct pin_key){NAME_TEXT_MODEL, version}))
+        return;
     lode_status ignored = version ? model_path(store, version, path, NULL) : LODE_NOT_FOUND;
     if (!ignored)
         ignored = vfs_remove(store->vfs, path, NULL);

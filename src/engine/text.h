@@ -7,6 +7,10 @@
 /* Open the model that the manifest names, if any. */
 NODISCARD lode_status text_model_load(struct lode_collection *collection, lode_error *error);
 
+/* Open that version of it. */
+NODISCARD lode_status text_model_open(struct lode_collection *collection, uint32_t version,
+                                      struct text_model **ret_model, lode_error *error);
+
 /* lode_text_model_train. */
 NODISCARD lode_status text_model_train(struct lode_collection *collection, const lode_text *texts,
                                        size_t text_count, const lode_train_options *options,

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "embed/embed.h"
 #include "engine/catalog.h"
+#include "engine/db.h"
 #include "engine/files.h"
 #include "storage/manifest.h"
 #include "storage/names.h"
@@ -194,7 +195,12 @@ static lode_status check_locked(struct check *check, const struct file_names *na
 {
     char path[PATH_SIZE_MAX];
     struct vfs_file *lock;
-    if (!is_database(names))
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->names[i], RESTORING_NAME) == 0)
+            report(check, RESTORING_NAME, 0,
+                   "the database was being restored and that was not finished: remove it, and "
+                   "restore again");
+    if (!is_database(names) && check->findings == 0)
         return error_set(error, LODE_NOT_FOUND, "there is no database at '%s'", check->path);
     lode_status status = vfs_join(path, check->path, "LOCK", error);
     if (!status)

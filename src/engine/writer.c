@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "engine/collection.h"
+#include "engine/overlay.h"
 #include "storage/apply.h"
 
 /* Deletes write to the log but take no room in the segment: the log has a bound of its own. */
@@ -353,6 +354,7 @@ static size_t carry_group(struct lode_collection *collection, struct write_reque
 
 static void lead(struct lode_collection *collection, struct write_request *leader)
 {
+    overlay_wait(collection);
     lane_enter(&collection->lane);
     uint64_t before = growing_number(collection);
     size_t count = carry_group(collection, leader);

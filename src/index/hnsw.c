@@ -5,15 +5,6 @@
 
 #include "base/limits.h"
 
-#define PREFETCH_LINES_MAX 8u /* of a vector; the processor's own prefetcher goes on from there */
-
-void hnsw_rows_init(struct hnsw *hnsw, const struct rows *rows)
-{
-    size_t lines = (rows->space->row_size + 63) / 64 + (rows->stride % 64 != 0);
-    hnsw->rows = *rows;
-    hnsw->prefetch_lines = lines < PREFETCH_LINES_MAX ? (uint32_t)lines : PREFETCH_LINES_MAX;
-}
-
 lode_status hnsw_create(const struct index_params *params, const struct rows *rows,
                         uint32_t capacity, struct index **ret_index, lode_error *error)
 {
@@ -27,15 +18,16 @@ lode_status hnsw_create(const struct index_params *params, const struct rows *ro
     if (!hnsw)
         return error_nomem(error, "hnsw", sizeof *hnsw);
     hnsw->index.ops = &index_hnsw;
-    hnsw_rows_init(hnsw, rows);
+    hnsw->rows = *rows;
     hnsw->m = params->m;
-    hnsw->ef_construction =
-        params->ef_construction > params->m ? params->ef_construction : params->m;
+    hnsw->ef_construction = params->ef_construction;
     hnsw->seed = params->seed;
     hnsw->capacity = capacity;
     atomic_init(&hnsw->entry, HNSW_NONE);
     mutex_init(&hnsw->entry_lock);
     lode_status status = hnsw_graph_init(hnsw, error);
+    if (status == LODE_OK)
+        status = hnsw_codes_init(hnsw, params->coded_from, error);
     if (status != LODE_OK) {
         hnsw_close(&hnsw->index);
         return status;
@@ -51,6 +43,7 @@ void hnsw_close(struct index *index)
     struct hnsw *hnsw = (struct hnsw *)index;
     hnsw_scratch_free_all(hnsw);
     hnsw_graph_release(hnsw);
+    hnsw_codes_release(hnsw);
     mutex_release(&hnsw->entry_lock);
     free(hnsw);
 }
@@ -58,6 +51,11 @@ void hnsw_close(struct index *index)
 static uint32_t hnsw_count(const struct index *index)
 {
     return atomic_load_explicit(&((const struct hnsw *)index)->inserted, memory_order_acquire);
+}
+
+static uint32_t hnsw_effort(const struct index *index)
+{
+    return ((const struct hnsw *)index)->ef_construction;
 }
 
 static size_t hnsw_memory(const struct index *index)
@@ -70,6 +68,7 @@ static size_t hnsw_memory(const struct index *index)
         size += (size_t)atomic_load_explicit(&hnsw->slot_count, memory_order_relaxed) * hnsw->m *
                 sizeof(uint32_t);
         size += HNSW_STRIPES * sizeof(struct mutex);
+        size += (size_t)hnsw_count(index) * hnsw->codes.rows.stride;
     }
     return size;
 }
@@ -84,6 +83,7 @@ const struct index_ops index_hnsw = {
     .serialize = hnsw_serialize,
     .check = hnsw_check,
     .count = hnsw_count,
+    .effort = hnsw_effort,
     .memory = hnsw_memory,
     .close = hnsw_close,
 };

@@ -21,17 +21,26 @@
 
 struct hnsw_scratch;
 
+/* 8-bit codes of all rows: hnsw_codes.c. */
+struct hnsw_codes {
+    struct space space; /* int8, l2; of unit vectors, under cosine, the order is the same */
+    struct rows rows;   /* a row's code is written before anything links to it, and stays */
+    float *mean;        /* dim; NULL: no codes */
+    uint8_t *memory;
+    size_t size;
+};
+
 struct hnsw {
     struct index index;
     struct rows rows;
+    struct hnsw_codes codes; /* what is walked by, if there are any */
     uint32_t m;
     uint32_t ef_construction;
     uint64_t seed;
-    uint32_t capacity;       /* every valid link is below it */
-    uint32_t prefetch_lines; /* of a vector, asked for before it is compared */
-    int mapped;              /* the arrays below are borrowed and read-only */
-    uint32_t *links;         /* capacity x 2m */
-    uint32_t *upper_slot;    /* capacity: a row's first slot; meaningless for rows of level 0 */
+    uint32_t capacity;    /* every valid link is below it */
+    int mapped;           /* the arrays below are borrowed and read-only */
+    uint32_t *links;      /* capacity x 2m */
+    uint32_t *upper_slot; /* capacity: a row's first slot; meaningless for rows of level 0 */
     uint32_t *upper; /* slot_capacity x m; layer l of a row is at slot upper_slot[row] + l - 1 */
     uint32_t slot_capacity;
     _Atomic uint32_t slot_count; /* given out */
@@ -78,9 +87,9 @@ static inline void hnsw_link_set(uint32_t *list, uint32_t i, uint32_t link)
     __atomic_store_n(&list[i], link, __ATOMIC_RELEASE);
 }
 
-static inline float hnsw_distance(const struct hnsw *hnsw, const void *query, uint32_t row)
+static inline float hnsw_distance(const struct rows *rows, const void *target, uint32_t row)
 {
-    return hnsw->rows.space->distance(hnsw->rows.space, query, rows_at(&hnsw->rows, row));
+    return rows->space->distance(rows->space, target, rows_at(rows, row));
 }
 
 /* Ask for the list of a row that will be expanded soon. */
@@ -122,7 +131,11 @@ struct hnsw_frontier {
 };
 
 struct hnsw_scratch {
-    size_t size; /* bytes, as made; what searches add later is small */
+    size_t size;             /* bytes, as made; what searches add later is small */
+    const struct rows *rows; /* what is compared: the rows, or their codes; */
+    const void *target;      /* with this one of that kind */
+    float *decoded;          /* dim; of a row that is coded */
+    uint8_t *code;           /* of a query */
     struct hnsw_visited visited;
     struct hnsw_beam beam;
     struct hnsw_frontier frontier; /* of a filtered walk */
@@ -130,7 +143,7 @@ struct hnsw_scratch {
     struct neighbor *closest;      /* insert: candidates, ef_construction or 2m+1 of them */
 };
 
-/* Take an idle scratch or make one; NULL: out of memory. */
+/* Take an idle scratch or make one. NULL: out of memory. */
 struct hnsw_scratch *hnsw_scratch_take(struct hnsw *hnsw);
 void hnsw_scratch_give(struct hnsw *hnsw, struct hnsw_scratch *scratch);
 void hnsw_scratch_free_all(struct hnsw *hnsw);
@@ -192,18 +205,34 @@ static inline uint64_t hnsw_beam_bound(const struct hnsw_beam *beam)
     return beam->count == beam->limit ? beam->items[beam->count - 1] : HNSW_ITEM_NONE;
 }
 
+/* --- hnsw_codes.c --- */
+
+/* Centred at the mean of rows [0, rows), which are there; none where rows is 0 or codes are of no use. */
+NODISCARD lode_status hnsw_codes_init(struct hnsw *hnsw, uint32_t rows, lode_error *error);
+void hnsw_codes_release(struct hnsw *hnsw);
+/* The code of a row, or of a query. room: dim */
+void hnsw_code(const struct hnsw *hnsw, const void *row, float *room, uint8_t *code);
+uint8_t *hnsw_code_of(const struct hnsw *hnsw, uint32_t row); /* its place; NULL: no codes */
+/* Compare rows with `target`, by their codes if it has one. */
+void hnsw_aim(const struct hnsw *hnsw, struct hnsw_scratch *scratch, const void *target,
+              const uint8_t *code);
+/* Whether the beam was found by codes, and its nearest rows are too near to `target` for those. */
+int hnsw_is_blurred(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+                    const void *target);
+
 /* --- hnsw_walk.c --- */
 
 /* From the entry of the graph down to `layer`, keeping the one nearest row. */
-struct neighbor hnsw_descend(const struct hnsw *hnsw, const void *query, uint32_t entry,
-                             uint32_t layer, struct index_counts *counts);
-/* Links of the row that are met for the first time, their vectors on the way to the cache. Valid until
- * the next call. */
-const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_visited *visited, uint32_t row,
+struct neighbor hnsw_descend(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+                             uint32_t entry, uint32_t layer, struct index_counts *counts);
+/* Links of the row that are met for the first time, what they are compared by on the way to the cache. Valid
+ * until the next call. */
+const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
                                 uint32_t layer, uint32_t *ret_count);
+void hnsw_prefetch(const struct rows *rows, uint32_t row);
 /* Fill scratch->beam, just begun, with the nearest rows of a layer that a walk from `entry` finds. */
-void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, const void *query,
-               struct neighbor entry, uint32_t layer, struct index_counts *counts);
+void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, struct neighbor entry,
+               uint32_t layer, struct index_counts *counts);
 
 /* --- hnsw_filtered.c --- */
 
@@ -221,8 +250,8 @@ NODISCARD lode_status hnsw_search(const struct index *index, const struct index_
 /* --- hnsw_insert.c, hnsw_repair.c, hnsw_build.c --- */
 
 NODISCARD lode_status hnsw_insert(struct index *index, uint32_t row, lode_error *error);
-/* Fill scratch->beam with the rows nearest to `row` on a layer. */
-NODISCARD lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
+/* Fill scratch->beam with the rows nearest to scratch->target on a layer. */
+NODISCARD lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                      struct neighbor entry, uint32_t layer, lode_error *error);
 /* Link from the first row of the beam that has room on layer 0; 0 when none has. */
 int hnsw_adopt(struct hnsw *hnsw, const struct hnsw_beam *beam, uint32_t row);
@@ -244,7 +273,6 @@ NODISCARD lode_status hnsw_check(const struct index *index, lode_error *error);
 
 /* --- hnsw.c --- */
 
-void hnsw_rows_init(struct hnsw *hnsw, const struct rows *rows);
 NODISCARD lode_status hnsw_create(const struct index_params *params, const struct rows *rows,
                                   uint32_t capacity, struct index **ret_index, lode_error *error);
 void hnsw_close(struct index *index);

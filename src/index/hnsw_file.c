@@ -92,8 +92,8 @@ static lode_status header_check(const uint8_t *data, size_t size, uint32_t count
                          HEADER_SIZE);
     if (memcmp(data, MAGIC, 8) != 0)
         return error_set(error, LODE_CORRUPT, "graph: it does not begin with " MAGIC);
-    if (le_load_u32(data + 8) > VERSION)
-        return error_set(error, LODE_VERSION, "graph: version %u; this build reads up to %u",
+    if (le_load_u32(data + 8) != VERSION)
+        return error_set(error, LODE_VERSION, "graph: version %u; this build reads %u",
                          le_load_u32(data + 8), VERSION);
     uint32_t m = le_load_u32(data + 12), rows = le_load_u32(data + 16),
              entry = le_load_u32(data + 20);
@@ -124,7 +124,7 @@ lode_status hnsw_open(const struct index_params *params, const struct rows *rows
     uint8_t *bytes = (uint8_t *)(uintptr_t)data; /* never written: insert refuses a mapped graph */
     uint32_t slots = le_load_u32(data + 24);
     hnsw->index.ops = &index_hnsw;
-    hnsw_rows_init(hnsw, rows);
+    hnsw->rows = *rows;
     hnsw->mapped = 1;
     hnsw->m = le_load_u32(data + 12);
     hnsw->ef_construction = le_load_u32(data + 28);

@@ -60,11 +60,11 @@ static void expand(struct filtered_walk *walk, uint32_t row)
 {
     const struct hnsw *hnsw = walk->hnsw;
     uint32_t count;
-    const uint32_t *batch = hnsw_meet_links(hnsw, &walk->scratch->visited, row, 0, &count);
+    const uint32_t *batch = hnsw_meet_links(hnsw, walk->scratch, row, 0, &count);
     if (walk->scratch->frontier.count)
         hnsw_prefetch_list(hnsw, hnsw_item_row(walk->scratch->frontier.items[0]), 0);
     for (uint32_t i = 0; i < count; i++)
-        meet(walk, hnsw_distance(hnsw, walk->query->query, batch[i]), batch[i]);
+        meet(walk, hnsw_distance(walk->scratch->rows, walk->scratch->target, batch[i]), batch[i]);
     walk->query->counts->hops++;
     walk->query->counts->distances += count;
     walk->steps += count;

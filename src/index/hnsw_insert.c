@@ -9,9 +9,9 @@
 /* Whether a link to `candidate` is of little use beside one to `other`: the way leads over there. Rows
  * all equally far from each other, as duplicates are, count too, or the links of a row with many
  * duplicates would all stay among them. */
-static int is_shadowed(const struct hnsw *hnsw, struct neighbor candidate, struct neighbor other)
+static int is_shadowed(const struct rows *rows, struct neighbor candidate, struct neighbor other)
 {
-    float between = hnsw_distance(hnsw, rows_at(&hnsw->rows, candidate.row), other.row);
+    float between = hnsw_distance(rows, rows_at(rows, candidate.row), other.row);
     return between < candidate.distance ||
            (between == candidate.distance && between == other.distance);
 }
@@ -33,13 +33,13 @@ static uint32_t choose_nearest(const struct neighbor *candidates, uint32_t count
 
 /* Algorithm 4 with keepPrunedConnections in part: of `candidates`, nearest first, up to `degree` of
  * which none shadows another; then the nearest others, while less than three quarters are taken. */
-static uint32_t choose_links(const struct hnsw *hnsw, const struct neighbor *candidates,
+static uint32_t choose_links(const struct rows *rows, const struct neighbor *candidates,
                              uint32_t count, uint32_t degree, struct neighbor *ret_chosen)
 {
     uint32_t chosen = 0;
     for (uint32_t i = 0; i < count && chosen < degree; i++) {
         uint32_t other = 0;
-        while (other < chosen && !is_shadowed(hnsw, candidates[i], ret_chosen[other]))
+        while (other < chosen && !is_shadowed(rows, candidates[i], ret_chosen[other]))
             other++;
         if (other == chosen)
             ret_chosen[chosen++] = candidates[i];
@@ -71,15 +71,17 @@ static int shrink_with(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t
 {
     uint32_t *list = hnsw_list(hnsw, base, layer);
     uint32_t degree = hnsw_degree(hnsw, layer);
-    const void *vector = rows_at(&hnsw->rows, base);
+    const struct rows *rows = scratch->rows;
     struct neighbor *candidates = scratch->closest, kept[2 * LODE_M_MAX];
+    for (uint32_t i = 0; i < degree; i++)
+        hnsw_prefetch(rows, hnsw_link(list, i));
     for (uint32_t i = 0; i < degree; i++) {
         uint32_t row = hnsw_link(list, i);
-        candidates[i] = (struct neighbor){hnsw_distance(hnsw, vector, row), row};
+        candidates[i] = (struct neighbor){hnsw_distance(rows, rows_at(rows, base), row), row};
     }
     candidates[degree] = new_link;
     sort_few(candidates, degree + 1);
-    uint32_t count = choose_links(hnsw, candidates, degree + 1, degree, kept);
+    uint32_t count = choose_links(rows, candidates, degree + 1, degree, kept);
     list_write(list, degree, kept, count);
     uint32_t at = 0;
     while (at < count && kept[at].row != new_link.row)
@@ -147,31 +149,31 @@ static struct neighbor *chosen_on(const struct hnsw *hnsw, const struct hnsw_scr
     return scratch->chosen + (size_t)layer * 2 * hnsw->m;
 }
 
-lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
-                           struct neighbor entry, uint32_t layer, lode_error *error)
+lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch, struct neighbor entry,
+                           uint32_t layer, lode_error *error)
 {
-    uint32_t ef = hnsw->ef_construction;
+    uint32_t ef = hnsw->ef_construction > hnsw->m ? hnsw->ef_construction : hnsw->m;
     struct index_counts counts = {0, 0};
     if (hnsw_scratch_begin(scratch, ef, hnsw_degree(hnsw, layer)))
         return error_nomem(error, "an insert", ef * sizeof *scratch->beam.items);
-    hnsw_walk(hnsw, scratch, rows_at(&hnsw->rows, row), entry, layer, &counts);
+    hnsw_walk(hnsw, scratch, entry, layer, &counts);
     return LODE_OK;
 }
 
-/* Find neighbours of `row` on layers [0, plan->top]. The beam ends as the walk on layer 0 left it. */
-static lode_status find_neighbors(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
-                                  uint32_t entry, struct plan *plan, lode_error *error)
+/* Find neighbours of scratch->target on layers [0, plan->top]. The beam ends as the walk on layer 0 left it. */
+static lode_status find_neighbors(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t entry,
+                                  struct plan *plan, lode_error *error)
 {
     struct index_counts counts = {0, 0};
-    struct neighbor nearest =
-        hnsw_descend(hnsw, rows_at(&hnsw->rows, row), entry, plan->top, &counts);
+    struct neighbor nearest = hnsw_descend(hnsw, scratch, entry, plan->top, &counts);
     for (uint32_t layer = plan->top + 1; layer-- > 0;) {
-        lode_status status = hnsw_find_near(hnsw, scratch, row, nearest, layer, error);
+        lode_status status = hnsw_find_near(hnsw, scratch, nearest, layer, error);
         if (status != LODE_OK)
             return status;
         uint32_t count = beam_copy(&scratch->beam, scratch->closest);
-        plan->count[layer] = choose_links(hnsw, scratch->closest, count, hnsw_degree(hnsw, layer),
-                                          chosen_on(hnsw, scratch, layer));
+        plan->count[layer] =
+            choose_links(scratch->rows, scratch->closest, count, hnsw_degree(hnsw, layer),
+                         chosen_on(hnsw, scratch, layer));
         if (count)
             nearest = scratch->closest[0];
     }
@@ -220,7 +222,12 @@ static lode_status insert_below(struct hnsw *hnsw, struct hnsw_scratch *scratch,
     uint32_t level = hnsw_level(hnsw->seed, hnsw->m, row);
     uint32_t entry_level = hnsw_level(hnsw->seed, hnsw->m, entry);
     struct plan plan = {.top = level < entry_level ? level : entry_level};
-    lode_status status = find_neighbors(hnsw, scratch, row, entry, &plan, error);
+    const void *vector = rows_at(&hnsw->rows, row);
+    lode_status status = find_neighbors(hnsw, scratch, entry, &plan, error);
+    if (status == LODE_OK && hnsw_is_blurred(hnsw, scratch, vector)) {
+        hnsw_aim(hnsw, scratch, vector, NULL);
+        status = find_neighbors(hnsw, scratch, entry, &plan, error);
+    }
     if (status != LODE_OK)
         return status;
     hnsw_graph_add(hnsw, row, level);
@@ -260,6 +267,11 @@ lode_status hnsw_insert(struct index *index, uint32_t row, lode_error *error)
     struct hnsw_scratch *scratch = hnsw_scratch_take(hnsw);
     if (!scratch)
         return error_nomem(error, "insert", sizeof *scratch);
+    const void *vector = rows_at(&hnsw->rows, row);
+    uint8_t *code = hnsw_code_of(hnsw, row);
+    if (code)
+        hnsw_code(hnsw, vector, scratch->decoded, code);
+    hnsw_aim(hnsw, scratch, vector, code);
     lode_status status = insert_with(hnsw, scratch, row, error);
     hnsw_scratch_give(hnsw, scratch);
     return status;

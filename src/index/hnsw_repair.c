@@ -51,13 +51,13 @@ static lode_status adopt(struct reach *reach, struct hnsw_scratch *scratch, uint
                          lode_error *error)
 {
     struct hnsw *hnsw = reach->hnsw;
-    const void *vector = rows_at(&hnsw->rows, row);
     uint32_t entry = atomic_load_explicit(&hnsw->entry, memory_order_relaxed);
+    hnsw_aim(hnsw, scratch, rows_at(&hnsw->rows, row), NULL);
     struct index_counts counts = {0, 0};
-    struct neighbor nearest = hnsw_descend(hnsw, vector, entry, 0, &counts);
+    struct neighbor nearest = hnsw_descend(hnsw, scratch, entry, 0, &counts);
     if (!bitset_test(reach->reached, nearest.row))
-        nearest = (struct neighbor){hnsw_distance(hnsw, vector, entry), entry};
-    lode_status status = hnsw_find_near(hnsw, scratch, row, nearest, 0, error);
+        nearest = (struct neighbor){hnsw_distance(&hnsw->rows, scratch->target, entry), entry};
+    lode_status status = hnsw_find_near(hnsw, scratch, nearest, 0, error);
     if (status != LODE_OK)
         return status;
     if (!hnsw_adopt(hnsw, &scratch->beam, row))

@@ -18,6 +18,8 @@ static void scratch_free(struct hnsw_scratch *scratch)
     free(scratch->frontier.items);
     free(scratch->chosen);
     free(scratch->closest);
+    free(scratch->decoded);
+    free(scratch->code);
     free(scratch);
 }
 
@@ -51,6 +53,15 @@ static int lists_init(struct hnsw_scratch *scratch, const struct hnsw *hnsw)
     return scratch->chosen && scratch->closest;
 }
 
+static int code_init(struct hnsw_scratch *scratch, const struct hnsw *hnsw)
+{
+    size_t decoded = hnsw->rows.space->dim * sizeof *scratch->decoded;
+    scratch->decoded = malloc(decoded);
+    scratch->code = malloc(hnsw->codes.space.row_size);
+    scratch->size += decoded + hnsw->codes.space.row_size;
+    return scratch->decoded && scratch->code;
+}
+
 static struct hnsw_scratch *scratch_new(struct hnsw *hnsw)
 {
     struct hnsw_scratch *scratch = calloc(1, sizeof *scratch);
@@ -60,6 +71,8 @@ static struct hnsw_scratch *scratch_new(struct hnsw *hnsw)
     int whole = visited_init(&scratch->visited, hnsw);
     scratch->size =
         sizeof *scratch + scratch->visited.bits_size + HNSW_MET_MAX * sizeof *scratch->visited.met;
+    if (hnsw->codes.mean)
+        whole = code_init(scratch, hnsw) && whole;
     if (!hnsw->mapped)
         whole = lists_init(scratch, hnsw) && whole;
     if (!whole) {

@@ -5,30 +5,72 @@
  * allowed rows are scanned, so that k hits come back whenever k rows are allowed. */
 #include "index/hnsw.h"
 
+#define SPARE 4u /* rows kept beyond ef when codes decide which are the nearest */
+
+static uint32_t ef_of(const struct index_query *query)
+{
+    return query->ef > query->topk->k ? query->ef : (uint32_t)query->topk->k;
+}
+
 static enum hnsw_walk_end walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                const struct index_query *query, uint32_t entry)
 {
-    struct neighbor nearest = hnsw_descend(hnsw, query->query, entry, 0, query->counts);
+    uint32_t spare = scratch->rows == &hnsw->rows ? 0 : SPARE;
+    if (hnsw_scratch_begin(scratch, ef_of(query) + spare, query->topk->k + spare))
+        return HNSW_WALK_NOMEM;
+    struct neighbor nearest = hnsw_descend(hnsw, scratch, entry, 0, query->counts);
     if (query->allowed || query->row_limit < hnsw->capacity)
         return hnsw_walk_filtered(hnsw, scratch, query, nearest);
-    hnsw_walk(hnsw, scratch, query->query, nearest, 0, query->counts);
+    hnsw_walk(hnsw, scratch, nearest, 0, query->counts);
     return HNSW_WALK_ENDED;
+}
+
+/* By codes where there are any and they can tell the rows that were found apart. */
+static enum hnsw_walk_end walk_nearest(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
+                                       const struct index_query *query, uint32_t entry)
+{
+    if (scratch->code)
+        hnsw_code(hnsw, query->query, scratch->decoded, scratch->code);
+    hnsw_aim(hnsw, scratch, query->query, scratch->code);
+    enum hnsw_walk_end end = walk(hnsw, scratch, query, entry);
+    if (end != HNSW_WALK_ENDED || !hnsw_is_blurred(hnsw, scratch, query->query))
+        return end;
+    hnsw_aim(hnsw, scratch, query->query, NULL);
+    return walk(hnsw, scratch, query, entry);
+}
+
+static void push_by_vector(const struct hnsw *hnsw, const struct hnsw_beam *beam,
+                           const struct index_query *query)
+{
+    for (uint32_t i = 0; i < beam->count; i++)
+        hnsw_prefetch(&hnsw->rows, hnsw_item_row(beam->items[i]));
+    for (uint32_t i = 0; i < beam->count; i++) {
+        uint32_t row = hnsw_item_row(beam->items[i]);
+        topk_push(query->topk, hnsw_distance(&hnsw->rows, query->query, row), row);
+    }
+    query->counts->distances += beam->count;
+}
+
+static void push_found(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+                       const struct index_query *query)
+{
+    const struct hnsw_beam *beam = &scratch->beam;
+    if (scratch->rows != &hnsw->rows) {
+        push_by_vector(hnsw, beam, query);
+        return;
+    }
+    for (uint32_t i = 0; i < query->topk->k; i++)
+        topk_push(query->topk, hnsw_item_distance(beam->items[i]), hnsw_item_row(beam->items[i]));
 }
 
 static lode_status search_with(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                const struct index_query *query, uint32_t entry, lode_error *error)
 {
-    const struct hnsw_beam *beam = &scratch->beam;
-    struct topk *topk = query->topk;
-    uint32_t ef = query->ef > topk->k ? query->ef : (uint32_t)topk->k;
-    enum hnsw_walk_end end = HNSW_WALK_NOMEM;
-    if (hnsw_scratch_begin(scratch, ef, topk->k) == 0)
-        end = walk(hnsw, scratch, query, entry);
+    enum hnsw_walk_end end = walk_nearest(hnsw, scratch, query, entry);
     if (end == HNSW_WALK_NOMEM)
-        return error_nomem(error, "a search", ef * sizeof *beam->items);
-    if (end == HNSW_WALK_ENDED && beam->count >= topk->k)
-        for (uint32_t i = 0; i < topk->k; i++)
-            topk_push(topk, hnsw_item_distance(beam->items[i]), hnsw_item_row(beam->items[i]));
+        return error_nomem(error, "a search", ef_of(query) * sizeof *scratch->beam.items);
+    if (end == HNSW_WALK_ENDED && scratch->beam.count >= query->topk->k)
+        push_found(hnsw, scratch, query);
     else
         flat_search(&hnsw->rows, 0, query);
     return LODE_OK;

@@ -5,20 +5,26 @@
  * them to keep a new one costs less than the two heaps of the paper (docs/decisions/0014).
  *
  * A hop waits for memory: for the list of the row, then for the vectors of its links. Both are asked for
- * as soon as it is known that they will be needed. */
+ * as soon as it is known that they will be needed. Vectors are asked for into the second cache: a list of
+ * them is more lines than the first has places to wait in (docs/decisions/0062). */
 #include "index/hnsw.h"
 
 #include "base/bitset.h"
 
-static void prefetch_vector(const struct hnsw *hnsw, uint32_t row)
+#define PREFETCH_MAX 4096u /* bytes of a row; the processor's own prefetcher goes on from there */
+
+void hnsw_prefetch(const struct rows *rows, uint32_t row)
 {
-    const uint8_t *vector = rows_at(&hnsw->rows, row);
-    for (uint32_t line = 0; line < hnsw->prefetch_lines; line++)
-        __builtin_prefetch(vector + (size_t)line * 64);
+    const uint8_t *bytes = rows_at(rows, row);
+    size_t size = rows->space->row_size < PREFETCH_MAX ? rows->space->row_size : PREFETCH_MAX;
+    for (size_t at = 0; at < size; at += 64)
+        __builtin_prefetch(bytes + at, 0, 2);
+    if (rows->stride % 64)
+        __builtin_prefetch(bytes + size - 1, 0, 2);
 }
 
 /* The nearest of the links of nearest->row, if nearer. 1 when there was one. */
-static int step_nearer(const struct hnsw *hnsw, const void *query, uint32_t layer,
+static int step_nearer(const struct hnsw *hnsw, const struct hnsw_scratch *scratch, uint32_t layer,
                        struct neighbor *nearest, struct index_counts *counts)
 {
     const uint32_t *list = hnsw_list(hnsw, nearest->row, layer);
@@ -29,7 +35,7 @@ static int step_nearer(const struct hnsw *hnsw, const void *query, uint32_t laye
         uint32_t row = hnsw_link(list, i);
         if (row >= hnsw->capacity)
             break;
-        float distance = hnsw_distance(hnsw, query, row);
+        float distance = hnsw_distance(scratch->rows, scratch->target, row);
         counts->distances++;
         if (distance < nearest->distance) {
             *nearest = (struct neighbor){distance, row};
@@ -39,20 +45,21 @@ static int step_nearer(const struct hnsw *hnsw, const void *query, uint32_t laye
     return moved;
 }
 
-struct neighbor hnsw_descend(const struct hnsw *hnsw, const void *query, uint32_t entry,
-                             uint32_t layer, struct index_counts *counts)
+struct neighbor hnsw_descend(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+                             uint32_t entry, uint32_t layer, struct index_counts *counts)
 {
-    struct neighbor nearest = {hnsw_distance(hnsw, query, entry), entry};
+    struct neighbor nearest = {hnsw_distance(scratch->rows, scratch->target, entry), entry};
     counts->distances++;
     for (uint32_t above = hnsw_level(hnsw->seed, hnsw->m, entry); above > layer; above--)
-        while (step_nearer(hnsw, query, above, &nearest, counts))
+        while (step_nearer(hnsw, scratch, above, &nearest, counts))
             ;
     return nearest;
 }
 
-const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_visited *visited, uint32_t row,
+const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
                                 uint32_t layer, uint32_t *ret_count)
 {
+    struct hnsw_visited *visited = &scratch->visited;
     const uint32_t *list = hnsw_list(hnsw, row, layer);
     uint32_t degree = list ? hnsw_degree(hnsw, layer) : 0;
     uint32_t *batch = visited->met + visited->met_count, count = 0;
@@ -63,7 +70,7 @@ const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_visited *vi
         if (bitset_test(visited->bits, link))
             continue;
         bitset_set(visited->bits, link);
-        prefetch_vector(hnsw, link);
+        hnsw_prefetch(scratch->rows, link);
         batch[count++] = link;
     }
     hnsw_visited_add(visited, count);
@@ -71,22 +78,22 @@ const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_visited *vi
     return batch;
 }
 
-void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, const void *query,
-               struct neighbor entry, uint32_t layer, struct index_counts *counts)
+void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, struct neighbor entry,
+               uint32_t layer, struct index_counts *counts)
 {
     struct hnsw_beam *beam = &scratch->beam;
     hnsw_visited_entry(&scratch->visited, entry.row);
     hnsw_beam_push(beam, hnsw_item(entry.distance, entry.row));
     for (uint32_t row; (row = hnsw_beam_take(beam)) != HNSW_NONE;) {
         uint32_t count;
-        const uint32_t *batch = hnsw_meet_links(hnsw, &scratch->visited, row, layer, &count);
+        const uint32_t *batch = hnsw_meet_links(hnsw, scratch, row, layer, &count);
         uint32_t next = hnsw_beam_peek(beam);
         if (next != HNSW_NONE)
             hnsw_prefetch_list(hnsw, next, layer);
         counts->hops++;
         counts->distances += count;
         for (uint32_t i = 0; i < count; i++) {
-            float distance = hnsw_distance(hnsw, query, batch[i]);
+            float distance = hnsw_distance(scratch->rows, scratch->target, batch[i]);
             if (hnsw_beam_push(beam, hnsw_item(distance, batch[i])))
                 hnsw_prefetch_list(hnsw, batch[i], layer);
         }

@@ -16,11 +16,15 @@ struct index_params {
     uint32_t ef_construction;
     uint64_t seed;
     lode_layout layout; /* of the quantised graph */
+    /* create: links are found on codes, centred at the mean of the first so many rows, which are there
+     * already. 0: by the rows themselves. */
+    uint32_t coded_from;
 };
 
 struct index_counts {
-    uint64_t distances; /* rows compared with the query */
-    uint64_t hops;      /* nodes expanded */
+    uint64_t
+        distances; /* vectors or whole codes of rows compared with the query, not estimates of a hop */
+    uint64_t hops; /* nodes expanded */
 };
 
 struct index_query {
@@ -78,8 +82,10 @@ struct index_ops {
     /* Check every link and level. LODE_CORRUPT says which is wrong. */
     NODISCARD lode_status (*check)(const struct index *index, lode_error *error);
     uint32_t (*count)(const struct index *index); /* rows inserted */
-    size_t (*memory)(const struct index *index);  /* bytes owned, mapped ones not counted */
-    void (*close)(struct index *index);           /* NULL is allowed */
+    /* The ef_construction it was made with; NULL: what was asked for. */
+    uint32_t (*effort)(const struct index *index);
+    size_t (*memory)(const struct index *index); /* bytes owned, mapped ones not counted */
+    void (*close)(struct index *index);          /* NULL is allowed */
 };
 
 struct index {

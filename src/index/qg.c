@@ -30,7 +30,7 @@ void qg_measure(struct qg *qg)
     size_t size = qg->blocks * hop_block_size(qg->dim, qg->bits) + qg->own_size +
                   (qg_is_lifted(qg) ? 2 : 1) * sizeof(float);
     if (qg_is_compact(qg))
-        size = (size_t)qg_degree(qg) * sizeof(uint32_t) + qg->code_size;
+        size = (size_t)qg_places(qg) * sizeof(uint32_t) + qg->code_size;
     qg->stride = (size + 63) / 64 * 64;
 }
 
@@ -44,7 +44,7 @@ void qg_close(struct index *index)
     memory_unreserve(qg->owned_graph, count * qg->stride);
     memory_unreserve(qg->codes, count * qg->code_size);
     memory_unreserve(qg->coordinates, count * qg->dim * sizeof *qg->coordinates);
-    memory_unreserve(qg->links, count * qg_degree(qg) * sizeof *qg->links);
+    memory_unreserve(qg->links, count * qg_places(qg) * sizeof *qg->links);
     if (qg->stripes)
         for (uint32_t i = 0; i < QG_STRIPES; i++)
             mutex_release(&qg->stripes[i]);
@@ -77,12 +77,14 @@ static uint32_t qg_count(const struct index *index)
 static size_t qg_memory(const struct index *index)
 {
     const struct qg *qg = (const struct qg *)index;
-    size_t size = sizeof *qg;
+    size_t size = sizeof *qg + projection_memory(&qg->projection);
+    if (qg->pivot_memory)
+        size += (QG_LEADERS + qg->pivots.count) * (qg->code_size + sizeof(uint32_t));
     if (qg->coordinates)
-        size += qg->count * (qg->dim * sizeof(half) + qg_degree(qg) * sizeof(uint32_t));
+        size += qg->count * (qg->dim * sizeof(half) + qg_places(qg) * sizeof(uint32_t));
     if (qg->lift.squares)
         size += qg->count * sizeof(float);
-    if (qg->owned_graph)
+    if (__atomic_load_n(&qg->graph, __ATOMIC_ACQUIRE) && qg->owned_graph)
         size += qg->count * qg->stride;
     return size;
 }

@@ -85,14 +85,20 @@ struct qg {
     _Atomic(struct qg_scratch *) scratch[QG_SCRATCH_SLOTS];
 };
 
+/* Links of a row, at most; and the places for them, which come in blocks. */
 static inline uint32_t qg_degree(const struct qg *qg)
+{
+    return 2 * qg->m;
+}
+
+static inline uint32_t qg_places(const struct qg *qg)
 {
     return qg->blocks * HOP_LINKS;
 }
 
 static inline uint32_t *qg_list(const struct qg *qg, uint32_t row)
 {
-    return qg->links + (size_t)row * qg_degree(qg);
+    return qg->links + (size_t)row * qg_places(qg);
 }
 
 static inline uint32_t qg_link(const uint32_t *list, uint32_t i)

@@ -17,7 +17,6 @@
 #define SPREAD_PER_ERROR_1 3.0f                  /* for codes of one bit */
 #define CHUNK_ROWS         64u
 #define PASSES             2u
-#define LENGTH_TYPICAL     4.0f    /* see quant/projection.h */
 #define LENGTH_MAX         1000.0f /* times the typical one; beyond, f16 says too little */
 #define LENGTH_CODED       16.0f   /* beyond, 7-bit codes say too little: */
 #define LONG_SHARE         1000u   /* bearable for one row in so many */
@@ -34,6 +33,7 @@ struct build {
     _Atomic uint64_t next;       /* first row that nobody took yet */
     _Atomic int status;          /* lode_status of the first thread that failed */
     _Atomic uint64_t long_count; /* rows beyond LENGTH_CODED; one beyond LENGTH_MAX counts as all */
+    _Atomic uint64_t done;       /* rows reported; relaxed, as all progress */
 };
 
 static int is_cancelled(const struct build *build)
@@ -110,7 +110,7 @@ static void code_chunk(struct build *build, const struct coder *coder, uint32_t 
         projection_code(&qg->projection, coordinates, qg->codes + (size_t)row * qg->code_size);
         simd()->f32_to_f16(coordinates, qg->coordinates + (size_t)row * dim, dim);
         const float *centred = coder->centred + (row - first) * padded;
-        float length = sqrtf(simd()->ip_f32(centred, centred, padded)) / LENGTH_TYPICAL;
+        float length = sqrtf(simd()->ip_f32(centred, centred, padded)) / PROJECTION_LENGTH;
         if (!(length <= LENGTH_CODED))
             atomic_fetch_add_explicit(&build->long_count, length <= LENGTH_MAX ? 1 : qg->count,
                                       memory_order_relaxed);
@@ -122,7 +122,7 @@ static void code_chunk(struct build *build, const struct coder *coder, uint32_t 
 static int is_too_long(const struct build *build)
 {
     const struct qg_lift *lift = &build->qg->lift;
-    return lift->radius > LENGTH_MAX * LENGTH_TYPICAL ||
+    return lift->radius > LENGTH_MAX * PROJECTION_LENGTH ||
            lift->longest > LONGEST_LIFTED * lift->radius ||
            atomic_load_explicit(&build->long_count, memory_order_relaxed) >
                build->qg->count / LONG_SHARE;
@@ -147,8 +147,9 @@ static void code_chunks(void *context, size_t thread)
 
 /* --- Links ------------------------------------------------------------------------------------- */
 
-static void count_done(const struct build *build, uint32_t rows)
+static void count_done(struct build *build, uint32_t rows)
 {
+    atomic_fetch_add_explicit(&build->done, rows, memory_order_relaxed);
     if (build->work->done)
         atomic_fetch_add_explicit(build->work->done, rows, memory_order_relaxed);
 }
@@ -290,7 +291,7 @@ static void choose_bits(struct build *build)
 
 static lode_status room(struct qg *qg, lode_error *error)
 {
-    size_t links = (size_t)qg->count * qg_degree(qg) * sizeof *qg->links;
+    size_t links = (size_t)qg->count * qg_places(qg) * sizeof *qg->links;
     size_t codes = (size_t)qg->count * qg->code_size;
     size_t coordinates = (size_t)qg->count * qg->dim * sizeof *qg->coordinates;
     qg->links = memory_reserve(links);
@@ -359,14 +360,17 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
     const struct index_work alone = {NULL, NULL, NULL};
     if (!is_for_codes(params, rows->space, count))
         return index_hnsw.build(params, rows, count, work, ret_index, error);
+    work = work ? work : &alone;
     struct qg *qg = qg_new(params, rows, count);
     if (!qg ||
-        projection_fit(&qg->projection, rows, count, params->seed, work ? work->executor : NULL)) {
+        projection_fit(&qg->projection, rows, count, params->seed, work->executor, work->cancel)) {
         qg_close(qg ? &qg->index : NULL);
+        if (work->cancel && atomic_load_explicit(work->cancel, memory_order_relaxed))
+            return error_set(error, LODE_CANCELLED, "graph: build cancelled");
         return error_nomem(error, "graph", sizeof *qg);
     }
     qg_measure(qg);
-    struct build build = {.qg = qg, .work = work ? work : &alone};
+    struct build build = {.qg = qg, .work = work};
     int plain = !(qg->projection.scale > 0);
     lode_status status = plain ? LODE_OK : build_all(&build, error);
     if (status == LODE_OK)
@@ -376,8 +380,8 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
         *ret_index = &qg->index;
         return LODE_OK;
     }
-    if (status == LODE_OK && qg->bits == 0 && build.work->done) /* all over again */
-        atomic_fetch_sub_explicit(build.work->done, count, memory_order_relaxed);
+    if (status == LODE_OK && build.work->done) /* all over again */
+        atomic_fetch_sub_explicit(build.work->done, build.done, memory_order_relaxed);
     qg_close(&qg->index);
     if (status != LODE_OK)
         return status;

@@ -322,7 +322,7 @@ lode_status qg_check(const struct index *index, lode_error *error)
     const struct qg *qg = (const struct qg *)index;
     for (uint32_t row = 0; row < qg->count; row++) {
         int ended = 0;
-        for (uint32_t i = 0; i < qg_degree(qg); i++) {
+        for (uint32_t i = 0; i < qg_places(qg); i++) {
             uint32_t link = link_of(qg, row, i);
             int is_none = link == QG_NONE;
             if (!is_none && (ended || link >= qg->count || link == row))

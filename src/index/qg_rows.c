@@ -87,7 +87,7 @@ static void encode_compact(const struct qg *qg, struct qg_encoder *encoder, uint
                            uint8_t *to)
 {
     const uint32_t *list = qg_list(qg, row);
-    for (uint32_t i = 0; i < qg_degree(qg); i++, to += sizeof *list)
+    for (uint32_t i = 0; i < qg_places(qg); i++, to += sizeof *list)
         le_store_u32(to, qg_link(list, i));
     simd()->f16_to_f32(coordinates_of(qg, row), encoder->from, qg->dim);
     projection_code(&qg->projection, encoder->from, to);
@@ -100,7 +100,7 @@ static void encode_fast(const struct qg *qg, struct qg_encoder *encoder, uint32_
     simd()->f16_to_f32(coordinates_of(qg, row), encoder->from, qg->dim);
     projection_centre(&qg->projection, qg->rows.space, rows_at(&qg->rows, row), encoder->raw_from,
                       encoder->own);
-    for (uint32_t i = 0; i < qg_degree(qg); i++)
+    for (uint32_t i = 0; i < qg_places(qg); i++)
         put_link(qg, encoder, row, qg_link(list, i), to + i / HOP_LINKS * block_size,
                  i % HOP_LINKS);
     uint8_t *own = to + qg->blocks * block_size;

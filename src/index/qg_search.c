@@ -27,8 +27,11 @@
 /* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
 #define PREFETCH_L2 1
 
-/* The standard deviation of a squared distance of 7-bit codes, over the distance, in units of codes. */
-#define ROUNDING 0.82f
+/* Standard deviation of the squared distance of two rows rounded to multiples of a step, and of one such row
+ * and one that is not, over step and distance; the rows compared as stored end so many of them beyond. */
+#define ROUNDING_BOTH 0.82f
+#define ROUNDING_ONE  0.58f
+#define DEVIATIONS    4
 
 #define HOP_COST 8u /* of expanding a row, in distances of stored rows */
 
@@ -45,13 +48,14 @@ struct walk {
     uint32_t prefetched; /* row last asked for */
     uint32_t rank;       /* of the row whose distance bounds the walk */
     float gamma;
+    float step;    /* of 8-bit vectors, the largest so far */
     int is_lifted; /* inner products, see qg_lift.c */
 };
 
-/* Rows compared as stored at the end: a few more than k, since what is known of them is not exact. */
+/* Rows compared as stored at the end, at most: what is known of them is not exact. */
 static uint32_t final_count(const struct walk *walk)
 {
-    return qg_is_compact(walk->qg) ? walk->k + walk->ef / 2 + 4 : walk->k + walk->k / 8 + 1;
+    return walk->k + walk->ef / (walk->is_lifted ? 4 : 2) + 4;
 }
 
 static int is_allowed(const struct index_query *query, uint32_t row)
@@ -143,8 +147,10 @@ static void expand_fast(struct walk *walk, uint32_t row)
     size_t block_size = hop_block_size(qg->dim, qg->bits);
     const uint8_t *own = block + qg->blocks * block_size;
     float estimates[HOP_LINKS];
-    float distance = walk->ops->l2_f32_i8(walk->scratch->centred, (const int8_t *)own,
-                                          le_load_f32(own + qg->own_size), qg->own_size);
+    float step = le_load_f32(own + qg->own_size);
+    float distance =
+        walk->ops->l2_f32_i8(walk->scratch->centred, (const int8_t *)own, step, qg->own_size);
+    walk->step = step > walk->step ? step : walk->step;
     if (walk->is_lifted)
         distance += le_load_f32(own + qg->own_size + sizeof(float));
     offer(walk, distance, row);
@@ -266,20 +272,30 @@ static void prefetch_stored(const struct walk *walk, uint32_t i)
         __builtin_prefetch(row + at, 0, PREFETCH_L2);
 }
 
-/* In the compact layout distances are those of codes, which leave directions out: never longer than the
- * true ones, but for rounding: two of its standard deviations, and its mean, are added to the k-th best.
- * A row whose codes are further is too far, and so are all behind it. */
+/* How much longer than the k-th best distance one may seem only for having been rounded. */
+static float slack_of(const struct walk *walk, float bound)
+{
+    const struct qg *qg = walk->qg;
+    if (qg_is_compact(qg)) {
+        float step = 1 / qg->projection.code_scale;
+        return DEVIATIONS * ROUNDING_BOTH * step * sqrtf(bound) + step * step * (float)qg->dim / 6;
+    }
+    return DEVIATIONS * ROUNDING_ONE * walk->step * sqrtf(bound) +
+           walk->step * walk->step * (float)qg->own_size / 12;
+}
+
+/* Whether a row that seems so far is too far, and all behind it are. Codes may leave directions out, which
+ * makes distances shorter, never longer. An inner product's distance is not that of stored rows. */
 static int is_beyond(const struct walk *walk, float distance)
 {
-    const struct projection *projection = &walk->qg->projection;
-    if (!qg_is_compact(walk->qg))
+    const struct qg *qg = walk->qg;
+    float bound = topk_bound(walk->query->topk), scale = qg->projection.scale;
+    if (walk->is_lifted)
         return 0;
-    float unit = 1 / projection->code_scale, bound = topk_bound(walk->query->topk);
-    if (walk->qg->rows.space->metric == LODE_METRIC_COSINE)
+    if (qg->rows.space->metric == LODE_METRIC_COSINE)
         bound = 2 + 2 * bound; /* of -cos, for vectors of length 1 */
-    bound = fmaxf(bound, 0) * projection->scale * projection->scale;
-    return distance >
-           bound + 2 * ROUNDING * unit * sqrtf(bound) + unit * unit * (float)walk->qg->dim / 6;
+    bound = fmaxf(bound, 0) * scale * scale;
+    return distance > bound + slack_of(walk, bound);
 }
 
 /* The nearest rows once more, as they are stored: scores are a function of stored rows. */

@@ -32,6 +32,9 @@ struct executor {
 /* thread_count background threads (0: thread_cores()). Free with executor_free. */
 NODISCARD lode_status executor_threads_new(unsigned thread_count, struct executor **ret_executor,
                                            lode_error *error);
+/* The same with threads that give way to all others of the machine by this nice value (thread_give_way). */
+NODISCARD lode_status executor_nice_new(unsigned thread_count, int niceness,
+                                        struct executor **ret_executor, lode_error *error);
 /* One that runs each job inside submit, on the caller's thread: for tests and tools. */
 NODISCARD lode_status executor_inline_new(struct executor **ret_executor, lode_error *error);
 

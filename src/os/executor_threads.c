@@ -47,6 +47,7 @@ struct executor_threads {
     struct loop *loops;
     int stopping;
     unsigned thread_count;
+    int niceness;
     struct thread threads[];
 };
 
@@ -113,6 +114,8 @@ static void run_job(struct executor_threads *pool, struct job *job)
 static void thread_run(void *context)
 {
     struct executor_threads *pool = context;
+    if (pool->niceness)
+        thread_give_way(pool->niceness);
     mutex_lock(&pool->mutex);
     for (;;) {
         struct loop *loop = find_loop(pool);
@@ -218,8 +221,8 @@ static const struct executor_ops threads_ops = {
     .free = threads_free,
 };
 
-lode_status executor_threads_new(unsigned thread_count, struct executor **ret_executor,
-                                 lode_error *error)
+lode_status executor_nice_new(unsigned thread_count, int niceness, struct executor **ret_executor,
+                              lode_error *error)
 {
     if (thread_count > THREADS_MAX)
         return error_set(error, LODE_LIMIT, "%u threads: over the limit of %d", thread_count,
@@ -231,7 +234,8 @@ lode_status executor_threads_new(unsigned thread_count, struct executor **ret_ex
     if (!pool)
         return error_nomem(error, "an executor", size);
     pool->base.ops = &threads_ops;
-    pool->thread_count = thread_count; /* before the threads, which read it */
+    pool->thread_count = thread_count; /* before the threads, which read it; so niceness */
+    pool->niceness = niceness;
     mutex_init(&pool->mutex);
     cond_init(&pool->work);
     for (unsigned i = 0; i < thread_count; i++) {
@@ -245,4 +249,10 @@ lode_status executor_threads_new(unsigned thread_count, struct executor **ret_ex
     }
     *ret_executor = &pool->base;
     return LODE_OK;
+}
+
+lode_status executor_threads_new(unsigned thread_count, struct executor **ret_executor,
+                                 lode_error *error)
+{
+    return executor_nice_new(thread_count, 0, ret_executor, error);
 }

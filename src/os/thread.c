@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define STACK_SIZE ((size_t)1 << 20) /* the same everywhere, whatever `ulimit -s` says */
@@ -142,6 +143,21 @@ void thread_join(struct thread *thread)
 {
     int failed = pthread_join(thread->handle, NULL);
     INVARIANT(!failed);
+}
+
+void thread_give_way(int niceness)
+{
+#ifdef __linux__
+    /* Linux's nice values are a thread's own, whatever POSIX says; who 0 is the calling thread. */
+    const struct sched_param param = {0};
+    errno = 0;
+    int now = getpriority(PRIO_PROCESS, 0);
+    if (errno == 0)
+        (void)setpriority(PRIO_PROCESS, 0, now + niceness);
+    (void)sched_setscheduler(0, SCHED_BATCH, &param);
+#else
+    (void)niceness;
+#endif
 }
 
 unsigned thread_cores(void)

@@ -30,6 +30,9 @@ void cond_broadcast(struct cond *cond);
 /* 0 or errno. */
 int thread_start(struct thread *thread, const char *name, void (*run)(void *), void *context);
 void thread_join(struct thread *thread);
+/* From now on this thread gives way to others: its nice value is so much higher than it was (at most 19
+ * in all), and its waking up interrupts nobody. A hint; systems that do not know it ignore it. */
+void thread_give_way(int niceness);
 unsigned thread_cores(void); /* processors this process may use, at least 1 */
 
 #endif

@@ -31,3 +31,20 @@ lode_status vfs_join(char path[], const char *dir, const char *name, lode_error 
     memcpy(path + dir_size + slash, name, name_size + 1);
     return LODE_OK;
 }
+
+void vfs_parent(const char *path, char parent[])
+{
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    while (size > 0 && path[size - 1] != '/')
+        size--;
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    if (size == 0) {
+        memcpy(parent, ".", 2);
+        return;
+    }
+    memcpy(parent, path, size);
+    parent[size] = '\0';
+}

@@ -86,6 +86,9 @@ struct vfs *vfs_posix(void); /* static; never freed */
 /* Join directory and name into path[PATH_SIZE_MAX]; LODE_LIMIT when too long. */
 NODISCARD lode_status vfs_join(char path[], const char *dir, const char *name, lode_error *error);
 
+/* The directory that holds `path`, into parent[PATH_SIZE_MAX]. */
+void vfs_parent(const char *path, char parent[]);
+
 /* `path`, or as much of its end as leaves an error message room for the reason. Borrowed from path. */
 const char *vfs_path_tail(const char *path);
 

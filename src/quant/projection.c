@@ -43,6 +43,16 @@ void projection_release(struct projection *projection)
     *projection = (struct projection){0};
 }
 
+size_t projection_memory(const struct projection *projection)
+{
+    size_t padded = projection_padded(projection->dim), size = projection->dim * sizeof(float);
+    if (projection->owned)
+        size += projection->kept * (padded + sizeof(float));
+    if (projection->columns)
+        size += projection->kept * padded * sizeof(float);
+    return size;
+}
+
 void projection_centre(const struct projection *projection, const struct space *space,
                        const void *row, float *decoded, float *centred)
 {

@@ -12,6 +12,8 @@
 #include "quant/rotation.h"
 #include "quant/space.h"
 
+#define PROJECTION_LENGTH 4.0f /* of a typical centred row */
+
 struct projection {
     size_t dim;  /* of the space */
     size_t kept; /* coordinates of a projected row; a multiple of 16, at least 64 */
@@ -33,13 +35,15 @@ struct projection {
 /* Floats of a centred row: dim, and zeros up to a multiple of 32. */
 size_t projection_padded(size_t dim);
 
-/* From a sample of rows [0, count), the same for the same seed. 0, or -1: out of memory. */
+/* From a sample of rows [0, count), the same for the same seed. executor, cancel: may be NULL, see
+ * struct index_work. 0, or -1: out of memory, or cancelled. */
 int projection_fit(struct projection *projection, const struct rows *rows, uint32_t count,
-                   uint64_t seed, struct executor *executor);
+                   uint64_t seed, struct executor *executor, const _Atomic int *cancel);
 /* With the scales of a file; the mean is to be filled in, and the basis set where kept is not
  * rotation_dim(dim). 0, or -1: out of memory. */
 int projection_init(struct projection *projection, size_t dim, size_t kept, uint64_t seed);
 void projection_release(struct projection *projection);
+size_t projection_memory(const struct projection *projection); /* bytes owned */
 /* Whether some directions are left out. */
 int projection_is_reduced(const struct projection *projection);
 

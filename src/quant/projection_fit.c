@@ -1,6 +1,7 @@
 /* projection_fit.c: mean, scales and directions from a sample of the rows. Medians and quantiles rather
  * than means of squares and maxima: a few rows far away must not squeeze all others into one code. */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,6 @@
 
 #define SAMPLE_MAX        4096u
 #define SAMPLE_FLOATS_MAX ((size_t)1 << 23) /* 32 MiB: of wider vectors fewer are sampled */
-#define TYPICAL_LENGTH    4.0
 #define CODE_RANGE        63.0f
 
 #define REDUCED_DIM_MIN                                                                            \
@@ -28,6 +28,8 @@
 #define PROBE_NEAREST    100u
 #define PROBE_NEAR       10u        /* of them, whose differences are what must be told apart */
 #define PROBE_ROWS_MAX   (1u << 20) /* among so many */
+#define PROBES_SHARE     8u         /* probes a thread takes */
+#define PROBE_BLOCK      64u        /* rows compared with each of them in turn */
 
 struct sample {
     const struct rows *rows;
@@ -102,7 +104,7 @@ static int fit_centre(struct projection *projection, const struct sample *sample
             fit_mean(projection, sample, 4 * median, lengths, decoded, sums);
             median = fit_lengths(projection, sample, decoded, lengths, sorted);
         }
-        double scale = TYPICAL_LENGTH / median;
+        double scale = PROJECTION_LENGTH / median;
         projection->scale = median > 0 && isfinite((float)scale) ? (float)scale : 0;
     }
     free(decoded);
@@ -122,7 +124,8 @@ static float *centred_sample(const struct projection *projection, const struct s
     for (uint32_t i = 0; rows && decoded && i < sample->size; i++) {
         float *row = rows + i * padded;
         projection_centre(projection, sample->rows->space, sample_row(sample, i), decoded, row);
-        if (!(simd()->ip_f32(row, row, padded) <= (float)(16 * TYPICAL_LENGTH * TYPICAL_LENGTH)))
+        if (!(simd()->ip_f32(row, row, padded) <=
+              (float)(16 * PROJECTION_LENGTH * PROJECTION_LENGTH)))
             memset(row, 0, padded * sizeof *row);
     }
     if (!decoded) {
@@ -131,24 +134,6 @@ static float *centred_sample(const struct projection *projection, const struct s
     }
     free(decoded);
     return rows;
-}
-
-/* The rows nearest to `row`, itself among them; for ip too by distance: rows of ip lie as those of l2. */
-static void probe_nearest(const struct sample *sample, const void *row, struct topk *topk)
-{
-    enum { BLOCK = 256 };
-    struct space space = *sample->rows->space;
-    uint32_t count = sample->count < PROBE_ROWS_MAX ? sample->count : PROBE_ROWS_MAX;
-    float distances[BLOCK];
-    if (space.metric == LODE_METRIC_IP)
-        space_init(&space, LODE_METRIC_L2, space.scalar, space.dim);
-    for (uint32_t first = 0; first < count; first += BLOCK) {
-        uint32_t block = count - first < BLOCK ? count - first : BLOCK;
-        space.scan(&space, row, rows_at(sample->rows, first), sample->rows->stride, block,
-                   distances);
-        for (uint32_t i = 0; i < block; i++)
-            topk_push(topk, distances[i], first + i);
-    }
 }
 
 /* What the choice of directions looks at. */
@@ -173,26 +158,82 @@ static void add_difference(struct directions *directions, const float *differenc
     directions->near_all += (double)simd()->ip_f32(difference, difference, dim);
 }
 
-/* room: three times projection_padded(dim) floats. */
-static void add_probe(struct directions *directions, uint32_t i, float *room)
-{
-    const struct projection *projection = directions->projection;
-    const struct sample *sample = directions->sample;
-    size_t padded = projection_padded(projection->dim);
+/* Some of the probes with the rows nearest to each, itself among them; for ip too by distance: rows of ip lie
+ * as those of l2. */
+struct probe {
+    const void *row;
     struct neighbor items[PROBE_NEAREST + 1];
     struct topk topk;
-    const void *row = sample_row(sample, i);
+};
+
+struct probes {
+    const struct sample *sample;
+    struct space space;
+    const _Atomic int *cancel;
+    uint32_t count;
+    struct probe all[PROBES];
+};
+
+static void scan_block(const struct probes *probes, struct probe *probe, uint32_t first,
+                       uint32_t last)
+{
+    const struct rows *rows = probes->sample->rows;
+    float distances[PROBE_BLOCK];
+    probes->space.scan(&probes->space, probe->row, rows_at(rows, first), rows->stride, last - first,
+                       distances);
+    for (uint32_t i = first; i < last; i++)
+        topk_push(&probe->topk, distances[i - first], i);
+}
+
+static int is_cancelled(const _Atomic int *cancel)
+{
+    return cancel && atomic_load_explicit(cancel, memory_order_relaxed);
+}
+
+/* One share of the probes, block by block: each block is read from memory once. */
+static void scan_share(void *context, size_t share)
+{
+    struct probes *probes = context;
+    uint32_t rows = probes->sample->count < PROBE_ROWS_MAX ? probes->sample->count : PROBE_ROWS_MAX;
+    uint32_t begin = (uint32_t)share * PROBES_SHARE, end = begin + PROBES_SHARE;
+    end = end < probes->count ? end : probes->count;
+    for (uint32_t first = 0; first < rows && !is_cancelled(probes->cancel); first += PROBE_BLOCK) {
+        uint32_t last = rows - first < PROBE_BLOCK ? rows : first + PROBE_BLOCK;
+        for (uint32_t i = begin; i < end; i++)
+            scan_block(probes, &probes->all[i], first, last);
+    }
+}
+
+static void find_near(struct probes *probes, struct executor *executor)
+{
+    const struct sample *sample = probes->sample;
+    probes->count = sample->size < PROBES ? sample->size : PROBES;
+    for (uint32_t i = 0; i < probes->count; i++) {
+        struct probe *probe = &probes->all[i];
+        probe->row = sample_row(sample, (uint32_t)((uint64_t)sample->size * i / PROBES));
+        topk_init(&probe->topk, probe->items, PROBE_NEAREST + 1);
+    }
+    for (size_t i = 0; !executor && i < PROBES / PROBES_SHARE; i++)
+        scan_share(probes, i);
+    if (executor)
+        executor_parallel(executor, PROBES / PROBES_SHARE, scan_share, probes);
+}
+
+/* room: three times projection_padded(dim) floats. */
+static void add_probe(struct directions *directions, struct probe *probe, float *room)
+{
+    const struct projection *projection = directions->projection;
+    const struct rows *rows = directions->sample->rows;
+    size_t padded = projection_padded(projection->dim);
     float *decoded = room, *from = room + padded, *to = room + 2 * padded;
-    topk_init(&topk, items, PROBE_NEAREST + 1);
-    probe_nearest(sample, row, &topk);
-    topk_sort(&topk);
-    projection_centre(projection, sample->rows->space, row, decoded, from);
+    size_t count = probe->topk.count;
+    topk_sort(&probe->topk);
+    projection_centre(projection, rows->space, probe->row, decoded, from);
     float length2_near = 0;
-    for (size_t n = 0; n < topk.count; n++) {
-        if (n > PROBE_NEAR && n + 1 < topk.count)
+    for (size_t n = 0; n < count; n++) {
+        if (n > PROBE_NEAR && n + 1 < count)
             continue;
-        projection_centre(projection, sample->rows->space, rows_at(sample->rows, items[n].row),
-                          decoded, to);
+        projection_centre(projection, rows->space, rows_at(rows, probe->items[n].row), decoded, to);
         for (size_t j = 0; j < padded; j++)
             to[j] -= from[j];
         if (n <= PROBE_NEAR)
@@ -200,19 +241,31 @@ static void add_probe(struct directions *directions, uint32_t i, float *room)
         if (n == PROBE_NEAR)
             length2_near = simd()->ip_f32(to, to, padded);
     }
-    if (topk.count > PROBE_NEAR + 1 && length2_near > 0)
+    if (count > PROBE_NEAR + 1 && length2_near > 0)
         directions->spreads[directions->spread_count++] =
             simd()->ip_f32(to, to, padded) / length2_near - 1;
 }
 
-static int probe_all(struct directions *directions)
+/* 0, or -1: out of memory, or cancelled. */
+static int probe_all(struct directions *directions, struct executor *executor,
+                     const _Atomic int *cancel)
 {
-    uint32_t size = directions->sample->size;
-    float *room = malloc(3 * projection_padded(directions->projection->dim) * sizeof *room);
-    for (uint32_t i = 0; room && i < PROBES && i < size; i++)
-        add_probe(directions, (uint32_t)((uint64_t)size * i / PROBES), room);
+    const struct space *space = directions->sample->rows->space;
+    float *room = malloc(3 * projection_padded(space->dim) * sizeof *room);
+    struct probes *probes = malloc(sizeof *probes);
+    int whole = room && probes;
+    if (whole) {
+        *probes = (struct probes){.sample = directions->sample, .space = *space, .cancel = cancel};
+        if (space->metric == LODE_METRIC_IP)
+            space_init(&probes->space, LODE_METRIC_L2, space->scalar, space->dim);
+        find_near(probes, executor);
+        whole = !is_cancelled(cancel);
+    }
+    for (uint32_t i = 0; whole && i < probes->count; i++)
+        add_probe(directions, &probes->all[i], room);
     free(room);
-    return room ? 0 : -1;
+    free(probes);
+    return whole ? 0 : -1;
 }
 
 /* By how much an estimate from 2-bit codes of `kept` coordinates errs, `left` being the share of near
@@ -282,7 +335,7 @@ static int fill_basis(struct projection *projection, const float *vectors, uint6
 }
 
 static int fit_directions(struct projection *projection, const struct sample *sample, uint64_t seed,
-                          struct executor *executor)
+                          struct executor *executor, const _Atomic int *cancel)
 {
     size_t dim = projection->dim, padded = projection_padded(dim);
     struct directions directions = {.projection = projection, .sample = sample};
@@ -297,7 +350,7 @@ static int fit_directions(struct projection *projection, const struct sample *sa
     }
     free(rows);
     if (whole)
-        whole = probe_all(&directions) == 0;
+        whole = probe_all(&directions, executor, cancel) == 0;
     if (whole) {
         choose_kept(projection, &directions);
         if (projection_is_reduced(projection))
@@ -333,7 +386,7 @@ static int fit_code_scale(struct projection *projection, const struct sample *sa
 }
 
 int projection_fit(struct projection *projection, const struct rows *rows, uint32_t count,
-                   uint64_t seed, struct executor *executor)
+                   uint64_t seed, struct executor *executor, const _Atomic int *cancel)
 {
     size_t dim = rows->space->dim, most = SAMPLE_FLOATS_MAX / projection_padded(dim);
     struct sample sample = {rows, count, count < SAMPLE_MAX ? count : SAMPLE_MAX, seed};
@@ -344,7 +397,7 @@ int projection_fit(struct projection *projection, const struct rows *rows, uint3
         struct sample wide = sample;
         wide.size = count < 2 * SAMPLE_MAX ? count : 2 * SAMPLE_MAX;
         wide.size = wide.size < most ? wide.size : (uint32_t)most;
-        failed = fit_directions(projection, &wide, seed, executor);
+        failed = fit_directions(projection, &wide, seed, executor, cancel);
     }
     if (!failed && projection->scale > 0)
         failed = fit_code_scale(projection, &sample);

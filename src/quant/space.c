@@ -67,6 +67,11 @@ static float distance_i8_ip(const struct space *space, const void *a, const void
     return (float)(-a_scale * b_scale * simd()->ip_i8(a, b, space->dim));
 }
 
+float space_scale(const struct space *space, const void *row)
+{
+    return i8_tail_of(row, space->dim).scale;
+}
+
 /* --- Scans ------------------------------------------------------------------------------------- */
 
 static void scan_f32_l2(const struct space *space, const void *query, const uint8_t *rows,

@@ -45,6 +45,8 @@ NODISCARD lode_status space_check(const struct space *space, const float *vector
  * distances are nearly twice as fast where both rows are 64-byte aligned. */
 void space_encode(const struct space *space, const float *vector, void *row);
 void space_decode(const struct space *space, const void *row, float *vector);
+/* How far apart two neighbouring codes of an int8 row are. */
+float space_scale(const struct space *space, const void *row);
 /* The public score of a distance: see lode_metric. */
 float space_score(const struct space *space, float distance);
 

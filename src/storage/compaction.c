@@ -1,7 +1,8 @@
 /* compaction.c: size tiers. A segment's size is that of its live rows; each tier holds sizes tier_width
  * times those of the tier below. When a tier has tier_width segments they are merged, which gives one
  * of a higher tier: a row is rewritten about once a tier, and a search meets fewer than tier_width segments
- * of each. A segment with too many dead rows is rewritten alone, when no merge does that. */
+ * of each. A segment with too many dead rows is rewritten alone, when no merge does that; so, last, is one whose
+ * graph was made in haste, the largest first. */
 #include "storage/compaction.h"
 
 static uint64_t live_bytes(const struct compaction_input *input)
@@ -112,10 +113,26 @@ static size_t plan_rewrite(const struct compaction_input *inputs, size_t input_c
     return 1;
 }
 
+static size_t plan_renewal(const struct compaction_input *inputs, size_t input_count,
+                           size_t *chosen)
+{
+    size_t best = input_count;
+    for (size_t i = 0; i < input_count; i++)
+        if (!inputs[i].busy && inputs[i].is_hasty &&
+            (best == input_count || inputs[i].live_count > inputs[best].live_count))
+            best = i;
+    if (best == input_count)
+        return 0;
+    chosen[0] = best;
+    return 1;
+}
+
 size_t compaction_plan(const struct compaction_input *inputs, size_t input_count,
                        const struct compaction_options *options, size_t *chosen)
 {
     size_t idle = sort_idle(inputs, input_count, options, chosen);
     size_t count = plan_tier(inputs, options, chosen, idle);
-    return count ? count : plan_rewrite(inputs, input_count, options, chosen);
+    if (!count)
+        count = plan_rewrite(inputs, input_count, options, chosen);
+    return count ? count : plan_renewal(inputs, input_count, chosen);
 }

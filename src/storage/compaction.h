@@ -10,7 +10,8 @@ struct compaction_input { /* one sealed segment */
     uint64_t bytes;
     uint32_t row_count;
     uint32_t live_count;
-    int busy; /* already part of a running job */
+    int busy;     /* already part of a running job */
+    int is_hasty; /* its graph deserves to be made anew, when nothing else is due */
 };
 
 struct compaction_options {

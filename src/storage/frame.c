@@ -370,6 +370,24 @@ const struct frame_section_view *frame_find(const struct frame *frame, uint32_t 
     return NULL;
 }
 
+uint64_t frame_sum(const struct frame *frame)
+{
+    return le_load_u64(frame->data + frame->size - sizeof(uint64_t));
+}
+
+int frame_block_matches(const struct frame *frame, uint64_t offset, const uint8_t *data,
+                        size_t size)
+{
+    uint64_t footer_offset = le_load_u64(frame->data + frame->size - TRAILER_SIZE);
+    const uint8_t *sums = frame->data + footer_offset + frame->section_count * SECTION_ENTRY_SIZE;
+    if (offset >= footer_offset)
+        return 1;
+    uint64_t left = footer_offset - offset;
+    size_t block = left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE;
+    return size >= block &&
+           checksum64(data, block) == le_load_u64(sums + offset / BLOCK_SIZE * sizeof(uint64_t));
+}
+
 /* The first bad block of those that begin in [*offset, end), and before the footer. */
 static int bad_block_before(const struct frame *frame, uint64_t *offset, uint64_t end)
 {

@@ -18,6 +18,7 @@ enum frame_kind {
     FRAME_MANIFEST = 6,
     FRAME_TEXT_MODEL = 7,
     FRAME_CATALOG = 8,
+    FRAME_SNAPSHOT = 9,
 };
 
 #define FRAME_SECTIONS_MAX 8
@@ -76,6 +77,13 @@ NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offse
 /* Check the blocks that hold these bytes of a section. */
 NODISCARD lode_status frame_check_range(const struct frame *frame, const void *data, size_t size,
                                         lode_error *error);
+/* The footer's checksum, which covers those of all blocks: files of one size and sum are the same, but for
+ * chance. */
+uint64_t frame_sum(const struct frame *frame);
+/* Whether data[0, size), read from offset, a multiple of FRAME_BLOCK_SIZE, is the block that was written
+ * there. What is read may go on behind the last block. */
+int frame_block_matches(const struct frame *frame, uint64_t offset, const uint8_t *data,
+                        size_t size);
 /* A hint: the frame is not read for a while, its pages need not stay in memory. */
 void frame_forget(const struct frame *frame);
 void frame_close(struct frame *frame);

@@ -11,6 +11,8 @@
 #define CHUNK_SIZE ((size_t)256 << 10)
 #define HUGE_FROM  ((uint64_t)4 << 20)
 
+#define OVERLAY_EF_LEAST 64u
+
 /* --- Ids --------------------------------------------------------------------------------------- */
 
 static int same_id(const struct growing_row *info, const uint8_t *id, size_t id_size)
@@ -221,13 +223,26 @@ static const struct index *growing_index(const struct segment *segment, uint32_t
     return *ret_covered ? atomic_load_explicit(&growing->index, memory_order_relaxed) : NULL;
 }
 
+/* The graph must keep up with writers, and lives until its segment is indexed or merged; that it was made
+ * with less effort than was asked for is how it is known: docs/decisions/0062. */
+static struct index_params overlay_params(const struct index_params *params)
+{
+    struct index_params overlay = *params;
+    uint32_t asked = params->ef_construction, least = OVERLAY_EF_LEAST;
+    overlay.coded_from = OVERLAY_ROWS_MIN;
+    overlay.ef_construction = asked / 2;
+    if (overlay.ef_construction < least)
+        overlay.ef_construction = asked <= least ? asked - 1 : least;
+    return overlay;
+}
+
 static lode_status need_index(struct growing *growing, struct index **ret_index, lode_error *error)
 {
     struct index *index = atomic_load_explicit(&growing->index, memory_order_relaxed);
     lode_status status = LODE_OK;
     if (!index) {
-        status = index_hnsw.create(&growing->options.params, &growing->base.rows, growing->capacity,
-                                   &index, error);
+        struct index_params params = overlay_params(&growing->options.params);
+        status = index_hnsw.create(&params, &growing->base.rows, growing->capacity, &index, error);
         if (status)
             return status;
         /* Release: sizes() looks at it without `covered`. */
@@ -237,13 +252,9 @@ static lode_status need_index(struct growing *growing, struct index **ret_index,
     return status;
 }
 
-lode_status growing_index_some(struct segment *segment, uint32_t row_limit, uint32_t rows_max,
-                               int *ret_more, lode_error *error)
+static lode_status index_some(struct growing *growing, uint32_t row_limit, uint32_t rows_max,
+                              lode_error *error)
 {
-    struct growing *growing = growing_of(segment);
-    *ret_more = 0;
-    if (!growing->options.use_graph || row_limit < OVERLAY_ROWS_MIN)
-        return LODE_OK;
     struct index *index;
     lode_status status = need_index(growing, &index, error);
     uint32_t row = atomic_load_explicit(&growing->covered, memory_order_relaxed);
@@ -252,7 +263,18 @@ lode_status growing_index_some(struct segment *segment, uint32_t row_limit, uint
         if (!status)
             atomic_store_explicit(&growing->covered, row + 1, memory_order_release);
     }
-    *ret_more = !status && row < row_limit;
+    return status;
+}
+
+lode_status growing_index_some(struct segment *segment, uint32_t row_limit, uint32_t rows_max,
+                               lode_error *error)
+{
+    struct growing *growing = growing_of(segment);
+    if (!growing->options.use_graph || row_limit < OVERLAY_ROWS_MIN)
+        return LODE_OK;
+    mutex_lock(&growing->index_mutex);
+    lode_status status = index_some(growing, row_limit, rows_max, error);
+    mutex_unlock(&growing->index_mutex);
     return status;
 }
 
@@ -295,6 +317,7 @@ static void growing_free(struct segment *segment)
     memory_unreserve(growing->vectors, vectors_size(growing));
     memory_unreserve(growing->infos, infos_size(growing));
     memory_unreserve((void *)growing->table, table_size(growing));
+    mutex_release(&growing->index_mutex);
     free(growing);
 }
 
@@ -352,6 +375,7 @@ lode_status growing_new(const struct growing_options *options, struct segment **
     growing->table_mask = slots_for(growing->capacity) - 1;
     growing->base = (struct segment){.ops = &growing_ops, .number = options->number};
     atomic_init(&growing->base.refs, 1);
+    mutex_init(&growing->index_mutex);
     growing->base.rows = (struct rows){.space = options->space, .stride = options->space->row_size};
     lode_status status = reserve(growing, error);
     if (status) {

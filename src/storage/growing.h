@@ -24,9 +24,9 @@ int growing_fits(const struct segment *segment, size_t rows, size_t bytes);
 uint64_t growing_room(const struct segment *segment, uint64_t bytes);
 uint32_t growing_row_count(const struct segment *segment); /* appended so far (the writer's view) */
 uint64_t growing_bytes(const struct segment *segment);
-/* Insert rows [covered, min(row_limit, covered + at most `rows_max`)) into the overlay graph: called by one
- * background job at a time, beside readers and the writer. *ret_more: rows are left. */
+/* Insert at most `rows_max` of the rows below row_limit that are not in it into the overlay graph: by one
+ * thread at a time, the others wait; beside readers and the writer. */
 NODISCARD lode_status growing_index_some(struct segment *segment, uint32_t row_limit,
-                                         uint32_t rows_max, int *ret_more, lode_error *error);
+                                         uint32_t rows_max, lode_error *error);
 
 #endif

@@ -12,6 +12,8 @@
 
 #include "storage/growing.h"
 
+#include "os/thread.h"
+
 struct growing_row {
     const uint8_t *bytes; /* id, metadata, text, one behind the other */
     struct stamp stamp;
@@ -40,6 +42,7 @@ struct growing {
     struct growing_chunk *chunks; /* newest first */
     uint32_t row_count;
     uint64_t bytes;
+    struct mutex index_mutex; /* held while rows enter the graph */
     /* Anyone's: */
     _Atomic uint64_t memory;
     _Atomic(struct index *) index;

@@ -295,7 +295,6 @@ static int is_leftover(const struct manifest *manifest, struct name name)
     const struct sealed_entry *entry = find_entry(manifest, name.number);
     switch (name.kind) {
     case NAME_MANIFEST: return name.number < manifest->generation;
-    case NAME_LOG: return name.number < manifest->wal_first;
     case NAME_VECTORS:
     case NAME_IDS:
     case NAME_DOCS: return !entry;
@@ -303,13 +302,27 @@ static int is_leftover(const struct manifest *manifest, struct name name)
     case NAME_LIVE: return !entry || entry->del_generation != name.generation;
     case NAME_TEXT_MODEL: return name.number != manifest->text_model_version;
     case NAME_TEMPORARY: return 1;
+    case NAME_LOG:
+    case NAME_SNAPSHOT:
     case NAME_OTHER: break;
     }
     return 0;
 }
 
+static int is_kept(struct pins *pins, struct name name)
+{
+    switch (name.kind) {
+    case NAME_VECTORS:
+    case NAME_IDS:
+    case NAME_DOCS:
+    case NAME_GRAPH:
+    case NAME_TEXT_MODEL: return !pins || pins_has(pins, name);
+    default: return 0;
+    }
+}
+
 lode_status manifest_sweep(struct vfs *vfs, const char *dir, const struct manifest *manifest,
-                           lode_error *error)
+                           struct pins *pins, lode_error *error)
 {
     struct names names;
     /* A process that was killed may not have synced the manifest's name: it must not be younger than the
@@ -322,7 +335,7 @@ lode_status manifest_sweep(struct vfs *vfs, const char *dir, const struct manife
     for (size_t i = 0; !status && i < names_count(&names); i++) {
         char text[NAME_TEXT_MAX];
         struct name name = names_at(&names, i);
-        if (is_leftover(manifest, name))
+        if (is_leftover(manifest, name) && !is_kept(pins, name))
             status = remove_name(vfs, dir, name_format(name, text), error);
     }
     for (size_t at = 0; !status && at < names.temporary.size;) {

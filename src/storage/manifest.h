@@ -39,9 +39,11 @@ NODISCARD lode_status manifest_find(struct vfs *vfs, const char *dir, uint64_t *
 NODISCARD lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret_manifest,
                                     lode_error *error);
 /* Make the manifest's name durable, then remove what a crash left: files of no manifest entry, older
- * manifests, temporary files, old logs. Names that are not Lode's stay. At open, before anything else
- * writes. */
+ * manifests, temporary files. What is pinned stays, and so do logs, and names that are not Lode's. At open,
+ * before anything else writes. pins NULL: segments and text models all stay, it being unknown which of them
+ * are needed. */
 NODISCARD lode_status manifest_sweep(struct vfs *vfs, const char *dir,
-                                     const struct manifest *manifest, lode_error *error);
+                                     const struct manifest *manifest, struct pins *pins,
+                                     lode_error *error);
 
 #endif

@@ -15,6 +15,7 @@ enum name_kind {
     NAME_GRAPH,
     NAME_LIVE,       /* seg-<number>.del-<generation> */
     NAME_TEXT_MODEL, /* text-model-<number> */
+    NAME_SNAPSHOT,   /* snapshot-<number> */
     NAME_TEMPORARY,  /* <anything>.tmp */
 };
 

@@ -7,6 +7,7 @@
 #define STORAGE_SEALED_H
 
 #include "os/vfs.h"
+#include "storage/pins.h"
 #include "storage/version.h"
 
 struct store { /* where a collection's files are, and of what kind its points are; constant */
@@ -16,6 +17,7 @@ struct store { /* where a collection's files are, and of what kind its points ar
     struct space space;
     struct index_params params;
     lode_index index;
+    struct pins *pins; /* whose files stay when they are retired; NULL: nobody's */
 };
 
 struct sealed_entry { /* a segment as the manifest knows it */
@@ -52,7 +54,9 @@ NODISCARD lode_status sealed_write_live(const struct store *store, uint64_t numb
 /* *ret_live is NULL when every row is alive. Every byte is checked. */
 NODISCARD lode_status sealed_read_live(const struct store *store, const struct sealed_entry *entry,
                                        struct liveset **ret_live, lode_error *error);
-/* From now on the last unref of the segment removes its files. */
+/* From now on the last unref of the segment removes its files, or leaves that to the last pin. */
 void sealed_retire(struct segment *segment);
+/* The bytes of a segment's files; what cannot be measured counts nothing. */
+uint64_t sealed_bytes(const struct store *store, uint64_t number);
 
 #endif

@@ -96,10 +96,12 @@ static void sealed_sizes(const struct segment *segment, uint64_t *ret_disk, uint
     *ret_memory = sizeof *sealed + (sealed->index ? sealed->index->ops->memory(sealed->index) : 0);
 }
 
+static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH};
+#define PART_COUNT (sizeof parts / sizeof parts[0])
+
 void sealed_remove(const struct store *store, uint64_t number)
 {
-    static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    for (size_t i = 0; i < PART_COUNT; i++) {
         char path[PATH_SIZE_MAX];
         struct name name = {.kind = parts[i], .number = number};
         lode_status ignored = name_path(path, store->dir, name, NULL);
@@ -107,6 +109,37 @@ void sealed_remove(const struct store *store, uint64_t number)
             ignored = vfs_remove(store->vfs, path, NULL);
         (void)ignored;
     }
+}
+
+static uint64_t file_bytes(struct vfs *vfs, const char *path)
+{
+    struct vfs_file *file;
+    uint64_t size = 0;
+    if (vfs_open(vfs, path, VFS_READ, &file, NULL))
+        return 0;
+    if (vfs_size(file, &size, NULL))
+        size = 0;
+    vfs_close(file);
+    return size;
+}
+
+uint64_t sealed_bytes(const struct store *store, uint64_t number)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        char path[PATH_SIZE_MAX];
+        struct name name = {.kind = parts[i], .number = number};
+        if (name_path(path, store->dir, name, NULL) == LODE_OK)
+            bytes += file_bytes(store->vfs, path);
+    }
+    return bytes;
+}
+
+/* Whether somebody still needs its files by name. */
+static int is_pinned(const struct sealed *sealed)
+{
+    struct pin_key key = {NAME_VECTORS, sealed->base.number};
+    return sealed->store->pins && pins_retire(sealed->store->pins, key);
 }
 
 static void sealed_free(struct segment *segment)
@@ -119,7 +152,7 @@ static void sealed_free(struct segment *segment)
     frame_close(&sealed->ids_frame);
     frame_close(&sealed->vectors_frame);
     /* Relaxed: the count that fell to zero has ordered it. */
-    if (atomic_load_explicit(&segment->retired, memory_order_relaxed))
+    if (atomic_load_explicit(&segment->retired, memory_order_relaxed) && !is_pinned(sealed))
         sealed_remove(sealed->store, segment->number);
     free(sealed);
 }

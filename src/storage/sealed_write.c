@@ -154,11 +154,13 @@ static lode_status write_part(struct part *part, size_t kind, uint64_t number, l
     return status;
 }
 
-/* The overlay serves as the graph when rows keep their numbers: one view, all alive, all in it. */
+/* The overlay serves as the graph when rows keep their numbers: one view, all alive, all in it. The graph
+ * of a sealed segment does not: whoever writes that anew makes a better one. */
 static const struct index *usable_index(const struct store *store, const struct segment_view *views,
                                         size_t view_count, uint32_t row_count)
 {
-    if (store->index != LODE_INDEX_HNSW || view_count != 1 || views[0].row_count != row_count)
+    if (store->index != LODE_INDEX_HNSW || view_count != 1 || views[0].row_count != row_count ||
+        views[0].segment->sealed)
         return NULL;
     uint32_t covered;
     const struct index *index = views[0].segment->ops->index(views[0].segment, &covered);

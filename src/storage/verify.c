@@ -37,12 +37,13 @@ static void progress(const struct verifying *run, uint64_t bytes)
 static void describe_block(const struct frame *frame, enum frame_kind kind, uint64_t offset,
                            char *text, size_t text_size)
 {
-    const char *what = kind == FRAME_VECTORS ? "vectors"
-                       : kind == FRAME_IDS   ? "ids"
-                       : kind == FRAME_DOCS  ? "metadata and texts"
-                       : kind == FRAME_GRAPH ? "links of the graph (it can be built again)"
-                       : kind == FRAME_LIVE  ? "which rows are deleted"
-                                             : "its contents";
+    const char *what = kind == FRAME_VECTORS    ? "vectors"
+                       : kind == FRAME_IDS      ? "ids"
+                       : kind == FRAME_DOCS     ? "metadata and texts"
+                       : kind == FRAME_GRAPH    ? "links of the graph (it can be built again)"
+                       : kind == FRAME_LIVE     ? "which rows are deleted"
+                       : kind == FRAME_SNAPSHOT ? "the snapshot"
+                                                : "its contents";
     uint64_t left = frame->size - offset;
     snprintf(text, text_size,
              "a block of %" PRIu64 " bytes is not what was written; lost are, in it: %s",
@@ -133,6 +134,7 @@ struct log_check {
     size_t row_size;
     uint64_t last_sequence;
     uint64_t missing_from; /* 0: none */
+    int is_first;          /* it may begin with any batch */
 };
 
 static lode_status check_batch(void *context, uint64_t sequence, const uint8_t *data, size_t size,
@@ -142,6 +144,9 @@ static lode_status check_batch(void *context, uint64_t sequence, const uint8_t *
     struct batch_reader reader;
     struct op op;
     int more = 1;
+    if (check->is_first)
+        check->last_sequence = sequence - 1;
+    check->is_first = 0;
     if (sequence != check->last_sequence + 1)
         check->missing_from = check->last_sequence + 1;
     check->last_sequence = sequence;
@@ -179,6 +184,13 @@ static lode_status check_log(struct verifying *run, uint64_t number, int last_fi
     return verifying_judge(run, file, found.valid_size, status);
 }
 
+/* All its batches are in segments: it is there for restoring to a point in time. */
+static lode_status check_kept_log(struct verifying *run, uint64_t number, size_t row_size)
+{
+    struct log_check check = {.row_size = row_size, .is_first = 1};
+    return check_log(run, number, 0, &check);
+}
+
 static lode_status check_logs(struct verifying *run, const struct manifest *manifest,
                               const struct space *space)
 {
@@ -191,6 +203,8 @@ static lode_status check_logs(struct verifying *run, const struct manifest *mani
     for (size_t i = 0; !status && i < count; i++)
         if (numbers[i] >= manifest->wal_first)
             status = check_log(run, numbers[i], i + 1 == count, &check);
+        else
+            status = check_kept_log(run, numbers[i], space->row_size);
     free(numbers);
     return status;
 }
@@ -216,14 +230,18 @@ static lode_status check_segments(struct verifying *run, const struct store *sto
 static lode_status check_contents(struct verifying *run, const struct manifest *manifest)
 {
     const lode_schema *schema = &manifest->schema;
-    struct store store = {
-        .vfs = run->verify->vfs,
-        .dir = run->verify->dir,
-        .collection_uid = manifest->collection_uid,
-        .params = {schema->m, schema->ef_construction, schema->seed, schema->layout},
-        .index = schema->index};
+    struct store store = {.vfs = run->verify->vfs,
+                          .dir = run->verify->dir,
+                          .collection_uid = manifest->collection_uid,
+                          .params = {.m = schema->m,
+                                     .ef_construction = schema->ef_construction,
+                                     .seed = schema->seed,
+                                     .layout = schema->layout},
+                          .index = schema->index};
     space_init(&store.space, schema->metric, schema->scalar, schema->dim);
     lode_status status = check_segments(run, &store, manifest);
+    if (!status)
+        status = verifying_snapshots(run, &store, manifest);
     if (!status)
         status = check_logs(run, manifest, &store.space);
     if (!status && manifest->text_model_version) {

@@ -26,6 +26,10 @@ NODISCARD lode_status verifying_frame(struct verifying *run, struct name name, e
 NODISCARD lode_status verifying_segment(struct verifying *run, const struct store *store,
                                         const struct sealed_entry *entry, uint64_t sequence_max,
                                         int *ret_sound);
+/* Named snapshots, and what only they need; the manifest's own files have been checked. */
+struct manifest;
+NODISCARD lode_status verifying_snapshots(struct verifying *run, const struct store *store,
+                                          const struct manifest *manifest);
 /* That no id lives in two of these. */
 NODISCARD lode_status verifying_ids_once(struct verifying *run, const struct store *store,
                                          const struct sealed_entry *entries, size_t entry_count);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The command lode, end to end: every command, every format there and back, every exit code."""
 
+import hashlib
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import unittest
 
 LODE = os.environ.get("LODE_BIN", "build/release/lode")
 COMMANDS = ["create", "import", "query", "get", "patch", "delete", "export", "list", "alias", "stats", "compact", "drop",
-            "verify", "bench"]
+            "snapshot", "backup", "restore", "keep-log", "verify", "bench"]
 OK, FAILED, USAGE, NOT_FOUND, BAD_DATA, BUSY, CORRUPT = range(7)
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -241,6 +242,163 @@ class Collections(CliTest):
             self.skipTest("verify is not in this build")
         report = json.loads(done.stdout)
         self.assertEqual((done.returncode, report["sound"], report["findings"]), (OK, True, []))
+
+
+class Snapshots(CliTest):
+    def test_life(self):
+        self.create("c", 2)
+        self.file("one.jsonl", '{"id": 1, "vector": [1, 0]}\n{"id": 2, "vector": [0, 1]}\n')
+        self.file("two.jsonl", '{"id": 3, "vector": [5, 5]}\n')
+        self.run_lode("import", self.db, "c", self.path / "one.jsonl")
+        self.assertIn("2 points", self.text("snapshot", "create", self.db, "c", "monday"))
+        self.run_lode("import", self.db, "c", self.path / "two.jsonl")
+        self.run_lode("delete", self.db, "c", 1)
+        self.run_lode("compact", self.db, "c")
+        made = self.json("snapshot", "create", self.db, "c", "tuesday")
+        self.assertEqual((made["created"], made["points"]), ("tuesday", 2))
+        listed = self.json("snapshot", "list", self.db, "c")["snapshots"]
+        self.assertEqual([one["name"] for one in listed], ["monday", "tuesday"])
+        self.assertGreater(listed[0]["own_bytes"], 0)
+        self.assertIn("monday", self.text("snapshot", "list", self.db, "c"))
+        hits = self.json("query", self.db, "c", "--vector", "[5, 5]", "--snapshot", "monday")["hits"]
+        self.assertEqual(sorted(hit["id"] for hit in hits), [1, 2])
+        self.assertEqual(self.json("get", self.db, "c", 1, "--snapshot", "monday")["points"][0]["id"], 1)
+        self.run_lode("get", self.db, "c", 1, code=NOT_FOUND)
+        out = self.text("export", self.db, "c", "-", "--quiet", "--snapshot", "monday")
+        self.assertEqual(sorted(json.loads(line)["id"] for line in out.splitlines()), [1, 2])
+        self.run_lode("verify", self.db)
+        self.run_lode("snapshot", "drop", self.db, "c", "monday")
+        listed = self.json("snapshot", "list", self.db, "c")["snapshots"]
+        self.assertEqual([one["name"] for one in listed], ["tuesday"])
+
+    def test_refusals(self):
+        self.create()
+        self.run_lode("snapshot", "create", self.db, "c", "a")
+        self.assertIn("already", self.error("snapshot", "create", self.db, "c", "a", code=FAILED)["message"])
+        for words in (("query", self.db, "c", "--vector", "[1, 1]"), ("get", self.db, "c", 1),
+                      ("export", self.db, "c", self.path / "x.jsonl")):
+            self.assertIn("'b'", self.error(*words, "--snapshot", "b", code=NOT_FOUND)["message"])
+        self.error("snapshot", "drop", self.db, "c", "b", code=NOT_FOUND)
+        self.error("snapshot", "create", self.db, "c", "snapshot-1", code=USAGE)
+        self.error("snapshot", "create", self.db, "c", code=USAGE)
+        self.error("snapshot", "list", self.db, "c", "a", code=USAGE)
+        self.error("snapshot", "make", self.db, "c", "a", code=USAGE)
+
+
+class Backups(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.place = str(self.path / "backups")
+        self.create("c", 2)
+        self.add(lines(300))
+
+    def add(self, text):
+        self.run_lode("import", self.db, "c", "-", "--format", "jsonl", stdin=text)
+
+    def test_there_and_back(self):
+        first = self.json("backup", self.db, self.place)
+        self.assertEqual((first["backup"], first["new_files"]), (1, first["files"]))
+        self.assertIn(first["root"], self.text("verify", self.place))
+        wanted = self.points()
+        self.add(lines(100, 250))
+        second = self.json("backup", self.db, self.place)
+        self.assertLess(second["new_bytes"], second["bytes"])
+        self.assertNotEqual(second["root"], first["root"])
+        listed = self.json("list", self.place)["backups"]
+        self.assertEqual([one["number"] for one in listed], [1, 2])
+        self.assertEqual([one["collections"][0]["points"] for one in listed], [300, 350])
+        self.assertIn("350 points", self.text("list", self.place))
+        now = self.points()
+        done = self.json("restore", self.place, self.path / "one.lode", "--number", 1)
+        self.assertEqual((done["points"], done["recall"], done["root"]), (300, 1, first["root"]))
+        self.assertIn(second["root"], self.text("restore", self.place, self.path / "two.lode"))
+        for name, points in (("one.lode", wanted), ("two.lode", now)):
+            self.db = str(self.path / name)
+            self.assertEqual(self.points(), points)
+            self.run_lode("verify", self.db)
+
+    def test_the_root_hash_by_other_means(self):
+        """A second reader: the tree of hashes from a restored directory, as sha256sum makes it."""
+        root = self.json("backup", self.db, self.place)["root"]
+        for name in os.listdir(f"{self.place}/objects"):
+            self.assertEqual(hashlib.sha256(pathlib.Path(f"{self.place}/objects/{name}").read_bytes()).hexdigest(),
+                             name)
+        inventory = pathlib.Path(f"{self.place}/backup-1").read_bytes()
+        collections, files = struct.unpack_from("<II", inventory, 88)
+        at, names = 104, {}
+        for _ in range(collections):
+            uid, _, _, size = struct.unpack_from("<QQQI", inventory, at)
+            names[uid] = inventory[at + 32:at + 32 + size].decode()
+            at += 32 + size
+        self.assertEqual(list(names.values()), ["c"])
+        kinds = ["catalog", "manifest-{}", "wal-{}.log", "seg-{}.vectors", "seg-{}.ids", "seg-{}.docs",
+                 "seg-{}.graph", "seg-{}.del-{}", "text-model-{}"]
+        tree = {}
+        for _ in range(files):
+            uid, kind, _, number, generation, size = struct.unpack_from("<QIIQQQ", inventory, at)
+            digest = inventory[at + 72:at + 104].hex()
+            self.assertEqual(os.path.getsize(f"{self.place}/objects/{digest}"), size)
+            directory = "" if uid == 0 else f"{'log' if kind == 2 else 'c'}-{uid:016x}"
+            tree.setdefault(directory, []).append((kinds[kind].format(number, generation), digest))
+            at += 104
+        self.assertEqual(at + 8, len(inventory))
+        def digest_of(entries):
+            text = "".join(f"{digest}  {name}\n" for name, digest in sorted(entries))
+            return hashlib.sha256(text.encode()).hexdigest()
+        top = tree.pop("") + [(name, digest_of(entries)) for name, entries in tree.items()]
+        self.assertEqual(digest_of(top), root)
+
+    def test_one_file_and_its_base(self):
+        full, part, target = (str(self.path / name) for name in ("full.b", "part.b", "r.lode"))
+        self.run_lode("backup", self.db, full, "--file")
+        self.add(lines(1, 900))
+        made = self.json("backup", self.db, part, "--file", "--base", full)
+        self.assertLess(os.path.getsize(part), os.path.getsize(full) / 2)
+        self.assertIn("in its base", self.text("verify", part))
+        self.assertIn("base", self.error("restore", part, target, code=USAGE)["message"])
+        self.assertFalse(os.path.exists(target))
+        done = self.json("restore", part, target, "--base", full)
+        self.assertEqual((done["points"], done["root"]), (301, made["root"]))
+
+    def test_point_in_time(self):
+        self.run_lode("keep-log", self.db, "10M")
+        self.assertEqual(self.json("keep-log", self.db)["log_keep_bytes"], 10000000)
+        self.run_lode("backup", self.db, self.place)
+        sequences = []
+        for i in range(3):
+            self.add(lines(10, 1000 + 10 * i))
+            sequences.append(self.json("stats", self.db, "c")["sequence"])
+        self.run_lode("backup", self.db, self.place)
+        kept = self.json("keep-log", self.db)["collections"][0]
+        self.assertEqual(kept["sequence"], sequences[-1])
+        self.assertLessEqual(kept["oldest_sequence"], sequences[0])
+        for i, sequence in enumerate(sequences):
+            done = self.json("restore", self.place, self.path / f"r{i}", "--to-seq", sequence)
+            self.assertEqual(done["points"], 310 + 10 * i)
+        error = self.error("restore", self.place, self.path / "r9", "--to-seq", 999, code=USAGE)
+        self.assertIn("batch", error["message"])
+        self.assertIn("none", self.text("keep-log", self.db, "off"))
+        for size in ("x", "10X", "-1", "0", "99999999999999999999"):
+            self.error("keep-log", self.db, size, code=USAGE)
+
+    def test_damage_and_refusals(self):
+        self.run_lode("backup", self.db, self.place)
+        objects = sorted(pathlib.Path(self.place, "objects").iterdir(), key=lambda one: one.stat().st_size)
+        data = bytearray(objects[-1].read_bytes())
+        data[len(data) // 2] ^= 1
+        objects[-1].write_bytes(data)
+        found = self.json("verify", self.place, code=CORRUPT)["findings"]
+        self.assertEqual([one["file"] for one in found], [f"objects/{objects[-1].name}"])
+        self.assertIn("collection 'c'", found[0]["problem"])
+        target = self.path / "r.lode"
+        self.error("restore", self.place, target, code=CORRUPT)
+        self.assertIn("restore again", self.error("list", target, code=CORRUPT)["message"])
+        self.json("verify", target, code=CORRUPT)
+        self.error("restore", self.place, target, code=FAILED)  # not empty
+        self.error("restore", self.path / "none", self.path / "x", code=NOT_FOUND)
+        self.error("backup", self.db, self.db, code=BUSY)
+        self.error("backup", self.db, self.path / "b", "--base", self.place, code=USAGE)
+        self.error("restore", self.place, self.path / "x", "--number", 7, code=NOT_FOUND)
 
 
 def lines(count, first=0):

@@ -96,6 +96,9 @@ static void null_is_closed_quietly(void **state)
     lode_result_free(NULL);
     lode_iterator_close(NULL);
     lode_stats_free(NULL);
+    lode_snapshot_list_free(NULL);
+    lode_backup_list_free(NULL);
+    assert_int_equal(lode_db_log_keep_bytes(NULL), 0);
     assert_null(lode_collection_schema(NULL));
     assert_int_equal(lode_snapshot_sequence(NULL), 0);
     assert_int_equal(lode_snapshot_point_count(NULL), 0);
@@ -339,6 +342,55 @@ static lode_status search(lode_collection *collection, lode_search_request reque
     return status;
 }
 
+static void named_snapshots_refuse(void **state)
+{
+    (void)state;
+    lode_snapshot *snapshot;
+    lode_snapshot_list *list;
+    REFUSED(lode_snapshot_create(NULL, "a", &error), LODE_INVALID, "collection is NULL");
+    REFUSED(lode_snapshot_create(fixture.l2, NULL, &error), LODE_INVALID, "name is NULL");
+    REFUSED(lode_snapshot_create(fixture.l2, "a b", &error), LODE_INVALID, "name");
+    REFUSED(lode_snapshot_create(fixture.l2, "snapshot-1", &error), LODE_INVALID, "snapshot-");
+    REFUSED(lode_snapshot_open_named(NULL, "a", &snapshot, &error), LODE_INVALID,
+            "collection is NULL");
+    REFUSED(lode_snapshot_open_named(fixture.l2, NULL, &snapshot, &error), LODE_INVALID,
+            "name is NULL");
+    REFUSED(lode_snapshot_open_named(fixture.l2, "a", NULL, &error), LODE_INVALID,
+            "ret_snapshot is NULL");
+    REFUSED(lode_snapshot_open_named(fixture.l2, "a", &snapshot, &error), LODE_NOT_FOUND, "'a'");
+    REFUSED(lode_snapshot_drop(NULL, "a", &error), LODE_INVALID, "collection is NULL");
+    REFUSED(lode_snapshot_drop(fixture.l2, NULL, &error), LODE_INVALID, "name is NULL");
+    REFUSED(lode_snapshot_drop(fixture.l2, "a", &error), LODE_NOT_FOUND, "'a'");
+    REFUSED(lode_snapshot_list_get(NULL, &list, &error), LODE_INVALID, "collection is NULL");
+    REFUSED(lode_snapshot_list_get(fixture.l2, NULL, &error), LODE_INVALID, "ret_list is NULL");
+}
+
+static void backups_refuse(void **state)
+{
+    (void)state;
+    static const char *const no_base[] = {NULL};
+    lode_backup_list *list;
+    lode_backup_options based = {.base = ""}, unfit = {.base = "x"};
+    lode_restore_options options = {.base_count = 1};
+    REFUSED(lode_backup(NULL, "x", NULL, NULL, &error), LODE_INVALID, "db is NULL");
+    REFUSED(lode_backup(fixture.db, NULL, NULL, NULL, &error), LODE_INVALID, "target is NULL");
+    REFUSED(lode_backup(fixture.db, "", NULL, NULL, &error), LODE_INVALID, "target is empty");
+    REFUSED(lode_backup(fixture.db, "x", &based, NULL, &error), LODE_INVALID,
+            "options.base is empty");
+    REFUSED(lode_backup(fixture.db, "x", &unfit, NULL, &error), LODE_INVALID, "options.base");
+    REFUSED(lode_backup_list_get(NULL, &list, &error), LODE_INVALID, "path is NULL");
+    REFUSED(lode_backup_list_get("x", NULL, &error), LODE_INVALID, "ret_list is NULL");
+    REFUSED(lode_backup_list_get("/nonexistent/x", &list, &error), LODE_NOT_FOUND, "x");
+    REFUSED(lode_restore(NULL, "x", NULL, NULL, &error), LODE_INVALID, "backup is NULL");
+    REFUSED(lode_restore("x", NULL, NULL, NULL, &error), LODE_INVALID, "path is NULL");
+    REFUSED(lode_restore("x", "y", &options, NULL, &error), LODE_INVALID, "options.bases is NULL");
+    options.bases = no_base;
+    REFUSED(lode_restore("x", "y", &options, NULL, &error), LODE_INVALID, "options.bases is NULL");
+    options = (lode_restore_options){.sample = 10001};
+    REFUSED(lode_restore("x", "y", &options, NULL, &error), LODE_LIMIT, "options.sample");
+    REFUSED(lode_restore("/nonexistent/x", "y", NULL, NULL, &error), LODE_NOT_FOUND, "x");
+}
+
 static void searches_refuse(void **state)
 {
     (void)state;
@@ -507,6 +559,8 @@ int main(void)
         cmocka_unit_test(writes_refuse_vectors),
         cmocka_unit_test(writes_refuse_documents),
         cmocka_unit_test(a_bad_point_refuses_its_batch),
+        cmocka_unit_test(named_snapshots_refuse),
+        cmocka_unit_test(backups_refuse),
         cmocka_unit_test(searches_refuse),
         cmocka_unit_test(batches_refuse),
         cmocka_unit_test(reads_refuse),

@@ -107,9 +107,11 @@ static void random_lives(uint64_t seed, unsigned thread_count)
     story.thread_count = thread_count;
     story.growing_bytes = 256u << rng_below(&rng, 4);
     story.maintenance = rng_below(&rng, 4) ? LODE_MAINTAIN_AUTO : LODE_MAINTAIN_ON_REQUEST;
+    static const uint64_t keep_bytes[] = {0, 0, 500, 5000, LODE_LOG_KEEP_NONE};
     unsigned lives = 1 + rng_below(&rng, 5);
     for (unsigned i = 0; i < lives; i++) {
         unsigned changes = rng_below(&rng, 3) ? 400 : 40;
+        story.log_keep_bytes = keep_bytes[rng_below(&rng, 5)];
         live_again(&story, &rng, 1 + rng_below(&rng, changes), 60);
         end(&story, rng_u64(&rng));
     }

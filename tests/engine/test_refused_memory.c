@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/backup.h"
 #include "support/story.h"
 
 void *__real_malloc(size_t size);
@@ -115,7 +116,8 @@ static void create(struct run *run, const char *name, const lode_schema *schema,
 static void open_all(struct run *run)
 {
     struct db_env env = {.vfs = run->vfs, .executor = run->executor};
-    TWICE(db_open("db", NULL, &env, &run->db, &error));
+    lode_db_options options = {.log_keep_bytes = 100000};
+    TWICE(db_open("db", &options, &env, &run->db, &error));
     run->db->growing_bytes_max = 4096;
 }
 
@@ -217,6 +219,39 @@ static void read_all(struct run *run)
     model_check_points(&run->model, run->points, NULL);
 }
 
+static void use_named(struct run *run)
+{
+    lode_snapshot *snapshot;
+    lode_snapshot_list *list;
+    TWICE(lode_snapshot_open_named(run->points, "one", &snapshot, &error));
+    model_check_points(&run->model, run->points, snapshot);
+    lode_snapshot_close(snapshot);
+    TWICE(lode_snapshot_list_get(run->points, &list, &error));
+    assert_int_equal(list->count, 2);
+    lode_snapshot_list_free(list);
+    TWICE(lode_snapshot_drop(run->points, "two", &error));
+}
+
+/* What fails leaves nothing that counts; a restore leaves a directory that is none, so each has its own. */
+static void back_up(struct run *run)
+{
+    struct db_env env = {.vfs = run->vfs, .executor = run->executor};
+    lode_backup_options one_file = {.one_file = 1, .base = "backups"};
+    lode_backup_list *list;
+    lode_status status;
+    TWICE(backup_database(run->db, "backups", NULL, NULL, &error));
+    TWICE(backup_database(run->db, "file", &one_file, NULL, &error));
+    TWICE(backup_verify(run->vfs, "backups", NULL, &error));
+    TWICE(backup_list(run->vfs, "backups", &list, &error));
+    lode_backup_list_free(list);
+    lode_restore_options options = {.collection = "points", .to_sequence = 2};
+    error = (lode_error){0};
+    ARMED(status = restore_database("backups", "restored", &options, &env, NULL, &error));
+    check_status(status, "restore_database");
+    if (status)
+        assert_ok(restore_database("backups", "restored again", &options, &env, NULL, &error));
+}
+
 static void use_texts(struct run *run)
 {
     static const char *const texts[] = {
@@ -267,7 +302,11 @@ static void live(struct run *run)
     read_all(run);
     TWICE(lode_flush(run->points, &error));
     write_batch(run, 3, 4);
+    TWICE(lode_snapshot_create(run->points, "one", &error));
+    TWICE(lode_snapshot_create(run->points, "two", &error));
     TWICE(lode_compact(run->points, &error));
+    use_named(run);
+    back_up(run);
     TWICE(lode_alias_set(run->db, "alias", "points", &error));
     use_texts(run);
     write_batch(run, 60, 9);

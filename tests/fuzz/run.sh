@@ -28,7 +28,7 @@ for name in "$@"; do
     clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
         -fno-sanitize-recover=all -Iinclude -Isrc -Itests $hdf5_cflags "tests/fuzz/fuzz_$name.c" \
         $build/liblode_cmd.a $build/liblode_test_support.a $build/liblode_internal.a $hdf5_libs \
-        -lcmocka -lutf8proc -lstemmer -lm -lpthread -o "$build/fuzz_$name"
+        -lcmocka -lutf8proc -lstemmer -lcrypto -lm -lpthread -o "$build/fuzz_$name"
     echo "fuzz_$name: $seconds s"
     setarch -R "$build/fuzz_$name" -max_total_time="$seconds" -artifact_prefix="$build/$name-" \
         -verbosity=0 -print_final_stats=1 "$corpus" 2>&1 |

@@ -138,11 +138,108 @@ static void few_rows(void **state)
         assert_true(recall_of(DATA_UNIFORM, space, count, 10) == 1.0);
 }
 
+static void hard_data(void **state)
+{
+    (void)state;
+    contract_hard_data(&index_hnsw);
+}
+
 static void deletes(void **state)
 {
     (void)state;
     contract_deletes(&index_hnsw, DATA_CLUSTERED, LODE_METRIC_L2);
 }
+
+/* --- Codes ------------------------------------------------------------------------------------- */
+
+/* As the growing segment makes its graph: row by row, by codes centred at the first half of the rows. */
+static lode_status build_coded(const struct index_params *params, const struct rows *rows,
+                               uint32_t count, const struct index_work *work,
+                               struct index **ret_index, lode_error *error)
+{
+    (void)work;
+    struct index_params coded = *params;
+    coded.coded_from = count / 2;
+    lode_status status = index_hnsw.create(&coded, rows, count + 100, ret_index, error);
+    for (uint32_t row = 0; status == LODE_OK && row < count; row++)
+        status = (*ret_index)->ops->insert(*ret_index, row, error);
+    return status;
+}
+
+static struct index_ops coded_ops(void)
+{
+    struct index_ops ops = index_hnsw;
+    ops.build = build_coded;
+    return ops;
+}
+
+static void hard_data_by_codes(void **state)
+{
+    (void)state;
+    struct index_ops ops = coded_ops();
+    contract_hard_data(&ops);
+}
+
+static void deletes_by_codes(void **state)
+{
+    (void)state;
+    struct index_ops ops = coded_ops();
+    contract_deletes(&ops, DATA_CLUSTERED, LODE_METRIC_COSINE);
+}
+
+static void codes_are_made_where_they_serve(void **state)
+{
+    (void)state;
+    for (int metric = LODE_METRIC_L2; metric <= LODE_METRIC_COSINE; metric++)
+        for (int scalar = LODE_SCALAR_F32; scalar <= LODE_SCALAR_INT8; scalar++) {
+            struct data data;
+            data_init(&data, DATA_CLUSTERED,
+                      data_space((lode_metric)metric, (lode_scalar)scalar, 30), 1000, 50);
+            struct index_ops ops = coded_ops();
+            struct index *index = contract_built(&ops, &data);
+            int coded = ((struct hnsw *)index)->codes.mean != NULL;
+            assert_int_equal(coded, metric != LODE_METRIC_IP && scalar != LODE_SCALAR_INT8);
+            assert_true(data_recall(&data, index, 64, data.count, NULL) >= 0.98);
+            index->ops->close(index);
+            data_release(&data);
+        }
+}
+
+/* Near rows a thousandth apart, far from the mean: their codes are all the same, and vectors decide. */
+static void what_codes_blur_is_found(void **state)
+{
+    (void)state;
+    struct data data;
+    data_init(&data, DATA_DENSE, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24), 3000, 100);
+    struct index_ops ops = coded_ops();
+    struct index *index = contract_built(&ops, &data);
+    assert_true(data_recall(&data, index, 64, data.count, NULL) >= 0.97);
+    index->ops->close(index);
+    data_release(&data);
+}
+
+/* Twice the same work but for the distances: of the links, hardly any differ. */
+static void codes_give_up_little(void **state)
+{
+    (void)state;
+    struct data data;
+    data_init(&data, DATA_UNIFORM, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 32), 8000, 200);
+    struct index_ops ops = coded_ops();
+    struct index *exact = contract_built(&index_hnsw, &data);
+    struct index *coded = contract_built(&ops, &data);
+    static const uint32_t efs[] = {10, 32, 100};
+    for (size_t i = 0; i < sizeof efs / sizeof *efs; i++) {
+        double by_exact = data_recall(&data, exact, efs[i], data.count, NULL);
+        double by_coded = data_recall(&data, coded, efs[i], data.count, NULL);
+        print_message("ef %u: %.4f, by codes %.4f\n", efs[i], by_exact, by_coded);
+        assert_true(by_coded >= by_exact - 0.01);
+    }
+    exact->ops->close(exact);
+    coded->ops->close(coded);
+    data_release(&data);
+}
+
+/* --- Files ------------------------------------------------------------------------------------- */
 
 static void same_bytes_twice(void **state)
 {
@@ -212,7 +309,13 @@ int main(void)
         cmocka_unit_test(beyond_copies),
         cmocka_unit_test(every_row_is_reachable),
         cmocka_unit_test(rows_out_of_order),
+        cmocka_unit_test(hard_data),
         cmocka_unit_test(deletes),
+        cmocka_unit_test(hard_data_by_codes),
+        cmocka_unit_test(deletes_by_codes),
+        cmocka_unit_test(codes_are_made_where_they_serve),
+        cmocka_unit_test(what_codes_blur_is_found),
+        cmocka_unit_test(codes_give_up_little),
         cmocka_unit_test(same_bytes_twice),
         cmocka_unit_test(opened_answers_the_same),
         cmocka_unit_test(damaged_bytes),

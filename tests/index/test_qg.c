@@ -47,6 +47,68 @@ static void odd_data(void **state)
     }
 }
 
+/* Near rows differ by so little that 8-bit vectors order them badly: with ef, more are compared as stored. */
+static void no_ceiling(void **state)
+{
+    (void)state;
+    static const size_t dims[] = {32, 128};
+    for (int metric = LODE_METRIC_L2; metric <= LODE_METRIC_COSINE; metric += LODE_METRIC_COSINE)
+        for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+            struct space space = data_space((lode_metric)metric, LODE_SCALAR_F32, dims[i]);
+            double recall = recall_of(DATA_TIGHT, space, 2500, 400);
+            if (recall < 0.999)
+                fail_msg("metric %d, dim %zu: recall %g", metric, dims[i], recall);
+        }
+}
+
+/* m means what it means in the plain graph. */
+static void rows_have_2m_links(void **state)
+{
+    (void)state;
+    struct data data;
+    struct index_params params = contract_params;
+    params.m = 8;
+    data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24), 2000, 50);
+    struct index *index;
+    lode_error error;
+    assert_int_equal(index_qg.build(&params, &data.rows, data.count, NULL, &index, &error),
+                     LODE_OK);
+    const struct qg *qg = (const struct qg *)index;
+    uint32_t most = 0;
+    for (uint32_t row = 0; row < data.count; row++) {
+        uint32_t count = 0;
+        while (count < qg_places(qg) && qg_link(qg_list(qg, row), count) != QG_NONE)
+            count++;
+        most = count > most ? count : most;
+    }
+    assert_int_equal(most, 16);
+    assert_true(data_recall(&data, index, 100, data.count, NULL) >= 0.95);
+    index->ops->close(index);
+    data_release(&data);
+}
+
+/* All rows are reported once, whatever is built in the end. */
+static void progress_is_the_rows(void **state)
+{
+    (void)state;
+    static const enum data_kind kinds[] = {DATA_CLUSTERED, DATA_EQUAL, DATA_OUTLIERS, DATA_UNIFORM};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        for (int metric = LODE_METRIC_L2; metric <= LODE_METRIC_IP; metric++) {
+            struct data data;
+            _Atomic uint64_t done = 0;
+            const struct index_work work = {.done = &done};
+            struct index *index;
+            data_init(&data, kinds[i], data_space((lode_metric)metric, LODE_SCALAR_F32, 48), 1000,
+                      5);
+            assert_int_equal(
+                index_qg.build(&contract_params, &data.rows, data.count, &work, &index, NULL),
+                LODE_OK);
+            assert_int_equal(done, data.count);
+            index->ops->close(index);
+            data_release(&data);
+        }
+}
+
 /* Wide rows that differ in few directions: codes of those alone. */
 static void few_directions(void **state)
 {
@@ -165,6 +227,12 @@ static void few_rows(void **state)
         assert_true(recall_of(DATA_UNIFORM, space, count, 10) == 1.0);
 }
 
+static void hard_data(void **state)
+{
+    (void)state;
+    contract_hard_data(&index_qg);
+}
+
 static void deletes(void **state)
 {
     (void)state;
@@ -238,8 +306,12 @@ int main(void)
         cmocka_unit_test(odd_data),
         cmocka_unit_test(few_directions),
         cmocka_unit_test(small_ef),
+        cmocka_unit_test(no_ceiling),
+        cmocka_unit_test(rows_have_2m_links),
+        cmocka_unit_test(progress_is_the_rows),
         cmocka_unit_test(few_dimensions),
         cmocka_unit_test(few_rows),
+        cmocka_unit_test(hard_data),
         cmocka_unit_test(deletes),
         cmocka_unit_test(same_bytes_twice),
         cmocka_unit_test(opened_answers_the_same),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -365,6 +366,23 @@ static void several_callers(void **state)
 
 /* --- Making one -------------------------------------------------------------------------------- */
 
+static void look_at_priority(void *context)
+{
+    int *niceness = context;
+    *niceness = getpriority(PRIO_PROCESS, 0);
+}
+
+static void threads_may_be_nice(void **state)
+{
+    (void)state;
+    struct executor *executor;
+    int before = getpriority(PRIO_PROCESS, 0), niceness = -1;
+    assert_int_equal(executor_nice_new(1, 2, &executor, NULL), LODE_OK);
+    submit(executor, EXECUTOR_LOW, look_at_priority, &niceness);
+    executor_free(executor);
+    assert_int_equal(niceness, before + 2 < 19 ? before + 2 : 19);
+}
+
 static void thread_counts(void **state)
 {
     (void)state;
@@ -380,12 +398,12 @@ static void thread_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(free_waits_for_all), cmocka_unit_test(idle_threads_are_woken),
-        cmocka_unit_test(order_of_jobs),      cmocka_unit_test(jobs_submit_jobs),
-        cmocka_unit_test(every_index_once),   cmocka_unit_test(loops_are_as_wide_as_promised),
-        cmocka_unit_test(loops_are_no_wider), cmocka_unit_test(busy_threads_do_not_block_loops),
-        cmocka_unit_test(loops_inside_jobs),  cmocka_unit_test(several_callers),
-        cmocka_unit_test(thread_counts),
+        cmocka_unit_test(free_waits_for_all),  cmocka_unit_test(idle_threads_are_woken),
+        cmocka_unit_test(order_of_jobs),       cmocka_unit_test(jobs_submit_jobs),
+        cmocka_unit_test(every_index_once),    cmocka_unit_test(loops_are_as_wide_as_promised),
+        cmocka_unit_test(loops_are_no_wider),  cmocka_unit_test(busy_threads_do_not_block_loops),
+        cmocka_unit_test(loops_inside_jobs),   cmocka_unit_test(several_callers),
+        cmocka_unit_test(threads_may_be_nice), cmocka_unit_test(thread_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

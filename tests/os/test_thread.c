@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "os/clock.h"
 #include "os/thread.h"
@@ -152,6 +153,25 @@ static void threads_take_no_signals(void **state)
     assert_int_equal(sigismember(&mask, SIGUSR1), 0); /* and ours are as before */
 }
 
+static void give_way(void *context)
+{
+    int *niceness = context;
+    thread_give_way(3);
+    *niceness = getpriority(PRIO_PROCESS, 0);
+}
+
+/* A thread alone: whoever started it keeps its own priority. */
+static void threads_give_way(void **state)
+{
+    (void)state;
+    struct thread thread;
+    int before = getpriority(PRIO_PROCESS, 0), niceness = -1;
+    assert_int_equal(thread_start(&thread, "nice", give_way, &niceness), 0);
+    thread_join(&thread);
+    assert_int_equal(niceness, before + 3 < 19 ? before + 3 : 19);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
+}
+
 static void cores_follow_affinity(void **state)
 {
     (void)state;
@@ -184,13 +204,10 @@ static void clocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mutexes_exclude),
-        cmocka_unit_test(broadcast_wakes_all),
-        cmocka_unit_test(waits_end_in_time),
-        cmocka_unit_test(endless_timeout_is_woken),
-        cmocka_unit_test(threads_take_no_signals),
-        cmocka_unit_test(cores_follow_affinity),
-        cmocka_unit_test(clocks),
+        cmocka_unit_test(mutexes_exclude),         cmocka_unit_test(broadcast_wakes_all),
+        cmocka_unit_test(waits_end_in_time),       cmocka_unit_test(endless_timeout_is_woken),
+        cmocka_unit_test(threads_take_no_signals), cmocka_unit_test(threads_give_way),
+        cmocka_unit_test(cores_follow_affinity),   cmocka_unit_test(clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

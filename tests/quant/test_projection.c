@@ -39,7 +39,7 @@ static void fit(struct projection *projection, struct space *space, const float 
 {
     space_init(space, LODE_METRIC_L2, LODE_SCALAR_F32, WIDE);
     struct rows at = {space, (const uint8_t *)rows, space->row_size};
-    assert_int_equal(projection_fit(projection, &at, ROWS, 1, NULL), 0);
+    assert_int_equal(projection_fit(projection, &at, ROWS, 1, NULL, NULL), 0);
 }
 
 static double distance2(const float *a, const float *b, size_t dim)
@@ -151,7 +151,7 @@ static void projection_stands_outliers(void **state)
     }
     space_init(&space, LODE_METRIC_L2, LODE_SCALAR_F32, DIM);
     struct rows at = {&space, (const uint8_t *)rows, space.row_size};
-    assert_int_equal(projection_fit(&projection, &at, COUNT, 1, NULL), 0);
+    assert_int_equal(projection_fit(&projection, &at, COUNT, 1, NULL, NULL), 0);
     assert_true(projection.scale > 0.3f && projection.scale < 3);
     for (size_t i = 0; i < DIM; i++)
         assert_true(fabsf(projection.mean[i]) < 0.5f);
@@ -167,7 +167,7 @@ static void projection_of_equal_rows(void **state)
     struct projection projection;
     space_init(&space, LODE_METRIC_L2, LODE_SCALAR_F32, 4);
     struct rows at = {&space, (const uint8_t *)rows, space.row_size};
-    assert_int_equal(projection_fit(&projection, &at, 100, 1, NULL), 0);
+    assert_int_equal(projection_fit(&projection, &at, 100, 1, NULL, NULL), 0);
     assert_true(projection.scale == 0);
     projection_release(&projection);
 }

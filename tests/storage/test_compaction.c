@@ -86,6 +86,26 @@ static void the_deadest_is_rewritten_alone(void **state)
 }
 
 /* Flush after flush, merging while anything is due: few segments, and few rewrites of a row. */
+/* Last of all, the largest first. */
+static void a_hasty_graph_is_made_anew(void **state)
+{
+    (void)state;
+    size_t chosen[3];
+    struct compaction_input inputs[3] = {segment(1, 50, 50), segment(2, 600, 600),
+                                         segment(3, 700, 400)};
+    inputs[0].is_hasty = inputs[1].is_hasty = 1;
+    assert_int_equal(compaction_plan(inputs, 3, &options, chosen), 1);
+    assert_int_equal(chosen[0], 2); /* dead rows */
+    inputs[2].busy = 1;
+    assert_int_equal(compaction_plan(inputs, 3, &options, chosen), 1);
+    assert_int_equal(chosen[0], 1);
+    inputs[1].busy = 1;
+    assert_int_equal(compaction_plan(inputs, 3, &options, chosen), 1);
+    assert_int_equal(chosen[0], 0);
+    inputs[0].is_hasty = 0;
+    assert_int_equal(compaction_plan(inputs, 3, &options, chosen), 0);
+}
+
 static void a_long_run_stays_cheap(void **state)
 {
     (void)state;
@@ -151,6 +171,7 @@ int main(void)
         cmocka_unit_test(dead_rows_do_not_count_as_size),
         cmocka_unit_test(rows_max_bounds_a_merge),
         cmocka_unit_test(the_deadest_is_rewritten_alone),
+        cmocka_unit_test(a_hasty_graph_is_made_anew),
         cmocka_unit_test(a_long_run_stays_cheap),
         cmocka_unit_test(any_plan_is_sound),
     };

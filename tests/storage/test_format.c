@@ -14,6 +14,7 @@
 #include "storage/frame.h"
 #include "storage/manifest.h"
 #include "storage/requests.h"
+#include "storage/snapshot_file.h"
 #include "storage/wal.h"
 #include "support/format_page.h"
 #include "support/storage_kit.h"
@@ -159,6 +160,32 @@ static void manifest_file(void **state)
     vfs_memory_free(vfs);
 }
 
+static void snapshot_file(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = vfs_memory_new();
+    struct store store = example_store(vfs);
+    struct sealed_entry entries[] = {{.number = 3, .row_count = 2, .live_count = 1, .has_graph = 1},
+                                     {.number = 7, .row_count = 5, .live_count = 5}};
+    struct saved_snapshot saved = {.number = 7,
+                                   .name = "monday",
+                                   .generation = 9,
+                                   .sequence = 41,
+                                   .point_count = 6,
+                                   .created_us = 1772280000000000,
+                                   .text_model_version = 1,
+                                   .entries = entries,
+                                   .entry_count = 2};
+    struct liveset *live[2] = {liveset_new(2), NULL};
+    int unknown;
+    bitset_unset(live[0]->words, 0);
+    assert_ok(snapshot_file_write(&store, &saved, live, &unknown, &error));
+    liveset_unref(live[0]);
+    compare(vfs, "c/snapshot-7", "snapshot.md");
+    vfs_memory_free(vfs);
+}
+
 static void frame_file(void **state)
 {
     (void)state;
@@ -179,9 +206,8 @@ static void frame_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(segment_files),
-        cmocka_unit_test(log_file),
-        cmocka_unit_test(manifest_file),
+        cmocka_unit_test(segment_files), cmocka_unit_test(log_file),
+        cmocka_unit_test(manifest_file), cmocka_unit_test(snapshot_file),
         cmocka_unit_test(frame_file),
     };
     return cmocka_run_group_tests_name("storage/format", tests, NULL, NULL);

@@ -110,9 +110,8 @@ static void index_some(void *context)
     lode_error error;
     while (!atomic_load(&shared->stop)) {
         struct version *version = pin(shared);
-        int more;
-        assert_ok(growing_index_some(kit_growing(version), version->views[0].row_count, 100, &more,
-                                     &error));
+        assert_ok(
+            growing_index_some(kit_growing(version), version->views[0].row_count, 100, &error));
         version_unref(version);
     }
 }

@@ -19,6 +19,8 @@
 #include "support/storage_kit.h"
 #include "support/vfs_memory.h"
 
+static struct pins pins; /* nothing is pinned but where a test says so */
+
 static struct vfs *new_dir(void)
 {
     lode_error error;
@@ -210,7 +212,7 @@ static void a_crash_at_any_step(void **state)
             assert_int_equal(kit_exists(vfs, "c/seg-5.graph"), 1);
             assert_int_equal(kit_exists(vfs, "c/seg-5.del-3"), 1);
         }
-        assert_ok(manifest_sweep(vfs, "c", &loaded, &error));
+        assert_ok(manifest_sweep(vfs, "c", &loaded, &pins, &error));
         assert_int_equal(kit_exists(vfs, "c/seg-5.graph"), loaded.generation == 4);
         manifest_release(&loaded);
         vfs_memory_free(vfs);
@@ -224,13 +226,13 @@ static void what_no_manifest_knows_is_swept(void **state)
     (void)state;
     lode_error error;
     static const char *const kept[] = {
-        "manifest-4",    "wal-6.log",   "wal-7.log",    "seg-2.vectors", "seg-2.ids", "seg-2.docs",
-        "seg-5.vectors", "seg-5.graph", "seg-5.del-3",  "text-model-2",  "notes.txt", "manifest-x",
-        "seg-3.tables",  "wal-05.log",  "seg-3.del-1x", ".tmp",
+        "manifest-4", "wal-5.log",  "wal-0.log",     "wal-6.log",   "wal-7.log",    "seg-2.vectors",
+        "seg-2.ids",  "seg-2.docs", "seg-5.vectors", "seg-5.graph", "seg-5.del-3",  "text-model-2",
+        "notes.txt",  "manifest-x", "seg-3.tables",  "wal-05.log",  "seg-3.del-1x", ".tmp",
     };
     static const char *const removed[] = {
-        "manifest-2",   "wal-5.log",   "wal-0.log",        "seg-2.graph", "seg-2.del-3",
-        "seg-5.del-2",  "seg-5.del-4", "seg-3.ids",        "seg-6.docs",  "text-model-1",
+        "manifest-2",   "seg-2.graph", "seg-2.del-3",      "seg-5.del-2",
+        "seg-5.del-4",  "seg-3.ids",   "seg-6.docs",       "text-model-1",
         "text-model-3", "a.tmp",       "manifest-4.0.tmp",
     };
     struct vfs *vfs = new_dir();
@@ -245,7 +247,7 @@ static void what_no_manifest_knows_is_swept(void **state)
         snprintf(path, sizeof path, "c/%s", removed[i]);
         kit_write(vfs, path, "x", 1);
     }
-    assert_ok(manifest_sweep(vfs, "c", &manifest, &error));
+    assert_ok(manifest_sweep(vfs, "c", &manifest, &pins, &error));
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         snprintf(path, sizeof path, "c/%s", kept[i]);
         assert_int_equal(kit_exists(vfs, path), 1);
@@ -254,6 +256,52 @@ static void what_no_manifest_knows_is_swept(void **state)
         snprintf(path, sizeof path, "c/%s", removed[i]);
         assert_int_equal(kit_exists(vfs, path), 0);
     }
+    vfs_memory_free(vfs);
+}
+
+static void what_is_pinned_stays(void **state)
+{
+    (void)state;
+    lode_error error;
+    static const struct pin_key keys[] = {{NAME_VECTORS, 3}, {NAME_TEXT_MODEL, 1}};
+    static const char *const pinned[] = {"seg-3.vectors", "seg-3.ids", "seg-3.docs", "seg-3.graph",
+                                         "text-model-1"};
+    static const char *const removed[] = {"seg-3.del-2", "seg-4.vectors", "text-model-3"};
+    struct vfs *vfs = new_dir();
+    struct manifest manifest = sample(4);
+    struct store store = {.vfs = vfs, .dir = "c", .pins = &pins};
+    char path[100];
+    assert_ok(manifest_commit(vfs, "c", &manifest, &error));
+    for (size_t i = 0; i < sizeof pinned / sizeof pinned[0]; i++) {
+        snprintf(path, sizeof path, "c/%s", pinned[i]);
+        kit_write(vfs, path, "x", 1);
+    }
+    for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++) {
+        snprintf(path, sizeof path, "c/%s", removed[i]);
+        kit_write(vfs, path, "x", 1);
+    }
+    assert_ok(manifest_sweep(vfs, "c", &manifest, NULL, &error)); /* not known what is needed */
+    assert_int_equal(kit_exists(vfs, "c/seg-4.vectors"), 1);
+    assert_int_equal(kit_exists(vfs, "c/seg-3.del-2"), 0);
+    assert_ok(pins_add(&pins, keys, 2, &error));
+    assert_ok(pins_add(&pins, keys, 1, &error));
+    assert_ok(manifest_sweep(vfs, "c", &manifest, &pins, &error));
+    for (size_t i = 0; i < sizeof pinned / sizeof pinned[0]; i++) {
+        snprintf(path, sizeof path, "c/%s", pinned[i]);
+        assert_int_equal(kit_exists(vfs, path), 1);
+    }
+    for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++) {
+        snprintf(path, sizeof path, "c/%s", removed[i]);
+        assert_int_equal(kit_exists(vfs, path), 0);
+    }
+    /* What is retired goes with the last pin; the model is not, and stays. */
+    assert_int_equal(pins_retire(&pins, keys[0]), 1);
+    pins_drop(&store, keys, 2);
+    assert_int_equal(kit_exists(vfs, "c/seg-3.docs"), 1);
+    pins_drop(&store, keys, 1);
+    assert_int_equal(kit_exists(vfs, "c/seg-3.docs"), 0);
+    assert_int_equal(kit_exists(vfs, "c/text-model-1"), 1);
+    assert_int_equal(pins_retire(&pins, keys[0]), 0);
     vfs_memory_free(vfs);
 }
 
@@ -375,12 +423,14 @@ static void any_content_is_read_safely(void **state)
 
 int main(void)
 {
+    pins_init(&pins);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_committed_is_loaded),
         cmocka_unit_test(a_taken_number_is_refused),
         cmocka_unit_test(one_of_two_committers_wins),
         cmocka_unit_test(a_crash_at_any_step),
         cmocka_unit_test(what_no_manifest_knows_is_swept),
+        cmocka_unit_test(what_is_pinned_stays),
         cmocka_unit_test(a_commit_removes_live_sets_it_replaces),
         cmocka_unit_test(names_are_ours_or_not),
         cmocka_unit_test(a_damaged_manifest_is_never_passed_over),

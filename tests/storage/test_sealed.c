@@ -203,10 +203,9 @@ static void the_overlay_becomes_the_graph(void **state)
     struct vfs *vfs = vfs_memory_new();
     struct store store = kit_store(vfs, DIM);
     struct version *version = all_alive(&store, OVERLAY_ROWS_MIN);
-    int more;
-    assert_ok(growing_index_some(kit_growing(version), OVERLAY_ROWS_MIN, 4000, &more, &error));
+    assert_ok(growing_index_some(kit_growing(version), OVERLAY_ROWS_MIN, 4000, &error));
     assert_int_equal(flush(&store, version).has_graph, 0); /* not yet covered */
-    assert_ok(growing_index_some(kit_growing(version), OVERLAY_ROWS_MIN, 4000, &more, &error));
+    assert_ok(growing_index_some(kit_growing(version), OVERLAY_ROWS_MIN, 4000, &error));
     struct sealed_entry entry = flush(&store, version);
     assert_int_equal(entry.has_graph, 1);
     struct segment_view view = open_view(&store, &entry);

@@ -193,9 +193,7 @@ static void a_sound_collection_is_silent(void **state)
                     found.problem);
     assert_int_equal(found.count, 0);
     assert_ok(verify_bytes(fixture->vfs, "c", &bytes, &error));
-    size_t dead_log;
-    free(kit_read(fixture->vfs, "c/wal-4.log", &dead_log));
-    assert_int_equal(found.bytes, bytes - dead_log);
+    assert_int_equal(found.bytes, bytes);
 }
 
 static const char *const framed[] = {"manifest-3",    "seg-2.vectors", "seg-2.ids",  "seg-2.docs",
@@ -249,6 +247,11 @@ static void flipped_bits_of_logs_are_named(void **state)
     kit_flip(fixture->vfs, "c/wal-7.log", 70 * 8);
     struct found found = verify(fixture->vfs);
     assert_string_equal(found.file, "wal-7.log");
+    assert_int_equal(found.offset, 64);
+    kit_flip(fixture->vfs, "c/wal-7.log", 70 * 8);
+    kit_flip(fixture->vfs, "c/wal-4.log", 70 * 8); /* of no use but to go back in time */
+    found = verify(fixture->vfs);
+    assert_string_equal(found.file, "wal-4.log");
     assert_int_equal(found.offset, 64);
 }
 

@@ -24,6 +24,40 @@ static void keep_at_random(uint64_t *allowed, uint32_t count, double share)
             bitset_set(allowed, row);
 }
 
+static const struct hard_case {
+    enum data_kind kind;
+    size_t dim;
+    double floor;
+} hard_cases[] = {
+    {DATA_CLUSTERED, 24, 0.95}, {DATA_EQUAL, 16, 1.0},     {DATA_DUPLICATES, 16, 0.99},
+    {DATA_ZEROS, 16, 0.95},     {DATA_OUTLIERS, 16, 0.95}, {DATA_UNIFORM, 1, 0.99},
+    {DATA_UNIFORM, 2, 0.99},    {DATA_UNIFORM, 3, 0.99},   {DATA_DUPLICATES, 3, 0.95},
+};
+
+static void check_hard(const struct index_ops *ops, const struct hard_case *hard, int metric)
+{
+    struct data data;
+    uint64_t half[(1500 + 63) / 64];
+    data_init(&data, hard->kind, data_space((lode_metric)metric, LODE_SCALAR_F32, hard->dim), 1500,
+              50);
+    keep_at_random(half, data.count, 0.5);
+    struct index *index = contract_built(ops, &data);
+    double whole = data_recall(&data, index, 64, data.count, NULL);
+    double halved = data_recall(&data, index, 64, data.count, half);
+    if (whole < hard->floor || halved < hard->floor)
+        fail_msg("kind %d, dim %zu, metric %d: recall %g, %g of half of the rows", hard->kind,
+                 hard->dim, metric, whole, halved);
+    index->ops->close(index);
+    data_release(&data);
+}
+
+void contract_hard_data(const struct index_ops *ops)
+{
+    for (int metric = LODE_METRIC_L2; metric <= LODE_METRIC_COSINE; metric++)
+        for (size_t i = 0; i < sizeof hard_cases / sizeof *hard_cases; i++)
+            check_hard(ops, &hard_cases[i], metric);
+}
+
 /* Delete the nearest `dead` rows of a query: a whole region. */
 static void delete_region(const struct data *data, uint64_t *allowed, uint32_t query, size_t dead)
 {

@@ -12,6 +12,8 @@ extern struct index_params contract_params;
 struct index *contract_built(const struct index_ops *ops, const struct data *data);
 void contract_serialized(const struct index *index, struct buf *buf);
 
+/* Odd data under every metric, whole and with half of the rows deleted, at the default ef. */
+void contract_hard_data(const struct index_ops *ops);
 void contract_deletes(const struct index_ops *ops, enum data_kind kind, lode_metric metric);
 void contract_same_bytes_twice(const struct index_ops *ops, size_t dim);
 void contract_opened_answers_the_same(const struct index_ops *ops, enum data_kind kind,

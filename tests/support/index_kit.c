@@ -12,6 +12,7 @@ static double data_value(enum data_kind kind, double mean, struct rng *rng)
     case DATA_CLUSTERED:
     case DATA_LENGTHS:
     case DATA_LONG: return mean + 0.4 * rng_normal(rng);
+    case DATA_TIGHT: return mean + 0.02 * rng_normal(rng);
     case DATA_DUPLICATES: return mean;
     case DATA_EQUAL: return 1.0;
     case DATA_GRID: return rng_below(rng, 4);

@@ -22,11 +22,12 @@ enum data_kind {
     DATA_ZEROS,      /* as clustered, but a third are the same vector */
     DATA_GRID,       /* small integers: most distances are ties */
     DATA_ONE_HOT,    /* unit vectors along an axis: all equally far from each other */
-    DATA_DENSE,      /* one Gaussian, and one in four as near together as a thousandth of it */
-    DATA_LOW_RANK,   /* clustered in 12 directions, and a little noise in all */
-    DATA_OUTLIERS,   /* one Gaussian, and one in a hundred is a thousand times as far */
-    DATA_LENGTHS,    /* clustered, of spread lengths; one in 1,000 zero */
-    DATA_LONG,       /* the same, but one in 1,000 is 100 times as long */
+    DATA_TIGHT,    /* 50 clusters, far apart: near rows differ by a fiftieth of a typical length */
+    DATA_DENSE,    /* one Gaussian, and one in four as near together as a thousandth of it */
+    DATA_LOW_RANK, /* clustered in 12 directions, and a little noise in all */
+    DATA_OUTLIERS, /* one Gaussian, and one in a hundred is a thousand times as far */
+    DATA_LENGTHS,  /* clustered, of spread lengths; one in 1,000 zero */
+    DATA_LONG,     /* the same, but one in 1,000 is 100 times as long */
 };
 
 struct data {

@@ -95,7 +95,8 @@ void story_init(struct story *story, struct vfs *vfs)
 
 lode_status story_open(struct story *story, struct story_fate fate)
 {
-    lode_db_options options = {.maintenance = story->maintenance};
+    lode_db_options options = {.maintenance = story->maintenance,
+                               .log_keep_bytes = story->log_keep_bytes};
     struct db_env env = {.vfs = story->vfs, .clock = &story->clock};
     story->fate = fate;
     vfs_memory_set_fault(story->vfs, decide, &story->fate);
@@ -222,12 +223,31 @@ static lode_status switch_snapshot(struct story *story, unsigned which)
     return LODE_OK;
 }
 
+static const char *const snapshot_names[STORY_NAMES] = {"monday", "tuesday"};
+
+static lode_status keep(struct story *story, unsigned which, unsigned at, struct story_state *after)
+{
+    after->collections[which].named[at].exists = 1;
+    after->collections[which].named[at].sequence = after->collections[which].sequence;
+    after->collections[which].named[at].model = after->collections[which].model;
+    return lode_snapshot_create(story->handles[which], snapshot_names[at], &story->error);
+}
+
+static lode_status forget(struct story *story, unsigned which, unsigned at,
+                          struct story_state *after)
+{
+    after->collections[which].named[at].exists = 0;
+    return lode_snapshot_drop(story->handles[which], snapshot_names[at], &story->error);
+}
+
 static lode_status create(struct story *story, unsigned which, struct story_state *after)
 {
     after->collections[which].exists = 1;
     story->weak[which].count = 0;
     after->collections[which].sequence = 0;
     after->collections[which].text_model = 0;
+    for (unsigned i = 0; i < STORY_NAMES; i++)
+        after->collections[which].named[i].exists = 0;
     model_init(&after->collections[which].model, &schemas[which]);
     return lode_collection_create(story->db, names[which], &schemas[which], &story->handles[which],
                                   &story->error);
@@ -262,11 +282,13 @@ static lode_status do_in_collection(struct story *story, struct story_step step,
         return status;
     switch (step.kind) {
     case STORY_WRITE: return write_some(story, which, step.seed, after);
+    case STORY_FORGET: return forget(story, which, step.seed % STORY_NAMES, after);
     case STORY_IDLE: return lode_wait_idle(story->handles[which], 0, &story->error);
     case STORY_SNAPSHOT: return switch_snapshot(story, which);
     case STORY_TRAIN: status = train(story, which, after); break;
     case STORY_FLUSH: status = lode_flush(story->handles[which], &story->error); break;
     case STORY_COMPACT: status = lode_compact(story->handles[which], &story->error); break;
+    case STORY_KEEP: status = keep(story, which, step.seed % STORY_NAMES, after); break;
     default: status = lode_sync(story->handles[which], &story->error);
     }
     if (!status)
@@ -310,6 +332,22 @@ lode_status story_do(struct story *story, struct story_step step)
 
 /* --- Checking ---------------------------------------------------------------------------------- */
 
+static void look_at_named(struct story *story, unsigned which, struct story_state *found)
+{
+    lode_snapshot_list *list;
+    assert_ok(lode_snapshot_list_get(story->handles[which], &list, &error));
+    for (size_t i = 0; i < list->count; i++) {
+        unsigned at = 0;
+        while (at < STORY_NAMES && strcmp(list->snapshots[i].name, snapshot_names[at]) != 0)
+            at++;
+        assert_in_range(at, 0, STORY_NAMES - 1);
+        assert_int_equal(list->snapshots[i].damaged, 0);
+        found->collections[which].named[at].exists = 1;
+        found->collections[which].named[at].sequence = list->snapshots[i].sequence;
+    }
+    lode_snapshot_list_free(list);
+}
+
 /* What is there, but for the points; 0 when reading is refused after a crash or an error. */
 static int look(struct story *story, struct story_state *found)
 {
@@ -344,6 +382,21 @@ static int look(struct story *story, struct story_state *found)
         found->collections[i].sequence = stats->sequence;
         found->collections[i].text_model = stats->text_model_version;
         lode_stats_free(stats);
+        look_at_named(story, i, found);
+    }
+    return 1;
+}
+
+static int named_alike(const struct story_state *found, const struct story_state *wanted,
+                       unsigned which)
+{
+    for (unsigned i = 0; i < STORY_NAMES; i++) {
+        if (found->collections[which].named[i].exists != wanted->collections[which].named[i].exists)
+            return 0;
+        if (found->collections[which].named[i].exists &&
+            found->collections[which].named[i].sequence !=
+                wanted->collections[which].named[i].sequence)
+            return 0;
     }
     return 1;
 }
@@ -355,21 +408,51 @@ static int is_like(const struct story_state *found, const struct story_state *wa
             return 0;
         if (found->collections[i].exists &&
             (found->collections[i].sequence != wanted->collections[i].sequence ||
-             found->collections[i].text_model != wanted->collections[i].text_model))
+             found->collections[i].text_model != wanted->collections[i].text_model ||
+             !named_alike(found, wanted, i)))
             return 0;
     }
     return found->alias == wanted->alias;
+}
+
+static void describe_named(const struct story_state *state, unsigned which)
+{
+    for (unsigned i = 0; i < STORY_NAMES; i++)
+        if (state->collections[which].named[i].exists)
+            print_message(" %s at batch %llu;", snapshot_names[i],
+                          (unsigned long long)state->collections[which].named[i].sequence);
 }
 
 static void describe(const char *what, const struct story_state *state)
 {
     print_message("%s: alias %d;", what, state->alias);
     for (unsigned i = 0; i < STORY_COLLECTIONS; i++)
-        if (state->collections[i].exists)
+        if (state->collections[i].exists) {
             print_message(" %s at batch %llu, text model %u;", names[i],
                           (unsigned long long)state->collections[i].sequence,
                           state->collections[i].text_model);
+            describe_named(state, i);
+        }
     print_message("\n");
+}
+
+/* Opened once the disk has crashed, it may be refused. */
+static void compare_named(struct story *story, const struct story_state *state, unsigned which)
+{
+    for (unsigned i = 0; i < STORY_NAMES; i++) {
+        const struct model *model = &state->collections[which].named[i].model;
+        lode_snapshot *snapshot;
+        if (!state->collections[which].named[i].exists)
+            continue;
+        lode_status status =
+            lode_snapshot_open_named(story->handles[which], snapshot_names[i], &snapshot, &error);
+        if (status && story->fate.crashed)
+            continue;
+        assert_ok(status);
+        model_check_points(model, story->handles[which], snapshot);
+        model_check_search(model, story->handles[which], snapshot, 5, 20, 0);
+        lode_snapshot_close(snapshot);
+    }
 }
 
 static void compare(struct story *story, const struct story_state *state)
@@ -380,6 +463,7 @@ static void compare(struct story *story, const struct story_state *state)
             continue;
         model_check_points(model, story->handles[i], NULL);
         model_check_search(model, story->handles[i], NULL, 5, 20, 0);
+        compare_named(story, state, i);
     }
 }
 
@@ -410,13 +494,10 @@ static void go_back_to(struct story *story, const struct story_state *found)
     }
 }
 
-enum story_look story_look(struct story *story)
+static enum story_look look_and_compare(struct story *story)
 {
     struct story_state found;
-    story->fate.paused = 1;
-    int readable = look(story, &found);
-    story->fate.paused = 0;
-    if (!readable)
+    if (!look(story, &found))
         return STORY_UNKNOWN;
     go_back_to(story, &found);
     let_expire(story, &story->sure);
@@ -435,6 +516,14 @@ enum story_look story_look(struct story *story)
         describe("or", &story->maybe);
     fail_msg("the database is not as promised");
     return STORY_UNKNOWN;
+}
+
+enum story_look story_look(struct story *story)
+{
+    story->fate.paused = 1;
+    enum story_look found = look_and_compare(story);
+    story->fate.paused = 0;
+    return found;
 }
 
 int story_check(struct story *story)
@@ -459,7 +548,7 @@ static enum story_kind random_kind(struct rng *rng)
     static const enum story_kind rare[] = {
         STORY_SYNC,    STORY_TIME,    STORY_FLUSH,    STORY_FLUSH, STORY_COMPACT,
         STORY_COMPACT, STORY_IDLE,    STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,
-        STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN};
+        STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN,   STORY_KEEP,  STORY_KEEP};
     if (rng_below(rng, 3))
         return STORY_WRITE;
     return rare[rng_below(rng, sizeof rare / sizeof rare[0])];
@@ -472,6 +561,8 @@ struct story_step story_random_step(const struct story *story, struct rng *rng)
     const struct story_state *state = &story->sure;
     if (step.kind == STORY_UNALIAS && state->alias == STORY_NO_ALIAS)
         step.kind = STORY_ALIAS;
+    if (step.kind == STORY_KEEP && state->collections[which].named[step.seed % STORY_NAMES].exists)
+        step.kind = STORY_FORGET;
     if (!state->collections[which].exists)
         step.kind = STORY_CREATE;
     else if (which == STORY_WORDS && model_count(&state->collections[which].model) == 0 &&
@@ -483,20 +574,23 @@ struct story_step story_random_step(const struct story *story, struct rng *rng)
 /* --- The script and its settings --------------------------------------------------------------- */
 
 const struct story_step story_script[] = {
-    {STORY_CREATE, STORY_POINTS, 0},  {STORY_CREATE, STORY_OTHER, 0},
-    {STORY_WRITE, STORY_POINTS, 1},   {STORY_WRITE, STORY_OTHER, 2},
-    {STORY_WRITE, STORY_POINTS, 3},   {STORY_ALIAS, STORY_OTHER, 0},
-    {STORY_FLUSH, STORY_POINTS, 0},   {STORY_WRITE, STORY_POINTS, 4},
-    {STORY_WRITE, STORY_POINTS, 5},   {STORY_SNAPSHOT, STORY_POINTS, 0},
-    {STORY_WRITE, STORY_POINTS, 6},   {STORY_FLUSH, STORY_POINTS, 0},
-    {STORY_TIME, STORY_POINTS, 0},    {STORY_CREATE, STORY_WORDS, 0},
-    {STORY_TRAIN, STORY_WORDS, 0},    {STORY_TRAIN, STORY_WORDS, 0},
-    {STORY_WRITE, STORY_WORDS, 7},    {STORY_WRITE, STORY_POINTS, 8},
-    {STORY_WRITE, STORY_POINTS, 9},   {STORY_TIME, STORY_POINTS, 0},
-    {STORY_COMPACT, STORY_POINTS, 0}, {STORY_SNAPSHOT, STORY_POINTS, 0},
-    {STORY_ALIAS, STORY_POINTS, 0},   {STORY_DROP, STORY_OTHER, 0},
-    {STORY_WRITE, STORY_POINTS, 10},  {STORY_REOPEN, STORY_POINTS, 0},
-    {STORY_WRITE, STORY_POINTS, 11},  {STORY_WRITE, STORY_WORDS, 12},
+    {STORY_CREATE, STORY_POINTS, 0},   {STORY_CREATE, STORY_OTHER, 0},
+    {STORY_WRITE, STORY_POINTS, 1},    {STORY_WRITE, STORY_OTHER, 2},
+    {STORY_WRITE, STORY_POINTS, 3},    {STORY_ALIAS, STORY_OTHER, 0},
+    {STORY_FLUSH, STORY_POINTS, 0},    {STORY_WRITE, STORY_POINTS, 4},
+    {STORY_WRITE, STORY_POINTS, 5},    {STORY_SNAPSHOT, STORY_POINTS, 0},
+    {STORY_WRITE, STORY_POINTS, 6},    {STORY_KEEP, STORY_POINTS, 0},
+    {STORY_FLUSH, STORY_POINTS, 0},    {STORY_TIME, STORY_POINTS, 0},
+    {STORY_CREATE, STORY_WORDS, 0},    {STORY_TRAIN, STORY_WORDS, 0},
+    {STORY_TRAIN, STORY_WORDS, 0},     {STORY_WRITE, STORY_WORDS, 7},
+    {STORY_WRITE, STORY_POINTS, 8},    {STORY_WRITE, STORY_POINTS, 9},
+    {STORY_TIME, STORY_POINTS, 0},     {STORY_COMPACT, STORY_POINTS, 0},
+    {STORY_SNAPSHOT, STORY_POINTS, 0}, {STORY_ALIAS, STORY_POINTS, 0},
+    {STORY_DROP, STORY_OTHER, 0},      {STORY_KEEP, STORY_POINTS, 1},
+    {STORY_WRITE, STORY_POINTS, 10},   {STORY_REOPEN, STORY_POINTS, 0},
+    {STORY_COMPACT, STORY_POINTS, 0},  {STORY_WRITE, STORY_POINTS, 11},
+    {STORY_FORGET, STORY_POINTS, 0},   {STORY_WRITE, STORY_WORDS, 12},
+    {STORY_FORGET, STORY_POINTS, 1},
 };
 const size_t story_script_size = sizeof story_script / sizeof story_script[0];
 

@@ -11,6 +11,7 @@
 
 enum { STORY_POINTS, STORY_OTHER, STORY_WORDS, STORY_COLLECTIONS };
 #define STORY_NO_ALIAS (-1)
+enum { STORY_NAMES = 2 }; /* named snapshots that a collection may have */
 
 /* What a database holds. */
 struct story_state {
@@ -19,6 +20,11 @@ struct story_state {
         uint64_t sequence;
         uint32_t text_model;
         struct model model;
+        struct {
+            int exists;
+            uint64_t sequence;
+            struct model model;
+        } named[STORY_NAMES];
     } collections[STORY_COLLECTIONS];
     int alias; /* the collection that the alias "alias" stands for, or STORY_NO_ALIAS */
 };
@@ -36,6 +42,8 @@ enum story_kind {
     STORY_TIME, /* an hour goes by */
     STORY_IDLE,
     STORY_SNAPSHOT, /* open one, or close the one that is */
+    STORY_KEEP,     /* make a named one: of the names, number seed % STORY_NAMES */
+    STORY_FORGET,   /* drop it */
     STORY_CLOSE,    /* the collection's handle */
     STORY_REOPEN,   /* the database */
 };
@@ -76,7 +84,8 @@ struct story {
     unsigned thread_count; /* 0: jobs run at once on the caller's thread */
     uint64_t growing_bytes;
     lode_maintenance maintenance;
-    int weak_writes; /* some are acknowledged before they are durable; not with fail_at */
+    int weak_writes;         /* some are acknowledged before they are durable; not with fail_at */
+    uint64_t log_keep_bytes; /* as of lode_db_options */
     struct story_fate fate;
     struct story_state sure;  /* what was promised */
     struct story_state maybe; /* if in_doubt: what may be there instead */

@@ -1,0 +1,315 @@
+/* Restoring to any batch: by logs that are kept when their batches are in segments, and go along with backups. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/backup.h"
+#include "storage/backup_reader.h"
+#include "support/engine_kit.h"
+
+enum { STATES = 160 };
+
+static lode_error error;
+static const lode_schema schema = {.dim = 4};
+
+/* A collection and what it was after each batch. */
+struct history {
+    struct vfs *vfs;
+    lode_db *db;
+    lode_collection *collection;
+    struct model states[STATES + 1];
+    uint64_t sequence;
+};
+
+static void history_open(struct history *history, uint64_t log_keep_bytes)
+{
+    lode_db_options options = {.log_keep_bytes = log_keep_bytes};
+    history->db = engine_open(history->vfs, "db", &options, 1024);
+    if (history->sequence == 0)
+        history->collection = engine_create(history->db, "points", schema);
+    else
+        history->collection = engine_collection(history->db, "points");
+}
+
+static void history_close(struct history *history)
+{
+    lode_collection_close(history->collection);
+    engine_close(history->db);
+}
+
+static struct history *history_new(uint64_t log_keep_bytes)
+{
+    struct history *history = calloc(1, sizeof *history);
+    assert_non_null(history);
+    history->vfs = vfs_memory_new();
+    model_init(&history->states[0], &schema);
+    history_open(history, log_keep_bytes);
+    return history;
+}
+
+static void history_free(struct history *history)
+{
+    history_close(history);
+    engine_verify(history->vfs, "db");
+    vfs_memory_free(history->vfs);
+    free(history);
+}
+
+/* So many batches more, with flushes and merges between. */
+static void go_on(struct history *history, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t sequence = ++history->sequence;
+        assert_in_range(sequence, 1, STATES);
+        history->states[sequence] = history->states[sequence - 1];
+        struct model_op ops[4];
+        for (unsigned j = 0; j < 4; j++)
+            ops[j] = (struct model_op){.id = (unsigned)(sequence * 7 + j * 3) % 90,
+                                       .value = (sequence + j) % 4 ? (int)(sequence * 10 + j)
+                                                                   : ENGINE_NONE};
+        assert_ok(model_write(&history->states[sequence], history->collection, ops, 4, &error));
+        if (sequence % 17 == 0)
+            assert_ok(lode_flush(history->collection, &error));
+        if (sequence % 41 == 0)
+            assert_ok(lode_compact(history->collection, &error));
+    }
+}
+
+static lode_status restore_to(struct history *history, const char *backup, uint64_t sequence,
+                              lode_restore_info *info)
+{
+    struct db_env env = {.vfs = history->vfs};
+    lode_restore_options options = {.to_sequence = sequence, .sample = 5};
+    char path[16];
+    assert_ok(executor_inline_new(&env.executor, &error));
+    snprintf(path, sizeof path, "r%u", (unsigned)sequence);
+    lode_status status = restore_database(backup, path, &options, &env, info, &error);
+    executor_free(env.executor);
+    return status;
+}
+
+/* It is what it was, and takes writes. */
+static void check_state(struct history *history, uint64_t sequence)
+{
+    char path[16];
+    struct model model = history->states[sequence];
+    lode_stats *stats;
+    snprintf(path, sizeof path, "r%u", (unsigned)sequence);
+    engine_verify(history->vfs, path);
+    lode_db *db = engine_open(history->vfs, path, NULL, 1024);
+    lode_collection *collection = engine_collection(db, "points");
+    assert_ok(lode_stats_get(collection, &stats, &error));
+    assert_int_equal(stats->sequence, sequence);
+    lode_stats_free(stats);
+    model_check_points(&model, collection, NULL);
+    model_check_search(&model, collection, NULL, 7, 20, 1);
+    struct model_op op = {.id = 3, .value = 12345};
+    assert_ok(model_write(&model, collection, &op, 1, &error));
+    model_check_points(&model, collection, NULL);
+    lode_collection_close(collection);
+    engine_close(db);
+}
+
+static void to_every_batch_of_all(void **state)
+{
+    (void)state;
+    struct history *history = history_new(1 << 20);
+    lode_restore_info info;
+    for (unsigned i = 0; i < 4; i++) {
+        go_on(history, 40);
+        if (i == 1) { /* the setting is remembered */
+            history_close(history);
+            history_open(history, 0);
+        }
+        if (i != 2)
+            assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    }
+    for (uint64_t sequence = 1; sequence <= history->sequence; sequence++) {
+        if (restore_to(history, "b", sequence, &info))
+            fail_msg("batch %u: %s", (unsigned)sequence, error.message);
+        assert_int_equal(info.replayed, sequence < 40    ? sequence
+                                        : sequence < 80  ? sequence - 40
+                                        : sequence < 160 ? sequence - 80
+                                                         : 0);
+        check_state(history, sequence);
+    }
+    assert_int_equal(restore_to(history, "b", history->sequence + 1, &info), LODE_INVALID);
+    assert_non_null(strstr(error.message, "no kept log holds batch 161"));
+    history_free(history);
+}
+
+static void not_before_logs_were_kept(void **state)
+{
+    (void)state;
+    struct history *history = history_new(0);
+    lode_backup_list *list;
+    lode_restore_info info;
+    go_on(history, 50);
+    assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    history_close(history); /* what is in memory is written out, its log removed */
+    history_open(history, 1 << 20);
+    go_on(history, 30);
+    lode_backup_options options = {.one_file = 1, .base = "b"};
+    assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    assert_ok(backup_database(history->db, "f", &options, NULL, &error));
+    assert_ok(backup_list(history->vfs, "b", &list, &error));
+    assert_int_equal(list->backups[0].collections[0].oldest_sequence, 0);
+    assert_int_equal(list->backups[1].collections[0].oldest_sequence, 51);
+    assert_int_equal(list->backups[1].collections[0].sequence, 80);
+    lode_backup_list_free(list);
+    assert_int_equal(restore_to(history, "b", 49, &info), LODE_INVALID);
+    for (uint64_t sequence = 50; sequence <= 80; sequence += 5) {
+        assert_ok(restore_to(history, "b", sequence, &info));
+        check_state(history, sequence);
+    }
+    /* By one file, with the logs it has and the state that its base has. */
+    static const char *const bases[] = {"b"};
+    struct db_env env = {.vfs = history->vfs};
+    assert_ok(executor_inline_new(&env.executor, &error));
+    lode_restore_options with = {.bases = bases, .base_count = 1, .to_sequence = 77};
+    assert_ok(restore_database("f", "r77", &with, &env, &info, &error));
+    executor_free(env.executor);
+    check_state(history, 77);
+    history_free(history);
+}
+
+static void logs_are_kept_within_bounds(void **state)
+{
+    (void)state;
+    struct history *history = history_new(4000);
+    lode_stats *stats;
+    assert_int_equal(lode_db_log_keep_bytes(history->db), 4000);
+    uint64_t oldest = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        go_on(history, 8);
+        assert_ok(lode_flush(history->collection, &error));
+        assert_ok(lode_stats_get(history->collection, &stats, &error));
+        assert_in_range(stats->kept_log_bytes, 1, 4000);
+        assert_in_range(stats->kept_log_sequence, oldest ? oldest : 1, history->sequence);
+        oldest = stats->kept_log_sequence;
+        lode_stats_free(stats);
+    }
+    assert_true(oldest > 1);
+    history_close(history);
+    engine_verify(history->vfs, "db");
+    history_open(history, LODE_LOG_KEEP_NONE);
+    assert_int_equal(lode_db_log_keep_bytes(history->db), 0);
+    assert_ok(lode_stats_get(history->collection, &stats, &error));
+    assert_int_equal(stats->kept_log_bytes, 0);
+    lode_stats_free(stats);
+    history_free(history);
+}
+
+struct meddling {
+    struct history *history;
+    unsigned left;
+};
+
+static int meddle(void *context, uint64_t done, uint64_t total)
+{
+    struct meddling *meddling = context;
+    (void)done;
+    (void)total;
+    if (meddling->left > 0) {
+        meddling->left--;
+        go_on(meddling->history, 2);
+    }
+    return 0;
+}
+
+/* Logs grow, end, and would be removed, while they are copied: none is lost, no batch beyond the state is in. */
+static void writes_during_the_backup_are_beyond_it(void **state)
+{
+    (void)state;
+    struct history *history = history_new(600); /* hardly one log */
+    struct meddling meddling = {.history = history};
+    lode_backup_options options = {.progress = meddle, .context = &meddling};
+    lode_restore_info info;
+    uint64_t backed_up = 0;
+    for (unsigned i = 0; i < 5; i++) {
+        go_on(history, 3);
+        meddling.left = 8;
+        backed_up = history->sequence;
+        assert_ok(backup_database(history->db, "b", &options, NULL, &error));
+    }
+    assert_ok(restore_to(history, "b", backed_up, &info));
+    check_state(history, backed_up);
+    assert_int_equal(restore_to(history, "b", backed_up + 1, &info), LODE_INVALID);
+    history_free(history);
+}
+
+static void several_collections_need_a_name(void **state)
+{
+    (void)state;
+    struct history *history = history_new(1 << 20);
+    lode_restore_info info;
+    go_on(history, 20);
+    lode_collection_close(engine_create(history->db, "other", schema));
+    assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    assert_int_equal(restore_to(history, "b", 10, &info), LODE_INVALID);
+    struct db_env env = {.vfs = history->vfs};
+    assert_ok(executor_inline_new(&env.executor, &error));
+    lode_restore_options options = {.collection = "points", .to_sequence = 10, .number = 1};
+    assert_int_equal(restore_database("b", "r10", &options, &env, &info, &error), LODE_INVALID);
+    options.number = 0;
+    assert_ok(restore_database("b", "r10", &options, &env, &info, &error));
+    executor_free(env.executor);
+    check_state(history, 10);
+    history_free(history);
+}
+
+/* A damaged log in a backup is named, and batches in it are not restored wrongly. */
+static void a_damaged_log_is_seen(void **state)
+{
+    (void)state;
+    struct history *history = history_new(1 << 20);
+    lode_restore_info info;
+    struct vfs_file *file;
+    struct backup *backup;
+    struct backup_content content;
+    struct inventory inventory;
+    go_on(history, 40);
+    assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    assert_ok(backup_open(history->vfs, "b", &backup, &error));
+    assert_ok(backup_inventory(backup, 0, &inventory, &error));
+    struct inventory_file log = {0};
+    for (size_t i = 0; i < inventory.file_count && log.size == 0; i++)
+        if (inventory.files[i].name.kind == NAME_LOG && inventory.files[i].last_sequence < 30)
+            log = inventory.files[i];
+    assert_true(log.size > 0);
+    assert_ok(backup_content_open(backup, &log, &content, &error));
+    backup_content_close(&content);
+    char path[128], text[SHA256_TEXT_SIZE];
+    snprintf(path, sizeof path, "b/objects/%s", sha256_text(log.hash, text));
+    assert_ok(vfs_open(history->vfs, path, VFS_WRITE, &file, &error));
+    assert_ok(vfs_write(file, log.size / 2, "?", 1, &error));
+    vfs_close(file);
+    uint64_t in_it = log.last_sequence;
+    inventory_release(&inventory);
+    backup_close(backup);
+    assert_int_equal(backup_verify(history->vfs, "b", NULL, &error), LODE_CORRUPT);
+    assert_int_equal(restore_to(history, "b", in_it, &info), LODE_CORRUPT);
+    assert_non_null(strstr(error.message, "log-"));
+    assert_ok(restore_to(history, "b", 40, &info)); /* needs none */
+    check_state(history, 40);
+    history_free(history);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(to_every_batch_of_all),
+        cmocka_unit_test(not_before_logs_were_kept),
+        cmocka_unit_test(logs_are_kept_within_bounds),
+        cmocka_unit_test(writes_during_the_backup_are_beyond_it),
+        cmocka_unit_test(several_collections_need_a_name),
+        cmocka_unit_test(a_damaged_log_is_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
