@@ -405,12 +405,13 @@ LODE_API void lode_snapshot_close(lode_snapshot *snapshot); /* NULL is allowed *
 LODE_API uint64_t lode_snapshot_sequence(const lode_snapshot *snapshot);
 LODE_API uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot);
 
-/* Keep the newest state under a name, over close, reopen and crash, until it is dropped; durable on return.
+/* Keep the newest state under a name, over close, reopen and crash, until it is dropped; durable on return,
+ * and so are all writes in it, whatever their acknowledgement. Points that have expired are not in it.
  * Sealed segments are shared with the collection and stay on disk as long as a snapshot needs them; what is
  * in memory yet (64 MiB by default) is written out as one more segment, while writers go on.
  * Names: as of collections, but not beginning with "snapshot-".
  * Errors: LODE_EXISTS, LODE_INVALID, LODE_LIMIT (LODE_SNAPSHOTS_MAX), LODE_FULL; after LODE_IO it is not
- * there, or to be dropped again after the next open. */
+ * there, or to be dropped again after the next open; LODE_READONLY (writes in it cannot be synced any more). */
 LODE_NODISCARD LODE_API lode_status lode_snapshot_create(lode_collection *collection,
                                                          const char *name, lode_error *error);
 /* Pin the state kept under that name, for reading as with lode_snapshot_open. */
@@ -698,11 +699,14 @@ typedef struct lode_backup_info {
  * A directory of backups holds each content once, under its SHA-256: after the first backup in it, only what
  * is new is read and written. It is made when missing, and must be empty or hold backups. One file must not
  * exist yet.
+ * Writes in it are durable in the database first, whatever their acknowledgement. What it holds of a collection
+ * includes the request ids remembered and the expiries, but not points that have expired.
  * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
  * snapshots are not part of it. options and ret_info may be NULL.
  * Errors: LODE_EXISTS, LODE_INVALID (the target is something else), LODE_BUSY (another backup into it, or
  * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
- * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO. */
+ * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO,
+ * LODE_READONLY (writes in it cannot be synced any more). */
 LODE_NODISCARD LODE_API lode_status lode_backup(lode_db *db, const char *target,
                                                 const lode_backup_options *options,
                                                 lode_backup_info *ret_info, lode_error *error);
