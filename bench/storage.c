@@ -9,7 +9,8 @@
 
 #include "base/random.h"
 #include "os/clock.h"
-#include "storage/growing.h"
+#include "storage/apply.h"
+#include "storage/id.h"
 #include "storage/id.h"
 #include "storage/sealed.h"
 #include "storage/wal.h"
@@ -55,17 +56,19 @@ static struct buf make_batch(const struct space *space, uint64_t first, uint32_t
     rng_init(&rng, first);
     struct buf batch;
     buf_init(&batch, LODE_BATCH_SIZE_MAX);
-    need(batch_begin(&batch, &error));
+    need(batch_begin(&batch, NULL, 0, &error));
     for (uint32_t i = 0; i < count; i++) {
         float vector[DIM];
         for (int d = 0; d < DIM; d++)
             vector[d] = (float)rng_unit(&rng);
         char metadata[64];
-        lode_point point = {.id = {.kind = LODE_ID_NUMBER, .number = first + i},
-                            .metadata = metadata};
-        point.metadata_size =
+        lode_id id = {.kind = LODE_ID_NUMBER, .number = first + i};
+        uint8_t id_bytes[ID_BYTES_MAX];
+        struct op op = {.kind = LODE_WRITE_UPSERT, .id = id_bytes, .metadata = metadata};
+        op.id_size = id_encode(&id, id_bytes);
+        op.metadata_size =
             (size_t)snprintf(metadata, sizeof metadata, "{\"n\":%" PRIu64 "}", first + i);
-        need(batch_upsert(&batch, space, &point, vector, &error));
+        need(batch_upsert(&batch, space, &op, vector, &error));
     }
     batch_end(&batch, count);
     return batch;
@@ -125,13 +128,13 @@ static struct version *time_apply(const char *what, struct version *version,
     struct segment *growing = version->views[version->view_count - 1].segment;
     for (uint64_t i = 0; i < GROUPS; i++) {
         struct buf batch = make_batch(space, first + i * step, BATCH);
-        const struct buf *pointer = &batch;
+        struct apply_batch one = {.bytes = &batch};
+        struct apply_group group = {.batches = &one, .count = 1, .bytes_max = UINT64_MAX};
         struct apply *apply;
-        struct apply_counts counts;
         double begin = now_ms();
-        need(apply_prepare(version, growing, &pointer, 1, &apply, &error));
+        need(apply_prepare(version, growing, &group, &apply, &error));
         double prepared = now_ms();
-        struct version *next = apply_commit(apply, version->sequence + 1, &counts);
+        struct version *next = apply_commit(apply);
         version_unref(version);
         version = next;
         prepare[i] = prepared - begin;

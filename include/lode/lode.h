@@ -45,19 +45,23 @@ extern "C" {
 
 /* --- Limits that callers meet (the rest: docs/limits.md) --------------------------------------- */
 
-#define LODE_DIM_MAX           65536     /* dimensions of a vector */
-#define LODE_ID_SIZE_MAX       512       /* bytes of a string id */
-#define LODE_NAME_SIZE_MAX     128       /* bytes of a collection's, alias's or field's name */
-#define LODE_FIELDS_MAX        256       /* declared metadata fields of a collection */
-#define LODE_METADATA_SIZE_MAX 1048576   /* bytes of one point's metadata, as JSON */
-#define LODE_TEXT_SIZE_MAX     1048576   /* bytes of one point's text */
-#define LODE_BATCH_MAX         10000     /* operations of one atomic write */
-#define LODE_BATCH_SIZE_MAX    268435456 /* bytes of one atomic write, encoded */
-#define LODE_K_MAX             16384     /* hits of one search */
-#define LODE_SEARCH_BATCH_MAX  10000     /* requests of one lode_search_batch */
-#define LODE_EF_MAX            65536     /* ef_search and ef_construction */
-#define LODE_M_MAX             256       /* m of hnsw */
-#define LODE_SNAPSHOTS_MAX     1024      /* named snapshots of a collection */
+#define LODE_DIM_MAX             65536        /* dimensions of a vector */
+#define LODE_ID_SIZE_MAX         512          /* bytes of a string id */
+#define LODE_NAME_SIZE_MAX       128          /* bytes of a collection's, alias's or field's name */
+#define LODE_FIELDS_MAX          256          /* declared metadata fields of a collection */
+#define LODE_METADATA_SIZE_MAX   1048576      /* bytes of one point's metadata, as JSON */
+#define LODE_TEXT_SIZE_MAX       1048576      /* bytes of one point's text */
+#define LODE_BATCH_MAX           10000        /* operations of one atomic write */
+#define LODE_BATCH_SIZE_MAX      268435456    /* bytes of one atomic write, encoded */
+#define LODE_REQUEST_ID_SIZE_MAX 64           /* bytes of a request id */
+#define LODE_EXPIRES_AT_MIN      100000000000 /* 1973: what is less was meant as seconds */
+#define LODE_EXPIRES_AT_MAX      253402300799999 /* the end of the year 9999 */
+#define LODE_EXPIRES_NEVER       UINT64_MAX
+#define LODE_K_MAX               16384 /* hits of one search */
+#define LODE_SEARCH_BATCH_MAX    10000 /* requests of one lode_search_batch */
+#define LODE_EF_MAX              65536 /* ef_search and ef_construction */
+#define LODE_M_MAX               256   /* m of hnsw */
+#define LODE_SNAPSHOTS_MAX       1024  /* named snapshots of a collection */
 
 /* --- Errors ------------------------------------------------------------------------------------ */
 
@@ -78,6 +82,7 @@ typedef enum lode_status {
     LODE_CANCELLED = 12,   /* stopped by the caller or by closing */
     LODE_UNSUPPORTED = 13, /* not in this build */
     LODE_READONLY = 14,    /* writes are refused after an earlier I/O error, until it is reopened */
+    LODE_CONFLICT = 15,    /* a condition of a write does not hold: read again, and decide anew */
 } lode_status;
 
 typedef struct lode_error { /* caller-owned; zero-initialise; nothing to free */
@@ -154,8 +159,8 @@ LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db
 /* What lode_db_options.log_keep_bytes is remembered as; 0: nothing is kept. */
 LODE_API uint64_t lode_db_log_keep_bytes(const lode_db *db);
 
-/* Stop background work and free the database. Acknowledged writes are already durable: closing only
- * makes the next open quicker. All snapshots and iterators must have been closed before. Handles of
+/* Stop background work and free the database. Writes acknowledged as durable are that already: for them
+ * closing only makes the next open quicker. Others become so, if the disk takes them. All snapshots and iterators must have been closed before. Handles of
  * collections still open are closed with it and must not be used, nor closed, afterwards. NULL is
  * allowed. */
 LODE_API void lode_db_close(lode_db *db);
@@ -282,34 +287,102 @@ typedef struct lode_point {
     size_t metadata_size;
     const char *text; /* stored with the point, or NULL for none */
     size_t text_size;
+    uint64_t
+        expires_at_ms; /* milliseconds since 1970 UTC, from LODE_EXPIRES_AT_MIN to _MAX: from that
+                               moment on no read that begins finds the point, and no write either.
+                               Upsert: 0 or LODE_EXPIRES_NEVER for none. Patch: 0 keeps what there
+                               is, LODE_EXPIRES_NEVER takes it away */
 } lode_point;
 
 typedef enum lode_write_kind {
     LODE_WRITE_UPSERT = 1, /* insert, or replace the whole point of that id */
     LODE_WRITE_DELETE = 2, /* remove the point of that id; no error when there is none */
+    LODE_WRITE_PATCH =
+        3, /* change metadata, text or expiry of the point of that id, which keeps its
+                              vector and whatever is not given; no error when there is none */
 } lode_write_kind;
+
+/* What a patch does to the metadata of a point. The result must be within LODE_METADATA_SIZE_MAX. */
+typedef enum lode_patch_mode {
+    LODE_PATCH_MERGE = 0,      /* each member of point.metadata replaces the one of its name, whole;
+                                  null removes it. point.metadata NULL: metadata stays */
+    LODE_PATCH_MERGE_DEEP = 1, /* JSON Merge Patch (RFC 7386): the same, and objects are merged
+                                  member by member, at every depth */
+    LODE_PATCH_SET = 2,    /* point.metadata takes its place; NULL: there is none from then on */
+    LODE_PATCH_REMOVE = 3, /* the members named in `fields` go; point.metadata must be NULL */
+} lode_patch_mode;
+
+/* What must hold of the point of an operation's id, as operations before it in its batch left it; else
+ * the whole batch is refused with LODE_CONFLICT. The message says which operation, what it expected
+ * and what it found. */
+typedef enum lode_condition {
+    LODE_IF_ANY = 0,     /* nothing */
+    LODE_IF_ABSENT = 1,  /* there is none: insert only. Of an upsert alone */
+    LODE_IF_PRESENT = 2, /* there is one: update only */
+    LODE_IF_VERSION = 3, /* there is one, of version if_version */
+} lode_condition;
 
 typedef struct lode_write_op {
     lode_write_kind kind;
-    lode_point point; /* delete uses the id alone */
+    lode_point
+        point; /* delete uses the id alone. In a patch vector must be NULL, text NULL keeps the
+                         text, and a text of 0 bytes takes it away. The vector stays what it is,
+                         also where a text model made it of the text before */
+    lode_patch_mode patch;
+    const char *const *fields; /* of LODE_PATCH_REMOVE: names of members, ending with NUL */
+    size_t field_count;
+    lode_condition condition;
+    uint64_t if_version; /* of LODE_IF_VERSION: a lode_hit.version, which is never 0 */
 } lode_write_op;
 
 typedef struct lode_write_info {
     uint64_t sequence; /* the batch's number; grows by one each batch of the collection */
     size_t upserted;   /* operations of each kind that had an effect; upserts always have */
     size_t deleted;
+    size_t patched;
+    size_t missing; /* patches of points that there are not */
+    int repeated; /* 1: not applied again: the result is that of an earlier batch of the request id */
 } lode_write_info;
 
-/* Apply up to LODE_BATCH_MAX operations as one: all are visible and durable on return, or none is
- * ever seen, across crashes too. Later operations of a batch win over earlier ones on the same id.
- * Concurrent callers share one fdatasync. ret_info may be NULL.
- * Errors: LODE_INVALID names the operation's position, its id and the reason; LODE_LIMIT; LODE_FULL,
- * LODE_IO, LODE_READONLY. On any error nothing of the batch was applied. */
+/* What an acknowledged write survives. Levels mix freely in one collection. Writes are kept in order:
+ * where one survives, all before it do; a durable write makes those before it durable too. */
+typedef enum lode_ack {
+    LODE_ACK_DURABLE = 0, /* everything that the disk survives: it was synced */
+    LODE_ACK_LOGGED = 1,  /* the end of the process, kill -9 too: the operating system has it. Power
+                             loss may take the last of them */
+    LODE_ACK_APPLIED = 2, /* nothing but an orderly close: it is visible, and in memory. Up to 1 MiB
+                             of the last of them go with the process */
+} lode_ack;
+
+typedef struct lode_write_options {
+    lode_ack ack;
+    const void *request_id; /* any bytes of the caller's choice, up to LODE_REQUEST_ID_SIZE_MAX: a
+                               batch of an id that the collection remembers is not applied again,
+                               whatever it holds; the call returns the result of the first, as
+                               durable as this call asks. The last 16,384 ids of batches that were
+                               applied are remembered, across crashes as the batches themselves.
+                               A batch that was refused is not: it may succeed the next time */
+    size_t request_id_size; /* 0: none */
+} lode_write_options;
+
+/* Apply up to LODE_BATCH_MAX operations as one: all are visible on return, and as durable as options say,
+ * or none is ever seen, across crashes too. Each operation finds what earlier ones of its batch left behind.
+ * Concurrent callers share one fdatasync. options NULL: durable. ret_info may be NULL.
+ * Errors: LODE_INVALID names the operation's position, its id and the reason; LODE_LIMIT, also when a
+ * batch would be over LODE_BATCH_SIZE_MAX with what its patches leave of their points; LODE_CONFLICT;
+ * LODE_CORRUPT when a point that an operation asks for is damaged on the disk; LODE_FULL, LODE_IO,
+ * LODE_READONLY. On any error nothing of the batch was applied. */
 LODE_NODISCARD LODE_API lode_status lode_write(lode_collection *collection,
                                                const lode_write_op *ops, size_t op_count,
+                                               const lode_write_options *options,
                                                lode_write_info *ret_info, lode_error *error);
 
-/* lode_write of upserts only, and of deletes only. */
+/* Make every write that has been acknowledged durable.
+ * Errors: LODE_FULL; LODE_IO, after which writes not yet durable are visible until the collection is
+ * reopened, and then gone; LODE_READONLY. */
+LODE_NODISCARD LODE_API lode_status lode_sync(lode_collection *collection, lode_error *error);
+
+/* lode_write of upserts only, and of deletes only; durable. */
 LODE_NODISCARD LODE_API lode_status lode_upsert(lode_collection *collection,
                                                 const lode_point *points, size_t point_count,
                                                 lode_write_info *ret_info, lode_error *error);
@@ -320,7 +393,8 @@ LODE_NODISCARD LODE_API lode_status lode_delete(lode_collection *collection, con
 /* --- Snapshots --------------------------------------------------------------------------------- */
 
 /* A pinned, unchanging state of one collection. Reads that are given none pin the newest state
- * for their own duration. */
+ * for their own duration. What has expired is decided when it is pinned: a snapshot goes on showing
+ * what was not due then. */
 typedef struct lode_snapshot lode_snapshot;
 
 /* Pin the newest state. Cheap; the files it reads are kept until it is closed. */
@@ -331,12 +405,13 @@ LODE_API void lode_snapshot_close(lode_snapshot *snapshot); /* NULL is allowed *
 LODE_API uint64_t lode_snapshot_sequence(const lode_snapshot *snapshot);
 LODE_API uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot);
 
-/* Keep the newest state under a name, over close, reopen and crash, until it is dropped; durable on return.
+/* Keep the newest state under a name, over close, reopen and crash, until it is dropped; durable on return,
+ * and so are all writes in it, whatever their acknowledgement. Points that have expired are not in it.
  * Sealed segments are shared with the collection and stay on disk as long as a snapshot needs them; what is
  * in memory yet (64 MiB by default) is written out as one more segment, while writers go on.
  * Names: as of collections, but not beginning with "snapshot-".
  * Errors: LODE_EXISTS, LODE_INVALID, LODE_LIMIT (LODE_SNAPSHOTS_MAX), LODE_FULL; after LODE_IO it is not
- * there, or to be dropped again after the next open. */
+ * there, or to be dropped again after the next open; LODE_READONLY (writes in it cannot be synced any more). */
 LODE_NODISCARD LODE_API lode_status lode_snapshot_create(lode_collection *collection,
                                                          const char *name, lode_error *error);
 /* Pin the state kept under that name, for reading as with lode_snapshot_open. */
@@ -377,6 +452,8 @@ enum {
     LODE_WITH_VECTOR = 1, /* as stored, converted to float */
     LODE_WITH_METADATA = 2,
     LODE_WITH_TEXT = 4,
+    LODE_WITH_VERSION = 8,
+    LODE_WITH_EXPIRY = 16,
 };
 
 typedef struct lode_hit {
@@ -387,6 +464,9 @@ typedef struct lode_hit {
     size_t metadata_size;
     const char *text; /* ends with NUL; NULL when not asked for or absent */
     size_t text_size;
+    uint64_t version;       /* the sequence of the write that last changed the point, as in
+                         lode_write_info; 0 when not asked for */
+    uint64_t expires_at_ms; /* 0: never, or not asked for */
 } lode_hit;
 
 typedef struct lode_search_info {
@@ -528,7 +608,7 @@ typedef struct lode_segment_stats {
     uint64_t number;
     lode_segment_state state;
     uint64_t rows;
-    uint64_t dead_rows;
+    uint64_t dead_rows;  /* expired ones too */
     uint64_t graph_rows; /* rows reachable through a graph, in memory or on disk */
     uint64_t disk_bytes;
     uint64_t memory_bytes; /* owned, not mapped */
@@ -619,11 +699,14 @@ typedef struct lode_backup_info {
  * A directory of backups holds each content once, under its SHA-256: after the first backup in it, only what
  * is new is read and written. It is made when missing, and must be empty or hold backups. One file must not
  * exist yet.
+ * Writes in it are durable in the database first, whatever their acknowledgement. What it holds of a collection
+ * includes the request ids remembered and the expiries, but not points that have expired.
  * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
  * snapshots are not part of it. options and ret_info may be NULL.
  * Errors: LODE_EXISTS, LODE_INVALID (the target is something else), LODE_BUSY (another backup into it, or
  * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
- * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO. */
+ * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO,
+ * LODE_READONLY (writes in it cannot be synced any more). */
 LODE_NODISCARD LODE_API lode_status lode_backup(lode_db *db, const char *target,
                                                 const lode_backup_options *options,
                                                 lode_backup_info *ret_info, lode_error *error);

@@ -12,6 +12,7 @@
 #define JSON_DEPTH_MAX        64    /* nesting of metadata: bounds the parser's stack */
 #define PATH_SIZE_MAX         4096
 #define THREADS_MAX           256
-#define COLLECTIONS_MAX       65536 /* collections and aliases of one database */
+#define REQUEST_IDS_MAX       16384u /* request ids remembered of a collection: 1.6 MB when used */
+#define COLLECTIONS_MAX       65536  /* collections and aliases of one database */
 
 #endif

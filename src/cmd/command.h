@@ -21,6 +21,7 @@ int get_run(int argc, char **argv);
 int import_run(int argc, char **argv);
 int keep_log_run(int argc, char **argv);
 int list_run(int argc, char **argv);
+int patch_run(int argc, char **argv);
 int query_run(int argc, char **argv);
 int restore_run(int argc, char **argv);
 int snapshot_run(int argc, char **argv);

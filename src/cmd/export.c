@@ -15,7 +15,7 @@ struct exporting {
     struct args args;
     const char *file, *snapshot;
     struct sink_options sink;
-    int format, no_vectors, no_metadata, no_text, with_text;
+    int format, no_vectors, no_metadata, no_text, with_text, with_version;
     struct sink_columns columns;
     uint64_t bytes;
     double seconds;
@@ -32,6 +32,8 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
         OPTION_FLAG("no-metadata", &job->no_metadata, "jsonl, csv: leave the metadata out."),
         OPTION_FLAG("no-text", &job->no_text, "jsonl, csv: leave the texts out."),
         OPTION_FLAG("with-text", &job->with_text, "Texts go along: the default, here to be said."),
+        OPTION_FLAG("with-version", &job->with_version,
+                    "jsonl: each point's version too. Import passes over it: points get new ones."),
         OPTION_TEXT("ids", "FILE", &job->sink.ids_path,
                     "fvecs, bvecs, ivecs, npy, hdf5: write the ids there, one a line, as import "
                     "--ids reads them. Without it they are lost."),
@@ -45,7 +47,8 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
         .usage = "DIR COLLECTION FILE [options]",
         .about = "Writes all points of a collection to a file, in no particular order. JSON Lines "
                  "keeps everything and can be imported again; CSV turns arrays and objects of the "
-                 "metadata into text; the other formats keep the vectors alone. Under cosine, "
+                 "metadata into text and leaves expiries out; the other formats keep the vectors "
+                 "alone. Under cosine, "
                  "vectors come out normalised.",
         .examples = "  lode export films.lode films films.jsonl\n"
                     "  lode export films.lode films - --no-vectors | head\n"
@@ -72,6 +75,8 @@ static int check(struct exporting *job)
     if (!keeps_all && (job->no_vectors || job->with_text))
         return output_usage("export", "%s keeps vectors and nothing else; jsonl and csv keep more",
                             format_names[job->sink.format]);
+    if (job->with_version && job->sink.format != FORMAT_JSONL)
+        return output_usage("export", "--with-version is for jsonl alone");
     if (keeps_all && job->sink.ids_path)
         return output_usage("export", "--ids is for formats without ids; %s keeps them itself",
                             format_names[job->sink.format]);
@@ -94,6 +99,10 @@ static unsigned with_bits(const struct exporting *job)
         with |= LODE_WITH_METADATA;
     if (job->sink.with_text)
         with |= LODE_WITH_TEXT;
+    if (job->sink.format == FORMAT_JSONL)
+        with |= LODE_WITH_EXPIRY;
+    if (job->with_version)
+        with |= LODE_WITH_VERSION;
     return with;
 }
 

@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct get {
     struct args args;
-    int id_rule, with_vector;
+    int id_rule, with_vector, with_version;
     const char *snapshot;
 };
 
@@ -20,6 +21,8 @@ static int parse(struct get *get, int argc, char **argv, int *ret_exit)
 {
     const struct arg_option options[] = {
         OPTION_FLAG("with-vector", &get->with_vector, "Show the vectors too."),
+        OPTION_FLAG("with-version", &get->with_version,
+                    "Show the versions too: the write that last changed each point."),
         OPTION_CHOICE("id-kind", "KIND", &get->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
         OPTION_TEXT("snapshot", "NAME", &get->snapshot, "As kept by lode snapshot create."),
@@ -27,7 +30,8 @@ static int parse(struct get *get, int argc, char **argv, int *ret_exit)
     const struct arg_spec spec = {
         .command = "get",
         .usage = "DIR COLLECTION ID... [options]",
-        .about = "Shows points by id: text, metadata and, if asked for, vector. Ids that no point "
+        .about = "Shows points by id: text, metadata, expiry and, if asked for, vector. Ids that "
+                 "no point "
                  "has are named, and make the exit status 3.",
         .details = "Ids: digits only are a number, the 36-character form of a UUID is a UUID, "
                    "everything\nelse is a string. After -- an id may begin with a dash.\n",
@@ -53,6 +57,17 @@ static void print_text(const char *text, size_t size)
     }
 }
 
+/* As it is given, and so that people can read it. */
+static void print_time(const char *label, uint64_t time_ms)
+{
+    char text[32] = "";
+    struct tm parts;
+    time_t seconds = (time_t)(time_ms / 1000);
+    if (gmtime_r(&seconds, &parts))
+        strftime(text, sizeof text, " (%Y-%m-%dT%H:%M:%SZ)", &parts);
+    printf("%s%llu%s\n", label, (unsigned long long)time_ms, text);
+}
+
 static void print_point(const lode_hit *hit, uint32_t dim)
 {
     char id[LODE_ID_SIZE_MAX + 1];
@@ -67,6 +82,10 @@ static void print_point(const lode_hit *hit, uint32_t dim)
     }
     if (hit->metadata)
         printf("metadata  %s\n", hit->metadata);
+    if (hit->expires_at_ms)
+        print_time("expires   ", hit->expires_at_ms);
+    if (hit->version)
+        printf("version   %llu\n", (unsigned long long)hit->version);
     if (hit->vector) {
         printf("vector    [");
         for (uint32_t i = 0; i < dim; i++)
@@ -139,9 +158,11 @@ static int get_points(const struct get *get, struct session *session, const lode
 {
     lode_error error = {0};
     lode_result *result = NULL;
-    unsigned with = LODE_WITH_METADATA | LODE_WITH_TEXT;
+    unsigned with = LODE_WITH_METADATA | LODE_WITH_TEXT | LODE_WITH_EXPIRY;
     if (get->with_vector)
         with |= LODE_WITH_VECTOR;
+    if (get->with_version)
+        with |= LODE_WITH_VERSION;
     if (lode_get(session->collection, session->snapshot, ids, id_count, with, &result, &error))
         return output_error(&error, CAUSE_ARGUMENTS);
     uint32_t dim = lode_collection_schema(session->collection)->dim;

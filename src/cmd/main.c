@@ -11,6 +11,7 @@ static const struct command commands[] = {
     {"import", "load points from JSON Lines, CSV, fvecs, npy, HDF5", import_run},
     {"query", "find the nearest points to a text, a vector or another point", query_run},
     {"get", "show points by id", get_run},
+    {"patch", "change metadata, text or expiry of points, which keep their vectors", patch_run},
     {"delete", "remove points by id", delete_run},
     {"export", "write all points to a file", export_run},
     {"list", "the collections and aliases of a database", list_run},

@@ -137,7 +137,8 @@ static int exit_code(lode_status status, enum output_cause cause)
     case LODE_PARTIAL:
     case LODE_CANCELLED:
     case LODE_UNSUPPORTED:
-    case LODE_READONLY: break;
+    case LODE_READONLY:
+    case LODE_CONFLICT: break;
     }
     return EXIT_FAILED;
 }

@@ -28,6 +28,14 @@ void point_write_json(struct json_writer *json, const lode_hit *hit, uint32_t di
         json_write_key(json, "text");
         json_write_string(json, hit->text, hit->text_size);
     }
+    if (hit->expires_at_ms) {
+        json_write_key(json, "expires_at");
+        json_write_u64(json, hit->expires_at_ms);
+    }
+    if (hit->version) {
+        json_write_key(json, "version");
+        json_write_u64(json, hit->version);
+    }
     json_write_object_end(json);
 }
 

@@ -17,7 +17,7 @@ struct query {
     struct args args;
     const char *text, *like, *vector, *vectors; /* one of them */
     uint64_t k, ef_search, limit;
-    int exact, recall, with_vector, id_rule, format;
+    int exact, recall, with_vector, with_version, id_rule, format;
     const char *one_per, *show, *dataset, *snapshot;
     struct shown shown;
     lode_metric metric;
@@ -59,6 +59,7 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
         OPTION_TEXT("show", "FIELD,...", &query->show,
                     "Which metadata members to show, and \"text\" for the text; all by default."),
         OPTION_FLAG("with-vector", &query->with_vector, "With --json: the vectors too."),
+        OPTION_FLAG("with-version", &query->with_version, "With --json: the versions too."),
         OPTION_CHOICE(
             "id-kind", "KIND", &query->id_rule, id_rule_names,
             "Of --like: number, uuid or string; default auto: digits only are a number, the "
@@ -113,6 +114,8 @@ static unsigned with_bits(const struct query *query)
         with |= LODE_WITH_TEXT;
     if (query->with_vector && output_json())
         with |= LODE_WITH_VECTOR;
+    if (query->with_version && output_json())
+        with |= LODE_WITH_VERSION;
     return with;
 }
 

@@ -158,6 +158,10 @@ static void write_hit(struct json_writer *json, const lode_hit *hit, const struc
         json_write_key(json, "text");
         json_write_string(json, hit->text, hit->text_size);
     }
+    if (hit->version) {
+        json_write_key(json, "version");
+        json_write_u64(json, hit->version);
+    }
     json_write_object_end(json);
 }
 

@@ -24,6 +24,14 @@ static lode_status jsonl_write(struct sink *sink, const lode_hit *hit, lode_erro
         json_write_key(&json, "text");
         json_write_string(&json, hit->text, hit->text_size);
     }
+    if (hit->expires_at_ms) {
+        json_write_key(&json, "expires_at");
+        json_write_u64(&json, hit->expires_at_ms);
+    }
+    if (hit->version) {
+        json_write_key(&json, "version");
+        json_write_u64(&json, hit->version);
+    }
     json_write_object_end(&json);
     lode_status status = json.status;
     if (status == LODE_OK)

@@ -1,14 +1,18 @@
 /* source_jsonl.c: JSON Lines: a point a line,
  *     {"id": 7, "vector": [0.1, 0.2], "metadata": {"year": 1979}, "text": "In space ..."}
+ * and "expires_at", in milliseconds since 1970.
  * Each line is parsed where it lies in the input buffer; what the point keeps is copied to the batch.
  * Empty lines are passed over; a byte order mark at the beginning too. */
 #include "cmd/source.h"
 
+#include "base/number.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum member { MEMBER_ID, MEMBER_VECTOR, MEMBER_METADATA, MEMBER_TEXT, MEMBER_COUNT };
-static const char *const member_names[MEMBER_COUNT] = {"id", "vector", "metadata", "text"};
+enum member { MEMBER_ID, MEMBER_VECTOR, MEMBER_METADATA, MEMBER_TEXT, MEMBER_EXPIRY, MEMBER_COUNT };
+static const char *const member_names[MEMBER_COUNT] = {"id", "vector", "metadata", "text",
+                                                       "expires_at"};
 
 struct jsonl_state {
     struct buf text;     /* of the last unescaped string */
@@ -158,6 +162,19 @@ static lode_status read_text(struct line *line, lode_error *error)
     return status ? status : batch_copy(line->batch, text, size, &line->point.text, error);
 }
 
+static lode_status read_expiry(struct line *line, lode_error *error)
+{
+    enum json_token token = json_next(&line->json);
+    if (token == JSON_NULL)
+        return LODE_OK;
+    if (token == JSON_ERROR)
+        return malformed(line, error);
+    if (token != JSON_NUMBER ||
+        !number_parse_u64(line->json.text, line->json.text_size, &line->point.expires_at_ms))
+        return wrong_type("expires_at", "milliseconds since 1970, a whole number, or null", error);
+    return LODE_OK;
+}
+
 /* With --metadata-rest: `"key": value` into the metadata being composed. */
 static lode_status keep_rest(struct line *line, lode_error *error)
 {
@@ -179,17 +196,20 @@ static lode_status read_unknown(struct line *line, lode_error *error)
 {
     if (line->source->options.metadata_rest)
         return keep_rest(line, error);
+    if (json_key_is(&line->json, "version")) /* as export --with-version writes it */
+        return json_skip(&line->json) == JSON_ERROR ? malformed(line, error) : LODE_OK;
     int shown = line->json.text_size < 64 ? (int)line->json.text_size : 64;
-    return error_set(error, LODE_INVALID,
-                     "unknown member \"%.*s\": a point has id, vector, metadata and text; "
-                     "--metadata-rest puts others into its metadata",
-                     shown, line->json.text);
+    return error_set(
+        error, LODE_INVALID,
+        "unknown member \"%.*s\": a point has id, vector, metadata, text and expires_at; "
+        "--metadata-rest puts others into its metadata",
+        shown, line->json.text);
 }
 
 static lode_status read_member(struct line *line, lode_error *error)
 {
     static lode_status (*const read[MEMBER_COUNT])(struct line * line, lode_error * error) = {
-        read_id, read_vector, read_metadata, read_text};
+        read_id, read_vector, read_metadata, read_text, read_expiry};
     for (unsigned i = 0; i < MEMBER_COUNT; i++) {
         if (!json_key_is(&line->json, member_names[i]))
             continue;

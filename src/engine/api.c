@@ -13,7 +13,9 @@
 #include "storage/backup_reader.h"
 #include "storage/id.h"
 
-#define WITH_ALL ((unsigned)(LODE_WITH_VECTOR | LODE_WITH_METADATA | LODE_WITH_TEXT))
+#define WITH_ALL                                                                                   \
+    ((unsigned)(LODE_WITH_VECTOR | LODE_WITH_METADATA | LODE_WITH_TEXT | LODE_WITH_VERSION |       \
+                LODE_WITH_EXPIRY))
 
 static lode_status is_null(const char *what, lode_error *error)
 {
@@ -204,15 +206,40 @@ static lode_status write_input(lode_collection *collection, const struct write_i
     return status ? status : collection_write(collection, input, ret_info, error);
 }
 
+static lode_status use_options(const lode_write_options *options, struct write_input *input,
+                               lode_error *error)
+{
+    if ((unsigned)options->ack > LODE_ACK_APPLIED)
+        return error_set(error, LODE_INVALID, "options.ack is %d: no such level",
+                         (int)options->ack);
+    if (!options->request_id && options->request_id_size > 0)
+        return error_set(error, LODE_INVALID, "options.request_id is NULL, request_id_size is %zu",
+                         options->request_id_size);
+    if (options->request_id_size > LODE_REQUEST_ID_SIZE_MAX)
+        return error_set(error, LODE_LIMIT, "options.request_id of %zu bytes: at most %d",
+                         options->request_id_size, LODE_REQUEST_ID_SIZE_MAX);
+    input->ack = options->ack;
+    input->request_id = options->request_id;
+    input->request_id_size = options->request_id_size;
+    return LODE_OK;
+}
+
 lode_status lode_write(lode_collection *collection, const lode_write_op *ops, size_t op_count,
-                       lode_write_info *ret_info, lode_error *error)
+                       const lode_write_options *options, lode_write_info *ret_info,
+                       lode_error *error)
 {
     if (!collection)
         return is_null("collection", error);
     if (!ops && op_count > 0)
         return is_null("ops", error);
     struct write_input input = {.ops = ops, .count = op_count};
-    return write_input(collection, &input, "op_count", ret_info, error);
+    lode_status status = options ? use_options(options, &input, error) : LODE_OK;
+    return status ? status : write_input(collection, &input, "op_count", ret_info, error);
+}
+
+lode_status lode_sync(lode_collection *collection, lode_error *error)
+{
+    return collection ? collection_sync(collection, error) : is_null("collection", error);
 }
 
 lode_status lode_upsert(lode_collection *collection, const lode_point *points, size_t point_count,

@@ -199,6 +199,7 @@ static lode_status add_manifest(struct backing *backing, const struct state *sta
         .schema = state->collection->schema,
         .entries = state->entries,
         .entry_count = state->entry_count,
+        .requests = state->requests,
     };
     lode_status status = name_path(path, staging->dir, name, error);
     if (!status)

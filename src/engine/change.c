@@ -13,6 +13,7 @@ struct commit {
     struct version *now;  /* pinned: what the manifest describes */
     uint64_t next_number; /* as of `now` */
     struct manifest manifest;
+    struct buf requests;    /* of a flush: those of batches that are in segments now */
     struct liveset **saved; /* of the new entries; parallel to manifest.entries */
     struct liveset *live;   /* of the target as of `now`; NULL: all alive */
     uint32_t live_count;
@@ -166,6 +167,9 @@ static lode_status make_manifest(struct commit *commit, lode_error *error)
     manifest->generation = from->generation + 1;
     manifest->next_number = commit->next_number;
     if (change->flushed) {
+        struct buf older = manifest->requests;
+        manifest->requests = commit->requests;
+        commit->requests = older;
         manifest->flushed_sequence = change->flushed->last_sequence;
         manifest->wal_first = first_log(commit);
     }
@@ -341,14 +345,22 @@ static lode_status prepare(struct commit *commit, lode_error *error)
     struct lode_collection *collection = commit->collection;
     /* Inside the lane, so that a segment being begun is either in the version or not yet numbered. */
     lane_enter(&collection->lane);
+    /* A manifest must not know deaths of batches that the log may lose: the rows that took the place of the
+     * dead would be gone with them. */
+    lode_status status = collection_sync_shown(collection, error);
     commit->now = version_ref(collection->version);
     commit->next_number = atomic_load(&collection->next_number);
+    if (!status && commit->change->flushed)
+        status = requests_encode(&collection->requests, commit->change->flushed->last_sequence,
+                                 &commit->requests, error);
     lane_leave(&collection->lane);
+    if (status)
+        return status;
     commit->next = version_new(commit->now->view_count + FROZEN_MAX + 2);
     if (!commit->next)
         return error_nomem(error, "a version", sizeof *commit->next);
     commit->next->view_count = 0;
-    lode_status status = carry_to_manifest(commit, error);
+    status = carry_to_manifest(commit, error);
     if (!status)
         status = make_manifest(commit, error);
     if (!status && commit->change->flushed)
@@ -370,6 +382,7 @@ static void release(struct commit *commit)
     for (size_t i = 0; commit->saved && i < commit->manifest.entry_count; i++)
         liveset_unref(commit->saved[i]);
     free(commit->saved);
+    buf_release(&commit->requests);
     manifest_release(&commit->manifest);
     liveset_unref(commit->live);
     liveset_unref(commit->spare);
@@ -381,6 +394,7 @@ lode_status change_commit(struct lode_collection *collection, struct change *cha
                           lode_error *error)
 {
     struct commit commit = {.collection = collection, .change = change};
+    buf_init(&commit.requests, MANIFEST_REQUESTS_SIZE_MAX);
     mutex_lock(&collection->change_mutex);
     lode_status status = change_check(collection, error);
     if (!status)
@@ -414,6 +428,8 @@ lode_status change_text_model(struct lode_collection *collection, uint32_t model
 {
     struct commit commit = {.collection = collection};
     lode_status status = change_check(collection, error);
+    if (!status)
+        status = collection_sync_shown(collection, error);
     if (!status)
         status = manifest_copy(&collection->manifest, &commit.manifest, error);
     if (status)

@@ -21,8 +21,24 @@ struct version *collection_pin(struct lode_collection *collection)
     return version;
 }
 
+/* The caller holds pin_mutex. */
+static struct version *best(struct lode_collection *collection)
+{
+    return collection->expired ? collection->expired : collection->version;
+}
+
 /* The model changes only while there are no points: between two locks a version with points of one
  * model could be paired with the next. */
+static struct version *pin_best(struct lode_collection *collection, struct text_model **ret_model)
+{
+    mutex_lock(&collection->pin_mutex);
+    struct version *version = version_ref(best(collection));
+    if (ret_model)
+        *ret_model = text_model_ref(collection->model);
+    mutex_unlock(&collection->pin_mutex);
+    return version;
+}
+
 struct version *collection_pin_model(struct lode_collection *collection,
                                      struct text_model **ret_model)
 {
@@ -33,29 +49,67 @@ struct version *collection_pin_model(struct lode_collection *collection,
     return version;
 }
 
-void collection_publish(struct lode_collection *collection, struct version *own_version)
+/* Keep what was made from `from` for other readers, unless there is something newer. */
+static void keep_expired(struct lode_collection *collection, const struct version *from,
+                         struct version *expired)
 {
+    struct version *old = NULL;
     mutex_lock(&collection->pin_mutex);
-    struct version *old = collection->version;
-    collection->version = own_version;
+    if (best(collection) == from) {
+        old = collection->expired;
+        collection->expired = version_ref(expired);
+    }
     mutex_unlock(&collection->pin_mutex);
-    version_unref(old); /* perhaps the last: it may unmap and remove files */
+    version_unref(old);
 }
 
-struct version *version_extend(const struct version *from, size_t extra)
+uint64_t collection_now_ms(const struct lode_collection *collection)
 {
-    struct version *version = version_new(from->view_count + extra);
-    if (!version)
-        return NULL;
-    version->sequence = from->sequence;
-    version->generation = from->generation;
-    version->point_count = from->point_count;
-    for (size_t i = 0; i < from->view_count; i++) {
-        version->views[i] = from->views[i];
-        segment_ref(version->views[i].segment);
-        liveset_ref(version->views[i].live);
+    return clock_wall_us(collection->db->clock) / 1000;
+}
+
+lode_status collection_pin_now(struct lode_collection *collection, struct version **ret_version,
+                               struct text_model **ret_model, lode_error *error)
+{
+    struct version *from = pin_best(collection, ret_model), *expired;
+    uint64_t now = from->expires_next_ms == EXPIRES_NONE ? 0 : collection_now_ms(collection);
+    if (from->expires_next_ms > now) {
+        *ret_version = from;
+        return LODE_OK;
     }
-    return version;
+    lode_status status = version_expire(from, now, &expired, error);
+    if (!status) {
+        keep_expired(collection, from, expired);
+        *ret_version = expired;
+    } else if (ret_model) {
+        text_model_unref(*ret_model);
+    }
+    version_unref(from);
+    return status;
+}
+
+lode_status collection_expire(struct lode_collection *collection, uint64_t now_ms,
+                              lode_error *error)
+{
+    struct version *expired;
+    if (collection->version->expires_next_ms > now_ms)
+        return LODE_OK;
+    lode_status status = version_expire(collection->version, now_ms, &expired, error);
+    if (!status)
+        collection_publish(collection, expired);
+    return status;
+}
+
+void collection_publish(struct lode_collection *collection, struct version *own_version)
+{
+    version_settle(own_version);
+    mutex_lock(&collection->pin_mutex);
+    struct version *old = collection->version, *old_expired = collection->expired;
+    collection->version = own_version;
+    collection->expired = NULL;
+    mutex_unlock(&collection->pin_mutex);
+    version_unref(old_expired);
+    version_unref(old); /* perhaps the last: it may unmap and remove files */
 }
 
 const struct segment_view *version_view(const struct version *version, uint64_t number)
@@ -126,13 +180,39 @@ lode_status collection_grow(struct lode_collection *collection, lode_error *erro
     return status;
 }
 
+lode_status collection_sync_log(struct lode_collection *collection, lode_error *error)
+{
+    lode_error reason = {0};
+    lode_status status = collection->wal ? wal_sync(collection->wal, &reason) : LODE_OK;
+    if (!status)
+        collection->unsynced = 0;
+    else if (wal_is_lost(collection->wal) && !collection->broken.status)
+        collection->broken = reason;
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
+lode_status collection_sync_shown(struct lode_collection *collection, lode_error *error)
+{
+    return collection->unsynced ? collection_sync_log(collection, error) : LODE_OK;
+}
+
+lode_status collection_sync(struct lode_collection *collection, lode_error *error)
+{
+    lane_enter(&collection->lane);
+    lode_status status = collection_sync_shown(collection, error);
+    lane_leave(&collection->lane);
+    return status;
+}
+
 lode_status collection_freeze(struct lode_collection *collection, lode_error *error)
 {
     uint64_t sequence = collection->version->sequence;
     if (!collection->growing || sequence == collection->growing_sequence)
         return LODE_OK;
-    /* No other log may follow one that could not be cut back. */
-    lode_status status = wal_sync(collection->wal, error);
+    /* No other log may follow one that could not be cut back, or is not whole on the disk. */
+    lode_status status = collection_sync_log(collection, error);
     if (!status)
         status = jobs_frozen_reserve(&collection->jobs, error);
     if (status)
@@ -262,11 +342,13 @@ void collection_free(struct lode_collection *collection)
     if (!collection)
         return;
     wal_close(collection->wal);
+    version_unref(collection->expired);
     version_unref(collection->version);
     text_model_unref(collection->model);
     for (size_t i = 0; collection->saved && i < collection->manifest.entry_count; i++)
         liveset_unref(collection->saved[i]);
     free(collection->saved);
+    requests_release(&collection->requests);
     manifest_release(&collection->manifest);
     schema_release(&collection->schema);
     write_queue_release(&collection->queue);

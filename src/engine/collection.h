@@ -20,6 +20,7 @@
 #include "engine/writer.h"
 #include "storage/growing.h"
 #include "storage/manifest.h"
+#include "storage/requests.h"
 #include "storage/wal.h"
 
 enum collection_state { COLLECTION_OPENING, COLLECTION_OPEN };
@@ -49,6 +50,8 @@ struct lode_collection {
     /* pin_mutex; `version` is written by who holds the lane, which may also read it without. */
     struct mutex pin_mutex;
     struct version *version;
+    struct version
+        *expired; /* `version` without what has expired since; NULL: as far as is known */
     struct text_model *model; /* NULL: none */
 
     /* lane */
@@ -56,6 +59,8 @@ struct lode_collection {
     struct segment *growing;      /* the last view's, or NULL: the next write begins one */
     struct wal *wal;              /* its log; NULL with it */
     uint64_t growing_sequence;    /* of the version in which it was begun */
+    struct requests requests;     /* of the batches that `version` shows */
+    int unsynced;                 /* `version` shows batches that the log may lose */
     lode_error broken;            /* why writes are refused; status LODE_OK: they are not */
     _Atomic uint64_t wal_bytes;   /* of `wal`; relaxed, only shown */
     _Atomic uint64_t next_number; /* of segments and logs; taken with fetch_add by lane and jobs */
@@ -89,11 +94,22 @@ NODISCARD lode_status collection_load(struct lode_collection *collection, lode_e
 void collection_stop(struct lode_collection *collection);
 void collection_free(struct lode_collection *collection);
 
-/* The newest version, referenced: release with version_unref. */
+/* The newest version, referenced: release with version_unref. Points that have expired since the last write
+ * may live in it: for background work. */
 struct version *collection_pin(struct lode_collection *collection);
-/* The same, and the text model that the texts of its points were embedded with, referenced, or NULL. */
+/* The newest version as it is to be read now, without what has expired, referenced; and the text model that
+ * the texts of its points were embedded with, referenced, or NULL. ret_model may be NULL. LODE_NOMEM. */
+NODISCARD lode_status collection_pin_now(struct lode_collection *collection,
+                                         struct version **ret_version,
+                                         struct text_model **ret_model, lode_error *error);
+/* The newest version as it was written, whatever has expired since, referenced; and the text model, likewise. */
 struct version *collection_pin_model(struct lode_collection *collection,
                                      struct text_model **ret_model);
+/* Milliseconds since 1970. */
+uint64_t collection_now_ms(const struct lode_collection *collection);
+/* Let what has expired at that time be dead in the newest version too. The lane is held. */
+NODISCARD lode_status collection_expire(struct lode_collection *collection, uint64_t now_ms,
+                                        lode_error *error);
 /* Make it the newest. The lane is held. */
 void collection_publish(struct lode_collection *collection, struct version *own_version);
 /* The text model, referenced, or NULL. */
@@ -101,10 +117,16 @@ struct text_model *collection_model(struct lode_collection *collection);
 struct text_model *text_model_ref(struct text_model *model); /* NULL gives NULL */
 void text_model_unref(struct text_model *model);             /* NULL is allowed */
 
-/* A version with the views of `from` and room for `extra` more behind them. NULL: out of memory. */
-struct version *version_extend(const struct version *from, size_t extra);
 /* The view of segment `number`, or NULL. */
 const struct segment_view *version_view(const struct version *version, uint64_t number);
+
+/* Make durable what the version shows. The lane is held. A failed sync leaves unknown what the disk holds:
+ * the collection is broken then. */
+NODISCARD lode_status collection_sync_log(struct lode_collection *collection, lode_error *error);
+/* The same if there is need: before anything that outlives the process and speaks of the version. */
+NODISCARD lode_status collection_sync_shown(struct lode_collection *collection, lode_error *error);
+/* The same, taking the lane: lode_sync. */
+NODISCARD lode_status collection_sync(struct lode_collection *collection, lode_error *error);
 
 /* How to begin growing segment `number`. */
 struct growing_options collection_growing_options(const struct lode_collection *collection,

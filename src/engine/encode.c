@@ -1,9 +1,11 @@
 /* encode.c: from what the caller gave to an encoded batch. Two passes: everything is checked before
  * anything is embedded or encoded, so that a refusal is quick and names the first fault. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/utf8.h"
 #include "engine/metadata.h"
+#include "engine/patch.h"
 #include "engine/text.h"
 #include "storage/id.h"
 
@@ -19,9 +21,16 @@ static const lode_id *id_at(const struct write_input *input, size_t i)
     return input->ids ? &input->ids[i] : &point_at(input, i)->id;
 }
 
+static lode_write_kind kind_of(const struct write_input *input, size_t i)
+{
+    if (input->ops)
+        return input->ops[i].kind;
+    return input->points ? LODE_WRITE_UPSERT : LODE_WRITE_DELETE;
+}
+
 static int is_upsert(const struct write_input *input, size_t i)
 {
-    return input->ops ? input->ops[i].kind == LODE_WRITE_UPSERT : input->points != NULL;
+    return kind_of(input, i) == LODE_WRITE_UPSERT;
 }
 
 static const char *array_name(const struct write_input *input)
@@ -44,6 +53,17 @@ lode_status text_check(const char *text, size_t size, lode_error *error)
     return LODE_OK;
 }
 
+lode_status expiry_check(uint64_t expires_at_ms, lode_error *error)
+{
+    if (expires_at_ms == 0 || expires_at_ms == LODE_EXPIRES_NEVER ||
+        (expires_at_ms >= LODE_EXPIRES_AT_MIN && expires_at_ms <= LODE_EXPIRES_AT_MAX))
+        return LODE_OK;
+    return error_set(error, LODE_INVALID,
+                     "expires_at_ms is %" PRIu64
+                     ": it must be milliseconds since 1970, from %" PRIu64 " to %" PRIu64,
+                     expires_at_ms, (uint64_t)LODE_EXPIRES_AT_MIN, (uint64_t)LODE_EXPIRES_AT_MAX);
+}
+
 static lode_status check_point(const struct lode_collection *collection, const lode_point *point,
                                int has_model, lode_error *error)
 {
@@ -59,7 +79,7 @@ static lode_status check_point(const struct lode_collection *collection, const l
         status = metadata_check(&collection->schema, point->metadata, point->metadata_size, error);
     if (!status)
         status = text_check(point->text, point->text_size, error);
-    return status;
+    return status ? status : expiry_check(point->expires_at_ms, error);
 }
 
 /* Say which operation an error is about. */
@@ -73,21 +93,45 @@ static void prefix_op(const struct write_input *input, size_t i, int id_is_good,
         error_prefix(error, "%s[%zu]: ", array_name(input), i);
 }
 
+static lode_status check_kind(const struct write_input *input, size_t i, lode_error *error)
+{
+    lode_write_kind kind = kind_of(input, i);
+    if (kind >= LODE_WRITE_UPSERT && kind <= LODE_WRITE_PATCH)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID, "unknown kind %d", (int)kind);
+}
+
+static lode_status check_condition(const lode_write_op *op, lode_error *error)
+{
+    if ((unsigned)op->condition > LODE_IF_VERSION)
+        return error_set(error, LODE_INVALID, "unknown condition %d", (int)op->condition);
+    if (op->condition == LODE_IF_ABSENT && op->kind != LODE_WRITE_UPSERT)
+        return error_set(error, LODE_INVALID, "LODE_IF_ABSENT is for upserts alone");
+    if ((op->condition == LODE_IF_VERSION) == (op->if_version == 0))
+        return error_set(error, LODE_INVALID,
+                         op->if_version ? "if_version is for LODE_IF_VERSION alone"
+                                        : "if_version is 0: no point has that version");
+    return LODE_OK;
+}
+
 static lode_status check_op(const struct lode_collection *collection,
                             const struct write_input *input, size_t i, int has_model,
                             lode_error *error)
 {
     int id_is_good = 0;
-    lode_status status = LODE_OK;
-    if (input->ops && input->ops[i].kind != LODE_WRITE_UPSERT &&
-        input->ops[i].kind != LODE_WRITE_DELETE)
-        status = error_set(error, LODE_INVALID, "unknown kind %d", (int)input->ops[i].kind);
+    lode_status status = check_kind(input, i, error);
     if (!status)
         status = id_check(id_at(input, i), error);
     if (!status) {
         id_is_good = 1;
+        if (input->ops)
+            status = check_condition(&input->ops[i], error);
+    }
+    if (!status) {
         if (is_upsert(input, i))
             status = check_point(collection, point_at(input, i), has_model, error);
+        else if (kind_of(input, i) == LODE_WRITE_PATCH)
+            status = patch_check(&collection->schema, &input->ops[i], error);
     }
     if (status)
         prefix_op(input, i, id_is_good, error);
@@ -151,12 +195,11 @@ static lode_status embed_next(struct embedding *embedding, const float **ret_vec
 
 /* --- Encoding ---------------------------------------------------------------------------------- */
 
-static lode_status encode_upsert(const struct lode_collection *collection, const lode_point *point,
-                                 struct embedding *embedding, struct write_request *request,
-                                 lode_error *error)
+static lode_status encode_upsert(const struct lode_collection *collection, const float *vector,
+                                 const struct op *op, struct embedding *embedding,
+                                 struct write_request *request, lode_error *error)
 {
     const struct space *space = &collection->store.space;
-    const float *vector = point->vector;
     lode_status status = LODE_OK;
     if (!vector) {
         INVARIANT(embedding->model);
@@ -165,22 +208,53 @@ static lode_status encode_upsert(const struct lode_collection *collection, const
             status = space_check(space, vector, error);
         request->model_version = embedding->model->version;
     }
-    if (!status)
-        status = batch_upsert(&request->batch, space, point, vector, error);
-    request->upsert_count++;
-    return status;
+    return status ? status : batch_upsert(&request->batch, space, op, vector, error);
+}
+
+/* What all kinds have; id: room for ID_BYTES_MAX. */
+static struct op begin_op(const struct write_input *input, size_t i, uint8_t *id)
+{
+    struct op op = {.kind = kind_of(input, i), .id = id, .id_size = id_encode(id_at(input, i), id)};
+    if (input->ops) {
+        op.condition = (uint8_t)input->ops[i].condition;
+        op.if_version = input->ops[i].if_version;
+    }
+    if (op.kind == LODE_WRITE_DELETE)
+        return op;
+    const lode_point *point = point_at(input, i);
+    op.metadata = point->metadata;
+    op.metadata_size = point->metadata ? point->metadata_size : 0;
+    op.text = point->text;
+    op.text_size = point->text ? point->text_size : 0;
+    op.expires_ms = point->expires_at_ms == LODE_EXPIRES_NEVER ? 0 : point->expires_at_ms;
+    op.expiry_given = point->expires_at_ms != 0;
+    return op;
+}
+
+static lode_status encode_op(const struct lode_collection *collection,
+                             const struct write_input *input, size_t i, struct embedding *embedding,
+                             struct write_request *request, lode_error *error)
+{
+    uint8_t id[ID_BYTES_MAX];
+    struct op op = begin_op(input, i, id);
+    request->asks |= op.kind == LODE_WRITE_PATCH || op.condition != LODE_IF_ANY;
+    request->row_count += op.kind != LODE_WRITE_DELETE;
+    if (op.kind == LODE_WRITE_DELETE)
+        return batch_op(&request->batch, &op, 0, error);
+    if (op.kind == LODE_WRITE_PATCH)
+        return patch_encode(&input->ops[i], &op, &request->batch, error);
+    return encode_upsert(collection, point_at(input, i)->vector, &op, embedding, request, error);
 }
 
 static lode_status encode_ops(const struct lode_collection *collection,
                               const struct write_input *input, struct embedding *embedding,
                               struct write_request *request, lode_error *error)
 {
-    lode_status status = batch_begin(&request->batch, error);
+    lode_status status =
+        batch_begin(&request->batch, input->request_id, input->request_id_size, error);
+    request->asks |= input->request_id_size > 0;
     for (size_t i = 0; !status && i < input->count; i++) {
-        if (is_upsert(input, i))
-            status = encode_upsert(collection, point_at(input, i), embedding, request, error);
-        else
-            status = batch_delete(&request->batch, id_at(input, i), error);
+        status = encode_op(collection, input, i, embedding, request, error);
         if (status)
             prefix_op(input, i, 1, error);
     }

@@ -405,6 +405,11 @@ lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_
     struct jobs *jobs = &collection->jobs;
     const struct clock *clock = collection->db->clock;
     uint64_t begin = clock_now_us(clock);
+    lane_enter(&collection->lane);
+    lode_status expired = collection_expire(collection, collection_now_ms(collection),
+                                            NULL); /* its rows are dead to merges now */
+    lane_leave(&collection->lane);
+    (void)expired; /* without memory they are at the next write */
     jobs_poke(collection);
     mutex_lock(&jobs->mutex);
     int out_of_time = 0;

@@ -141,6 +141,14 @@ static lode_status compact_sealed(struct lode_collection *collection, lode_error
     return status;
 }
 
+static lode_status expire(struct lode_collection *collection, lode_error *error)
+{
+    lane_enter(&collection->lane);
+    lode_status status = collection_expire(collection, collection_now_ms(collection), error);
+    lane_leave(&collection->lane);
+    return status;
+}
+
 lode_status collection_compact(struct lode_collection *collection, lode_error *error)
 {
     lode_status status = collection_flush(collection, error);
@@ -148,7 +156,9 @@ lode_status collection_compact(struct lode_collection *collection, lode_error *e
         status = begin_exclusive(collection, error);
     if (status)
         return status;
-    status = compact_sealed(collection, error);
+    status = expire(collection, error);
+    if (!status)
+        status = compact_sealed(collection, error);
     end_exclusive(collection, status);
     return status;
 }

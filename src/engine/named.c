@@ -371,6 +371,8 @@ static lode_status open_version(struct lode_collection *collection, uint64_t num
         version->point_count = saved.point_count;
         status = fill_views(collection, &saved, live, version, error);
     }
+    if (!status)
+        version_settle(version);
     for (size_t i = 0; i < saved.entry_count; i++)
         liveset_unref(live[i]);
     free(live);

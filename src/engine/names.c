@@ -30,6 +30,7 @@ const char *lode_status_name(lode_status status)
     case LODE_CANCELLED: return "LODE_CANCELLED";
     case LODE_UNSUPPORTED: return "LODE_UNSUPPORTED";
     case LODE_READONLY: return "LODE_READONLY";
+    case LODE_CONFLICT: return "LODE_CONFLICT";
     }
     return "unknown status";
 }

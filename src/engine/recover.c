@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "storage/apply.h"
 #include "storage/names.h"
 
 #define REPLAY_BATCHES_MAX 256u
@@ -53,8 +54,13 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
         collection->saved[i] = liveset_ref(view->live);
         version->point_count += view->live_count;
     }
+    if (!status)
+        status = requests_decode(&collection->requests, &manifest->requests,
+                                 manifest->flushed_sequence, error);
     version->sequence = manifest->flushed_sequence;
     version->generation = manifest->generation;
+    if (!status)
+        version_settle(version);
     return status;
 }
 
@@ -65,6 +71,7 @@ struct replay {
     struct segment *growing;
     size_t growing_batches; /* of this log */
     struct buf batches[REPLAY_BATCHES_MAX];
+    struct apply_batch applied[REPLAY_BATCHES_MAX];
     size_t count;
     size_t bytes;
 };
@@ -73,18 +80,32 @@ static lode_status apply_gathered(struct replay *replay, lode_error *error)
 {
     struct lode_collection *collection = replay->collection;
     struct version *from = collection->version;
-    const struct buf *batches[REPLAY_BATCHES_MAX];
-    struct apply_counts counts[REPLAY_BATCHES_MAX];
+    struct apply_group group = {
+        .batches = replay->applied, .count = replay->count, .bytes_max = UINT64_MAX};
     struct apply *apply;
     if (replay->count == 0)
         return LODE_OK;
     for (size_t i = 0; i < replay->count; i++)
-        batches[i] = &replay->batches[i];
-    lode_status status =
-        apply_prepare(from, replay->growing, batches, replay->count, &apply, error);
+        replay->applied[i] = (struct apply_batch){.bytes = &replay->batches[i]};
+    lode_status status = apply_prepare(from, replay->growing, &group, &apply, error);
     if (status)
         return status;
-    collection_publish(collection, apply_commit(apply, from->sequence + 1, counts));
+    for (size_t i = 0; !status && i < replay->count; i++)
+        if (replay->applied[i].request.id_size)
+            status = requests_reserve(&collection->requests, error);
+    if (status) {
+        apply_abort(apply);
+        return status;
+    }
+    if (group.applied < replay->count) {
+        apply_abort(apply);
+        return error_set(error, LODE_CORRUPT, "a log holds more rows than fit its segment");
+    }
+    for (size_t i = 0; i < replay->count; i++)
+        if (replay->applied[i].request.id_size)
+            requests_add(&collection->requests, &replay->applied[i].request,
+                         replay->applied[i].sequence);
+    collection_publish(collection, apply_commit(apply));
     for (size_t i = 0; i < replay->count; i++)
         buf_clear(&replay->batches[i]);
     replay->count = replay->bytes = 0;

@@ -228,13 +228,14 @@ static lode_status rewrite(struct rewriting *rewriting, const struct inventory_f
     return status ? status : vfs_remove(restoring->vfs, path, error);
 }
 
-/* Forget what the manifest has, but for the schema and the text model. */
+/* Forget what the manifest has, but for the schema and the text model. The logs know their requests. */
 static lode_status begin_empty(const struct restoring *restoring, const char *dir,
                                struct manifest *manifest, lode_error *error)
 {
     manifest->generation++;
     manifest->entry_count = 0;
     manifest->flushed_sequence = 0;
+    buf_clear(&manifest->requests);
     return manifest_commit(restoring->vfs, dir, manifest, error);
 }
 

@@ -128,6 +128,7 @@ static lode_status prove_open(struct restoring *restoring, struct lode_collectio
 {
     sample->collection = collection;
     snapshot_begin(collection, &sample->snapshot);
+    /* What has expired since the backup still counts. */
     sample->snapshot.version = collection_pin_model(collection, &sample->snapshot.model);
     lode_status status = compare_figures(restoring, sample->snapshot.version, wanted, error);
     if (!status)

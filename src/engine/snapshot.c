@@ -17,7 +17,12 @@ lode_status snapshot_open(struct lode_collection *collection, lode_snapshot **re
     if (!snapshot)
         return error_nomem(error, "a snapshot", sizeof *snapshot);
     snapshot_begin(collection, snapshot);
-    snapshot->version = collection_pin_model(collection, &snapshot->model);
+    lode_status status =
+        collection_pin_now(collection, &snapshot->version, &snapshot->model, error);
+    if (status) {
+        snapshot_close(snapshot);
+        return status;
+    }
     *ret_snapshot = snapshot;
     return LODE_OK;
 }
@@ -52,9 +57,10 @@ lode_status snapshot_pin(struct lode_collection *collection, const lode_snapshot
                          struct version **ret_version, lode_error *error)
 {
     lode_status status = check_snapshot(collection, snapshot, error);
-    if (!status)
-        *ret_version = snapshot ? version_ref(snapshot->version) : collection_pin(collection);
-    return status;
+    if (status || !snapshot)
+        return status ? status : collection_pin_now(collection, ret_version, NULL, error);
+    *ret_version = version_ref(snapshot->version);
+    return LODE_OK;
 }
 
 lode_status snapshot_pin_model(struct lode_collection *collection, const lode_snapshot *snapshot,
@@ -62,13 +68,9 @@ lode_status snapshot_pin_model(struct lode_collection *collection, const lode_sn
                                lode_error *error)
 {
     lode_status status = check_snapshot(collection, snapshot, error);
-    if (status)
-        return status;
-    if (snapshot) {
-        *ret_version = version_ref(snapshot->version);
-        *ret_model = text_model_ref(snapshot->model);
-    } else {
-        *ret_version = collection_pin_model(collection, ret_model);
-    }
+    if (status || !snapshot)
+        return status ? status : collection_pin_now(collection, ret_version, ret_model, error);
+    *ret_version = version_ref(snapshot->version);
+    *ret_model = text_model_ref(snapshot->model);
     return LODE_OK;
 }

@@ -26,6 +26,26 @@ static lode_status pin_version(struct state *state, lode_error *error)
     return status;
 }
 
+/* In the lane, so that nothing is written between the sync, or what expires, and the pin. */
+static lode_status pin_durable(struct state *state, lode_error *error)
+{
+    struct lode_collection *collection = state->collection;
+    lane_enter(&collection->lane);
+    lode_status status = collection_sync_shown(collection, error);
+    if (!status)
+        status = collection_expire(collection, collection_now_ms(collection), error);
+    if (!status)
+        status = requests_encode(&collection->requests, collection->version->sequence,
+                                 &state->requests, error);
+    if (!status) {
+        pins_lock(&collection->pins);
+        status = pin_version(state, error);
+        pins_unlock(&collection->pins);
+    }
+    lane_leave(&collection->lane);
+    return status;
+}
+
 static lode_status list_entries(struct state *state, lode_error *error)
 {
     const struct version *version = state->version;
@@ -55,9 +75,8 @@ lode_status state_hold(struct lode_collection *collection, struct state *ret_sta
 {
     struct state *state = ret_state;
     *state = (struct state){.collection = collection};
-    pins_lock(&collection->pins);
-    lode_status status = pin_version(state, error);
-    pins_unlock(&collection->pins);
+    buf_init(&state->requests, MANIFEST_REQUESTS_SIZE_MAX);
+    lode_status status = pin_durable(state, error);
     state->number = atomic_fetch_add(&collection->next_number, 1);
     if (!status)
         status = list_entries(state, error);
@@ -125,6 +144,7 @@ void state_keep_pins(struct state *state)
 
 void state_release(struct state *state)
 {
+    buf_release(&state->requests);
     free(state->entries);
     free(state->live);
     version_unref(state->version);

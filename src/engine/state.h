@@ -15,9 +15,12 @@ struct state {
     size_t entry_count;
     struct pin_key *pins;
     size_t pin_count;
+    struct buf requests; /* of its batches, encoded (storage/requests.h) */
 };
 
-/* The newest version. Nobody waits, and no writer is kept waiting. On success state_release is to be called. */
+/* The newest version, without what has expired by now. Its batches are on disk first, those too that were
+ * acknowledged earlier: what is made of it is never ahead of what a crash leaves. Writers wait for that, if it
+ * is to be done, and for nothing else. On success state_release is to be called. */
 NODISCARD lode_status state_hold(struct lode_collection *collection, struct state *ret_state,
                                  lode_error *error);
 /* Write the living rows of its growing segments, if there are any, as segment state->number of `store`, which

@@ -116,10 +116,14 @@ static void describe(struct lode_collection *collection, const struct version *v
 
 lode_status stats_get(struct lode_collection *collection, lode_stats **ret_stats, lode_error *error)
 {
-    struct version *version = collection_pin(collection);
+    struct version *version;
+    lode_status status = collection_pin_now(collection, &version, NULL, error);
+    if (status)
+        return status;
     size_t size = sizeof(struct stats) + version->view_count * sizeof(lode_segment_stats);
     struct stats *stats = calloc(1, size);
-    lode_status status = stats ? LODE_OK : error_nomem(error, "statistics", size);
+    if (!stats)
+        status = error_nomem(error, "statistics", size);
     if (!status) {
         describe(collection, version, stats);
         status = files_size(collection->store.vfs, collection->dir, &stats->head.disk_bytes, error);

@@ -171,8 +171,11 @@ static lode_status check_trainable(struct lode_collection *collection, lode_erro
         return error_set(error, LODE_INVALID,
                          "a text model needs the metric cosine; collection '%s' has another",
                          collection->name);
-    struct version *version = collection_pin(collection);
-    lode_status status = check_empty(collection, version, error);
+    struct version *version;
+    lode_status status = collection_pin_now(collection, &version, NULL, error);
+    if (status)
+        return status;
+    status = check_empty(collection, version, error);
     version_unref(version);
     return status;
 }
@@ -182,7 +185,9 @@ static lode_status switch_model(struct lode_collection *collection, struct text_
                                 lode_error *error)
 {
     lane_enter(&collection->lane);
-    lode_status status = check_empty(collection, collection->version, error);
+    lode_status status = collection_expire(collection, collection_now_ms(collection), error);
+    if (!status)
+        status = check_empty(collection, collection->version, error);
     if (!status && collection->broken.status)
         status = error_set(error, LODE_READONLY, "collection '%s' takes no writes: %s",
                            collection->name, collection->broken.message);

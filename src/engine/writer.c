@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "engine/collection.h"
 #include "engine/overlay.h"
+#include "storage/apply.h"
 
 /* Deletes write to the log but take no room in the segment: the log has a bound of its own. */
 #define WAL_BYTES_FACTOR 2u
@@ -15,9 +16,8 @@
 /* What a leader carries to the log. */
 struct group {
     struct write_request *requests[GROUP_BATCHES_MAX];
-    const struct buf *batches[GROUP_BATCHES_MAX];
+    struct apply_batch batches[GROUP_BATCHES_MAX];
     struct wal_batch log[GROUP_BATCHES_MAX];
-    struct apply_counts counts[GROUP_BATCHES_MAX];
     size_t count;
 };
 
@@ -72,11 +72,22 @@ static void finish(struct write_queue *queue, size_t count)
 
 /* --- Room -------------------------------------------------------------------------------------- */
 
+static uint64_t log_room(const struct lode_collection *collection)
+{
+    uint64_t size_max = WAL_BYTES_FACTOR * collection->db->growing_bytes_max;
+    uint64_t size = wal_size(collection->wal);
+    return size < size_max ? size_max - size : 0;
+}
+
 static int fits(const struct lode_collection *collection, size_t rows, size_t bytes)
 {
-    uint64_t log_max = WAL_BYTES_FACTOR * collection->db->growing_bytes_max;
-    return growing_fits(collection->growing, rows, bytes) &&
-           wal_size(collection->wal) + bytes <= log_max;
+    return growing_fits(collection->growing, rows, bytes) && bytes <= log_room(collection);
+}
+
+/* Whether the growing segment has not taken a batch: the first is taken, whatever its size. */
+static int is_fresh(const struct lode_collection *collection)
+{
+    return collection->version->sequence == collection->growing_sequence;
 }
 
 static lode_status refuse(const struct lode_collection *collection, lode_error *error)
@@ -86,16 +97,17 @@ static lode_status refuse(const struct lode_collection *collection, lode_error *
                      collection->broken.message);
 }
 
-/* See that there is a growing segment with room for this batch. Holds the lane, but may leave it for a
- * while to wait for a flush. */
+/* See that there is a growing segment with room for this batch, or one that has taken none. Holds the
+ * lane, but may leave it for a while to wait for a flush. */
 static lode_status make_room(struct lode_collection *collection,
-                             const struct write_request *request, lode_error *error)
+                             const struct write_request *request, int fresh, lode_error *error)
 {
     for (;;) {
         if (collection->broken.status)
             return refuse(collection, error);
-        if (collection->growing && (collection->version->sequence == collection->growing_sequence ||
-                                    fits(collection, request->upsert_count, request->batch.size)))
+        if (collection->growing &&
+            (is_fresh(collection) ||
+             (!fresh && fits(collection, request->row_count, request->batch.size))))
             return LODE_OK;
         lode_status status = collection_freeze(collection, error);
         if (status)
@@ -116,21 +128,20 @@ static void add_to_group(struct group *group, struct write_request *request)
 {
     size_t i = group->count++;
     group->requests[i] = request;
-    group->batches[i] = &request->batch;
-    group->log[i] = (struct wal_batch){request->batch.data, request->batch.size};
+    group->batches[i] = (struct apply_batch){.bytes = &request->batch, .asks = request->asks};
 }
 
 /* The leader's batch, and those behind it that still fit. */
 static void gather(struct lode_collection *collection, struct write_request *leader)
 {
     struct write_queue *queue = &collection->queue;
-    size_t rows = leader->upsert_count, bytes = leader->batch.size;
+    size_t rows = leader->row_count, bytes = leader->batch.size;
     queue->group->count = 0;
     add_to_group(queue->group, leader);
     mutex_lock(&queue->mutex);
     struct write_request *request = leader->next;
     while (request && queue->group->count < GROUP_BATCHES_MAX) {
-        rows += request->upsert_count;
+        rows += request->row_count;
         bytes += request->batch.size;
         if (bytes > GROUP_BYTES_MAX || !fits(collection, rows, bytes))
             break;
@@ -152,72 +163,164 @@ static lode_status check_model(const struct lode_collection *collection,
                      collection->name);
 }
 
-/* Durable, then visible. A failed sync leaves unknown what the disk holds: no more writes. */
-static lode_status log_group(struct lode_collection *collection, const struct group *group,
-                             size_t first, size_t count, lode_error *error)
+/* The most that any of the batches asks for, those too that are in the log already. */
+static lode_ack strongest(struct write_request *const *requests, const struct apply_group *applied)
+{
+    lode_ack ack = LODE_ACK_APPLIED;
+    for (size_t i = 0; i < applied->count; i++)
+        if (!applied->batches[i].status && requests[i]->ack < ack)
+            ack = requests[i]->ack;
+    return ack;
+}
+
+/* Nothing new is to be logged: what was before may still have to become more durable. */
+static lode_status log_nothing(struct lode_collection *collection, lode_ack ack, lode_error *error)
+{
+    if (!collection->unsynced || ack == LODE_ACK_APPLIED)
+        return LODE_OK;
+    return ack == LODE_ACK_DURABLE ? collection_sync_log(collection, error)
+                                   : wal_write(collection->wal, error);
+}
+
+static lode_status log_group(struct lode_collection *collection, struct group *group, lode_ack ack,
+                             const struct apply_group *applied, lode_error *error)
 {
     uint64_t sequence = collection->version->sequence + 1;
-    lode_status status = wal_append(collection->wal, sequence, group->log + first, count, error);
+    struct wal *wal = collection->wal;
+    size_t count = 0;
+    for (size_t i = 0; i < applied->count; i++)
+        if (applied->batches[i].logged)
+            group->log[count++] =
+                (struct wal_batch){applied->batches[i].logged, applied->batches[i].logged_size};
+    lode_status status = ack == LODE_ACK_APPLIED
+                             ? wal_keep(wal, sequence, group->log, count, error)
+                             : wal_append(wal, sequence, group->log, count, error);
+    if (!status && ack == LODE_ACK_DURABLE)
+        status = collection_sync_log(collection, error);
+    return status;
+}
+
+static void give_result(struct write_request *request, const struct apply_batch *batch)
+{
+    request->status = batch->status;
+    request->error = batch->error;
+    request->info = (lode_write_info){
+        .sequence = batch->sequence,
+        .repeated = batch->repeats,
+        .upserted = batch->counts.upserted,
+        .deleted = batch->counts.deleted,
+        .patched = batch->counts.patched,
+        .missing = batch->counts.missing,
+    };
+}
+
+/* After a reserve. */
+static void remember_requests(struct lode_collection *collection, const struct apply_group *applied)
+{
+    for (size_t i = 0; i < applied->count; i++) {
+        const struct apply_batch *batch = &applied->batches[i];
+        if (batch->logged && batch->request.id_size)
+            requests_add(&collection->requests, &batch->request, batch->sequence);
+    }
+}
+
+static lode_status reserve_requests(struct lode_collection *collection,
+                                    const struct apply_group *applied, lode_error *error)
+{
+    for (size_t i = 0; i < applied->count; i++)
+        if (applied->batches[i].request.id_size)
+            return requests_reserve(&collection->requests, error);
+    return LODE_OK;
+}
+
+/* What is prepared becomes as durable as it is to be, then visible. */
+static lode_status carry_out(struct lode_collection *collection, struct group *group, lode_ack ack,
+                             const struct apply_group *applied, struct apply *own_apply,
+                             lode_error *error)
+{
+    lode_status status = reserve_requests(collection, applied, error);
+    if (!status)
+        status = applied->applied > 0 ? log_group(collection, group, ack, applied, error)
+                                      : log_nothing(collection, ack, error);
+    if (status || applied->applied == 0) {
+        apply_abort(own_apply);
+        return status;
+    }
+    remember_requests(collection, applied);
+    collection_publish(collection, apply_commit(own_apply));
+    collection->unsynced |= ack != LODE_ACK_DURABLE;
+    atomic_store_explicit(&collection->wal_bytes, wal_size(collection->wal), memory_order_relaxed);
+    return LODE_OK;
+}
+
+/* Those of `count` batches from `first` on that fit the growing segment: *ret_taken. Each of them then has
+ * its result. */
+static lode_status commit(struct lode_collection *collection, struct group *group, size_t first,
+                          size_t count, size_t *ret_taken, lode_error *error)
+{
+    uint64_t now_ms = collection_now_ms(collection);
+    lode_status status = collection_expire(collection, now_ms, error);
     if (status)
         return status;
-    lode_error reason = {0};
-    status = wal_sync(collection->wal, &reason);
-    if (status) {
-        collection->broken = reason;
-        if (error)
-            *error = reason;
+    struct version *from = collection->version;
+    struct apply_group applied = {
+        .batches = group->batches + first,
+        .count = count,
+        .bytes_max = growing_room(collection->growing, log_room(collection)),
+        .first_fits = is_fresh(collection),
+        .requests = &collection->requests,
+        .now_ms = now_ms,
+    };
+    struct apply *apply;
+    for (size_t i = first; !status && i < first + count; i++)
+        status = check_model(collection, group->requests[i], error);
+    if (!status)
+        status = apply_prepare(from, collection->growing, &applied, &apply, error);
+    if (!status) {
+        for (size_t i = 0; i < applied.count; i++)
+            give_result(group->requests[first + i], &applied.batches[i]);
+        *ret_taken = applied.count;
+        lode_ack ack = strongest(group->requests + first, &applied);
+        status = carry_out(collection, group, ack, &applied, apply, error);
     }
     return status;
 }
 
-static void give_results(struct group *group, size_t first, size_t count, uint64_t sequence)
+static void fail(struct write_request *request, lode_status status, const lode_error *error)
 {
-    for (size_t i = first; i < first + count; i++)
-        group->requests[i]->info = (lode_write_info){
-            .sequence = sequence + i - first,
-            .upserted = group->counts[i].upserted,
-            .deleted = group->counts[i].deleted,
-        };
+    request->status = status;
+    request->error = *error;
 }
 
-static lode_status commit(struct lode_collection *collection, struct group *group, size_t first,
-                          size_t count, lode_error *error)
+/* Each alone, so that one bad batch does not take others with it. */
+static size_t commit_each(struct lode_collection *collection, struct group *group)
 {
-    struct version *from = collection->version;
-    struct apply *apply;
-    lode_status status = LODE_OK;
-    for (size_t i = first; !status && i < first + count; i++)
-        status = check_model(collection, group->requests[i], error);
-    if (!status)
-        status =
-            apply_prepare(from, collection->growing, group->batches + first, count, &apply, error);
-    if (status)
-        return status;
-    status = log_group(collection, group, first, count, error);
-    if (status) {
-        apply_abort(apply);
-        return status;
+    for (size_t i = 0; i < group->count; i++) {
+        lode_error error = {0};
+        size_t taken = 1;
+        lode_status status = commit(collection, group, i, 1, &taken, &error);
+        if (status)
+            fail(group->requests[i], status, &error);
+        else if (taken == 0)
+            return i;
     }
-    uint64_t sequence = from->sequence + 1;
-    collection_publish(collection, apply_commit(apply, sequence, group->counts + first));
-    atomic_store_explicit(&collection->wal_bytes, wal_size(collection->wal), memory_order_relaxed);
-    give_results(group, first, count, sequence);
-    return LODE_OK;
+    return group->count;
 }
 
-/* All at once; when that fails, each alone, so that one bad batch does not take others with it. A
- * failed sync fails them all: what became of any is unknown. */
-static void commit_group(struct lode_collection *collection, struct group *group)
+/* All at once; when that fails, each alone. A failed sync fails them all: what became of any is unknown.
+ * Returns how many of them have their result; the others find no room in this segment. */
+static size_t commit_group(struct lode_collection *collection, struct group *group)
 {
     lode_error error = {0};
-    lode_status status = commit(collection, group, 0, group->count, &error);
-    int retry = status && group->count > 1 && !collection->broken.status;
-    for (size_t i = 0; i < group->count; i++) {
-        struct write_request *request = group->requests[i];
-        request->status = retry ? commit(collection, group, i, 1, &request->error) : status;
-        if (!retry)
-            request->error = error;
-    }
+    size_t taken = 0;
+    lode_status status = commit(collection, group, 0, group->count, &taken, &error);
+    if (!status)
+        return taken;
+    if (group->count > 1 && !collection->broken.status)
+        return commit_each(collection, group);
+    for (size_t i = 0; i < group->count; i++)
+        fail(group->requests[i], status, &error);
+    return group->count;
 }
 
 /* Whether something may have become due. */
@@ -234,19 +337,27 @@ static uint64_t growing_number(const struct lode_collection *collection)
     return collection->growing ? collection->growing->number : 0;
 }
 
+/* Carry the leader's batch, and others. Returns how many batches have their result. */
+static size_t carry_group(struct lode_collection *collection, struct write_request *leader)
+{
+    for (int fresh = 0;; fresh = 1) {
+        leader->status = make_room(collection, leader, fresh, &leader->error);
+        if (leader->status)
+            return 1;
+        gather(collection, leader);
+        size_t count = commit_group(collection, collection->queue.group);
+        if (count > 0)
+            return count;
+        INVARIANT(!fresh); /* a fresh segment takes any batch */
+    }
+}
+
 static void lead(struct lode_collection *collection, struct write_request *leader)
 {
-    struct group *group = collection->queue.group;
-    size_t count = 1;
     overlay_wait(collection);
     lane_enter(&collection->lane);
     uint64_t before = growing_number(collection);
-    leader->status = make_room(collection, leader, &leader->error);
-    if (leader->status == LODE_OK) {
-        gather(collection, leader);
-        commit_group(collection, group);
-        count = group->count;
-    }
+    size_t count = carry_group(collection, leader);
     int poke = wants_poke(collection, growing_number(collection) != before);
     lane_leave(&collection->lane);
     finish(&collection->queue, count);
@@ -282,7 +393,7 @@ lode_status collection_write(struct lode_collection *collection, const struct wr
     if (input->count == 0) {
         describe_nothing(collection, &info);
     } else {
-        struct write_request request = {0};
+        struct write_request request = {.ack = input->ack};
         buf_init(&request.batch, LODE_BATCH_SIZE_MAX);
         status = encode_batch(collection, input, &request, error);
         if (!status)

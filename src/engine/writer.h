@@ -15,12 +15,17 @@ struct write_input {
     const lode_point *points; /* to upsert */
     const lode_id *ids;       /* to delete */
     size_t count;
+    lode_ack ack;
+    const uint8_t *request_id; /* borrowed */
+    size_t request_id_size;    /* 0: none */
 };
 
 /* One batch on its way; lives on its writer's stack. */
 struct write_request {
     struct buf batch;
-    size_t upsert_count;
+    size_t row_count; /* that it may add */
+    int asks;         /* for more than rows and deaths (storage/apply.h) */
+    lode_ack ack;
     uint32_t model_version; /* that embedded some of its texts; 0: none was */
     /* Results, written by the leader before `done`. */
     lode_status status;

@@ -17,4 +17,9 @@ static inline uint64_t clock_now_us(const struct clock *clock)
     return clock->now_us(clock->context);
 }
 
+static inline uint64_t clock_wall_us(const struct clock *clock)
+{
+    return clock->wall_us(clock->context);
+}
+
 #endif

@@ -112,6 +112,11 @@ lode_status fetch_hit(const struct segment_view *view, uint32_t row, unsigned wi
         status = fetch_vector(view, row, arena, &hit.vector, error);
     if (!status && with & (LODE_WITH_METADATA | LODE_WITH_TEXT))
         status = fetch_document(view, row, with, arena, &hit, error);
+    if (with & (LODE_WITH_VERSION | LODE_WITH_EXPIRY)) {
+        struct stamp stamp = view->segment->ops->stamp(view->segment, row);
+        hit.version = with & LODE_WITH_VERSION ? stamp.sequence : 0;
+        hit.expires_at_ms = with & LODE_WITH_EXPIRY ? stamp.expires_ms : 0;
+    }
     if (!status)
         *ret_hit = hit;
     return status;

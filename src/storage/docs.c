@@ -161,6 +161,19 @@ lode_status docs_get(const struct docs *docs, uint32_t row, struct document *ret
 
 /* --- Checking ---------------------------------------------------------------------------------- */
 
+lode_status docs_check_row(const struct docs *docs, const struct frame *frame, uint32_t row,
+                           lode_error *error)
+{
+    uint64_t begin = 0, size = 0;
+    if (!docs->offsets)
+        return LODE_OK;
+    lode_status status = frame_check_range(frame, docs->offsets + (size_t)row * OFFSET_SIZE,
+                                           2 * (size_t)OFFSET_SIZE, error);
+    if (!status)
+        status = range_of(docs, row, &begin, &size, error);
+    return status ? status : frame_check_range(frame, docs->bytes + begin, size, error);
+}
+
 lode_status docs_check(const struct docs *docs, const struct frame *frame, uint64_t *ret_offset,
                        lode_error *error)
 {

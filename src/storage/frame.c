@@ -388,11 +388,12 @@ int frame_block_matches(const struct frame *frame, uint64_t offset, const uint8_
            checksum64(data, block) == le_load_u64(sums + offset / BLOCK_SIZE * sizeof(uint64_t));
 }
 
-int frame_bad_block(const struct frame *frame, uint64_t *offset)
+/* The first bad block of those that begin in [*offset, end), and before the footer. */
+static int bad_block_before(const struct frame *frame, uint64_t *offset, uint64_t end)
 {
     uint64_t footer_offset = le_load_u64(frame->data + frame->size - TRAILER_SIZE);
     const uint8_t *sums = frame->data + footer_offset + frame->section_count * SECTION_ENTRY_SIZE;
-    for (uint64_t at = *offset; at < footer_offset; at += BLOCK_SIZE) {
+    for (uint64_t at = *offset; at < footer_offset && at < end; at += BLOCK_SIZE) {
         uint64_t left = footer_offset - at;
         uint64_t sum = checksum64(frame->data + at, left < BLOCK_SIZE ? left : BLOCK_SIZE);
         if (sum == le_load_u64(sums + at / BLOCK_SIZE * sizeof sum))
@@ -403,13 +404,33 @@ int frame_bad_block(const struct frame *frame, uint64_t *offset)
     return 0;
 }
 
+int frame_bad_block(const struct frame *frame, uint64_t *offset)
+{
+    return bad_block_before(frame, offset, UINT64_MAX);
+}
+
+static lode_status is_damaged(uint64_t offset, lode_error *error)
+{
+    return error_set(error, LODE_CORRUPT, "the block at offset %" PRIu64 " is damaged", offset);
+}
+
 lode_status frame_check(const struct frame *frame, uint64_t *ret_offset, lode_error *error)
 {
     uint64_t offset = 0;
     if (!frame_bad_block(frame, &offset))
         return LODE_OK;
     *ret_offset = offset;
-    return error_set(error, LODE_CORRUPT, "the block at offset %" PRIu64 " is damaged", offset);
+    return is_damaged(offset, error);
+}
+
+lode_status frame_check_range(const struct frame *frame, const void *data, size_t size,
+                              lode_error *error)
+{
+    uint64_t begin = (uint64_t)((const uint8_t *)data - frame->data);
+    uint64_t offset = begin / BLOCK_SIZE * BLOCK_SIZE;
+    if (!bad_block_before(frame, &offset, begin + size))
+        return LODE_OK;
+    return is_damaged(offset, error);
 }
 
 void frame_forget(const struct frame *frame)

@@ -74,6 +74,9 @@ int frame_bad_block(const struct frame *frame, uint64_t *offset);
 /* Check every block's checksum: LODE_CORRUPT, *ret_offset the first bad block's. */
 NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offset,
                                   lode_error *error);
+/* Check the blocks that hold these bytes of a section. */
+NODISCARD lode_status frame_check_range(const struct frame *frame, const void *data, size_t size,
+                                        lode_error *error);
 /* The footer's checksum, which covers those of all blocks: files of one size and sum are the same, but for
  * chance. */
 uint64_t frame_sum(const struct frame *frame);

@@ -16,7 +16,8 @@
 
 struct growing_row {
     const uint8_t *bytes; /* id, metadata, text, one behind the other */
-    uint32_t prev;        /* the row this id had before in this segment, or ROW_NONE */
+    struct stamp stamp;
+    uint32_t prev; /* the row this id had before in this segment, or ROW_NONE */
     uint32_t metadata_size;
     uint32_t text_size;
     uint16_t id_size;
@@ -58,7 +59,7 @@ uint32_t growing_latest(const struct growing *growing, const uint8_t *id, size_t
                         uint64_t id_hash);
 /* Write a row that no one sees yet: its vector, and its id and document into memory taken for them. */
 NODISCARD lode_status growing_fill(struct growing *growing, uint32_t row, const struct op *op,
-                                   uint32_t prev, lode_error *error);
+                                   struct stamp stamp, uint32_t prev, lode_error *error);
 /* Let the table speak of a row, the latest of its id. */
 void growing_show(struct growing *growing, uint32_t row, uint64_t id_hash);
 /* Rows [row_count, row_count + rows) are there for good, with so many bytes. */

@@ -18,6 +18,7 @@ void manifest_release(struct manifest *manifest)
         free((char *)(uintptr_t)manifest->schema.fields[i].name);
     free((lode_field *)(uintptr_t)manifest->schema.fields);
     free(manifest->entries);
+    buf_release(&manifest->requests);
     *manifest = (struct manifest){0};
 }
 
@@ -42,11 +43,14 @@ lode_status manifest_copy(const struct manifest *from, struct manifest *ret_mani
                           lode_error *error)
 {
     struct manifest copy = *from;
+    buf_init(&copy.requests, MANIFEST_REQUESTS_SIZE_MAX);
     size_t size = from->entry_count * sizeof *copy.entries;
     lode_status status = copy_fields(&from->schema, &copy.schema, error);
     copy.entries = malloc(size ? size : 1);
     if (!status && !copy.entries)
         status = error_nomem(error, "a list of segments", size);
+    if (!status)
+        status = buf_append(&copy.requests, from->requests.data, from->requests.size, error);
     if (status) {
         manifest_release(&copy);
         return status;

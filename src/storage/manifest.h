@@ -5,7 +5,10 @@
 #ifndef STORAGE_MANIFEST_H
 #define STORAGE_MANIFEST_H
 
+#include "base/buf.h"
 #include "storage/sealed.h"
+
+#define MANIFEST_REQUESTS_SIZE_MAX ((size_t)2 << 20) /* REQUEST_IDS_MAX of the longest ids */
 
 struct manifest {
     uint64_t collection_uid;
@@ -17,6 +20,7 @@ struct manifest {
     lode_schema schema;          /* strings owned by the manifest */
     struct sealed_entry *entries; /* by number */
     size_t entry_count;
+    struct buf requests; /* of batches up to flushed_sequence, encoded (requests.h) */
 };
 
 void manifest_release(struct manifest *manifest);

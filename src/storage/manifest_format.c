@@ -2,12 +2,13 @@
 #include "storage/manifest_format.h"
 
 #include "base/limits.h"
+#include "storage/requests.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTION_STATE = 1, SECTION_SCHEMA = 2, SECTION_SEGMENTS = 3 };
+enum { SECTION_STATE = 1, SECTION_SCHEMA = 2, SECTION_SEGMENTS = 3, SECTION_REQUESTS = 4 };
 
 #define ENTRY_SIZE 32
 
@@ -93,6 +94,11 @@ static void put_segments(struct out *out, const struct manifest *manifest)
     }
 }
 
+static void put_requests(struct out *out, const struct manifest *manifest)
+{
+    put(out, manifest->requests.data, manifest->requests.size);
+}
+
 static lode_status write_section(struct frame_writer *writer, uint32_t type,
                                  void (*fill)(struct out *out, const struct manifest *manifest),
                                  const struct manifest *manifest, lode_error *error)
@@ -117,6 +123,8 @@ lode_status manifest_write(struct frame_writer *writer, const struct manifest *m
         status = write_section(writer, SECTION_SCHEMA, put_schema, manifest, error);
     if (!status)
         status = write_section(writer, SECTION_SEGMENTS, put_segments, manifest, error);
+    if (!status)
+        status = write_section(writer, SECTION_REQUESTS, put_requests, manifest, error);
     return status;
 }
 
@@ -291,6 +299,22 @@ static lode_status read_segments(const struct decoding *in)
     return LODE_OK;
 }
 
+static lode_status read_requests(const struct decoding *in)
+{
+    struct reader reader;
+    struct manifest *manifest = in->manifest;
+    lode_status status = open_section(in, SECTION_REQUESTS, &reader);
+    if (status)
+        return status;
+    buf_init(&manifest->requests, MANIFEST_REQUESTS_SIZE_MAX);
+    if (reader.size > MANIFEST_REQUESTS_SIZE_MAX)
+        return bad(in, "it remembers too many requests");
+    status = buf_append(&manifest->requests, reader.data, reader.size, in->error);
+    if (!status)
+        status = requests_decode(NULL, &manifest->requests, manifest->flushed_sequence, in->error);
+    return status;
+}
+
 lode_status manifest_read(const struct frame *frame, uint64_t generation,
                           struct manifest *ret_manifest, lode_error *error)
 {
@@ -301,6 +325,8 @@ lode_status manifest_read(const struct frame *frame, uint64_t generation,
         status = read_schema(&in);
     if (!status)
         status = read_segments(&in);
+    if (!status)
+        status = read_requests(&in);
     if (status)
         manifest_release(&manifest);
     else

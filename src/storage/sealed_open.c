@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "storage/docs.h"
 #include "storage/id_table.h"
+#include "storage/stamps.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct sealed {
     struct frame graph_frame; /* zeros when there is none */
     struct id_table ids;
     struct docs docs;
+    struct stamps stamps;
     struct index *index; /* NULL: scanned */
 };
 
@@ -47,6 +49,33 @@ static lode_status sealed_document(const struct segment *segment, uint32_t row,
     lode_status status = docs_get(&sealed_of(segment)->docs, row, ret_document, error);
     if (status)
         error_prefix(error, "seg-%" PRIu64 ".docs: ", segment->number);
+    return status;
+}
+
+static struct stamp sealed_stamp(const struct segment *segment, uint32_t row)
+{
+    return stamps_get(&sealed_of(segment)->stamps, row);
+}
+
+static uint64_t sealed_expire(const struct segment *segment, const struct expiry_range *range)
+{
+    return stamps_expire(&sealed_of(segment)->stamps, range);
+}
+
+static lode_status sealed_check_row(const struct segment *segment, uint32_t row, lode_error *error)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    const char *part = "vectors";
+    lode_status status = frame_check_range(&sealed->vectors_frame, rows_at(&segment->rows, row),
+                                           segment->rows.space->row_size, error);
+    if (!status) {
+        part = "docs";
+        status = docs_check_row(&sealed->docs, &sealed->docs_frame, row, error);
+        if (!status)
+            status = stamps_check_row(&sealed->stamps, &sealed->docs_frame, row, error);
+    }
+    if (status)
+        error_prefix(error, "seg-%" PRIu64 ".%s: ", segment->number, part);
     return status;
 }
 
@@ -132,6 +161,9 @@ static const struct segment_ops sealed_ops = {
     .id = sealed_id,
     .find = sealed_find,
     .document = sealed_document,
+    .stamp = sealed_stamp,
+    .expire = sealed_expire,
+    .check_row = sealed_check_row,
     .index = sealed_index,
     .sizes = sealed_sizes,
     .free = sealed_free,
@@ -237,6 +269,8 @@ static lode_status open_docs(struct sealed *sealed, lode_error *error)
     if (status)
         return status;
     status = docs_open(&sealed->docs_frame, sealed->row_count, &sealed->docs, error);
+    if (!status)
+        status = stamps_open(&sealed->docs_frame, sealed->row_count, &sealed->stamps, error);
     return blame(&sealed->base, "docs", status, error);
 }
 

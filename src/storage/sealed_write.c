@@ -6,6 +6,7 @@
 #include "storage/docs.h"
 #include "storage/id_table.h"
 #include "storage/live_rows.h"
+#include "storage/stamps.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -102,7 +103,8 @@ static lode_status write_ids(struct part *part, lode_error *error)
 
 static lode_status write_docs(struct part *part, lode_error *error)
 {
-    return docs_write(part->frame, part->rows, error);
+    lode_status status = docs_write(part->frame, part->rows, error);
+    return status ? status : stamps_write(part->frame, part->rows, error);
 }
 
 /* A piece at a time where rows are coded as they are written, which takes a while. */

@@ -150,7 +150,7 @@ static lode_status check_batch(void *context, uint64_t sequence, const uint8_t *
     if (sequence != check->last_sequence + 1)
         check->missing_from = check->last_sequence + 1;
     check->last_sequence = sequence;
-    lode_status status = batch_open(&reader, data, size, check->row_size, error);
+    lode_status status = batch_open(&reader, data, size, check->row_size, BATCH_OF_LOG, error);
     while (!status && more)
         status = batch_next(&reader, &op, &more, error);
     return status;
@@ -218,7 +218,8 @@ static lode_status check_segments(struct verifying *run, const struct store *sto
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < manifest->entry_count; i++) {
         int sound = 0;
-        status = verifying_segment(run, store, &manifest->entries[i], &sound);
+        status = verifying_segment(run, store, &manifest->entries[i], manifest->flushed_sequence,
+                                   &sound);
         all_sound &= sound;
     }
     if (!status && all_sound)

@@ -22,9 +22,10 @@ NODISCARD lode_status verifying_judge(struct verifying *run, const char *file, u
  * frame is open. */
 NODISCARD lode_status verifying_frame(struct verifying *run, struct name name, enum frame_kind kind,
                                       struct frame *ret_frame, int *ret_sound);
-/* All files of a segment; *ret_sound as above. */
+/* All files of a segment, whose rows are of batches up to sequence_max; *ret_sound as above. */
 NODISCARD lode_status verifying_segment(struct verifying *run, const struct store *store,
-                                        const struct sealed_entry *entry, int *ret_sound);
+                                        const struct sealed_entry *entry, uint64_t sequence_max,
+                                        int *ret_sound);
 /* Named snapshots, and what only they need; the manifest's own files have been checked. */
 struct manifest;
 NODISCARD lode_status verifying_snapshots(struct verifying *run, const struct store *store,

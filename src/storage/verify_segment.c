@@ -5,6 +5,7 @@
 #include "storage/id.h"
 #include "storage/id_table.h"
 #include "storage/sealed_parts.h"
+#include "storage/stamps.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,28 +13,39 @@
 
 #define TWICE_REPORTS_MAX 20 /* one broken live set would fill the screen */
 
-/* A sound frame's contents; LODE_CORRUPT with *ret_offset. */
-typedef lode_status contents_fn(const struct frame *frame, uint32_t row_count, uint64_t *ret_offset,
-                                lode_error *error);
+struct contents { /* what a segment's files must agree with */
+    uint32_t row_count;
+    uint64_t sequence_max; /* of its rows */
+};
 
-static lode_status ids_contents(const struct frame *frame, uint32_t row_count, uint64_t *ret_offset,
-                                lode_error *error)
+/* A sound frame's contents; LODE_CORRUPT with *ret_offset. */
+typedef lode_status contents_fn(const struct frame *frame, const struct contents *contents,
+                                uint64_t *ret_offset, lode_error *error);
+
+static lode_status ids_contents(const struct frame *frame, const struct contents *contents,
+                                uint64_t *ret_offset, lode_error *error)
 {
     struct id_table table;
-    lode_status status = id_table_open(frame, row_count, &table, error);
+    lode_status status = id_table_open(frame, contents->row_count, &table, error);
     return status ? status : id_table_check(&table, frame, ret_offset, error);
 }
 
-static lode_status docs_contents(const struct frame *frame, uint32_t row_count,
+static lode_status docs_contents(const struct frame *frame, const struct contents *contents,
                                  uint64_t *ret_offset, lode_error *error)
 {
     struct docs docs;
-    lode_status status = docs_open(frame, row_count, &docs, error);
-    return status ? status : docs_check(&docs, frame, ret_offset, error);
+    struct stamps stamps;
+    lode_status status = docs_open(frame, contents->row_count, &docs, error);
+    if (!status)
+        status = stamps_open(frame, contents->row_count, &stamps, error);
+    if (!status)
+        status = docs_check(&docs, frame, ret_offset, error);
+    return status ? status
+                  : stamps_check(&stamps, frame, contents->sequence_max, ret_offset, error);
 }
 
 static lode_status check_part(struct verifying *run, struct name name, enum frame_kind kind,
-                              contents_fn *contents, uint32_t row_count, int *ret_sound)
+                              contents_fn *check, const struct contents *contents, int *ret_sound)
 {
     struct frame frame;
     char file[NAME_TEXT_MAX];
@@ -41,8 +53,8 @@ static lode_status check_part(struct verifying *run, struct name name, enum fram
     lode_status status = verifying_frame(run, name, kind, &frame, ret_sound);
     if (status || !*ret_sound)
         return status;
-    if (contents)
-        status = contents(&frame, row_count, &offset, &run->error);
+    if (check)
+        status = check(&frame, contents, &offset, &run->error);
     frame_close(&frame);
     *ret_sound = status == LODE_OK;
     return verifying_judge(run, name_format(name, file), offset, status);
@@ -57,7 +69,7 @@ static lode_status check_live(struct verifying *run, const struct store *store,
     *ret_sound = 1;
     if (entry->del_generation == 0)
         return LODE_OK;
-    lode_status status = check_part(run, name, FRAME_LIVE, NULL, 0, ret_sound);
+    lode_status status = check_part(run, name, FRAME_LIVE, NULL, NULL, ret_sound);
     if (status || !*ret_sound)
         return status;
     status = sealed_read_live(store, entry, &live, &run->error);
@@ -87,23 +99,25 @@ static lode_status check_whole(struct verifying *run, const struct store *store,
 }
 
 lode_status verifying_segment(struct verifying *run, const struct store *store,
-                              const struct sealed_entry *entry, int *ret_sound)
+                              const struct sealed_entry *entry, uint64_t sequence_max,
+                              int *ret_sound)
 {
     static const struct {
         enum name_kind name;
         enum frame_kind frame;
-        contents_fn *contents;
+        contents_fn *check;
     } parts[] = {
         {NAME_VECTORS, FRAME_VECTORS, NULL},
         {NAME_IDS, FRAME_IDS, ids_contents},
         {NAME_DOCS, FRAME_DOCS, docs_contents},
         {NAME_GRAPH, FRAME_GRAPH, NULL},
     };
+    struct contents contents = {.row_count = entry->row_count, .sequence_max = sequence_max};
     int sound = 1, all_sound;
     lode_status status = check_live(run, store, entry, &all_sound);
     for (size_t i = 0; !status && i < 3 + (size_t)entry->has_graph; i++) {
         struct name name = {.kind = parts[i].name, .number = entry->number};
-        status = check_part(run, name, parts[i].frame, parts[i].contents, entry->row_count, &sound);
+        status = check_part(run, name, parts[i].frame, parts[i].check, &contents, &sound);
         all_sound &= sound;
     }
     if (!status && all_sound)

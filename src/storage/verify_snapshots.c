@@ -47,7 +47,7 @@ static const struct sealed_entry *manifest_entry(const struct manifest *manifest
 }
 
 static lode_status check_segment(struct checking *check, const char *file,
-                                 const struct sealed_entry *entry)
+                                 const struct sealed_entry *entry, uint64_t sequence_max)
 {
     const struct sealed_entry *known = manifest_entry(check->manifest, entry->number);
     char problem[120];
@@ -66,7 +66,7 @@ static lode_status check_segment(struct checking *check, const char *file,
     /* Which rows live is in the snapshot, and has been checked there. */
     struct sealed_entry whole = *entry;
     whole.live_count = entry->row_count;
-    return verifying_segment(check->run, check->store, &whole, &sound);
+    return verifying_segment(check->run, check->store, &whole, sequence_max, &sound);
 }
 
 static lode_status check_model(struct checking *check, uint32_t version)
@@ -100,7 +100,7 @@ static lode_status check_snapshot(struct checking *check, uint64_t number)
     if (status)
         return verifying_judge(check->run, name_format(name, file), 0, status);
     for (size_t i = 0; !status && i < saved.entry_count; i++)
-        status = check_segment(check, name_format(name, file), &saved.entries[i]);
+        status = check_segment(check, name_format(name, file), &saved.entries[i], saved.sequence);
     if (!status)
         status = check_model(check, saved.text_model_version);
     saved_snapshot_release(&saved);

@@ -99,3 +99,79 @@ const struct segment_view *version_find(const struct version *version, const uin
     }
     return NULL;
 }
+
+struct version *version_extend(const struct version *from, size_t extra)
+{
+    struct version *version = version_new(from->view_count + extra);
+    if (!version)
+        return NULL;
+    version->sequence = from->sequence;
+    version->generation = from->generation;
+    version->point_count = from->point_count;
+    for (size_t i = 0; i < from->view_count; i++) {
+        version->views[i] = from->views[i];
+        segment_ref(version->views[i].segment);
+        liveset_ref(version->views[i].live);
+    }
+    return version;
+}
+
+/* --- Expiry ------------------------------------------------------------------------------------ */
+
+void version_settle(struct version *version)
+{
+    version->expires_next_ms = EXPIRES_NONE;
+    for (size_t i = 0; i < version->view_count; i++) {
+        struct segment_view *view = &version->views[i];
+        struct expiry_range nothing = {.row_count = view->row_count, .from_ms = 1};
+        if (view->expires_next_ms == 0)
+            view->expires_next_ms = view->segment->ops->expire(view->segment, &nothing);
+        if (view->expires_next_ms < version->expires_next_ms)
+            version->expires_next_ms = view->expires_next_ms;
+    }
+}
+
+static lode_status expire_view(struct segment_view *view, uint64_t now_ms, lode_error *error)
+{
+    uint32_t bits = view->live ? view->live->bit_count : view->row_count;
+    struct liveset *live = liveset_copy(view->live, bits);
+    if (!live)
+        return error_nomem(error, "a live set", bits / 8);
+    struct expiry_range range = {.row_count = view->row_count,
+                                 .from_ms = view->expires_next_ms,
+                                 .to_ms = now_ms,
+                                 .words = live->words};
+    view->expires_next_ms = view->segment->ops->expire(view->segment, &range);
+    uint32_t live_count = (uint32_t)bitset_count(live->words, view->row_count);
+    if (live_count == view->live_count) {
+        liveset_unref(live); /* all of them were dead */
+        return LODE_OK;
+    }
+    liveset_unref(view->live);
+    view->live = live;
+    view->live_count = live_count;
+    return LODE_OK;
+}
+
+lode_status version_expire(const struct version *from, uint64_t now_ms,
+                           struct version **ret_version, lode_error *error)
+{
+    struct version *version = version_extend(from, 0);
+    if (!version)
+        return error_nomem(error, "a version", from->view_count * sizeof from->views[0]);
+    lode_status status = LODE_OK;
+    version->point_count = 0;
+    for (size_t i = 0; !status && i < version->view_count; i++) {
+        struct segment_view *view = &version->views[i];
+        if (view->expires_next_ms <= now_ms)
+            status = expire_view(view, now_ms, error);
+        version->point_count += view->live_count;
+    }
+    if (status) {
+        version_unref(version);
+        return status;
+    }
+    version_settle(version);
+    *ret_version = version;
+    return LODE_OK;
+}

@@ -27,6 +27,7 @@ struct segment_view {
     struct liveset *live;    /* a reference; NULL: every row is alive. bit_count >= row_count */
     uint32_t row_count;      /* rows that exist for this version */
     uint32_t live_count;
+    uint64_t expires_next_ms; /* no living row expires before; EXPIRES_NONE; 0: not known yet */
 };
 
 static inline int view_alive(const struct segment_view *view, uint32_t row)
@@ -36,10 +37,11 @@ static inline int view_alive(const struct segment_view *view, uint32_t row)
 
 struct version {
     _Atomic uint32_t refs;
-    uint64_t sequence;    /* of the last applied batch */
-    uint64_t generation;  /* of the manifest it stands on */
-    uint64_t point_count; /* sum of live_count */
-    size_t view_count;    /* sealed by number, then frozen growing ones, then the growing one */
+    uint64_t sequence;        /* of the last applied batch */
+    uint64_t generation;      /* of the manifest it stands on */
+    uint64_t point_count;     /* sum of live_count */
+    uint64_t expires_next_ms; /* the least of its views', as of version_settle */
+    size_t view_count;        /* sealed by number, then frozen growing ones, then the growing one */
     struct segment_view views[];
 };
 
@@ -48,6 +50,14 @@ struct version {
 struct version *version_new(size_t view_count);
 struct version *version_ref(struct version *version);
 void version_unref(struct version *version); /* releases segments and live sets; NULL is allowed */
+/* Find out expires_next_ms of views where it is not known, and of the version. Before anyone else sees
+ * it. */
+void version_settle(struct version *version);
+/* A version of the same rows, but that those which have expired at now_ms are dead. `from` is settled. */
+NODISCARD lode_status version_expire(const struct version *from, uint64_t now_ms,
+                                     struct version **ret_version, lode_error *error);
+/* A version with the views of `from` and room for `extra` more behind them. NULL: out of memory. */
+struct version *version_extend(const struct version *from, size_t extra);
 /* The live row of an id: returns its view, or NULL when there is none. */
 const struct segment_view *version_find(const struct version *version, const uint8_t *id,
                                         size_t id_size, uint32_t *ret_row);

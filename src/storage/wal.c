@@ -1,7 +1,7 @@
 /* wal.c: writing the log; the layout is docs/format/wal.md, reading it is wal_replay.c.
  *
- * A group is put together in one buffer, reused from group to group, and written with one call. Space
- * is reserved in steps: without that every sync has to commit new block allocations too
+ * Groups are put together in one buffer, behind those that are kept in memory for the while, and written
+ * with one call. Space is reserved in steps: without that every sync has to commit new block allocations too
  * (docs/decisions/0030). */
 #include "storage/wal.h"
 
@@ -21,10 +21,10 @@ struct wal {
     struct vfs_file *file;
     uint64_t collection_uid;
     uint64_t number;
-    uint64_t size;       /* header and whole groups */
+    uint64_t written;    /* header and whole groups in the file */
     uint64_t synced;     /* of them */
     uint64_t reserved;   /* disk space asked for */
-    struct buf group;    /* being put together */
+    struct buf groups;   /* behind them: kept, or being put together */
     lode_status refused; /* LODE_OK, or why appends are refused for good */
 };
 
@@ -85,9 +85,9 @@ lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid
         return error_nomem(error, "a log", sizeof *wal);
     *wal = (struct wal){.collection_uid = collection_uid,
                         .number = number,
-                        .size = WAL_HEADER_SIZE,
+                        .written = WAL_HEADER_SIZE,
                         .synced = WAL_HEADER_SIZE};
-    buf_init(&wal->group, SIZE_MAX / 2);
+    buf_init(&wal->groups, SIZE_MAX / 2);
     lode_status status = create_file(vfs, dir, wal, error);
     if (status)
         wal_close(wal);
@@ -109,27 +109,26 @@ static size_t group_size(const struct wal_batch *batches, size_t batch_count)
 static lode_status put_group(struct wal *wal, uint64_t first_sequence,
                              const struct wal_batch *batches, size_t batch_count, lode_error *error)
 {
-    struct buf *group = &wal->group;
+    struct buf *groups = &wal->groups;
     size_t size = group_size(batches, batch_count);
-    buf_clear(group);
-    lode_status status = buf_reserve(group, size, error);
+    lode_status status = buf_reserve(groups, size, error);
     if (status)
         return status;
-    uint8_t *at = group->data + WAL_GROUP_HEADER_SIZE;
+    uint8_t *group = groups->data + groups->size, *at = group + WAL_GROUP_HEADER_SIZE;
     for (size_t i = 0; i < batch_count; i++) {
         le_store_u32(at, (uint32_t)batches[i].size);
         memcpy(at + sizeof(uint32_t), batches[i].data, batches[i].size);
         at += sizeof(uint32_t) + batches[i].size;
     }
-    size_t used = (size_t)(at - group->data);
+    size_t used = (size_t)(at - group);
     memset(at, 0, size - used);
     struct wal_group header = {.batch_count = (uint32_t)batch_count,
                                .payload_size = used - WAL_GROUP_HEADER_SIZE,
                                .first_sequence = first_sequence,
                                .synced = wal->synced};
-    wal_put_group_header(group->data, &header,
-                         wal_group_seed(wal->collection_uid, wal->number, wal->size));
-    group->size = size;
+    wal_put_group_header(group, &header,
+                         wal_group_seed(wal->collection_uid, wal->number, wal_size(wal)));
+    groups->size += size;
     return LODE_OK;
 }
 
@@ -153,14 +152,18 @@ static lode_status check_usable(const struct wal *wal, lode_error *error)
 /* Durably: another log may follow this one before it is synced again, and then a torn tail is damage. */
 static lode_status cut_back(struct wal *wal)
 {
-    lode_status status = vfs_truncate(wal->file, wal->size, NULL);
+    lode_status status = vfs_truncate(wal->file, wal->written, NULL);
     return status ? status : vfs_sync(wal->file, NULL);
 }
 
-static lode_status write_group(struct wal *wal, lode_error *error)
+/* Write the groups in memory, if any. When that fails they stay there. */
+static lode_status write_groups(struct wal *wal, lode_error *error)
 {
-    reserve_space(wal, wal->size + wal->group.size);
-    lode_status status = vfs_write(wal->file, wal->size, wal->group.data, wal->group.size, error);
+    struct buf *groups = &wal->groups;
+    if (groups->size == 0)
+        return LODE_OK;
+    reserve_space(wal, wal->written + groups->size);
+    lode_status status = vfs_write(wal->file, wal->written, groups->data, groups->size, error);
     if (status) {
         /* The reservation may be what filled the disk: the next attempt asks for it anew. */
         wal->reserved = 0;
@@ -168,48 +171,81 @@ static lode_status write_group(struct wal *wal, lode_error *error)
             wal->refused = LODE_READONLY;
         return status;
     }
-    wal->size += wal->group.size;
-    if (wal->group.capacity > BUFFER_KEPT_MAX)
-        buf_release(&wal->group);
+    wal->written += groups->size;
+    buf_clear(groups);
+    if (groups->capacity > BUFFER_KEPT_MAX)
+        buf_release(groups);
     return LODE_OK;
+}
+
+static lode_status add_group(struct wal *wal, uint64_t first_sequence,
+                             const struct wal_batch *batches, size_t batch_count,
+                             size_t kept_bytes_max, lode_error *error)
+{
+    INVARIANT(batch_count > 0 && first_sequence > 0);
+    size_t kept = wal->groups.size;
+    lode_status status = check_usable(wal, error);
+    if (!status)
+        status = put_group(wal, first_sequence, batches, batch_count, error);
+    if (!status && wal->groups.size > kept_bytes_max)
+        status = write_groups(wal, error);
+    if (status)
+        wal->groups.size = kept; /* those before were acknowledged: they wait for another attempt */
+    return status;
 }
 
 lode_status wal_append(struct wal *wal, uint64_t first_sequence, const struct wal_batch *batches,
                        size_t batch_count, lode_error *error)
 {
-    INVARIANT(batch_count > 0 && first_sequence > 0);
-    lode_status status = check_usable(wal, error);
-    if (!status)
-        status = put_group(wal, first_sequence, batches, batch_count, error);
-    return status ? status : write_group(wal, error);
+    return add_group(wal, first_sequence, batches, batch_count, 0, error);
 }
 
-/* What was not synced was never acknowledged. Cutting it off keeps it from coming back at the next
- * open, where that still works. */
+lode_status wal_keep(struct wal *wal, uint64_t first_sequence, const struct wal_batch *batches,
+                     size_t batch_count, lode_error *error)
+{
+    return add_group(wal, first_sequence, batches, batch_count, WAL_KEPT_MAX, error);
+}
+
+/* What was not synced was never promised to be on the disk. Cutting it off keeps it from coming back at
+ * the next open, where that still works. */
 static void give_up(struct wal *wal)
 {
     wal->refused = LODE_IO;
+    buf_release(&wal->groups);
     lode_status status = vfs_truncate(wal->file, wal->synced, NULL);
     if (!status)
-        wal->size = wal->synced;
+        wal->written = wal->synced;
+}
+
+lode_status wal_write(struct wal *wal, lode_error *error)
+{
+    lode_status status = check_usable(wal, error);
+    return status ? status : write_groups(wal, error);
 }
 
 lode_status wal_sync(struct wal *wal, lode_error *error)
 {
     lode_status status = check_usable(wal, error);
-    if (status || wal->synced == wal->size)
+    if (!status)
+        status = write_groups(wal, error);
+    if (status || wal->synced == wal->written)
         return status;
     status = vfs_sync(wal->file, error);
     if (status)
         give_up(wal);
     else
-        wal->synced = wal->size;
+        wal->synced = wal->written;
     return status;
+}
+
+int wal_is_lost(const struct wal *wal)
+{
+    return wal->refused == LODE_IO;
 }
 
 uint64_t wal_size(const struct wal *wal)
 {
-    return wal->size;
+    return wal->written + wal->groups.size;
 }
 
 uint64_t wal_number(const struct wal *wal)
@@ -223,7 +259,7 @@ void wal_close(struct wal *wal)
         return;
     if (wal->file)
         vfs_close(wal->file);
-    buf_release(&wal->group);
+    buf_release(&wal->groups);
     free(wal);
 }
 

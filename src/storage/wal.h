@@ -26,14 +26,24 @@ NODISCARD lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t coll
                                  uint64_t number, struct wal **ret_wal, lode_error *error);
 /* Append one group. After a failure the file is durably cut back to where it was, or, when even that fails,
  * the wal refuses all further appends and syncs (LODE_READONLY), and no other log may follow it.
- * Not durable before wal_sync. */
+ * Not durable before wal_sync. Groups that were kept are written before it; after a failure they are
+ * kept still. */
 NODISCARD lode_status wal_append(struct wal *wal, uint64_t first_sequence,
                                  const struct wal_batch *batches, size_t batch_count,
                                  lode_error *error);
-/* fdatasync. A failure is final: what was written since the last sync may be lost whatever a retry
+/* The same, but the group may stay in memory, up to WAL_KEPT_MAX bytes of them together: it is written with
+ * the next that is appended, or by wal_sync, or lost with the process. */
+#define WAL_KEPT_MAX ((size_t)1 << 20)
+NODISCARD lode_status wal_keep(struct wal *wal, uint64_t first_sequence,
+                               const struct wal_batch *batches, size_t batch_count,
+                               lode_error *error);
+/* Write what is kept; after a failure it is kept still. */
+NODISCARD lode_status wal_write(struct wal *wal, lode_error *error);
+/* Write what is kept, and fdatasync. A failure of the latter is final: what was written since the last sync may be lost whatever a retry
  * says, so the wal refuses further appends (LODE_READONLY). */
 NODISCARD lode_status wal_sync(struct wal *wal, lode_error *error);
-uint64_t wal_size(const struct wal *wal); /* bytes written */
+int wal_is_lost(const struct wal *wal);   /* whether a sync has failed */
+uint64_t wal_size(const struct wal *wal); /* bytes written or kept */
 uint64_t wal_number(const struct wal *wal);
 void wal_close(struct wal *wal); /* NULL is allowed; syncs nothing */
 

@@ -9,7 +9,7 @@
 #include "base/le.h"
 #include "base/random.h"
 
-#define WAL_VERSION            1
+#define WAL_VERSION            2
 #define WAL_HEADER_SIZE        64
 #define WAL_HEADER_CHECKSUM_AT 56
 #define WAL_GROUP_HEADER_SIZE  40

@@ -79,11 +79,11 @@ static lode_status read_header(const struct log_bytes *log, int last_file, int *
     if (!*ret_whole)
         return judge(log, 0, last_file);
     uint32_t version = le_load_u32(header + 8);
-    if (version > WAL_VERSION)
-        return error_set(log->error, LODE_VERSION, "%s has format %u; this Lode knows 1 to %d",
-                         vfs_path_tail(log->path), version, WAL_VERSION);
     if (version == 0)
         return damaged(log, 8, "its format is 0");
+    if (version != WAL_VERSION)
+        return error_set(log->error, LODE_VERSION, "%s has format %u; this Lode knows %d",
+                         vfs_path_tail(log->path), version, WAL_VERSION);
     if (le_load_u64(header + 16) != log->collection_uid)
         return damaged(log, 16, "it belongs to another collection");
     if (le_load_u64(header + 24) != log->number)

@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 LODE = os.environ.get("LODE_BIN", "build/release/lode")
-COMMANDS = ["create", "import", "query", "get", "delete", "export", "list", "alias", "stats", "compact", "drop",
+COMMANDS = ["create", "import", "query", "get", "patch", "delete", "export", "list", "alias", "stats", "compact", "drop",
             "snapshot", "backup", "restore", "keep-log", "verify", "bench"]
 OK, FAILED, USAGE, NOT_FOUND, BAD_DATA, BUSY, CORRUPT = range(7)
 UUID = "550e8400-e29b-41d4-a716-446655440000"
@@ -101,6 +101,10 @@ class Help(CliTest):
             (["import", self.db, "c", "points.dat"], "does not tell its format"),
             (["import", self.db, "c", "p.fvecs", "--format", "npz"], "did you mean 'npy'?"),
             (["delete", self.db, "c"], "say the ids, or --ids FILE"),
+            (["export", self.db, "c", "x.csv", "--with-version"], "jsonl alone"),
+            (["patch", self.db, "c", "1"], "say what to change"),
+            (["patch", self.db, "c", "1", "--set", "{}", "--remove", "a"], "say one of --merge"),
+            (["patch", self.db, "c", "1", "--text", "a", "--no-text"], "not both"),
             (["alias", self.db, "a"], "say the collection, or --remove"),
             (["export", self.db, "c", "-", "--json"], "both want standard output"),
             (["export", self.db, "c", "x.npy", "--no-vectors"], "keeps vectors and nothing else"),
@@ -425,6 +429,63 @@ class Points(CliTest):
         error = self.error("delete", self.db, "c", "--ids", "-", stdin="-7\n" + "x" * 513 + "\n", code=BAD_DATA)
         self.assertIn("line 2", error["message"])
         self.assertEqual(len(self.points()), 2)
+
+    def test_patch(self):
+        self.create("c", 2, "l2", "--field", "year:integer")
+        self.run_lode("import", self.db, "c", "-", stdin="".join(json.dumps(
+            {"id": i, "vector": [i, 1], "text": f"t{i}", "metadata": {"year": 1970, "a": {"b": 1, "c": 2}}}) + "\n"
+            for i in range(3)))
+        patch = lambda *words, **how: self.json("patch", self.db, "c", *words, **how)
+        get = lambda id: self.json("get", self.db, "c", id, "--with-vector")["points"][0]
+        self.assertEqual(patch(0, 1, 9, "--merge", '{"a": {"b": 3}, "n": null}'), {"asked": 3, "patched": 2})
+        self.assertEqual(get(1), {"id": 1, "vector": [1, 1], "text": "t1", "metadata": {"year": 1970, "a": {"b": 3}}})
+        patch(2, "--merge-deep", '{"a": {"b": 3, "c": null}}', "--text", "new")
+        self.assertEqual(get(2), {"id": 2, "vector": [2, 1], "text": "new", "metadata": {"year": 1970, "a": {"b": 3}}})
+        patch(2, "--remove", "a", "--remove", "none", "--no-text")
+        self.assertEqual(get(2), {"id": 2, "vector": [2, 1], "metadata": {"year": 1970}})
+        patch(2, "--set", '{"x": 1}')
+        self.assertEqual(get(2)["metadata"], {"x": 1})
+        patch(2, "--no-metadata")
+        self.assertEqual(get(2), {"id": 2, "vector": [2, 1]})
+        error = self.error("patch", self.db, "c", 0, 1, "--merge", '{"year": "x"}', code=USAGE)
+        self.assertIn("metadata field 'year' must be an integer", error["message"])
+        self.run_lode("compact", self.db, "c")
+        self.assertEqual(get(0)["metadata"], {"year": 1970, "a": {"b": 3}})
+        version = self.json("get", self.db, "c", 0, "--with-version")["points"][0]["version"]
+        self.assertEqual(version, 2)
+        patch(0, "--merge", '{"n": 1}', "--if-version", version)
+        error = self.error("patch", self.db, "c", 0, "--merge", '{"n": 2}', "--if-version", version, code=FAILED)
+        self.assertEqual(error["status"], "LODE_CONFLICT")
+        self.assertIn("(id 0): expected version 2, found version 7", error["message"])
+        found = self.json("query", self.db, "c", "--like", 1, "--with-version", "--k", 1)["hits"][0]
+        self.assertEqual((found["id"], found["version"]), (0, 7))
+        self.run_lode("export", self.db, "c", self.path / "v.jsonl", "--with-version")
+        points = {p["id"]: p for p in map(json.loads, (self.path / "v.jsonl").read_text().splitlines())}
+        self.assertEqual([points[i]["version"] for i in range(3)], [7, 2, 6])
+        self.create("copy", 2, "l2")
+        self.run_lode("import", self.db, "copy", self.path / "v.jsonl")
+        self.assertEqual(len(self.points("copy")), 3)
+
+    def test_expiry(self):
+        self.create()
+        soon, late = 1_000_000_000_000, 4_000_000_000_000
+        self.run_lode("import", self.db, "c", "-", stdin="".join(
+            json.dumps({"id": i, "vector": [i, 1], "expires_at": at}) + "\n" for i, at in enumerate([None, soon, late])))
+        self.assertEqual(self.points(), [{"id": 0, "vector": [0, 1]}, {"id": 2, "vector": [2, 1], "expires_at": late}])
+        self.assertIn("expires   4000000000000 (2096-10-02T07:06:40Z)", self.text("get", self.db, "c", 2))
+        self.run_lode("patch", self.db, "c", 2, "--no-expiry")
+        self.run_lode("patch", self.db, "c", 0, "--expires-at", late)
+        self.assertEqual([p.get("expires_at") for p in self.points()], [late, None])
+        self.run_lode("patch", self.db, "c", 0, "--expires-at", soon)
+        self.assertEqual([p["id"] for p in self.points()], [2])
+        self.run_lode("patch", self.db, "c", 2, "--expires-at", 1700000000, code=USAGE)
+        self.run_lode("patch", self.db, "c", 2, "--expires-at", soon, "--no-expiry", code=USAGE)
+        for bad in ["1.5", '"x"', "-1"]:
+            self.error("import", self.db, "c", "-", stdin='{"id": 1, "vector": [1, 1], "expires_at": %s}' % bad,
+                       code=BAD_DATA)
+        error = self.error("import", self.db, "c", "-", stdin='{"id": 1, "vector": [1, 1], "expires_at": 1700000000}',
+                           code=BAD_DATA)
+        self.assertIn("expires_at_ms is 1700000000: it must be milliseconds", error["message"])
 
     def test_query(self):
         self.create("c", 2, "l2", "--field", "year:integer")

@@ -64,6 +64,7 @@ static void constants(void **state)
     (void)state;
     assert_string_equal(lode_version(), "0.1.0");
     assert_string_equal(lode_status_name(LODE_READONLY), "LODE_READONLY");
+    assert_string_equal(lode_status_name(LODE_CONFLICT), "LODE_CONFLICT");
     assert_string_equal(lode_status_name((lode_status)99), "unknown status");
     assert_non_null(lode_simd_level());
 }
@@ -226,13 +227,14 @@ static lode_status upsert(lode_collection *collection, lode_point point)
 static void writes_refuse_calls(void **state)
 {
     (void)state;
-    lode_write_op op = {.kind = (lode_write_kind)3};
+    lode_write_op op = {.kind = (lode_write_kind)4};
     lode_id id = lode_id_number(1);
-    REFUSED(lode_write(NULL, &op, 1, NULL, &error), LODE_INVALID, "collection is NULL");
-    REFUSED(lode_write(fixture.l2, NULL, 1, NULL, &error), LODE_INVALID, "ops is NULL");
-    REFUSED(lode_write(fixture.l2, &op, 10001, NULL, &error), LODE_LIMIT,
+    REFUSED(lode_write(NULL, &op, 1, NULL, NULL, &error), LODE_INVALID, "collection is NULL");
+    REFUSED(lode_write(fixture.l2, NULL, 1, NULL, NULL, &error), LODE_INVALID, "ops is NULL");
+    REFUSED(lode_write(fixture.l2, &op, 10001, NULL, NULL, &error), LODE_LIMIT,
             "op_count is 10001: at most 10000");
-    REFUSED(lode_write(fixture.l2, &op, 1, NULL, &error), LODE_INVALID, "ops[0]: unknown kind 3");
+    REFUSED(lode_write(fixture.l2, &op, 1, NULL, NULL, &error), LODE_INVALID,
+            "ops[0]: unknown kind 4");
     REFUSED(lode_upsert(NULL, NULL, 0, NULL, &error), LODE_INVALID, "collection is NULL");
     REFUSED(lode_upsert(fixture.l2, NULL, 1, NULL, &error), LODE_INVALID, "points is NULL");
     REFUSED(lode_upsert(fixture.l2, &op.point, 10001, NULL, &error), LODE_LIMIT, "point_count");
@@ -417,8 +419,8 @@ static void searches_refuse(void **state)
             "one_per is empty");
     REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .one_per = long_name}),
             LODE_LIMIT, "one_per of 129 bytes");
-    REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .with = 8}), LODE_INVALID,
-            "unknown bits 0x8");
+    REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .with = 64}), LODE_INVALID,
+            "unknown bits 0x40");
     REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .snapshot = other}),
             LODE_INVALID, "snapshot is of collection 'cosine'");
     REFUSED(search(fixture.l2, (lode_search_request){.vector = nan}), LODE_INVALID, "vector: ");
@@ -474,7 +476,7 @@ static void reads_refuse(void **state)
     REFUSED(lode_get(fixture.l2, NULL, NULL, 1, 0, &result, &error), LODE_INVALID, "ids is NULL");
     REFUSED(lode_get(fixture.l2, NULL, &id, 1, 0, NULL, &error), LODE_INVALID,
             "ret_result is NULL");
-    REFUSED(lode_get(fixture.l2, NULL, &id, 1, 16, &result, &error), LODE_INVALID, "with is 0x10");
+    REFUSED(lode_get(fixture.l2, NULL, &id, 1, 64, &result, &error), LODE_INVALID, "with is 0x40");
     REFUSED(lode_get(fixture.l2, NULL, &bad, 1, 0, &result, &error), LODE_INVALID, "ids[0]: ");
     REFUSED(lode_iterator_open(NULL, NULL, 0, &iterator, &error), LODE_INVALID,
             "collection is NULL");

@@ -35,7 +35,7 @@ static void write_range(struct model *model, lode_collection *collection, unsign
                         unsigned count, int value)
 {
     for (unsigned id = first; id < first + count; id++) {
-        struct model_op op = {id, value == ENGINE_NONE ? value : value + (int)id};
+        struct model_op op = {.id = id, .value = value == ENGINE_NONE ? value : value + (int)id};
         assert_ok(model_write(model, collection, &op, 1, &error));
     }
 }

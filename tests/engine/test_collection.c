@@ -76,7 +76,7 @@ static void end_world(struct world *world)
 
 static lode_status write_point(struct world *world, unsigned id, int value)
 {
-    struct model_op op = {id, value};
+    struct model_op op = {.id = id, .value = value};
     return model_write(&world->model, world->collection, &op, 1, &error);
 }
 
@@ -94,16 +94,16 @@ static void batches_are_counted(void **state)
     begin_world(&world);
     float vector[4] = {1, 2, 3, 4};
     lode_write_op ops[] = {
-        {LODE_WRITE_UPSERT, {.id = lode_id_number(1), .vector = vector}},
-        {LODE_WRITE_UPSERT,
-         {.id = lode_id_number(1), .vector = vector, .text = "", .text_size = 0}},
-        {LODE_WRITE_DELETE, {.id = lode_id_number(2)}},
-        {LODE_WRITE_UPSERT, {.id = lode_id_number(2), .vector = vector}},
-        {LODE_WRITE_DELETE, {.id = lode_id_number(2)}},
+        {.kind = LODE_WRITE_UPSERT, .point = {.id = lode_id_number(1), .vector = vector}},
+        {.kind = LODE_WRITE_UPSERT,
+         .point = {.id = lode_id_number(1), .vector = vector, .text = "", .text_size = 0}},
+        {.kind = LODE_WRITE_DELETE, .point = {.id = lode_id_number(2)}},
+        {.kind = LODE_WRITE_UPSERT, .point = {.id = lode_id_number(2), .vector = vector}},
+        {.kind = LODE_WRITE_DELETE, .point = {.id = lode_id_number(2)}},
     };
     lode_write_info info;
     for (uint64_t i = 1; i <= 3; i++) {
-        assert_ok(lode_write(world.collection, ops, 5, &info, &error));
+        assert_ok(lode_write(world.collection, ops, 5, NULL, &info, &error));
         assert_int_equal(info.sequence, i);
         assert_int_equal(info.upserted, 3);
         assert_int_equal(info.deleted, 1);
@@ -280,7 +280,7 @@ static void a_large_batch_fits(void **state)
     begin_world(&world);
     struct model_op ops[ENGINE_IDS];
     for (unsigned i = 0; i < ENGINE_IDS; i++)
-        ops[i] = (struct model_op){i, (int)i};
+        ops[i] = (struct model_op){.id = i, .value = (int)i};
     assert_ok(model_write(&world.model, world.collection, ops, ENGINE_IDS, &error));
     assert_ok(model_write(&world.model, world.collection, ops, ENGINE_IDS, &error));
     vfs_memory_crash(world.vfs);

@@ -19,6 +19,7 @@
 static void end(struct story *story, uint64_t seed)
 {
     story_close(story);
+    story->power_failed |= seed % 4 != 1;
     switch (seed % 4) {
     case 0: vfs_memory_crash(story->vfs); break;
     case 1: vfs_memory_kill(story->vfs); break;
@@ -63,6 +64,7 @@ static int crash_at_change(uint64_t crash_at, uint64_t seed)
     struct rng rng;
     rng_init(&rng, seed);
     story_init(&story, vfs_memory_new());
+    story.weak_writes = 1;
     lode_status status = story_open(&story, (struct story_fate){.crash_at = crash_at});
     for (size_t i = 0; !status && i < story_script_size && !story.fate.crashed; i++)
         status = story_do(&story, story_script[i]);
@@ -101,6 +103,7 @@ static void random_lives(uint64_t seed, unsigned thread_count)
     struct rng rng;
     rng_init(&rng, seed);
     story_init(&story, vfs_memory_new());
+    story.weak_writes = 1;
     story.thread_count = thread_count;
     story.growing_bytes = 256u << rng_below(&rng, 4);
     story.maintenance = rng_below(&rng, 4) ? LODE_MAINTAIN_AUTO : LODE_MAINTAIN_ON_REQUEST;

@@ -28,8 +28,8 @@ struct writer {
     struct thread thread;
 };
 
-/* Batch n of a writer: its first point counts, two others are replaced or deleted. The values are odd
- * and not divisible by 11, so that the metadata tells them. */
+/* Batch n of a writer: its first point counts, two others are replaced, patched or deleted. The values are
+ * odd and not divisible by 11, so that the metadata tells them. */
 static int value_of(uint64_t batch)
 {
     return (int)(batch * 22 + 1);
@@ -39,9 +39,10 @@ static void make_batch(unsigned writer, uint64_t batch, struct model_op ops[3])
 {
     unsigned base = writer * SLOTS;
     unsigned slot = 1 + (unsigned)(random_mix(batch) % (SLOTS - 2));
-    ops[0] = (struct model_op){base, value_of(batch)};
-    ops[1] = (struct model_op){base + slot, value_of(batch)};
-    ops[2] = (struct model_op){base + slot + 1, ENGINE_NONE};
+    ops[0] = (struct model_op){.id = base, .value = value_of(batch)};
+    ops[1] =
+        (struct model_op){.id = base + slot, .value = value_of(batch), .patch = batch % 3 == 0};
+    ops[2] = (struct model_op){.id = base + slot + 1, .value = ENGINE_NONE};
 }
 
 static void expect(struct model *model, unsigned writer, uint64_t batches)
@@ -71,12 +72,14 @@ static void write_all(void *context)
                             ops[0].value % 7);
         for (size_t i = 0; i < 3; i++) {
             writes[i].kind = ops[i].value == ENGINE_NONE ? LODE_WRITE_DELETE : LODE_WRITE_UPSERT;
+            if (ops[i].patch)
+                writes[i].kind = LODE_WRITE_PATCH;
             writes[i].point = (lode_point){.id = *engine_id(ops[i].id, &ids[i]),
-                                           .vector = vector,
+                                           .vector = ops[i].patch ? NULL : vector,
                                            .metadata = metadata,
                                            .metadata_size = (size_t)size};
         }
-        if (lode_write(writer->collection, writes, 3, NULL, &reason) == LODE_OK)
+        if (lode_write(writer->collection, writes, 3, NULL, NULL, &reason) == LODE_OK)
             writer->acknowledged++;
         else
             writer->failed = 1;
@@ -147,6 +150,7 @@ static void check(lode_collection *collection, struct writer writers[WRITERS])
 {
     struct model model;
     model_init(&model, &schema);
+    model.any_version = 1;
     for (unsigned i = 0; i < WRITERS; i++) {
         int value = value_in(collection, i * SLOTS);
         if (value == value_of(writers[i].acknowledged + 1))

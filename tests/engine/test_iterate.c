@@ -16,7 +16,9 @@ static void fill(struct model *model, lode_collection *collection)
 {
     model_init(model, &schema);
     for (unsigned id = 0; id < 300; id++) {
-        struct model_op ops[] = {{id, (int)id}, {id / 2, (int)(id + 500)}, {id / 3, ENGINE_NONE}};
+        struct model_op ops[] = {{.id = id, .value = (int)id},
+                                 {.id = id / 2, .value = (int)(id + 500)},
+                                 {.id = id / 3, .value = ENGINE_NONE}};
         assert_ok(model_write(model, collection, ops, 3, &error));
     }
 }
@@ -84,7 +86,7 @@ static void a_walk_sees_one_state(void **state)
     size_t count = model_count(&model);
     assert_ok(lode_iterator_open(collection, NULL, 0, &iterator, &error));
     for (unsigned id = 0; id < 200; id++) {
-        struct model_op op = {id, ENGINE_NONE};
+        struct model_op op = {.id = id, .value = ENGINE_NONE};
         assert_ok(model_write(&model, collection, &op, 1, &error));
     }
     assert_ok(lode_compact(collection, &error));

@@ -79,7 +79,9 @@ static lode_status write_batch(struct writer *writer, unsigned b, lode_error *re
                   metadata[count]);
         count++;
     }
-    return lode_write(writer->collection, ops, count, NULL, ret_error);
+    lode_ack ack = writer->number % 2 ? LODE_ACK_LOGGED : LODE_ACK_DURABLE; /* both survive it */
+    return lode_write(writer->collection, ops, count, &(lode_write_options){.ack = ack}, NULL,
+                      ret_error);
 }
 
 static void write_on(void *context)

@@ -28,7 +28,14 @@ struct run {
     lode_snapshot *snapshots[SNAPSHOTS];
     struct model seen[SNAPSHOTS]; /* what each snapshot must show */
     int strict;
+    uint64_t now_ms;
+    struct clock clock;
 };
+
+static uint64_t tell_time(void *context)
+{
+    return ((struct run *)context)->now_ms * 1000;
+}
 
 static unsigned below(struct run *run, unsigned bound)
 {
@@ -37,7 +44,7 @@ static unsigned below(struct run *run, unsigned bound)
 
 static void open_run(struct run *run)
 {
-    run->db = engine_open(run->vfs, "db", NULL, 16384);
+    run->db = engine_open_at(run->vfs, "db", NULL, 16384, &run->clock);
 }
 
 static void write_some(struct run *run)
@@ -45,11 +52,19 @@ static void write_some(struct run *run)
     struct model_op ops[24];
     size_t count = 1 + below(run, 24);
     unsigned deletes = below(run, 3) ? 20 : 80; /* percent */
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ops[i] = (struct model_op){
             .id = below(run, ENGINE_IDS),
             .value = below(run, 100) < deletes ? ENGINE_NONE : (int)below(run, 100000),
         };
+        ops[i].patch = ops[i].value != ENGINE_NONE && below(run, 3) == 0;
+        ops[i].condition = below(run, 4) == 0;
+        if (below(run, 200) == 0)
+            ops[i].condition = 2; /* refuses the batch */
+        if (ops[i].value != ENGINE_NONE && below(run, 3) == 0)
+            ops[i].expires_at_ms =
+                below(run, 4) ? run->now_ms + 1 + below(run, 400) : LODE_EXPIRES_NEVER;
+    }
     assert_ok(model_write(&run->model, run->collection, ops, count, &error));
 }
 
@@ -102,6 +117,8 @@ static void reopen(struct run *run, int power_cut)
 static void step(struct run *run)
 {
     unsigned dice = below(run, 1000);
+    run->now_ms += below(run, 4) ? 0 : below(run, 40);
+    model_expire(&run->model, run->now_ms);
     if (dice < 600)
         write_some(run);
     else if (dice < 800)
@@ -133,6 +150,8 @@ static void run_steps(lode_schema schema, unsigned seed, unsigned steps)
            (int)schema.index, seed);
     run.strict = schema.metric != LODE_METRIC_COSINE;
     run.vfs = vfs_memory_new();
+    run.now_ms = 1700000000000;
+    run.clock = (struct clock){tell_time, tell_time, &run};
     rng_init(&run.rng, seed);
     model_init(&run.model, &schema);
     open_run(&run);

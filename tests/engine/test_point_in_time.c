@@ -70,8 +70,9 @@ static void go_on(struct history *history, unsigned count)
         history->states[sequence] = history->states[sequence - 1];
         struct model_op ops[4];
         for (unsigned j = 0; j < 4; j++)
-            ops[j] = (struct model_op){(unsigned)(sequence * 7 + j * 3) % 90,
-                                       (sequence + j) % 4 ? (int)(sequence * 10 + j) : ENGINE_NONE};
+            ops[j] = (struct model_op){.id = (unsigned)(sequence * 7 + j * 3) % 90,
+                                       .value = (sequence + j) % 4 ? (int)(sequence * 10 + j)
+                                                                   : ENGINE_NONE};
         assert_ok(model_write(&history->states[sequence], history->collection, ops, 4, &error));
         if (sequence % 17 == 0)
             assert_ok(lode_flush(history->collection, &error));
@@ -108,7 +109,7 @@ static void check_state(struct history *history, uint64_t sequence)
     lode_stats_free(stats);
     model_check_points(&model, collection, NULL);
     model_check_search(&model, collection, NULL, 7, 20, 1);
-    struct model_op op = {3, 12345};
+    struct model_op op = {.id = 3, .value = 12345};
     assert_ok(model_write(&model, collection, &op, 1, &error));
     model_check_points(&model, collection, NULL);
     lode_collection_close(collection);

@@ -128,13 +128,15 @@ static void write_batch(struct run *run, unsigned first, unsigned count)
     float vectors[16][4];
     char metadata[16][48], texts[16][24];
     assert_in_range(count, 1, 16);
+    run->model.sequence++;
     for (unsigned i = 0; i < count; i++) {
         unsigned id = first + i;
         int value = id % 5 == 4 ? ENGINE_NONE : (int)(id * 22 + 2);
         lode_point *point = &ops[i].point;
         ops[i].kind = value == ENGINE_NONE ? LODE_WRITE_DELETE : LODE_WRITE_UPSERT;
         point->id = *engine_id(id % 40, &ids[i]);
-        run->model.values[id % 40] = value;
+        run->model.values[id % 40] = run->model.documents[id % 40] = value;
+        run->model.versions[id % 40] = run->model.sequence;
         if (value == ENGINE_NONE)
             continue;
         engine_vector((unsigned)value, 4, vectors[i]);
@@ -145,7 +147,32 @@ static void write_batch(struct run *run, unsigned first, unsigned count)
         point->text = texts[i];
         point->text_size = (size_t)snprintf(texts[i], sizeof texts[i], "text %d", value);
     }
-    TWICE(lode_write(run->points, ops, count, NULL, &error));
+    TWICE(lode_write(run->points, ops, count, NULL, NULL, &error));
+}
+
+static void patch_point(struct run *run, unsigned id, int value)
+{
+    struct engine_id made;
+    char metadata[48], text[24];
+    lode_write_op op = {.kind = LODE_WRITE_PATCH, .point.id = *engine_id(id, &made)};
+    op.point.metadata = metadata;
+    op.point.metadata_size =
+        (size_t)snprintf(metadata, sizeof metadata, "{\"v\":%d,\"group\":%d}", value, value % 7);
+    op.point.text = text;
+    op.point.text_size = (size_t)snprintf(text, sizeof text, "text %d", value);
+    op.condition = LODE_IF_VERSION;
+    op.if_version = run->model.versions[id];
+    run->model.documents[id] = value;
+    run->model.versions[id] = ++run->model.sequence;
+    /* One born dead makes readers look for what is due. */
+    float vector[4] = {1, 2, 3, 4};
+    lode_write_op ops[] = {op,
+                           {.kind = LODE_WRITE_UPSERT,
+                            .point = {.id = lode_id_number(999),
+                                      .vector = vector,
+                                      .expires_at_ms = LODE_EXPIRES_AT_MIN}}};
+    lode_write_options options = {.request_id = metadata, .request_id_size = 8};
+    TWICE(lode_write(run->points, ops, 2, &options, NULL, &error));
 }
 
 static void read_all(struct run *run)
@@ -270,6 +297,8 @@ static void live(struct run *run)
     TWICE(lode_flush(run->points, &error));
     write_batch(run, 8, 16);
     write_batch(run, 30, 16);
+    patch_point(run, 1, 222);  /* sealed */
+    patch_point(run, 10, 442); /* growing */
     read_all(run);
     TWICE(lode_flush(run->points, &error));
     write_batch(run, 3, 4);

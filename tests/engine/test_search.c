@@ -37,7 +37,7 @@ static void end(struct place *place)
 
 static void put(struct place *place, unsigned id, int value)
 {
-    struct model_op op = {id, value};
+    struct model_op op = {.id = id, .value = value};
     assert_ok(model_write(&place->model, place->collection, &op, 1, &error));
 }
 

@@ -81,7 +81,7 @@ static void write_all(struct shelf *shelf)
         if (i % 50 == 48)
             ops[i].point.vector = vector;
     }
-    assert_ok(lode_write(shelf->collection, ops, TEXTS, NULL, &error));
+    assert_ok(lode_write(shelf->collection, ops, TEXTS, NULL, NULL, &error));
 }
 
 static void check_topic(struct shelf *shelf, unsigned topic)

@@ -1,4 +1,5 @@
-/* fuzz_batch.c: any bytes, read as a batch: ops lie within them, one behind the other, and use them up. */
+/* fuzz_batch.c: any bytes, read as a batch of a log or of a writer: ops lie within them, one behind the
+ * other, and use them up. */
 #include "fuzz/fuzz_storage.h"
 
 #include "storage/batch.h"
@@ -12,20 +13,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int more = 1;
     if (size == 0)
         return 0;
-    size_t row_size = (size_t)(data[0] % 9) * 4, used = 4, ops = 0;
-    lode_status status = batch_open(&reader, data + 1, size - 1, row_size, &error);
+    size_t row_size = (size_t)(data[0] % 9) * 4, used = 8, ops = 0;
+    enum batch_source source = data[0] & 0x80 ? BATCH_OF_WRITER : BATCH_OF_LOG;
+    lode_status status = batch_open(&reader, data + 1, size - 1, row_size, source, &error);
+    if (status == LODE_OK && reader.request.id_size) {
+        touch(reader.request.id, reader.request.id_size);
+        used += 16 + reader.request.id_size;
+    }
     while (!status && !(status = batch_next(&reader, &op, &more, &error)) && more) {
         lode_id id;
         INVARIANT(id_decode(op.id, op.id_size, &id, &error) == LODE_OK);
         touch(op.id, op.id_size);
-        used += 4 + op.id_size;
+        used +=
+            4 + op.id_size + (op.condition == LODE_IF_VERSION ? 8 : 0) + (op.expiry_given ? 8 : 0);
+        INVARIANT(op.condition == LODE_IF_ANY || source == BATCH_OF_WRITER);
         ops++;
-        if (op.kind != LODE_WRITE_UPSERT)
+        if (op.kind == LODE_WRITE_DELETE)
             continue;
-        touch(op.row, row_size);
+        INVARIANT(op.kind == LODE_WRITE_UPSERT || source == BATCH_OF_WRITER);
+        if (op.kind == LODE_WRITE_UPSERT)
+            touch(op.row, row_size);
         touch(op.metadata, op.metadata_size);
         touch(op.text, op.text_size);
-        used += row_size + 8 + op.metadata_size + op.text_size;
+        used += (op.kind == LODE_WRITE_UPSERT ? row_size : 4) + 8 + op.metadata_size + op.text_size;
     }
     INVARIANT(status == LODE_OK || status == LODE_CORRUPT);
     INVARIANT(status || (used == size - 1 && ops == reader.op_count));

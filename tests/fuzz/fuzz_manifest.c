@@ -23,6 +23,7 @@ static void fit(struct frame *frame)
 {
     section_cut(frame, 0, 32);
     section_cut(frame, 2, frame->sections[2].size / 32 * 32);
+    section_cut(frame, 3, frame->sections[3].size % 3 ? 0 : frame->sections[3].size);
     uint8_t *state = (uint8_t *)(uintptr_t)frame->sections[0].data;
     uint8_t *schema = (uint8_t *)(uintptr_t)frame->sections[1].data;
     memset(state + 28, 0, 4);
@@ -41,7 +42,7 @@ static void fit(struct frame *frame)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct frame frame = sections_new(data, size, 3);
+    struct frame frame = sections_new(data, size, 4);
     if (size % 4)
         fit(&frame);
     struct manifest manifest, copy;

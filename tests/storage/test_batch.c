@@ -56,7 +56,8 @@ static void what_goes_in_comes_out(void **state)
         struct batch_reader reader;
         struct op op;
         int more;
-        assert_ok(batch_open(&reader, batch.data, batch.size, space.row_size, &error));
+        assert_ok(
+            batch_open(&reader, batch.data, batch.size, space.row_size, BATCH_OF_LOG, &error));
         assert_int_equal(reader.op_count, OP_COUNT);
         for (size_t i = 0; i < OP_COUNT; i++) {
             assert_ok(batch_next(&reader, &op, &more, &error));
@@ -77,7 +78,7 @@ static lode_status read_all(const uint8_t *data, size_t size, size_t row_size)
     struct op op;
     int more = 1;
     volatile uint8_t sum = 0;
-    lode_status status = batch_open(&reader, data, size, row_size, &error);
+    lode_status status = batch_open(&reader, data, size, row_size, BATCH_OF_LOG, &error);
     while (!status && !(status = batch_next(&reader, &op, &more, &error)) && more) {
         for (size_t i = 0; i < op.id_size; i++)
             sum = (uint8_t)(sum + op.id[i]);
@@ -139,23 +140,115 @@ static void any_bytes_are_read_safely(void **state)
     buf_release(&batch);
 }
 
+static void what_is_asked_comes_out_for_writers_alone(void **state)
+{
+    (void)state;
+    lode_error error;
+    uint8_t id[ID_BYTES_MAX];
+    struct op in = {.kind = LODE_WRITE_PATCH,
+                    .id = id,
+                    .id_size = kit_id(7, id),
+                    .condition = LODE_IF_VERSION,
+                    .if_version = 5,
+                    .metadata = "{\"a\":null}",
+                    .metadata_size = 10,
+                    .patch_mode = LODE_PATCH_MERGE_DEEP,
+                    .given = PATCH_METADATA | PATCH_TEXT};
+    struct op out;
+    struct batch_reader reader;
+    struct buf batch;
+    int more;
+    buf_init(&batch, 4096);
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
+    assert_ok(batch_op(&batch, &in, 16, &error));
+    batch_end(&batch, 1);
+    assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_WRITER, &error));
+    assert_ok(batch_next(&reader, &out, &more, &error));
+    assert_int_equal(out.kind, in.kind);
+    assert_int_equal(out.condition, in.condition);
+    assert_int_equal(out.if_version, in.if_version);
+    assert_int_equal(out.patch_mode, in.patch_mode);
+    assert_int_equal(out.given, in.given);
+    assert_int_equal(out.metadata_size, in.metadata_size);
+    assert_memory_equal(out.metadata, in.metadata, in.metadata_size);
+    assert_null(out.text);
+    assert_ok(batch_next(&reader, &out, &more, &error));
+    assert_int_equal(more, 0);
+    assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT); /* not in a log */
+    for (uint8_t condition = 0; condition < 5; condition++) { /* without one the rest is too long */
+        struct op conditional = {.kind = LODE_WRITE_DELETE, .id = id, .id_size = in.id_size};
+        struct buf single;
+        conditional.condition = condition;
+        buf_init(&single, 4096);
+        assert_ok(batch_begin(&single, NULL, 0, &error));
+        assert_ok(batch_op(&single, &conditional, 16, &error));
+        batch_end(&single, 1);
+        assert_int_equal(read_all(single.data, single.size, 16),
+                         condition ? LODE_CORRUPT : LODE_OK);
+        assert_ok(batch_open(&reader, single.data, single.size, 16, BATCH_OF_WRITER, &error));
+        assert_status(batch_next(&reader, &out, &more, &error),
+                      condition > LODE_IF_VERSION ? LODE_CORRUPT : LODE_OK);
+        buf_release(&single);
+    }
+    size_t mode_at = batch.size - 8 - in.metadata_size - 4;
+    for (size_t i = 0; i < 4; i++) {
+        uint8_t good = batch.data[mode_at + i];
+        batch.data[mode_at + i] = 9;
+        assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_WRITER, &error));
+        assert_status(batch_next(&reader, &out, &more, &error), LODE_CORRUPT);
+        batch.data[mode_at + i] = good;
+    }
+    buf_release(&batch);
+}
+
+static void request_ids_come_out(void **state)
+{
+    (void)state;
+    lode_error error;
+    const uint8_t id[] = "request";
+    struct batch_counts counts = {.upserted = 1, .deleted = 2, .patched = 3, .missing = 4};
+    struct batch_reader reader;
+    struct buf batch;
+    buf_init(&batch, 4096);
+    assert_ok(batch_begin(&batch, id, 7, &error));
+    batch_end(&batch, 0);
+    batch_put_counts(&batch, &counts);
+    assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_LOG, &error));
+    assert_int_equal(reader.request.id_size, 7);
+    assert_memory_equal(reader.request.id, id, 7);
+    assert_memory_equal(&reader.request.counts, &counts, sizeof counts);
+    for (size_t size = 0; size < batch.size; size++)
+        assert_int_equal(read_all(batch.data, size, 16), LODE_CORRUPT);
+    for (size_t i = 5; i < 8; i++) {
+        batch.data[i] = 1;
+        assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT);
+        batch.data[i] = 0;
+    }
+    batch.data[4] = LODE_REQUEST_ID_SIZE_MAX + 1;
+    static const uint8_t more[LODE_REQUEST_ID_SIZE_MAX + 1];
+    assert_ok(buf_append(&batch, more, sizeof more, &error)); /* there are enough bytes for it */
+    assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT);
+    buf_release(&batch);
+}
+
 static void too_large_is_refused(void **state)
 {
     (void)state;
     lode_error error;
     struct space space = space_of(LODE_SCALAR_F32, 64);
     float vector[64] = {0};
-    lode_point point = {.id = {.kind = LODE_ID_NUMBER}};
+    uint8_t id[ID_BYTES_MAX];
+    struct op point = {.kind = LODE_WRITE_UPSERT, .id = id, .id_size = kit_id(0, id)};
     struct buf batch;
-    buf_init(&batch, 300);
-    assert_ok(batch_begin(&batch, &error));
+    buf_init(&batch, 310);
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
     assert_ok(batch_upsert(&batch, &space, &point, vector, &error));
     size_t size = batch.size;
     assert_status(batch_upsert(&batch, &space, &point, vector, &error), LODE_LIMIT);
     assert_int_equal(batch.size, size);
     batch_end(&batch, 1);
     assert_int_equal(read_all(batch.data, batch.size, space.row_size), LODE_OK);
-    uint8_t many[4] = {0xff, 0xff, 0, 0};
+    uint8_t many[8] = {0xff, 0xff};
     assert_int_equal(read_all(many, sizeof many, 4), LODE_CORRUPT);
     buf_release(&batch);
 }
@@ -163,8 +256,12 @@ static void too_large_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_goes_in_comes_out), cmocka_unit_test(cut_anywhere_is_corrupt),
-        cmocka_unit_test(a_byte_more_is_corrupt), cmocka_unit_test(any_bytes_are_read_safely),
+        cmocka_unit_test(what_goes_in_comes_out),
+        cmocka_unit_test(cut_anywhere_is_corrupt),
+        cmocka_unit_test(a_byte_more_is_corrupt),
+        cmocka_unit_test(any_bytes_are_read_safely),
+        cmocka_unit_test(what_is_asked_comes_out_for_writers_alone),
+        cmocka_unit_test(request_ids_come_out),
         cmocka_unit_test(too_large_is_refused),
     };
     return cmocka_run_group_tests_name("storage/batch", tests, NULL, NULL);

@@ -13,6 +13,7 @@
 
 #include "storage/frame.h"
 #include "storage/manifest.h"
+#include "storage/requests.h"
 #include "storage/snapshot_file.h"
 #include "storage/wal.h"
 #include "support/format_page.h"
@@ -44,15 +45,22 @@ static struct buf example_batch(const struct space *space)
     lode_error error;
     struct buf batch;
     static const float first[] = {1, 2}, second[] = {3, 4};
-    lode_point points[2] = {
-        {.id = {.kind = LODE_ID_NUMBER, .number = 7}, .metadata = "{\"a\":1}", .metadata_size = 7},
-        {.id = {.kind = LODE_ID_STRING, .string = "b", .string_size = 1},
-         .metadata = "{}",
-         .metadata_size = 2,
-         .text = "hi",
-         .text_size = 2}};
+    lode_id b = {.kind = LODE_ID_STRING, .string = "b", .string_size = 1};
+    uint8_t first_id[ID_BYTES_MAX], second_id[ID_BYTES_MAX];
+    struct op points[2] = {{.kind = LODE_WRITE_UPSERT,
+                            .id = first_id,
+                            .id_size = kit_id(7, first_id),
+                            .metadata = "{\"a\":1}",
+                            .metadata_size = 7},
+                           {.kind = LODE_WRITE_UPSERT,
+                            .id = second_id,
+                            .id_size = id_encode(&b, second_id),
+                            .metadata = "{}",
+                            .metadata_size = 2,
+                            .text = "hi",
+                            .text_size = 2}};
     buf_init(&batch, 4096);
-    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
     assert_ok(batch_upsert(&batch, space, &points[0], first, &error));
     assert_ok(batch_upsert(&batch, space, &points[1], second, &error));
     batch_end(&batch, 2);
@@ -92,11 +100,13 @@ static void log_file(void **state)
     struct vfs *vfs = vfs_memory_new();
     struct store store = example_store(vfs);
     struct buf batch = example_batch(&store.space), delete;
-    lode_id id = {.kind = LODE_ID_NUMBER, .number = 7};
+    uint8_t id[ID_BYTES_MAX];
+    struct op seven = {.kind = LODE_WRITE_DELETE, .id = id, .id_size = kit_id(7, id)};
     buf_init(&delete, 4096);
-    assert_ok(batch_begin(&delete, &error));
-    assert_ok(batch_delete(&delete, &id, &error));
+    assert_ok(batch_begin(&delete, (const uint8_t *)"r1", 2, &error));
+    assert_ok(batch_op(&delete, &seven, 8, &error));
     batch_end(&delete, 1);
+    batch_put_counts(&delete, &(struct batch_counts){.deleted = 1});
     struct wal *wal;
     struct wal_batch groups[] = {{batch.data, batch.size}, {delete.data, delete.size}};
     assert_ok(wal_create(vfs, "c", UID, 3, &wal, &error));
@@ -136,8 +146,17 @@ static void manifest_file(void **state)
                                            .field_count = 1},
                                 .entries = &entry,
                                 .entry_count = 1};
+    struct requests requests = {0};
+    struct batch_request request = {
+        .id = (const uint8_t *)"r1", .id_size = 2, .counts = {.deleted = 1}};
+    assert_ok(requests_reserve(&requests, &error));
+    requests_add(&requests, &request, 2);
+    buf_init(&manifest.requests, MANIFEST_REQUESTS_SIZE_MAX);
+    assert_ok(requests_encode(&requests, 2, &manifest.requests, &error));
     assert_ok(manifest_commit(vfs, "c", &manifest, &error));
     compare(vfs, "c/manifest-9", "manifest.md");
+    requests_release(&requests);
+    buf_release(&manifest.requests);
     vfs_memory_free(vfs);
 }
 

@@ -75,7 +75,7 @@ static void counts_are_those_of_each_batch(void **state)
                                third[] = {{1, 4}, {2, KIT_DELETE}};
     struct buf batches[] = {kit_batch(&space, first, 4), kit_batch(&space, second, 3),
                             kit_batch(&space, third, 2)};
-    struct apply_counts counts[3];
+    struct batch_counts counts[3];
     kit_apply_group(&version, batches, 3, counts);
     assert_int_equal(counts[0].upserted, 3);
     assert_int_equal(counts[0].deleted, 0);
@@ -184,7 +184,7 @@ static void groups_are_batches_one_by_one(void **state)
     struct version *grouped = kit_version(&space, 1, MIB), *single = kit_version(&space, 1, MIB);
     for (int round = 0; round < 300; round++) {
         struct buf batches[8];
-        struct apply_counts counts[8], count;
+        struct batch_counts counts[8], count;
         size_t n = 1 + rng_below(&rng, 8);
         for (size_t i = 0; i < n; i++)
             batches[i] = random_batch(&rng, &space, model);
@@ -230,10 +230,9 @@ static void an_aborted_group_leaves_no_trace(void **state)
         model[i] = KIT_DELETE;
     for (int round = 0; round < 200; round++) {
         struct buf lost = random_batch(&rng, &space, scratch);
-        const struct buf *pointer = &lost;
         struct apply *apply;
         uint64_t bytes = growing_bytes(kit_growing(version));
-        assert_ok(apply_prepare(version, kit_growing(version), &pointer, 1, &apply, &error));
+        assert_ok(kit_prepare(version, &lost, &apply, &error));
         check_model(version, model);
         apply_abort(apply);
         assert_int_equal(growing_bytes(kit_growing(version)), bytes);
@@ -258,10 +257,8 @@ static void damaged_batches_change_nothing(void **state)
     static const struct kit_op ops[] = {{1, 2}, {2, 3}};
     struct buf batch = kit_batch(&space, ops, 2);
     batch.size--;
-    const struct buf *pointer = &batch;
     struct apply *apply;
-    assert_status(apply_prepare(version, kit_growing(version), &pointer, 1, &apply, &error),
-                  LODE_CORRUPT);
+    assert_status(kit_prepare(version, &batch, &apply, &error), LODE_CORRUPT);
     assert_int_equal(growing_row_count(kit_growing(version)), 1);
     assert_int_equal(kit_value(version, 1), 1);
     buf_release(&batch);
@@ -290,9 +287,8 @@ static void it_is_full_at_its_bytes(void **state)
     for (unsigned i = 0; i < LODE_BATCH_MAX; i++)
         ops[i] = (struct kit_op){2000 + i, (int)i};
     struct buf batch = kit_batch(&space, ops, LODE_BATCH_MAX);
-    const struct buf *pointer = &batch;
     struct apply *apply;
-    assert_status(apply_prepare(version, growing, &pointer, 1, &apply, &error), LODE_LIMIT);
+    assert_status(kit_prepare(version, &batch, &apply, &error), LODE_LIMIT);
     assert_int_equal(growing_row_count(growing), 1);
     version_unref(version);
     version = kit_version(&space, 1, 1000); /* one batch always fits an empty segment */

@@ -124,16 +124,14 @@ static void write_all(struct shared *shared, const struct space *space)
         for (unsigned i = 0; i < OPS; i++)
             ops[i] = (struct kit_op){id_of(round, i), value_in(round, i)};
         struct buf batch = kit_batch(space, ops, OPS);
-        const struct buf *pointer = &batch;
         struct apply *apply;
-        struct apply_counts counts;
         struct version *from = pin(shared);
         if (round % 10 == 0) { /* a log that failed */
-            assert_ok(apply_prepare(from, kit_growing(from), &pointer, 1, &apply, &error));
+            assert_ok(kit_prepare(from, &batch, &apply, &error));
             apply_abort(apply);
         }
-        assert_ok(apply_prepare(from, kit_growing(from), &pointer, 1, &apply, &error));
-        struct version *next = apply_commit(apply, round, &counts);
+        assert_ok(kit_prepare(from, &batch, &apply, &error));
+        struct version *next = apply_commit(apply);
         mutex_lock(&shared->mutex);
         shared->current = next;
         mutex_unlock(&shared->mutex);

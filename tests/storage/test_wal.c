@@ -392,6 +392,74 @@ static void a_full_disk_passes(void **state)
     vfs_memory_free(vfs);
 }
 
+static lode_status keep(struct wal *wal, uint64_t sequence, lode_error *error)
+{
+    char text[64];
+    struct wal_batch batch = {.data = (const uint8_t *)text, .size = batch_text(sequence, text)};
+    return wal_keep(wal, sequence, &batch, 1, error);
+}
+
+static uint64_t last_in_file(struct vfs *vfs)
+{
+    lode_error error;
+    struct wal_found found;
+    assert_ok(replay(vfs, 1, &found, &error));
+    return found.last_sequence;
+}
+
+static void kept_groups_go_with_the_next(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    append_synced(wal, 1, 1);
+    assert_ok(keep(wal, 2, &error));
+    assert_ok(keep(wal, 3, &error));
+    uint64_t size = wal_size(wal);
+    assert_int_equal(last_in_file(vfs), 1);
+    struct plan plan = {.operation = {"write"}, .os_errno = ENOSPC};
+    vfs_memory_set_fault(vfs, fail_planned, &plan);
+    assert_status(append(wal, 4, 1, &error), LODE_FULL); /* those before it stay */
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    assert_int_equal(wal_size(wal), size);
+    assert_int_equal(last_in_file(vfs), 1);
+    assert_ok(append(wal, 4, 2, &error));
+    assert_int_equal(last_in_file(vfs), 5);
+    assert_ok(keep(wal, 6, &error));
+    assert_ok(wal_sync(wal, &error));
+    vfs_memory_crash(vfs);
+    wal_close(wal);
+    assert_int_equal(last_in_file(vfs), 6);
+    vfs_memory_free(vfs);
+}
+
+static void many_kept_groups_are_written(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct wal *wal = new_wal(vfs);
+    uint8_t *data = calloc(1, WAL_KEPT_MAX / 3);
+    struct wal_batch batch = {.data = data, .size = WAL_KEPT_MAX / 4};
+    for (uint64_t sequence = 1; sequence <= 3; sequence++)
+        assert_ok(wal_keep(wal, sequence, &batch, 1, &error));
+    struct plan plan = {.operation = {"write"}, .os_errno = ENOSPC};
+    vfs_memory_set_fault(vfs, fail_planned, &plan);
+    uint64_t size = wal_size(wal);
+    batch.size = WAL_KEPT_MAX / 3;
+    assert_status(wal_keep(wal, 4, &batch, 1, &error), LODE_FULL);
+    assert_int_equal(wal_size(wal), size);
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    assert_ok(wal_keep(wal, 4, &batch, 1, &error));
+    size_t in_file;
+    free(kit_read(vfs, PATH, &in_file));
+    assert_int_equal(in_file, wal_size(wal));
+    free(data);
+    wal_close(wal);
+    vfs_memory_free(vfs);
+}
+
 static void what_cannot_be_cut_back_refuses(void **state)
 {
     (void)state;
@@ -518,6 +586,8 @@ int main(void)
         cmocka_unit_test(the_replay_ends_where_its_reader_does),
         cmocka_unit_test(logs_are_listed_in_order),
         cmocka_unit_test(a_full_disk_passes),
+        cmocka_unit_test(kept_groups_go_with_the_next),
+        cmocka_unit_test(many_kept_groups_are_written),
         cmocka_unit_test(what_cannot_be_cut_back_refuses),
         cmocka_unit_test(a_failed_sync_is_final),
         cmocka_unit_test(what_failed_is_cut_off_for_good),

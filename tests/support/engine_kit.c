@@ -21,7 +21,13 @@ static lode_error error;
 lode_db *engine_open(struct vfs *vfs, const char *path, const lode_db_options *options,
                      uint64_t growing_bytes)
 {
-    struct db_env env = {.vfs = vfs};
+    return engine_open_at(vfs, path, options, growing_bytes, NULL);
+}
+
+lode_db *engine_open_at(struct vfs *vfs, const char *path, const lode_db_options *options,
+                        uint64_t growing_bytes, const struct clock *clock)
+{
+    struct db_env env = {.vfs = vfs, .clock = clock};
     lode_db *db;
     if (vfs)
         assert_ok(executor_inline_new(&env.executor, &error));
@@ -96,31 +102,83 @@ struct made_point {
     char text[32];
 };
 
-static lode_point make_point(unsigned id, int value, size_t dim, struct made_point *made)
+static void make_document(int value, struct made_point *made, lode_point *point)
+{
+    if (value % 11) {
+        point->metadata_size = (size_t)snprintf(made->metadata, sizeof made->metadata,
+                                                "{\"v\":%d,\"group\":%d}", value, value % 7);
+        point->metadata = made->metadata;
+    }
+    if (value % 2 == 0) {
+        point->text_size = (size_t)snprintf(made->text, sizeof made->text, "text %d", value);
+        point->text = made->text;
+    }
+}
+
+static lode_point make_point(unsigned id, int value, int document, size_t dim,
+                             struct made_point *made)
 {
     lode_point point = {.id = *engine_id(id, &made->id)};
     if (value == ENGINE_NONE)
         return point;
     engine_vector((unsigned)value, dim, made->vector);
     point.vector = made->vector;
-    if (value % 11) {
-        point.metadata_size = (size_t)snprintf(made->metadata, sizeof made->metadata,
-                                               "{\"v\":%d,\"group\":%d}", value, value % 7);
-        point.metadata = made->metadata;
-    }
-    if (value % 2 == 0) {
-        point.text_size = (size_t)snprintf(made->text, sizeof made->text, "text %d", value);
-        point.text = made->text;
-    }
+    make_document(document, made, &point);
     return point;
+}
+
+/* Whichever mode is taken, the document is that of the value. */
+static void make_patch(const struct model_op *op, struct made_point *made, lode_write_op *write)
+{
+    write->point.id = *engine_id(op->id, &made->id);
+    make_document(op->value, made, &write->point);
+    if (!write->point.text)
+        write->point.text = ""; /* takes it away */
+    write->patch = write->point.metadata ? (lode_patch_mode)(op->value % 3) : LODE_PATCH_SET;
+}
+
+/* A condition that holds, or one that does not, when `model` is what operations before it left. */
+static void set_condition(const struct model *model, const struct model_op *op,
+                          lode_write_op *write)
+{
+    uint64_t version = model->values[op->id] == ENGINE_NONE ? 0 : model->versions[op->id];
+    int holds = op->condition == 1, by_version = (op->id + (unsigned)op->value) % 2;
+    if (op->condition == 0)
+        return;
+    if (by_version && (version || !holds)) {
+        write->condition = LODE_IF_VERSION;
+        write->if_version = holds ? version : version + 1;
+    } else if ((version != 0) == holds) {
+        write->condition = LODE_IF_PRESENT;
+    } else if (write->kind == LODE_WRITE_UPSERT) {
+        write->condition = LODE_IF_ABSENT;
+    } else if (!holds) {
+        write->condition = LODE_IF_VERSION;
+        write->if_version = version + 1;
+    }
+}
+
+static lode_write_op make_write(const struct model *model, const struct model_op *op,
+                                struct made_point *made)
+{
+    lode_write_op write = {.kind = LODE_WRITE_UPSERT};
+    if (op->patch)
+        write.kind = LODE_WRITE_PATCH;
+    else if (op->value == ENGINE_NONE)
+        write.kind = LODE_WRITE_DELETE;
+    if (op->patch)
+        make_patch(op, made, &write);
+    else
+        write.point = make_point(op->id, op->value, op->value, model->dim, made);
+    write.point.expires_at_ms = op->expires_at_ms;
+    return write;
 }
 
 /* --- The model --------------------------------------------------------------------------------- */
 
 void model_init(struct model *model, const lode_schema *schema)
 {
-    model->metric = schema->metric;
-    model->dim = schema->dim;
+    *model = (struct model){.metric = schema->metric, .dim = schema->dim};
     for (size_t i = 0; i < ENGINE_IDS; i++)
         model->values[i] = ENGINE_NONE;
 }
@@ -133,30 +191,93 @@ size_t model_count(const struct model *model)
     return count;
 }
 
+static void apply_op(struct model *model, const struct model_op *op)
+{
+    if (!op->patch)
+        model->values[op->id] = op->value;
+    if (model->values[op->id] == ENGINE_NONE)
+        return;
+    if (!op->patch || op->expires_at_ms)
+        model->expiries[op->id] = op->expires_at_ms == LODE_EXPIRES_NEVER ? 0 : op->expires_at_ms;
+    model->documents[op->id] = op->value;
+    model->versions[op->id] = model->sequence;
+}
+
+void model_expire(struct model *model, uint64_t now_ms)
+{
+    for (size_t i = 0; i < ENGINE_IDS; i++)
+        if (model->values[i] != ENGINE_NONE && model->expiries[i] && model->expiries[i] <= now_ms)
+            model->values[i] = ENGINE_NONE;
+}
+
 void model_apply(struct model *model, const struct model_op *ops, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        model->values[ops[i].id] = ops[i].value;
+        if (ops[i].condition == 2)
+            return;
+    model->sequence++;
+    for (size_t i = 0; i < count; i++)
+        apply_op(model, &ops[i]);
+}
+
+/* What a batch of these operations is to report. */
+static lode_write_info foretell(const struct model *model, const struct model_op *ops, size_t count)
+{
+    struct model next = *model;
+    lode_write_info info = {0};
+    for (size_t i = 0; i < count; i++) {
+        int exists = next.values[ops[i].id] != ENGINE_NONE;
+        if (ops[i].patch) {
+            info.patched += (size_t)exists;
+            info.missing += (size_t)!exists;
+        } else if (ops[i].value == ENGINE_NONE) {
+            info.deleted += (size_t)exists;
+        } else {
+            info.upserted++;
+        }
+        apply_op(&next, &ops[i]);
+    }
+    return info;
+}
+
+static void check_info(const lode_write_info *info, const lode_write_info *wanted)
+{
+    assert_int_equal(info->upserted, wanted->upserted);
+    assert_int_equal(info->deleted, wanted->deleted);
+    assert_int_equal(info->patched, wanted->patched);
+    assert_int_equal(info->missing, wanted->missing);
 }
 
 lode_status model_write(struct model *model, lode_collection *collection,
                         const struct model_op *ops, size_t count, lode_error *ret_error)
 {
+    return model_write_ack(model, collection, ops, count, LODE_ACK_DURABLE, ret_error);
+}
+
+lode_status model_write_ack(struct model *model, lode_collection *collection,
+                            const struct model_op *ops, size_t count, lode_ack ack,
+                            lode_error *ret_error)
+{
+    lode_write_options options = {.ack = ack};
     lode_write_op *writes = calloc(count, sizeof *writes);
     struct made_point *made = calloc(count, sizeof *made);
-    size_t deleted = 0;
     struct model next = *model;
+    int conflicts = 0;
+    next.sequence++;
     for (size_t i = 0; i < count; i++) {
-        writes[i].kind = ops[i].value == ENGINE_NONE ? LODE_WRITE_DELETE : LODE_WRITE_UPSERT;
-        writes[i].point = make_point(ops[i].id, ops[i].value, model->dim, &made[i]);
-        deleted += ops[i].value == ENGINE_NONE && next.values[ops[i].id] != ENGINE_NONE;
-        model_apply(&next, &ops[i], 1);
+        writes[i] = make_write(model, &ops[i], &made[i]);
+        set_condition(&next, &ops[i], &writes[i]);
+        apply_op(&next, &ops[i]);
+        conflicts |= ops[i].condition == 2;
     }
-    lode_write_info info;
-    lode_status status = lode_write(collection, writes, count, &info, ret_error);
-    if (!status) {
-        assert_int_equal(info.deleted, deleted);
-        *model = next;
+    lode_write_info info, wanted = foretell(model, ops, count);
+    lode_status status = lode_write(collection, writes, count, &options, &info, ret_error);
+    if (conflicts) {
+        assert_int_not_equal(status, LODE_OK);
+        status = status == LODE_CONFLICT ? LODE_OK : status;
+    } else if (!status) {
+        check_info(&info, &wanted);
+        model_apply(model, ops, count);
     }
     free(writes);
     free(made);
@@ -190,11 +311,14 @@ static void check_vector(const struct model *model, const float *vector, const f
 static void check_hit(const struct model *model, unsigned id, const lode_hit *hit)
 {
     struct made_point made;
-    lode_point wanted = make_point(id, model->values[id], model->dim, &made);
+    lode_point wanted = make_point(id, model->values[id], model->documents[id], model->dim, &made);
     assert_int_equal(lode_id_compare(&hit->id, &wanted.id), 0);
     check_vector(model, hit->vector, wanted.vector);
     check_text(hit->metadata, hit->metadata_size, wanted.metadata, wanted.metadata_size);
     check_text(hit->text, hit->text_size, wanted.text, wanted.text_size);
+    assert_int_equal(hit->expires_at_ms, model->expiries[id]);
+    if (!model->any_version)
+        assert_int_equal(hit->version, model->versions[id]);
 }
 
 static void check_get(const struct model *model, lode_collection *collection,
@@ -205,7 +329,7 @@ static void check_get(const struct model *model, lode_collection *collection,
     lode_result *result;
     for (unsigned i = 0; i < ENGINE_IDS; i++)
         given[i] = *engine_id(i, &ids[i]);
-    assert_ok(lode_get(collection, snapshot, given, ENGINE_IDS, 7, &result, &error));
+    assert_ok(lode_get(collection, snapshot, given, ENGINE_IDS, 31, &result, &error));
     size_t next = 0;
     for (unsigned i = 0; i < ENGINE_IDS; i++)
         if (model->values[i] != ENGINE_NONE) {
@@ -234,7 +358,7 @@ static void check_iterator(const struct model *model, lode_collection *collectio
     size_t count = 0;
     lode_iterator *iterator;
     const lode_hit *hit;
-    assert_ok(lode_iterator_open(collection, snapshot, 7, &iterator, &error));
+    assert_ok(lode_iterator_open(collection, snapshot, 31, &iterator, &error));
     for (;; count++) {
         assert_ok(lode_iterator_next(iterator, &hit, &error));
         if (!hit)

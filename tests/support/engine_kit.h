@@ -13,6 +13,9 @@
  * default. */
 lode_db *engine_open(struct vfs *vfs, const char *path, const lode_db_options *options,
                      uint64_t growing_bytes);
+/* The same with a clock. */
+lode_db *engine_open_at(struct vfs *vfs, const char *path, const lode_db_options *options,
+                        uint64_t growing_bytes, const struct clock *clock);
 void engine_close(lode_db *db); /* and its executor */
 /* Verify a database that is closed; fails the test at the first finding. */
 void engine_verify(struct vfs *vfs, const char *path);
@@ -30,14 +33,20 @@ const lode_id *engine_id(unsigned n, struct engine_id *ret_id);
 /* The vector of a value: small integers, never all zero; of few different ones there are many. */
 void engine_vector(unsigned value, size_t dim, float *vector);
 
-/* A naive collection: the value of each id, or ENGINE_NONE. A point of value v has engine_vector(v), the
- * metadata {"v":v,"group":v%7} (none when v%11 is 0) and, when v is even, the text "text v". */
+/* A naive collection: the value of each id, or ENGINE_NONE. A point of value v has engine_vector(v) and the
+ * document of v: the metadata {"v":v,"group":v%7} (none when v%11 is 0) and, when v is even, the text
+ * "text v". A patch leaves it the vector of one value and gives it the document of another. */
 #define ENGINE_NONE (-1)
 #define ENGINE_IDS  512
 struct model {
     lode_metric metric;
     size_t dim;
     int values[ENGINE_IDS];
+    int documents[ENGINE_IDS];
+    uint64_t versions[ENGINE_IDS];
+    uint64_t expiries[ENGINE_IDS]; /* 0: never */
+    uint64_t sequence;             /* batches so far */
+    int any_version;               /* versions are not compared: others wrote in between */
 };
 void model_init(struct model *model, const lode_schema *schema);
 size_t model_count(const struct model *model);
@@ -45,11 +54,22 @@ size_t model_count(const struct model *model);
 struct model_op {
     unsigned id;
     int value; /* ENGINE_NONE: delete */
+    int patch; /* 1: the document of `value`, if there is such a point, in one of the modes */
+    uint64_t expires_at_ms; /* as in lode_point */
+    int condition;          /* 1: one of the conditions that hold; 2: one of those that do not */
 };
-/* Write the operations as one batch, to both when it succeeds. */
+/* Write the operations as one batch, to both when it succeeds. LODE_CONFLICT, to neither, is expected
+ * when one has a condition that does not hold, and is then returned as LODE_OK. */
 lode_status model_write(struct model *model, lode_collection *collection,
                         const struct model_op *ops, size_t count, lode_error *error);
+/* The same with a level of acknowledgement. */
+lode_status model_write_ack(struct model *model, lode_collection *collection,
+                            const struct model_op *ops, size_t count, lode_ack ack,
+                            lode_error *error);
 void model_apply(struct model *model, const struct model_op *ops, size_t count);
+
+/* What has expired by then is gone. */
+void model_expire(struct model *model, uint64_t now_ms);
 
 /* Compare everything that can be read with the model; fails the test. snapshot may be NULL. */
 void model_check_points(const struct model *model, lode_collection *collection,

@@ -107,21 +107,22 @@ static size_t make_text(int value, char text[32])
 static void put_op(struct buf *batch, const struct space *space, const struct kit_op *op)
 {
     lode_error error;
-    char id_text[32], metadata[32], text[32];
-    lode_id id = make_id(op->id, id_text);
+    char metadata[32], text[32];
+    uint8_t id[ID_BYTES_MAX];
+    struct op encoded = {.kind = LODE_WRITE_DELETE, .id = id, .id_size = kit_id(op->id, id)};
     if (op->value == KIT_DELETE) {
-        assert_ok(batch_delete(batch, &id, &error));
+        assert_ok(batch_op(batch, &encoded, 0, &error));
         return;
     }
     float *vector = malloc(space->dim * sizeof *vector);
     assert_non_null(vector);
     make_vector(op->value, vector, space->dim);
-    lode_point point = {.id = id,
-                        .metadata = metadata,
-                        .metadata_size = make_metadata(op->value, metadata),
-                        .text = text,
-                        .text_size = make_text(op->value, text)};
-    assert_ok(batch_upsert(batch, space, &point, vector, &error));
+    encoded.kind = LODE_WRITE_UPSERT;
+    encoded.metadata = metadata;
+    encoded.metadata_size = make_metadata(op->value, metadata);
+    encoded.text = text;
+    encoded.text_size = make_text(op->value, text);
+    assert_ok(batch_upsert(batch, space, &encoded, vector, &error));
     free(vector);
 }
 
@@ -130,7 +131,7 @@ struct buf kit_batch(const struct space *space, const struct kit_op *ops, size_t
     lode_error error;
     struct buf batch;
     buf_init(&batch, LODE_BATCH_SIZE_MAX);
-    assert_ok(batch_begin(&batch, &error));
+    assert_ok(batch_begin(&batch, NULL, 0, &error));
     for (size_t i = 0; i < count; i++)
         put_op(&batch, space, &ops[i]);
     batch_end(&batch, (uint32_t)count);
@@ -158,18 +159,33 @@ struct segment *kit_growing(const struct version *version)
     return version->views[version->view_count - 1].segment;
 }
 
+lode_status kit_prepare(struct version *from, const struct buf *batch, struct apply **ret_apply,
+                        lode_error *error)
+{
+    struct apply_batch one = {.bytes = batch};
+    struct apply_group group = {
+        .batches = &one, .count = 1, .bytes_max = UINT64_MAX, .first_fits = 1};
+    lode_status status = apply_prepare(from, kit_growing(from), &group, ret_apply, error);
+    if (!status)
+        assert_int_equal(group.applied, 1);
+    return status;
+}
+
 void kit_apply_group(struct version **version, const struct buf *batches, size_t count,
-                     struct apply_counts *counts)
+                     struct batch_counts *counts)
 {
     lode_error error;
     struct apply *apply;
-    struct apply_counts own[64];
-    const struct buf *pointers[64];
+    struct apply_batch applied[64];
+    struct apply_group group = {.batches = applied, .count = count, .bytes_max = UINT64_MAX};
     assert_true(count <= 64);
     for (size_t i = 0; i < count; i++)
-        pointers[i] = &batches[i];
-    assert_ok(apply_prepare(*version, kit_growing(*version), pointers, count, &apply, &error));
-    struct version *next = apply_commit(apply, (*version)->sequence + 1, counts ? counts : own);
+        applied[i] = (struct apply_batch){.bytes = &batches[i]};
+    assert_ok(apply_prepare(*version, kit_growing(*version), &group, &apply, &error));
+    assert_int_equal(group.applied, count);
+    struct version *next = apply_commit(apply);
+    for (size_t i = 0; counts && i < count; i++)
+        counts[i] = applied[i].counts;
     assert_int_equal(next->sequence, (*version)->sequence + count);
     version_unref(*version);
     *version = next;

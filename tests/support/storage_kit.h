@@ -3,7 +3,7 @@
 #ifndef TESTS_SUPPORT_STORAGE_KIT_H
 #define TESTS_SUPPORT_STORAGE_KIT_H
 
-#include "storage/growing.h"
+#include "storage/apply.h"
 #include "storage/id.h"
 #include "storage/sealed.h"
 
@@ -38,9 +38,12 @@ size_t kit_id(unsigned id, uint8_t bytes[ID_BYTES_MAX]);
 /* A version over one empty growing segment. */
 struct version *kit_version(const struct space *space, uint64_t number, uint64_t bytes_max);
 struct segment *kit_growing(const struct version *version); /* its last view's segment */
+/* apply_prepare of one batch, which must fit the segment. */
+lode_status kit_prepare(struct version *from, const struct buf *batch, struct apply **ret_apply,
+                        lode_error *error);
 /* Apply batches of ops as one group and replace *version by the next. counts may be NULL. */
 void kit_apply_group(struct version **version, const struct buf *batches, size_t count,
-                     struct apply_counts *counts);
+                     struct batch_counts *counts);
 void kit_apply(struct version **version, const struct kit_op *ops, size_t count);
 /* The value of an id in a version, checked against its document; KIT_DELETE when it has none. */
 int kit_value(const struct version *version, unsigned id);

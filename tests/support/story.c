@@ -67,13 +67,27 @@ static uint64_t tell_time(void *context)
     return atomic_fetch_add((_Atomic uint64_t *)context, 20000);
 }
 
+#define HOUR_MS 3600000u
+
+/* When hour n begins. Points expire at full hours, which come by STORY_TIME alone. */
+static uint64_t hour_ms(unsigned n)
+{
+    return 1700000000000u + (uint64_t)n * HOUR_MS;
+}
+
+static void let_expire(const struct story *story, struct story_state *state)
+{
+    for (size_t i = 0; i < STORY_COLLECTIONS; i++)
+        model_expire(&state->collections[i].model, hour_ms(story->hours));
+}
+
 void story_init(struct story *story, struct vfs *vfs)
 {
     memset(story, 0, sizeof *story);
     story->vfs = vfs;
     story->growing_bytes = 512;
     story->sure.alias = STORY_NO_ALIAS;
-    atomic_init(&story->time_us, 1);
+    atomic_init(&story->time_us, hour_ms(0) * 1000);
     story->clock = (struct clock){tell_time, tell_time, &story->time_us};
     for (size_t i = 0; i < STORY_COLLECTIONS; i++)
         model_init(&story->sure.collections[i].model, &schemas[i]);
@@ -101,6 +115,8 @@ static void close_handle(struct story *story, unsigned which)
 {
     lode_snapshot_close(story->snapshots[which]);
     lode_collection_close(story->handles[which]);
+    if (!story->fate.crashed)
+        story->weak[which].count = 0; /* closing the last handle makes everything durable */
     story->snapshots[which] = NULL;
     story->handles[which] = NULL;
 }
@@ -125,7 +141,31 @@ static lode_status open_handle(struct story *story, unsigned which)
     return lode_collection_open(story->db, names[which], &story->handles[which], &story->error);
 }
 
-/* New points, replaced ones and deleted ones, a few of each. */
+static lode_ack choose_ack(const struct story *story, unsigned which, struct rng *rng)
+{
+    lode_ack ack = (lode_ack)rng_below(rng, 3);
+    int full = story->weak[which].count == STORY_WEAK_MAX;
+    return story->weak_writes && !full ? ack : LODE_ACK_DURABLE;
+}
+
+/* A batch has been acknowledged. */
+static void remember(struct story_weak *weak, const struct model *before, const struct model *after,
+                     lode_ack ack)
+{
+    if (ack == LODE_ACK_DURABLE) {
+        weak->count = 0;
+        return;
+    }
+    if (weak->count == 0) {
+        weak->logged = 0;
+        weak->models[weak->count++] = *before;
+    }
+    if (ack == LODE_ACK_LOGGED)
+        weak->logged = weak->count;
+    weak->models[weak->count++] = *after;
+}
+
+/* New points, replaced, patched and deleted ones, a few of each. */
 static lode_status write_some(struct story *story, unsigned which, unsigned seed,
                               struct story_state *after)
 {
@@ -133,15 +173,29 @@ static lode_status write_some(struct story *story, unsigned which, unsigned seed
     struct rng rng;
     rng_init(&rng, seed);
     size_t count = 1 + rng_below(&rng, 12);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ops[i] = (struct model_op){
             .id = rng_below(&rng, 60),
             .value = rng_below(&rng, 3) ? (int)rng_below(&rng, 100000) : ENGINE_NONE,
         };
-    struct model model = story->sure.collections[which].model;
-    after->collections[which].sequence++;
+        ops[i].patch = ops[i].value != ENGINE_NONE && rng_below(&rng, 3) == 0;
+        ops[i].condition = rng_below(&rng, 4) == 0;
+        if (ops[i].value != ENGINE_NONE && rng_below(&rng, 4) == 0)
+            ops[i].expires_at_ms = rng_below(&rng, 4)
+                                       ? hour_ms(story->hours + 1 + rng_below(&rng, 3))
+                                       : LODE_EXPIRES_NEVER;
+        if (seed >= STORY_SEEDS_WRITING && rng_below(&rng, 50) == 0)
+            ops[i].condition = 2; /* refuses the batch */
+    }
+    struct model model = story->sure.collections[which].model, before = model;
+    lode_ack ack = choose_ack(story, which, &rng);
     model_apply(&after->collections[which].model, ops, count);
-    return model_write(&model, story->handles[which], ops, count, &story->error);
+    after->collections[which].sequence = after->collections[which].model.sequence;
+    lode_status status =
+        model_write_ack(&model, story->handles[which], ops, count, ack, &story->error);
+    if (!status && model.sequence > before.sequence)
+        remember(&story->weak[which], &before, &model, ack);
+    return status;
 }
 
 static lode_status train(struct story *story, unsigned which, struct story_state *after)
@@ -189,6 +243,7 @@ static lode_status forget(struct story *story, unsigned which, unsigned at,
 static lode_status create(struct story *story, unsigned which, struct story_state *after)
 {
     after->collections[which].exists = 1;
+    story->weak[which].count = 0;
     after->collections[which].sequence = 0;
     after->collections[which].text_model = 0;
     for (unsigned i = 0; i < STORY_NAMES; i++)
@@ -209,8 +264,12 @@ static lode_status drop(struct story *story, unsigned which, struct story_state 
 
 static lode_status reopen(struct story *story)
 {
-    struct story_fate fate = story->fate;
     story_close(story);
+    struct story_fate fate = story->fate;
+    if (fate.crashed) {
+        story->error = (lode_error){.status = LODE_IO};
+        return LODE_IO;
+    }
     return story_open(story, fate);
 }
 
@@ -223,14 +282,18 @@ static lode_status do_in_collection(struct story *story, struct story_step step,
         return status;
     switch (step.kind) {
     case STORY_WRITE: return write_some(story, which, step.seed, after);
-    case STORY_TRAIN: return train(story, which, after);
-    case STORY_FLUSH: return lode_flush(story->handles[which], &story->error);
-    case STORY_COMPACT: return lode_compact(story->handles[which], &story->error);
-    case STORY_KEEP: return keep(story, which, step.seed % STORY_NAMES, after);
     case STORY_FORGET: return forget(story, which, step.seed % STORY_NAMES, after);
     case STORY_IDLE: return lode_wait_idle(story->handles[which], 0, &story->error);
-    default: return switch_snapshot(story, which);
+    case STORY_SNAPSHOT: return switch_snapshot(story, which);
+    case STORY_TRAIN: status = train(story, which, after); break;
+    case STORY_FLUSH: status = lode_flush(story->handles[which], &story->error); break;
+    case STORY_COMPACT: status = lode_compact(story->handles[which], &story->error); break;
+    case STORY_KEEP: status = keep(story, which, step.seed % STORY_NAMES, after); break;
+    default: status = lode_sync(story->handles[which], &story->error);
     }
+    if (!status)
+        story->weak[which].count = 0;
+    return status;
 }
 
 static lode_status do_one(struct story *story, struct story_step step, struct story_state *after)
@@ -244,6 +307,10 @@ static lode_status do_one(struct story *story, struct story_step step, struct st
     case STORY_UNALIAS:
         after->alias = STORY_NO_ALIAS;
         return lode_alias_set(story->db, ALIAS, NULL, &story->error);
+    case STORY_TIME:
+        atomic_store(&story->time_us, hour_ms(++story->hours) * 1000);
+        let_expire(story, after);
+        return LODE_OK;
     case STORY_CLOSE: close_handle(story, step.which); return LODE_OK;
     case STORY_REOPEN: return reopen(story);
     default: return do_in_collection(story, step, after);
@@ -400,11 +467,41 @@ static void compare(struct story *story, const struct story_state *state)
     }
 }
 
+/* A collection that is older than it was, but not older than was promised, is what is sure now. */
+static void go_back(struct story *story, unsigned which, uint64_t sequence)
+{
+    struct story_weak *weak = &story->weak[which];
+    for (size_t i = story->power_failed ? 0 : weak->logged; i < weak->count; i++) {
+        if (weak->models[i].sequence != sequence)
+            continue;
+        story->sure.collections[which].model = weak->models[i];
+        story->sure.collections[which].sequence = sequence;
+        if (story->maybe.collections[which].exists) {
+            story->maybe.collections[which].model = weak->models[i];
+            story->maybe.collections[which].sequence = sequence;
+        }
+    }
+}
+
+/* A state in doubt that has come true is not gone back from. */
+static void go_back_to(struct story *story, const struct story_state *found)
+{
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
+        uint64_t sequence = found->collections[i].sequence;
+        int exists = found->collections[i].exists && story->sure.collections[i].exists;
+        if (exists && sequence < story->sure.collections[i].sequence)
+            go_back(story, i, sequence);
+    }
+}
+
 static enum story_look look_and_compare(struct story *story)
 {
     struct story_state found;
     if (!look(story, &found))
         return STORY_UNKNOWN;
+    go_back_to(story, &found);
+    let_expire(story, &story->sure);
+    let_expire(story, &story->maybe);
     if (is_like(&found, &story->sure)) {
         compare(story, &story->sure);
         return STORY_AS_SURE;
@@ -436,8 +533,11 @@ int story_check(struct story *story)
         fail_msg("a database just opened refuses to be read: %s", story->error.message);
     if (look == STORY_AS_MAYBE)
         story->sure = story->maybe;
-    if (look != STORY_UNKNOWN)
-        story->in_doubt = 0;
+    if (look != STORY_UNKNOWN) {
+        story->in_doubt = story->power_failed = 0;
+        for (size_t i = 0; i < STORY_COLLECTIONS; i++)
+            story->weak[i].count = 0; /* what was replayed is durable */
+    }
     return look != STORY_UNKNOWN;
 }
 
@@ -446,9 +546,9 @@ int story_check(struct story *story)
 static enum story_kind random_kind(struct rng *rng)
 {
     static const enum story_kind rare[] = {
-        STORY_FLUSH,    STORY_FLUSH, STORY_COMPACT, STORY_COMPACT, STORY_IDLE,
-        STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,    STORY_ALIAS,   STORY_UNALIAS,
-        STORY_REOPEN,   STORY_KEEP,  STORY_KEEP};
+        STORY_SYNC,    STORY_TIME,    STORY_FLUSH,    STORY_FLUSH, STORY_COMPACT,
+        STORY_COMPACT, STORY_IDLE,    STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,
+        STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN,   STORY_KEEP,  STORY_KEEP};
     if (rng_below(rng, 3))
         return STORY_WRITE;
     return rare[rng_below(rng, sizeof rare / sizeof rare[0])];
@@ -480,10 +580,11 @@ const struct story_step story_script[] = {
     {STORY_FLUSH, STORY_POINTS, 0},    {STORY_WRITE, STORY_POINTS, 4},
     {STORY_WRITE, STORY_POINTS, 5},    {STORY_SNAPSHOT, STORY_POINTS, 0},
     {STORY_WRITE, STORY_POINTS, 6},    {STORY_KEEP, STORY_POINTS, 0},
-    {STORY_FLUSH, STORY_POINTS, 0},    {STORY_CREATE, STORY_WORDS, 0},
-    {STORY_TRAIN, STORY_WORDS, 0},     {STORY_TRAIN, STORY_WORDS, 0},
-    {STORY_WRITE, STORY_WORDS, 7},     {STORY_WRITE, STORY_POINTS, 8},
-    {STORY_WRITE, STORY_POINTS, 9},    {STORY_COMPACT, STORY_POINTS, 0},
+    {STORY_FLUSH, STORY_POINTS, 0},    {STORY_TIME, STORY_POINTS, 0},
+    {STORY_CREATE, STORY_WORDS, 0},    {STORY_TRAIN, STORY_WORDS, 0},
+    {STORY_TRAIN, STORY_WORDS, 0},     {STORY_WRITE, STORY_WORDS, 7},
+    {STORY_WRITE, STORY_POINTS, 8},    {STORY_WRITE, STORY_POINTS, 9},
+    {STORY_TIME, STORY_POINTS, 0},     {STORY_COMPACT, STORY_POINTS, 0},
     {STORY_SNAPSHOT, STORY_POINTS, 0}, {STORY_ALIAS, STORY_POINTS, 0},
     {STORY_DROP, STORY_OTHER, 0},      {STORY_KEEP, STORY_POINTS, 1},
     {STORY_WRITE, STORY_POINTS, 10},   {STORY_REOPEN, STORY_POINTS, 0},

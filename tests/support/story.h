@@ -38,6 +38,8 @@ enum story_kind {
     STORY_TRAIN,
     STORY_FLUSH,
     STORY_COMPACT,
+    STORY_SYNC,
+    STORY_TIME, /* an hour goes by */
     STORY_IDLE,
     STORY_SNAPSHOT, /* open one, or close the one that is */
     STORY_KEEP,     /* make a named one: of the names, number seed % STORY_NAMES */
@@ -51,6 +53,8 @@ struct story_step {
     unsigned which; /* collection */
     unsigned seed;  /* of what is written */
 };
+#define STORY_SEEDS_WRITING                                                                        \
+    100u /* batches of seeds below this have no condition that does not hold */
 
 /* What happens to the disk, counted from story_open on. */
 struct story_fate {
@@ -67,19 +71,31 @@ struct story_fate {
     int crashed;
 };
 
+/* What a collection was, batch by batch, since it was durable: a crash may bring any of these back. */
+#define STORY_WEAK_MAX 6
+struct story_weak {
+    size_t count;  /* 0: it is durable */
+    size_t logged; /* models[logged] and those before it survive the end of the process */
+    struct model models[STORY_WEAK_MAX]; /* the first is durable, the last is as it is sure */
+};
+
 struct story {
     struct vfs *vfs;
     unsigned thread_count; /* 0: jobs run at once on the caller's thread */
     uint64_t growing_bytes;
     lode_maintenance maintenance;
+    int weak_writes;         /* some are acknowledged before they are durable; not with fail_at */
     uint64_t log_keep_bytes; /* as of lode_db_options */
     struct story_fate fate;
     struct story_state sure;  /* what was promised */
     struct story_state maybe; /* if in_doubt: what may be there instead */
     int in_doubt;
+    struct story_weak weak[STORY_COLLECTIONS];
+    int power_failed; /* since the last check; otherwise processes have ended, the machine went on */
     lode_error error; /* of the last call that failed */
 
     _Atomic uint64_t time_us;
+    unsigned hours; /* gone by */
     struct clock clock;
     lode_db *db;
     struct executor *executor;
