@@ -621,7 +621,8 @@ typedef struct lode_backup_info {
  * exist yet.
  * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
  * snapshots are not part of it. options and ret_info may be NULL.
- * Errors: LODE_EXISTS, LODE_INVALID (the target is something else), LODE_BUSY (another backup into it, or
+ * Errors: LODE_EXISTS, LODE_INVALID (the target is something else, or where it is staged, <target>/tmp or
+ * <file>.tmp, somebody else's files are), LODE_BUSY (another backup into it, or
  * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
  * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO. */
 LODE_NODISCARD LODE_API lode_status lode_backup(lode_db *db, const char *target,

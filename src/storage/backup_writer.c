@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "storage/backup_format.h"
 #include "storage/backup_reader.h"
+#include "storage/names.h"
 
 #define PIECE_SIZE ((size_t)1 << 20) /* a multiple of FRAME_BLOCK_SIZE */
 
@@ -90,7 +91,50 @@ static void keep_name(void *context, const char *name)
         emptying->status = buf_append(&emptying->names, name, strlen(name) + 1, NULL);
 }
 
-/* Remove the files in the staging directory; what cannot be removed is refused or overwritten when its turn
+/* Whether a backup makes files of that name in its staging directory. */
+static int is_staged(const char *name)
+{
+    static const char *const ours[] = {BACKUP_LOCK, "data",    "object",
+                                       "inventory", "catalog", "catalog.tmp"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strcmp(name, ours[i]) == 0)
+            return 1;
+    switch (name_parse(name).kind) {
+    case NAME_MANIFEST:
+    case NAME_VECTORS:
+    case NAME_IDS:
+    case NAME_DOCS:
+    case NAME_GRAPH:
+    case NAME_LIVE: return 1;
+    default: return 0;
+    }
+}
+
+struct foreign {
+    char name[128]; /* of one, cut off if need be; "": there is none */
+};
+
+static void see_staged(void *context, const char *name)
+{
+    struct foreign *foreign = context;
+    if (!is_staged(name))
+        snprintf(foreign->name, sizeof foreign->name, "%s", name);
+}
+
+/* What is in a staging directory is going to be removed: somebody else's files must not be there. */
+static lode_status check_staging(const struct backup_writer *writer, lode_error *error)
+{
+    struct foreign foreign = {0};
+    lode_status status = vfs_list(writer->vfs, writer->staging, see_staged, &foreign, error);
+    if (!status && foreign.name[0])
+        status = error_set(error, LODE_INVALID,
+                           "'%s' is needed for the backup, and holds '%s', which no backup made: "
+                           "move it away",
+                           writer->staging, foreign.name);
+    return status;
+}
+
+/* Remove our files in the staging directory; what cannot be removed is refused or overwritten when its turn
  * comes. */
 static void empty_staging(struct backup_writer *writer)
 {
@@ -101,9 +145,10 @@ static void empty_staging(struct backup_writer *writer)
         const char *name = (const char *)emptying.names.data + at;
         char path[PATH_SIZE_MAX];
         at += strlen(name) + 1;
-        lode_status removed =
-            strcmp(name, BACKUP_LOCK) == 0 ? LODE_OK : vfs_join(path, writer->staging, name, NULL);
-        if (!removed && strcmp(name, BACKUP_LOCK) != 0)
+        if (strcmp(name, BACKUP_LOCK) == 0 || !is_staged(name))
+            continue;
+        lode_status removed = vfs_join(path, writer->staging, name, NULL);
+        if (!removed)
             removed = vfs_remove(writer->vfs, path, NULL);
         (void)removed;
     }
@@ -124,6 +169,40 @@ static void see_name(void *context, const char *name)
     if (strcmp(name, BACKUP_LOCK) != 0 && strcmp(name, BACKUP_OBJECTS) != 0 &&
         strcmp(name, BACKUP_STAGING) != 0)
         *more = 1;
+}
+
+static void see_any(void *context, const char *name)
+{
+    int *more = context;
+    (void)name;
+    *more = 1;
+}
+
+/* A directory below the target: empty, or not there. */
+static lode_status see_below(const struct backup_writer *writer, const char *name, int *more,
+                             lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    int exists = 0;
+    lode_status status = vfs_join(path, writer->path, name, error);
+    if (!status)
+        status = vfs_exists(writer->vfs, path, &exists, error);
+    return status || !exists ? status : vfs_list(writer->vfs, path, see_any, more, error);
+}
+
+/* Without a mark it may hold what a first backup leaves before there is one, and nothing else. */
+static lode_status check_empty(const struct backup_writer *writer, lode_error *error)
+{
+    int more = 0;
+    lode_status status = vfs_list(writer->vfs, writer->path, see_name, &more, error);
+    if (!status)
+        status = see_below(writer, BACKUP_OBJECTS, &more, error);
+    if (!status)
+        status = see_below(writer, BACKUP_STAGING, &more, error);
+    if (!status && more)
+        status = error_set(error, LODE_INVALID, "'%s' is neither empty nor a directory of backups",
+                           writer->path);
+    return status;
 }
 
 /* Never into a file that is there: it may have a second name already, which counts. */
@@ -153,7 +232,7 @@ static lode_status sync_parent(struct backup_writer *writer, lode_error *error)
 static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
 {
     char mark[PATH_SIZE_MAX], objects[PATH_SIZE_MAX];
-    int is_marked = 0, more = 0;
+    int is_marked = 0;
     lode_status status = vfs_join(mark, writer->path, BACKUP_MARK, error);
     if (!status)
         status = vfs_join(objects, writer->path, BACKUP_OBJECTS, error);
@@ -161,10 +240,7 @@ static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
         status = vfs_exists(writer->vfs, mark, &is_marked, error);
     if (status || is_marked)
         return status;
-    status = vfs_list(writer->vfs, writer->path, see_name, &more, error);
-    if (!status && more)
-        status = error_set(error, LODE_INVALID, "'%s' is neither empty nor a directory of backups",
-                           writer->path);
+    status = check_empty(writer, error);
     if (!status)
         status = make_dir(writer->vfs, objects, error);
     if (!status)
@@ -177,6 +253,8 @@ static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
 static lode_status begin_staging(struct backup_writer *writer, lode_error *error)
 {
     lode_status status = make_dir(writer->vfs, writer->staging, error);
+    if (!status)
+        status = check_staging(writer, error);
     writer->staging_is_made = status == LODE_OK;
     return status;
 }

@@ -824,6 +824,37 @@ static void what_is_refused(void **state)
     fixture_close(&fixture);
 }
 
+/* Nobody else's files are removed, wherever they lie. */
+static void foreign_files_stay(void **state)
+{
+    (void)state;
+    static const char *const foreign[] = {"f.tmp/letter", "b/tmp/letter", "e/tmp/letter",
+                                          "o/objects/letter"};
+    static const char *const targets[] = {"f", "b", "e", "o"};
+    struct fixture fixture;
+    fixture_open(&fixture);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    static const char *const dirs[] = {"f.tmp", "b/tmp", "e", "e/tmp", "o", "o/objects"};
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
+        assert_ok(vfs_make_dir(fixture.vfs, dirs[i], &error));
+    kit_write(fixture.vfs, "f.tmp/data", "x", 1);
+    kit_write(fixture.vfs, "b/tmp/object", "x", 1);
+    for (size_t i = 0; i < 4; i++) {
+        lode_backup_options options = {.one_file = i == 0};
+        kit_write(fixture.vfs, foreign[i], "x", 1);
+        assert_int_equal(backup_database(fixture.db, targets[i], &options, NULL, &error),
+                         LODE_INVALID);
+        if (i < 2)
+            assert_non_null(strstr(error.message, "letter"));
+        assert_true(kit_exists(fixture.vfs, foreign[i]));
+    }
+    assert_true(kit_exists(fixture.vfs, "f.tmp/data"));
+    assert_true(kit_exists(fixture.vfs, "b/tmp/object"));
+    assert_ok(vfs_remove(fixture.vfs, "b/tmp/letter", &error));
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -846,6 +877,7 @@ int main(void)
         cmocka_unit_test(a_crash_at_every_change_of_a_restore),
         cmocka_unit_test(an_operation_fails),
         cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(foreign_files_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
