@@ -228,23 +228,46 @@ static lode_status sync_parent(struct backup_writer *writer, lode_error *error)
     return vfs_dir_sync(writer->vfs, parent, error);
 }
 
+/* A mark that a crash left unfinished was never synced: it is written again. */
+static lode_status write_mark(struct backup_writer *writer, const char *path, lode_error *error)
+{
+    struct vfs_file *file;
+    lode_status status =
+        vfs_open(writer->vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, error);
+    if (status)
+        return status;
+    status = vfs_write(file, 0, BACKUP_MARK_TEXT, strlen(BACKUP_MARK_TEXT), error);
+    if (!status)
+        status = vfs_sync(file, error);
+    vfs_close(file);
+    return status;
+}
+
+/* Durable before the mark, so that a marked directory has it. */
+static lode_status make_objects(struct backup_writer *writer, lode_error *error)
+{
+    char objects[PATH_SIZE_MAX];
+    lode_status status = vfs_join(objects, writer->path, BACKUP_OBJECTS, error);
+    if (!status)
+        status = make_dir(writer->vfs, objects, error);
+    return status ? status : vfs_dir_sync(writer->vfs, writer->path, error);
+}
+
 /* An empty directory becomes one of backups; its mark is what makes it one. */
 static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
 {
-    char mark[PATH_SIZE_MAX], objects[PATH_SIZE_MAX];
-    int is_marked = 0;
-    lode_status status = vfs_join(mark, writer->path, BACKUP_MARK, error);
+    char path[PATH_SIZE_MAX];
+    enum backup_mark mark = BACKUP_MARK_NONE;
+    lode_status status = vfs_join(path, writer->path, BACKUP_MARK, error);
     if (!status)
-        status = vfs_join(objects, writer->path, BACKUP_OBJECTS, error);
+        status = backup_mark_read(writer->vfs, writer->path, &mark, error);
+    if (!status && mark == BACKUP_MARK_NONE)
+        status = check_empty(writer, error);
     if (!status)
-        status = vfs_exists(writer->vfs, mark, &is_marked, error);
-    if (status || is_marked)
+        status = make_objects(writer, error);
+    if (status || mark == BACKUP_MARK_WHOLE)
         return status;
-    status = check_empty(writer, error);
-    if (!status)
-        status = make_dir(writer->vfs, objects, error);
-    if (!status)
-        status = write_small(writer->vfs, mark, BACKUP_MARK_TEXT, strlen(BACKUP_MARK_TEXT), error);
+    status = write_mark(writer, path, error);
     if (!status)
         status = vfs_dir_sync(writer->vfs, writer->path, error);
     return status ? status : sync_parent(writer, error);
@@ -390,13 +413,29 @@ lode_status backup_writer_begin(const struct backup_target *target,
 
 /* --- What is there already --------------------------------------------------------------------- */
 
+/* One of another size is damaged, and counts as missing. */
 static lode_status object_exists(const struct backup_writer *writer,
-                                 const uint8_t hash[SHA256_SIZE], int *ret_exists,
+                                 const struct inventory_file *file, int *ret_exists,
                                  lode_error *error)
 {
     char path[PATH_SIZE_MAX];
-    lode_status status = backup_object_path(path, writer->path, hash, error);
-    return status ? status : vfs_exists(writer->vfs, path, ret_exists, error);
+    struct vfs_file *object;
+    uint64_t size = 0;
+    lode_error reason = {0};
+    lode_status status = backup_object_path(path, writer->path, file->hash, error);
+    if (status)
+        return status;
+    status = vfs_open(writer->vfs, path, VFS_READ, &object, &reason);
+    if (!status) {
+        status = vfs_size(object, &size, &reason);
+        vfs_close(object);
+    }
+    *ret_exists = status == LODE_OK && size == file->size;
+    if (status == LODE_NOT_FOUND)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
 }
 
 /* Whether a content of that hash need not be written. */
@@ -405,7 +444,7 @@ static lode_status is_known(const struct backup_writer *writer, const struct inv
 {
     *ret_known = 0;
     if (!writer->one_file)
-        return object_exists(writer, file->hash, ret_known, error);
+        return object_exists(writer, file, ret_known, error);
     if (writer->before.file_count > 0)
         *ret_known = bsearch(&file, writer->before_by_hash, writer->before.file_count,
                              sizeof(void *), by_hash) != NULL;
@@ -509,6 +548,7 @@ static lode_status copy_to_file(struct copying *copying, struct inventory_file *
     return LODE_OK;
 }
 
+/* In place of one that is there already: that may be damaged, and this one has just been read. */
 static lode_status keep_object(struct backup_writer *writer, const char *temporary,
                                const struct inventory_file *file, int *ret_new, lode_error *error)
 {
@@ -517,10 +557,8 @@ static lode_status keep_object(struct backup_writer *writer, const char *tempora
     lode_status status = is_known(writer, file, &known, error);
     if (!status)
         status = backup_object_path(path, writer->path, file->hash, error);
-    if (!status && !known)
+    if (!status)
         status = vfs_rename(writer->vfs, temporary, path, error);
-    if (!status && known)
-        status = vfs_remove(writer->vfs, temporary, error);
     *ret_new = !status && !known;
     return status;
 }
