@@ -619,6 +619,8 @@ typedef struct lode_backup_info {
  * A directory of backups holds each content once, under its SHA-256: after the first backup in it, only what
  * is new is read and written. It is made when missing, and must be empty or hold backups. One file must not
  * exist yet.
+ * A database that was restored has a history of its own: where there are backups of another, or with such a
+ * base, it is LODE_INVALID.
  * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
  * snapshots are not part of it. options and ret_info may be NULL.
  * Errors: LODE_EXISTS, LODE_INVALID (the target is something else, or where it is staged, <target>/tmp or

@@ -302,6 +302,7 @@ static lode_status add_catalog(struct backing *backing, lode_error *error)
     const char *dir = backup_writer_staging(backing->writer);
     int unknown;
     struct inventory_file file = {.uid = 0};
+    backing->catalog.history = 0; /* the restored database begins its own */
     lode_status status = catalog_save(backing->db->vfs, dir, &backing->catalog, &unknown, error);
     if (!status)
         status = vfs_join(path, dir, "catalog", error);
@@ -348,6 +349,14 @@ static void tell(const struct backing *backing, const struct backup_written *wri
     sha256_text(backup_writer_inventory(backing->writer)->root, info->root);
 }
 
+static uint64_t history_of(lode_db *db)
+{
+    mutex_lock(&db->mutex);
+    uint64_t history = db->catalog.history;
+    mutex_unlock(&db->mutex);
+    return history;
+}
+
 lode_status backup_database(lode_db *db, const char *target, const lode_backup_options *options,
                             lode_backup_info *ret_info, lode_error *error)
 {
@@ -357,6 +366,7 @@ lode_status backup_database(lode_db *db, const char *target, const lode_backup_o
     struct backup_written written;
     struct backup_target where = {
         .vfs = db->vfs, .path = target, .one_file = given->one_file, .base = given->base};
+    where.history = history_of(db);
     if (given->base && !given->one_file)
         return error_set(error, LODE_INVALID,
                          "options.base is for a backup that is one file: a directory finds the "

@@ -340,6 +340,33 @@ static lode_status index_before(struct backup_writer *writer, lode_error *error)
     return LODE_OK;
 }
 
+/* The newest that can be read: a damaged one is no reason not to make a sound one now. */
+static lode_status newest_inventory(struct backup_writer *writer, const struct backup *backup,
+                                    lode_error *error)
+{
+    lode_error reason = {0};
+    lode_status status = LODE_CORRUPT;
+    for (size_t i = backup_count(backup); status == LODE_CORRUPT && i > 0; i--)
+        status = backup_inventory(backup, i - 1, &writer->before, &reason);
+    if (status == LODE_CORRUPT && !writer->one_file)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
+/* Numbers of batches in two histories mean different batches: logs of both must not lie side by side. */
+static lode_status check_history(const struct backup_writer *writer, const char *path,
+                                 lode_error *error)
+{
+    if (writer->before.file_count == 0 || writer->before.history == writer->inventory.history)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID,
+                     "'%s' holds backups of another history: this database was restored since, or "
+                     "is another; back it up into a new place",
+                     path);
+}
+
 /* The newest backup of the target itself, or of the base. */
 static lode_status find_before(struct backup_writer *writer, const char *path, lode_error *error)
 {
@@ -353,11 +380,10 @@ static lode_status find_before(struct backup_writer *writer, const char *path, l
     else if (count == 0)
         status = error_set(error, LODE_NOT_FOUND, "base '%s' holds no backup", path);
     if (!status && count > 0)
-        status = backup_inventory(backup, count - 1, &writer->before, error);
-    /* A damaged one before is no reason not to make a sound one now. */
-    if (status == LODE_CORRUPT && !writer->one_file)
-        status = LODE_OK;
+        status = newest_inventory(writer, backup, error);
     backup_close(backup);
+    if (!status)
+        status = check_history(writer, path, error);
     if (!status && writer->one_file)
         memcpy(writer->inventory.base, writer->before.root, SHA256_SIZE);
     return status ? status : index_before(writer, error);
@@ -381,6 +407,7 @@ static lode_status writer_new(const struct backup_target *target, struct backup_
         .vfs = target->vfs,
         .one_file = target->one_file,
         .number = 1,
+        .inventory = {.history = target->history},
         .path = strndup(target->path, size),
         .staging = strdup(staging),
         .piece = malloc(PIECE_SIZE),

@@ -10,7 +10,7 @@
 #include "base/le.h"
 
 #define MAGIC           "lodeinv\n"
-#define FORMAT          1u
+#define FORMAT          2u
 #define HEAD_SIZE       104
 #define COLLECTION_SIZE 32 /* before the name */
 #define FILE_SIZE       104
@@ -333,6 +333,7 @@ static lode_status encode_head(const struct inventory *inventory, struct buf *ou
     memcpy(head + 56, inventory->base, SHA256_SIZE);
     le_store_u32(head + 88, (uint32_t)inventory->collection_count);
     le_store_u32(head + 92, (uint32_t)inventory->file_count);
+    le_store_u64(head + 96, inventory->history);
     return buf_append(out, head, sizeof head, error);
 }
 
@@ -408,9 +409,10 @@ static lode_status decode_head(struct reader *reader, struct inventory *inventor
     if (format > FORMAT)
         return error_set(error, LODE_VERSION, "the backup has format %u; this Lode knows 1 to %u",
                          format, FORMAT);
-    if (format == 0 || !is_zero(head + 12, 4) || !is_zero(head + 96, 8))
+    if (format == 0 || !is_zero(head + 12, 4) || (format == 1 && !is_zero(head + 96, 8)))
         return bad(error, "its head makes no sense");
     inventory->made_us = le_load_u64(head + 16);
+    inventory->history = le_load_u64(head + 96);
     memcpy(inventory->root, head + 24, SHA256_SIZE);
     memcpy(inventory->base, head + 56, SHA256_SIZE);
     ret_counts->collections = le_load_u32(head + 88);

@@ -168,10 +168,38 @@ static void a_later_backup_heals_contents(void **state)
     fixture_close(&fixture);
 }
 
+/* What a restored database writes has numbers that its past used for something else. */
+static void histories_do_not_mix(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    lode_backup_options full = {.one_file = 1}, with_base = {.one_file = 1, .base = "b"};
+    fixture_open(&fixture);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(backup_database(fixture.db, "f", &full, NULL, &error));
+    write_points(&fixture, 100, 5);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(restore(&fixture, "b", "r"));
+    lode_db *restored = engine_open(fixture.vfs, "r", NULL, 2048);
+    assert_int_equal(backup_database(restored, "b", NULL, NULL, &error), LODE_INVALID);
+    assert_non_null(strstr(error.message, "restored since"));
+    assert_int_equal(backup_database(restored, "g", &with_base, NULL, &error), LODE_INVALID);
+    with_base.base = "f";
+    assert_int_equal(backup_database(restored, "g", &with_base, NULL, &error), LODE_INVALID);
+    assert_ok(backup_database(restored, "new", NULL, NULL, &error));
+    engine_close(restored);
+    restored = engine_open(fixture.vfs, "r", NULL, 2048); /* it stays the same */
+    assert_ok(backup_database(restored, "new", NULL, NULL, &error));
+    engine_close(restored);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(foreign_files_stay),
+        cmocka_unit_test(histories_do_not_mix),
         cmocka_unit_test(the_mark_is_read),
         cmocka_unit_test(a_later_backup_heals_contents),
     };

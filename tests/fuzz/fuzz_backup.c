@@ -27,7 +27,7 @@ static void check(const struct inventory *inventory)
 static void fit(uint8_t *data, size_t size)
 {
     size_t body = size - 8 - 104, files = body / 104;
-    memcpy(data, "lodeinv\n\1\0\0\0\0\0\0\0", 16);
+    memcpy(data, "lodeinv\n\2\0\0\0\0\0\0\0", 16);
     memset(data + 88, 0, 16);
     size_t rest = body - files * 104; /* one collection fits into it, or none */
     data[88] = rest > 32 && rest <= 32 + 104;

@@ -40,7 +40,7 @@ static struct inventory_file file_of(uint64_t uid, enum name_kind kind, uint64_t
 
 static struct inventory sample(void)
 {
-    struct inventory inventory = {.made_us = 1772280000000000};
+    struct inventory inventory = {.made_us = 1772280000000000, .history = 77};
     const struct inventory_file files[] = {
         file_of(9, NAME_LIVE, 3, 1),     file_of(9, NAME_MANIFEST, 1, 2),
         file_of(4, NAME_MANIFEST, 1, 3), file_of(9, NAME_VECTORS, 3, 4),
@@ -74,6 +74,7 @@ static void there_and_back(void **state)
     struct buf bytes_again = encode(&again);
     assert_int_equal(bytes.size, bytes_again.size);
     assert_memory_equal(bytes.data, bytes_again.data, bytes.size);
+    assert_int_equal(again.history, inventory.history);
     struct name name = {.kind = NAME_VECTORS, .number = 20};
     assert_int_equal(inventory_find(&again, 9, name)->size, 107);
     assert_null(inventory_find(&again, 4, name));
@@ -195,7 +196,6 @@ static void what_makes_no_sense_is_refused(void **state)
         {24, 1, 99}, /* root */
         {88, 1, 3},  /* collections */
         {92, 1, 7},  /* files */
-        {96, 1, 1},  /* reserved */
     };
     struct inventory inventory = sample(), again;
     size_t first_file = 104 + 2 * 32 + 5 + 5;
@@ -212,7 +212,7 @@ static void what_makes_no_sense_is_refused(void **state)
 static void its_example(void **state)
 {
     (void)state;
-    struct inventory inventory = {.made_us = 1772280000000000};
+    struct inventory inventory = {.made_us = 1772280000000000, .history = 0x0807060504030201};
     struct inventory_file file = file_of(0, NAME_OTHER, 0, 0);
     file.size = 200;
     file.sum = 0x1122334455667788;
