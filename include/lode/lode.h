@@ -683,7 +683,9 @@ typedef struct lode_restore_info {
     uint64_t replayed; /* batches of logs, with to_sequence */
     uint64_t searches; /* that were answered by the index and by scanning everything */
     double recall;     /* of the first against the second, 10 hits each; 1 without searches */
-    char root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again */
+    char
+        root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again; "" of one
+                                       collection or with to_sequence: that is not all of a backup */
 } lode_restore_info;
 
 /* Restore a backup into the directory `path`, which must be missing or empty, and prove it: the files are read

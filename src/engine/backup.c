@@ -256,7 +256,8 @@ static lode_status add_log(struct backing *backing, const struct holding *holdin
     struct name name = {.kind = NAME_LOG, .number = holding->logs[i]};
     struct log_range range;
     char path[PATH_SIZE_MAX];
-    lode_status status = log_range(store, name.number, i + 1 == holding->log_count, &range, error);
+    lode_status status =
+        log_range(store, name.number, i + 1 == holding->log_count, sequence, &range, error);
     if (status || range.first == 0 || range.first > sequence)
         return status;
     struct inventory_file file = {

@@ -181,7 +181,9 @@ static void one_collection_of_several(void **state)
     lode_collection *collection;
     fixture_open(&fixture);
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
-    assert_ok(restore(fixture.vfs, "b", "r", &options, NULL));
+    lode_restore_info info;
+    assert_ok(restore(fixture.vfs, "b", "r", &options, &info));
+    assert_string_equal(info.root, ""); /* not all of it lies there */
     lode_db *db = engine_open(fixture.vfs, "r", NULL, 2048);
     assert_int_equal(lode_collection_open(db, "points", &collection, &error), LODE_NOT_FOUND);
     assert_int_equal(lode_collection_open(db, "alias", &collection, &error), LODE_NOT_FOUND);
