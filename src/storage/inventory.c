@@ -15,6 +15,7 @@
 #define COLLECTION_SIZE 32 /* before the name */
 #define FILE_SIZE       104
 #define CHECKSUM_SIZE   8
+#define ALIGNMENT       64 /* of contents in one file */
 
 /* The numbers in the format are those of enum name_kind. */
 _Static_assert(NAME_OTHER == 0 && NAME_MANIFEST == 1 && NAME_LOG == 2 && NAME_VECTORS == 3 &&
@@ -257,6 +258,35 @@ static lode_status compute_root(const struct inventory *inventory, uint8_t root[
 
 /* --- Validity ---------------------------------------------------------------------------------- */
 
+static int is_zero(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i])
+            return 0;
+    return 1;
+}
+
+static const char *log_fault(const struct inventory *inventory, const struct inventory_file *file)
+{
+    const struct inventory_collection *collection = inventory_collection(inventory, file->uid);
+    if (file->first_sequence == 0 || file->last_sequence < file->first_sequence)
+        return "a log's batches make no sense";
+    if (!collection || file->last_sequence > collection->sequence)
+        return "a log goes beyond its collection";
+    return file->sum ? "a log has a sum" : NULL;
+}
+
+static const char *content_fault(const struct inventory_file *file)
+{
+    if (file->size == 0)
+        return "a file is empty";
+    if (file->offset % ALIGNMENT)
+        return "a file is not where one can be";
+    if (is_zero(file->hash, SHA256_SIZE))
+        return "a file has no hash";
+    return NULL;
+}
+
 static const char *file_fault(const struct inventory *inventory, size_t i)
 {
     const struct inventory_file *file = &inventory->files[i];
@@ -275,12 +305,10 @@ static const char *file_fault(const struct inventory *inventory, size_t i)
         return "a manifest is not of generation 1";
     if (file->uid && !inventory_collection(inventory, file->uid))
         return "a file is of no collection";
-    if (is_log ? file->first_sequence == 0 || file->last_sequence < file->first_sequence
-               : file->first_sequence || file->last_sequence)
-        return "a log's batches make no sense";
-    if (file->size == 0)
-        return "a file is empty";
-    return NULL;
+    if (!is_log && (file->first_sequence || file->last_sequence))
+        return "what is no log has batches";
+    const char *fault = is_log ? log_fault(inventory, file) : NULL;
+    return fault ? fault : content_fault(file);
 }
 
 static const char *collection_fault(const struct inventory *inventory, size_t i)
@@ -385,14 +413,6 @@ lode_status inventory_encode(const struct inventory *inventory, struct buf *out,
 static lode_status bad(lode_error *error, const char *what)
 {
     return error_set(error, LODE_CORRUPT, "%s", what);
-}
-
-static int is_zero(const uint8_t *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (bytes[i])
-            return 0;
-    return 1;
 }
 
 struct counts {
