@@ -701,9 +701,12 @@ typedef struct lode_backup_info {
  * exist yet.
  * Writes in it are durable in the database first, whatever their acknowledgement. What it holds of a collection
  * includes the request ids remembered and the expiries, but not points that have expired.
+ * A database that was restored has a history of its own: where there are backups of another, or with such a
+ * base, it is LODE_INVALID.
  * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
  * snapshots are not part of it. options and ret_info may be NULL.
- * Errors: LODE_EXISTS, LODE_INVALID (the target is something else), LODE_BUSY (another backup into it, or
+ * Errors: LODE_EXISTS, LODE_INVALID (the target is something else, or where it is staged, <target>/tmp or
+ * <file>.tmp, somebody else's files are), LODE_BUSY (another backup into it, or
  * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
  * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO,
  * LODE_READONLY (writes in it cannot be synced any more). */
@@ -763,7 +766,9 @@ typedef struct lode_restore_info {
     uint64_t replayed; /* batches of logs, with to_sequence */
     uint64_t searches; /* that were answered by the index and by scanning everything */
     double recall;     /* of the first against the second, 10 hits each; 1 without searches */
-    char root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again */
+    char
+        root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again; "" of one
+                                       collection or with to_sequence: that is not all of a backup */
 } lode_restore_info;
 
 /* Restore a backup into the directory `path`, which must be missing or empty, and prove it: the files are read

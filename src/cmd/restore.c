@@ -47,7 +47,9 @@ static int parse(struct restore *job, int argc, char **argv, int *ret_exit)
             "A restore that is interrupted or fails leaves a directory that no command takes "
             "for a database.\n\n"
             "With --json: {\"backup\", \"root\", \"collections\", \"points\", \"files\", "
-            "\"bytes\", \"replayed\",\n\"searches\", \"recall\", \"seconds\"}.\n",
+            "\"bytes\", \"replayed\",\n\"searches\", \"recall\", \"seconds\"}; \"root\" is empty "
+            "with "
+            "--collection or --to-seq.\n",
         .examples = "  lode restore /mnt/backups films.lode\n"
                     "  lode restore /mnt/backups films.lode --collection films --to-seq 41250\n"
                     "  lode restore tuesday.lodebackup films.lode --base full.lodebackup\n",
@@ -99,7 +101,8 @@ static int report(const struct restore *job, const lode_restore_info *info)
            amount_count(info->points, points), amount_bytes(info->bytes, size));
     if (info->replayed)
         printf("replayed %llu batches of its logs\n", (unsigned long long)info->replayed);
-    printf("root hash %s, read back from the disk\n", info->root);
+    if (info->root[0])
+        printf("root hash %s, read back from the disk\n", info->root);
     if (info->searches)
         printf("recall@10 %.4f over %llu searches\n", info->recall,
                (unsigned long long)info->searches);

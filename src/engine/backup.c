@@ -257,7 +257,8 @@ static lode_status add_log(struct backing *backing, const struct holding *holdin
     struct name name = {.kind = NAME_LOG, .number = holding->logs[i]};
     struct log_range range;
     char path[PATH_SIZE_MAX];
-    lode_status status = log_range(store, name.number, i + 1 == holding->log_count, &range, error);
+    lode_status status =
+        log_range(store, name.number, i + 1 == holding->log_count, sequence, &range, error);
     if (status || range.first == 0 || range.first > sequence)
         return status;
     struct inventory_file file = {
@@ -303,6 +304,7 @@ static lode_status add_catalog(struct backing *backing, lode_error *error)
     const char *dir = backup_writer_staging(backing->writer);
     int unknown;
     struct inventory_file file = {.uid = 0};
+    backing->catalog.history = 0; /* the restored database begins its own */
     lode_status status = catalog_save(backing->db->vfs, dir, &backing->catalog, &unknown, error);
     if (!status)
         status = vfs_join(path, dir, "catalog", error);
@@ -349,6 +351,14 @@ static void tell(const struct backing *backing, const struct backup_written *wri
     sha256_text(backup_writer_inventory(backing->writer)->root, info->root);
 }
 
+static uint64_t history_of(lode_db *db)
+{
+    mutex_lock(&db->mutex);
+    uint64_t history = db->catalog.history;
+    mutex_unlock(&db->mutex);
+    return history;
+}
+
 lode_status backup_database(lode_db *db, const char *target, const lode_backup_options *options,
                             lode_backup_info *ret_info, lode_error *error)
 {
@@ -358,6 +368,7 @@ lode_status backup_database(lode_db *db, const char *target, const lode_backup_o
     struct backup_written written;
     struct backup_target where = {
         .vfs = db->vfs, .path = target, .one_file = given->one_file, .base = given->base};
+    where.history = history_of(db);
     if (given->base && !given->one_file)
         return error_set(error, LODE_INVALID,
                          "options.base is for a backup that is one file: a directory finds the "

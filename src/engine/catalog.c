@@ -140,6 +140,7 @@ lode_status catalog_copy(const struct catalog *from, struct catalog *ret_catalog
 {
     struct catalog copy = {.names = calloc(from->count + 1, sizeof *from->names),
                            .capacity = from->count + 1,
+                           .history = from->history,
                            .log_keep_bytes = from->log_keep_bytes};
     if (!copy.names)
         return error_nomem(error, "the catalog", (from->count + 1) * sizeof *from->names);

@@ -17,6 +17,7 @@ struct catalog {
     struct catalog_name *names; /* ordered by name (bytes) */
     size_t count;
     size_t capacity;         /* of names */
+    uint64_t history;        /* whose numbers of batches these are; 0: given when it is opened */
     uint64_t log_keep_bytes; /* of logs whose batches are in segments, kept of each collection */
 };
 

@@ -46,6 +46,7 @@ static lode_status write_settings(struct frame_writer *writer, const struct cata
 {
     uint8_t settings[SETTINGS_SIZE] = {0};
     le_store_u64(settings, catalog->log_keep_bytes);
+    le_store_u64(settings + 8, catalog->history);
     lode_status status = frame_section(writer, SECTION_SETTINGS, error);
     return status ? status : frame_write(writer, settings, sizeof settings, error);
 }
@@ -152,9 +153,11 @@ static lode_status read_settings(const struct frame *frame, const char *path,
                                  struct catalog *catalog, lode_error *error)
 {
     const struct frame_section_view *section = frame_find(frame, SECTION_SETTINGS);
-    if (!section || section->size != SETTINGS_SIZE || le_load_u64(section->data + 8) != 0)
+    if (!section || section->size != SETTINGS_SIZE ||
+        (frame->version < 2 && le_load_u64(section->data + 8) != 0))
         return error_set(error, LODE_CORRUPT, "%s: its settings do not read as settings", path);
     catalog->log_keep_bytes = le_load_u64(section->data);
+    catalog->history = le_load_u64(section->data + 8);
     return LODE_OK;
 }
 

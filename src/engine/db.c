@@ -9,6 +9,7 @@
 #include "engine/collection.h"
 #include "engine/files.h"
 #include "engine/schema.h"
+#include "os/entropy.h"
 #include "storage/names.h"
 
 /* Flushes and overlays have threads of their own, so that no build of minutes keeps writers waiting. */
@@ -88,6 +89,7 @@ static lode_status found_catalog(lode_db *db, lode_error *error)
     char parent[PATH_SIZE_MAX];
     vfs_parent(db->path, parent);
     int unknown;
+    db->catalog.history = entropy_u64();
     lode_status status = vfs_dir_sync(db->vfs, parent, error);
     return status ? status : catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
 }
@@ -160,6 +162,16 @@ static lode_status sweep(lode_db *db, lode_error *error)
     }
     file_names_release(&names);
     return status;
+}
+
+/* One that has been restored goes on numbering batches as another database may: its history is another. */
+static lode_status begin_history(lode_db *db, lode_error *error)
+{
+    int unknown;
+    if (db->catalog.history)
+        return LODE_OK;
+    db->catalog.history = entropy_u64();
+    return catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
 }
 
 static lode_status open_catalog(lode_db *db, int must_exist, lode_error *error)
@@ -254,6 +266,8 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
         status = check_restored(db, env, error);
     if (!status)
         status = open_catalog(db, given->must_exist, error);
+    if (!status && !env->restoring)
+        status = begin_history(db, error);
     if (!status)
         status = settle_logs(db, given->log_keep_bytes, error);
     if (!status)

@@ -78,11 +78,15 @@ static lode_status note_batch(void *context, uint64_t sequence, const uint8_t *d
     return first->only ? error_set(error, LODE_CANCELLED, "enough") : LODE_OK;
 }
 
-lode_status log_range(const struct store *store, uint64_t number, int may_be_torn,
+lode_status log_range(const struct store *store, uint64_t number, int may_be_torn, uint64_t until,
                       struct log_range *ret_range, lode_error *error)
 {
     struct first_batch first = {0};
-    struct wal_replay replay = {.last_file = may_be_torn, .batch = note_batch, .context = &first};
+    struct wal_replay replay = {.last_file = may_be_torn,
+                                .in_use = 1,
+                                .until = until,
+                                .batch = note_batch,
+                                .context = &first};
     struct wal_found found = {0};
     lode_status status =
         wal_replay(store->vfs, store->dir, store->collection_uid, number, &replay, &found, error);

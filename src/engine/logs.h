@@ -22,12 +22,13 @@ struct logs_kept {
 void logs_measure(const struct lode_collection *collection, const struct version *version,
                   struct logs_kept *ret_kept);
 
-/* The batches that a log holds whole, and where they end; 0 batches: first is 0. */
+/* The batches that a log holds whole, and where they end; 0 batches: first is 0. It ends with the group that holds
+ * the batch `until`: what comes behind it may be cut back by the writer, and what is before it stays. */
 struct log_range {
     uint64_t first, last;
     uint64_t size;
 };
 NODISCARD lode_status log_range(const struct store *store, uint64_t number, int may_be_torn,
-                                struct log_range *ret_range, lode_error *error);
+                                uint64_t until, struct log_range *ret_range, lode_error *error);
 
 #endif

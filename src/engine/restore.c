@@ -312,7 +312,8 @@ static lode_status read_back(struct restoring *restoring, lode_error *error)
     for (size_t i = 0; !status && i < inventory->file_count; i++)
         if (restoring_wants(restoring, &inventory->files[i]))
             status = read_back_one(restoring, &inventory->files[i], error);
-    sha256_text(inventory->root, restoring->info.root);
+    if (!restoring->uid) /* else other files lie there */
+        sha256_text(inventory->root, restoring->info.root);
     return status;
 }
 

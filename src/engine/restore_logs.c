@@ -61,7 +61,8 @@ static lode_status consider(struct choice *choice, const struct backup *source, 
     }
     const struct inventory_collection *found =
         inventory_collection(&inventory, choice->restoring->uid);
-    if (found) {
+    /* In another history the numbers are those of other batches. */
+    if (found && inventory.history == choice->restoring->inventory.history) {
         uint64_t sequence = found->sequence;
         status = add_logs(choice, &inventory, error);
         if (!status && sequence <= choice->restoring->to_sequence &&

@@ -7,7 +7,8 @@
 #include "base/limits.h"
 #include "storage/backup_format.h"
 
-#define PIECE_SIZE ((size_t)1 << 20)
+#define PIECE_SIZE    ((size_t)1 << 20)
+#define MARK_SIZE_MAX 64
 
 struct backup {
     struct vfs *vfs;
@@ -62,6 +63,69 @@ static lode_status has_mark(struct vfs *vfs, const char *path, int *ret_has, lod
     char mark[PATH_SIZE_MAX];
     lode_status status = vfs_join(mark, path, BACKUP_MARK, error);
     return status ? status : vfs_exists(vfs, mark, ret_has, error);
+}
+
+/* The beginning of one, or zeros where the rest should be: what a crash leaves of a write. */
+static int is_torn_mark(const char *text, size_t size)
+{
+    size_t whole = 0;
+    while (whole < size && whole < strlen(BACKUP_MARK_TEXT) &&
+           text[whole] == BACKUP_MARK_TEXT[whole])
+        whole++;
+    for (size_t i = whole; i < size; i++)
+        if (text[i])
+            return 0;
+    return 1;
+}
+
+static lode_status judge_mark(const char *path, const char *text, size_t size,
+                              enum backup_mark *ret_mark, lode_error *error)
+{
+    unsigned long format = 0;
+    if (size == strlen(BACKUP_MARK_TEXT) && memcmp(text, BACKUP_MARK_TEXT, size) == 0)
+        *ret_mark = BACKUP_MARK_WHOLE;
+    else if (is_torn_mark(text, size))
+        *ret_mark = BACKUP_MARK_TORN;
+    else if (sscanf(text, BACKUP_MARK_BEGIN "%9lu", &format) == 1 && format > BACKUP_FORMAT)
+        return error_set(error, LODE_VERSION,
+                         "the directory of backups has format %lu; this Lode knows 1 to %u", format,
+                         BACKUP_FORMAT);
+    else
+        return error_set(error, LODE_CORRUPT, "%s is not the mark of a directory of backups",
+                         vfs_path_tail(path));
+    return LODE_OK;
+}
+
+static lode_status read_mark(struct vfs_file *file, char text[MARK_SIZE_MAX + 1], size_t *ret_size,
+                             lode_error *error)
+{
+    uint64_t size = 0;
+    lode_status status = vfs_size(file, &size, error);
+    *ret_size = size < MARK_SIZE_MAX ? (size_t)size : MARK_SIZE_MAX;
+    if (!status && *ret_size > 0)
+        status = vfs_read(file, 0, text, *ret_size, error);
+    text[*ret_size] = '\0';
+    return status;
+}
+
+lode_status backup_mark_read(struct vfs *vfs, const char *dir, enum backup_mark *ret_mark,
+                             lode_error *error)
+{
+    char path[PATH_SIZE_MAX], text[MARK_SIZE_MAX + 1];
+    struct vfs_file *file;
+    size_t size = 0;
+    int has = 0;
+    *ret_mark = BACKUP_MARK_NONE;
+    lode_status status = has_mark(vfs, dir, &has, error);
+    if (!status && has)
+        status = vfs_join(path, dir, BACKUP_MARK, error);
+    if (!status && has)
+        status = vfs_open(vfs, path, VFS_READ, &file, error);
+    if (status || !has)
+        return status;
+    status = read_mark(file, text, &size, error);
+    vfs_close(file);
+    return status ? status : judge_mark(path, text, size, ret_mark, error);
 }
 
 /* A file that begins as one; what cannot be opened as a file is none. */
@@ -120,11 +184,27 @@ static int by_number(const void *a, const void *b)
     return (one > two) - (one < two);
 }
 
+/* A damaged mark is no reason not to read what is there. */
+static lode_status check_mark(const struct backup *backup, lode_error *error)
+{
+    enum backup_mark mark;
+    lode_error reason = {0};
+    lode_status status = backup_mark_read(backup->vfs, backup->path, &mark, &reason);
+    if (status == LODE_CORRUPT)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
 static lode_status open_dir(struct backup *backup, lode_error *error)
 {
     struct listing listing = {.error = error};
+    lode_status status = check_mark(backup, error);
+    if (status)
+        return status;
     buf_init(&listing.numbers, SIZE_MAX / 2);
-    lode_status status = vfs_list(backup->vfs, backup->path, keep_number, &listing, error);
+    status = vfs_list(backup->vfs, backup->path, keep_number, &listing, error);
     if (!status)
         status = listing.status;
     if (!status) {

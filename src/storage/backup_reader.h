@@ -11,7 +11,16 @@ struct backup; /* a directory of backups, or one file */
 /* Whether there is one at `path`; a path at which nothing is, is none. */
 NODISCARD lode_status backup_is_there(struct vfs *vfs, const char *path, int *ret_is,
                                       lode_error *error);
-/* LODE_NOT_FOUND: nothing is there. LODE_INVALID: it is no backup. LODE_CORRUPT: one file without a sound end,
+/* The file that makes a directory one of backups. */
+enum backup_mark {
+    BACKUP_MARK_NONE,
+    BACKUP_MARK_TORN, /* the first backup was interrupted while it was written */
+    BACKUP_MARK_WHOLE,
+};
+/* LODE_VERSION: of a newer format. LODE_CORRUPT: something else has its name. */
+NODISCARD lode_status backup_mark_read(struct vfs *vfs, const char *dir, enum backup_mark *ret_mark,
+                                       lode_error *error);
+/* LODE_NOT_FOUND: nothing is there. LODE_VERSION. LODE_INVALID: it is no backup. LODE_CORRUPT: one file without a sound end,
  * as when it was cut off. A directory without any backup is none yet, and no error. */
 NODISCARD lode_status backup_open(struct vfs *vfs, const char *path, struct backup **ret_backup,
                                   lode_error *error);

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "storage/backup_format.h"
 #include "storage/backup_reader.h"
+#include "storage/names.h"
 
 #define PIECE_SIZE ((size_t)1 << 20) /* a multiple of FRAME_BLOCK_SIZE */
 
@@ -90,7 +91,50 @@ static void keep_name(void *context, const char *name)
         emptying->status = buf_append(&emptying->names, name, strlen(name) + 1, NULL);
 }
 
-/* Remove the files in the staging directory; what cannot be removed is refused or overwritten when its turn
+/* Whether a backup makes files of that name in its staging directory. */
+static int is_staged(const char *name)
+{
+    static const char *const ours[] = {BACKUP_LOCK, "data",    "object",
+                                       "inventory", "catalog", "catalog.tmp"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strcmp(name, ours[i]) == 0)
+            return 1;
+    switch (name_parse(name).kind) {
+    case NAME_MANIFEST:
+    case NAME_VECTORS:
+    case NAME_IDS:
+    case NAME_DOCS:
+    case NAME_GRAPH:
+    case NAME_LIVE: return 1;
+    default: return 0;
+    }
+}
+
+struct foreign {
+    char name[128]; /* of one, cut off if need be; "": there is none */
+};
+
+static void see_staged(void *context, const char *name)
+{
+    struct foreign *foreign = context;
+    if (!is_staged(name))
+        snprintf(foreign->name, sizeof foreign->name, "%s", name);
+}
+
+/* What is in a staging directory is going to be removed: somebody else's files must not be there. */
+static lode_status check_staging(const struct backup_writer *writer, lode_error *error)
+{
+    struct foreign foreign = {0};
+    lode_status status = vfs_list(writer->vfs, writer->staging, see_staged, &foreign, error);
+    if (!status && foreign.name[0])
+        status = error_set(error, LODE_INVALID,
+                           "'%s' is needed for the backup, and holds '%s', which no backup made: "
+                           "move it away",
+                           writer->staging, foreign.name);
+    return status;
+}
+
+/* Remove our files in the staging directory; what cannot be removed is refused or overwritten when its turn
  * comes. */
 static void empty_staging(struct backup_writer *writer)
 {
@@ -101,9 +145,10 @@ static void empty_staging(struct backup_writer *writer)
         const char *name = (const char *)emptying.names.data + at;
         char path[PATH_SIZE_MAX];
         at += strlen(name) + 1;
-        lode_status removed =
-            strcmp(name, BACKUP_LOCK) == 0 ? LODE_OK : vfs_join(path, writer->staging, name, NULL);
-        if (!removed && strcmp(name, BACKUP_LOCK) != 0)
+        if (strcmp(name, BACKUP_LOCK) == 0 || !is_staged(name))
+            continue;
+        lode_status removed = vfs_join(path, writer->staging, name, NULL);
+        if (!removed)
             removed = vfs_remove(writer->vfs, path, NULL);
         (void)removed;
     }
@@ -124,6 +169,40 @@ static void see_name(void *context, const char *name)
     if (strcmp(name, BACKUP_LOCK) != 0 && strcmp(name, BACKUP_OBJECTS) != 0 &&
         strcmp(name, BACKUP_STAGING) != 0)
         *more = 1;
+}
+
+static void see_any(void *context, const char *name)
+{
+    int *more = context;
+    (void)name;
+    *more = 1;
+}
+
+/* A directory below the target: empty, or not there. */
+static lode_status see_below(const struct backup_writer *writer, const char *name, int *more,
+                             lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    int exists = 0;
+    lode_status status = vfs_join(path, writer->path, name, error);
+    if (!status)
+        status = vfs_exists(writer->vfs, path, &exists, error);
+    return status || !exists ? status : vfs_list(writer->vfs, path, see_any, more, error);
+}
+
+/* Without a mark it may hold what a first backup leaves before there is one, and nothing else. */
+static lode_status check_empty(const struct backup_writer *writer, lode_error *error)
+{
+    int more = 0;
+    lode_status status = vfs_list(writer->vfs, writer->path, see_name, &more, error);
+    if (!status)
+        status = see_below(writer, BACKUP_OBJECTS, &more, error);
+    if (!status)
+        status = see_below(writer, BACKUP_STAGING, &more, error);
+    if (!status && more)
+        status = error_set(error, LODE_INVALID, "'%s' is neither empty nor a directory of backups",
+                           writer->path);
+    return status;
 }
 
 /* Never into a file that is there: it may have a second name already, which counts. */
@@ -149,26 +228,46 @@ static lode_status sync_parent(struct backup_writer *writer, lode_error *error)
     return vfs_dir_sync(writer->vfs, parent, error);
 }
 
+/* A mark that a crash left unfinished was never synced: it is written again. */
+static lode_status write_mark(struct backup_writer *writer, const char *path, lode_error *error)
+{
+    struct vfs_file *file;
+    lode_status status =
+        vfs_open(writer->vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, error);
+    if (status)
+        return status;
+    status = vfs_write(file, 0, BACKUP_MARK_TEXT, strlen(BACKUP_MARK_TEXT), error);
+    if (!status)
+        status = vfs_sync(file, error);
+    vfs_close(file);
+    return status;
+}
+
+/* Durable before the mark, so that a marked directory has it. */
+static lode_status make_objects(struct backup_writer *writer, lode_error *error)
+{
+    char objects[PATH_SIZE_MAX];
+    lode_status status = vfs_join(objects, writer->path, BACKUP_OBJECTS, error);
+    if (!status)
+        status = make_dir(writer->vfs, objects, error);
+    return status ? status : vfs_dir_sync(writer->vfs, writer->path, error);
+}
+
 /* An empty directory becomes one of backups; its mark is what makes it one. */
 static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
 {
-    char mark[PATH_SIZE_MAX], objects[PATH_SIZE_MAX];
-    int is_marked = 0, more = 0;
-    lode_status status = vfs_join(mark, writer->path, BACKUP_MARK, error);
+    char path[PATH_SIZE_MAX];
+    enum backup_mark mark = BACKUP_MARK_NONE;
+    lode_status status = vfs_join(path, writer->path, BACKUP_MARK, error);
     if (!status)
-        status = vfs_join(objects, writer->path, BACKUP_OBJECTS, error);
+        status = backup_mark_read(writer->vfs, writer->path, &mark, error);
+    if (!status && mark == BACKUP_MARK_NONE)
+        status = check_empty(writer, error);
     if (!status)
-        status = vfs_exists(writer->vfs, mark, &is_marked, error);
-    if (status || is_marked)
+        status = make_objects(writer, error);
+    if (status || mark == BACKUP_MARK_WHOLE)
         return status;
-    status = vfs_list(writer->vfs, writer->path, see_name, &more, error);
-    if (!status && more)
-        status = error_set(error, LODE_INVALID, "'%s' is neither empty nor a directory of backups",
-                           writer->path);
-    if (!status)
-        status = make_dir(writer->vfs, objects, error);
-    if (!status)
-        status = write_small(writer->vfs, mark, BACKUP_MARK_TEXT, strlen(BACKUP_MARK_TEXT), error);
+    status = write_mark(writer, path, error);
     if (!status)
         status = vfs_dir_sync(writer->vfs, writer->path, error);
     return status ? status : sync_parent(writer, error);
@@ -177,6 +276,8 @@ static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
 static lode_status begin_staging(struct backup_writer *writer, lode_error *error)
 {
     lode_status status = make_dir(writer->vfs, writer->staging, error);
+    if (!status)
+        status = check_staging(writer, error);
     writer->staging_is_made = status == LODE_OK;
     return status;
 }
@@ -239,6 +340,33 @@ static lode_status index_before(struct backup_writer *writer, lode_error *error)
     return LODE_OK;
 }
 
+/* The newest that can be read: a damaged one is no reason not to make a sound one now. */
+static lode_status newest_inventory(struct backup_writer *writer, const struct backup *backup,
+                                    lode_error *error)
+{
+    lode_error reason = {0};
+    lode_status status = LODE_CORRUPT;
+    for (size_t i = backup_count(backup); status == LODE_CORRUPT && i > 0; i--)
+        status = backup_inventory(backup, i - 1, &writer->before, &reason);
+    if (status == LODE_CORRUPT && !writer->one_file)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
+/* Numbers of batches in two histories mean different batches: logs of both must not lie side by side. */
+static lode_status check_history(const struct backup_writer *writer, const char *path,
+                                 lode_error *error)
+{
+    if (writer->before.file_count == 0 || writer->before.history == writer->inventory.history)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID,
+                     "'%s' holds backups of another history: this database was restored since, or "
+                     "is another; back it up into a new place",
+                     path);
+}
+
 /* The newest backup of the target itself, or of the base. */
 static lode_status find_before(struct backup_writer *writer, const char *path, lode_error *error)
 {
@@ -252,11 +380,10 @@ static lode_status find_before(struct backup_writer *writer, const char *path, l
     else if (count == 0)
         status = error_set(error, LODE_NOT_FOUND, "base '%s' holds no backup", path);
     if (!status && count > 0)
-        status = backup_inventory(backup, count - 1, &writer->before, error);
-    /* A damaged one before is no reason not to make a sound one now. */
-    if (status == LODE_CORRUPT && !writer->one_file)
-        status = LODE_OK;
+        status = newest_inventory(writer, backup, error);
     backup_close(backup);
+    if (!status)
+        status = check_history(writer, path, error);
     if (!status && writer->one_file)
         memcpy(writer->inventory.base, writer->before.root, SHA256_SIZE);
     return status ? status : index_before(writer, error);
@@ -280,6 +407,7 @@ static lode_status writer_new(const struct backup_target *target, struct backup_
         .vfs = target->vfs,
         .one_file = target->one_file,
         .number = 1,
+        .inventory = {.history = target->history},
         .path = strndup(target->path, size),
         .staging = strdup(staging),
         .piece = malloc(PIECE_SIZE),
@@ -312,13 +440,29 @@ lode_status backup_writer_begin(const struct backup_target *target,
 
 /* --- What is there already --------------------------------------------------------------------- */
 
+/* One of another size is damaged, and counts as missing. */
 static lode_status object_exists(const struct backup_writer *writer,
-                                 const uint8_t hash[SHA256_SIZE], int *ret_exists,
+                                 const struct inventory_file *file, int *ret_exists,
                                  lode_error *error)
 {
     char path[PATH_SIZE_MAX];
-    lode_status status = backup_object_path(path, writer->path, hash, error);
-    return status ? status : vfs_exists(writer->vfs, path, ret_exists, error);
+    struct vfs_file *object;
+    uint64_t size = 0;
+    lode_error reason = {0};
+    lode_status status = backup_object_path(path, writer->path, file->hash, error);
+    if (status)
+        return status;
+    status = vfs_open(writer->vfs, path, VFS_READ, &object, &reason);
+    if (!status) {
+        status = vfs_size(object, &size, &reason);
+        vfs_close(object);
+    }
+    *ret_exists = status == LODE_OK && size == file->size;
+    if (status == LODE_NOT_FOUND)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
 }
 
 /* Whether a content of that hash need not be written. */
@@ -327,7 +471,7 @@ static lode_status is_known(const struct backup_writer *writer, const struct inv
 {
     *ret_known = 0;
     if (!writer->one_file)
-        return object_exists(writer, file->hash, ret_known, error);
+        return object_exists(writer, file, ret_known, error);
     if (writer->before.file_count > 0)
         *ret_known = bsearch(&file, writer->before_by_hash, writer->before.file_count,
                              sizeof(void *), by_hash) != NULL;
@@ -431,6 +575,7 @@ static lode_status copy_to_file(struct copying *copying, struct inventory_file *
     return LODE_OK;
 }
 
+/* In place of one that is there already: that may be damaged, and this one has just been read. */
 static lode_status keep_object(struct backup_writer *writer, const char *temporary,
                                const struct inventory_file *file, int *ret_new, lode_error *error)
 {
@@ -439,10 +584,8 @@ static lode_status keep_object(struct backup_writer *writer, const char *tempora
     lode_status status = is_known(writer, file, &known, error);
     if (!status)
         status = backup_object_path(path, writer->path, file->hash, error);
-    if (!status && !known)
+    if (!status)
         status = vfs_rename(writer->vfs, temporary, path, error);
-    if (!status && known)
-        status = vfs_remove(writer->vfs, temporary, error);
     *ret_new = !status && !known;
     return status;
 }

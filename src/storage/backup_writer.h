@@ -15,7 +15,9 @@ struct backup_writer;
 struct backup_target {
     struct vfs *vfs;
     const char *path;
-    int one_file;     /* else a directory */
+    int one_file; /* else a directory */
+    uint64_t
+        history; /* of the database: what is there already must have the same, or LODE_INVALID */
     const char *base; /* of one file: a backup whose files are left out; NULL: none */
 };
 

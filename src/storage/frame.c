@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define FRAME_VERSION       1
+#define CATALOG_VERSION     2 /* with a history */
 #define HEADER_SIZE         64
 #define HEADER_CHECKSUM_AT  56
 #define SECTION_ALIGNMENT   64
@@ -64,12 +65,17 @@ static lode_status create_anew(struct vfs *vfs, const char *path, struct vfs_fil
     return status ? status : vfs_open(vfs, path, flags, ret_file, error);
 }
 
+static uint32_t version_of(enum frame_kind kind)
+{
+    return kind == FRAME_CATALOG ? CATALOG_VERSION : FRAME_VERSION;
+}
+
 static void put_header(uint8_t header[HEADER_SIZE], enum frame_kind kind, uint64_t collection_uid,
                        uint64_t number)
 {
     memset(header, 0, HEADER_SIZE);
     memcpy(header, header_magic, sizeof header_magic);
-    le_store_u32(header + 8, FRAME_VERSION);
+    le_store_u32(header + 8, version_of(kind));
     le_store_u32(header + 12, (uint32_t)kind);
     le_store_u64(header + 16, collection_uid);
     le_store_u64(header + 24, number);
@@ -268,9 +274,9 @@ static lode_status check_header(const struct opening *open, enum frame_kind kind
     if (le_load_u64(header + HEADER_CHECKSUM_AT) != checksum64(header, HEADER_CHECKSUM_AT))
         return damaged(open, 0, "its header's checksum is wrong");
     open->frame->version = le_load_u32(header + 8);
-    if (open->frame->version > FRAME_VERSION)
-        return error_set(open->error, LODE_VERSION, "%s has format %u; this Lode knows 1 to %d",
-                         vfs_path_tail(open->path), open->frame->version, FRAME_VERSION);
+    if (open->frame->version > version_of(kind))
+        return error_set(open->error, LODE_VERSION, "%s has format %u; this Lode knows 1 to %u",
+                         vfs_path_tail(open->path), open->frame->version, version_of(kind));
     if (open->frame->version == 0)
         return damaged(open, 8, "its format is 0");
     if (le_load_u32(header + 12) != (uint32_t)kind)

@@ -10,11 +10,12 @@
 #include "base/le.h"
 
 #define MAGIC           "lodeinv\n"
-#define FORMAT          1u
+#define FORMAT          2u
 #define HEAD_SIZE       104
 #define COLLECTION_SIZE 32 /* before the name */
 #define FILE_SIZE       104
 #define CHECKSUM_SIZE   8
+#define ALIGNMENT       64 /* of contents in one file */
 
 /* The numbers in the format are those of enum name_kind. */
 _Static_assert(NAME_OTHER == 0 && NAME_MANIFEST == 1 && NAME_LOG == 2 && NAME_VECTORS == 3 &&
@@ -257,6 +258,35 @@ static lode_status compute_root(const struct inventory *inventory, uint8_t root[
 
 /* --- Validity ---------------------------------------------------------------------------------- */
 
+static int is_zero(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i])
+            return 0;
+    return 1;
+}
+
+static const char *log_fault(const struct inventory *inventory, const struct inventory_file *file)
+{
+    const struct inventory_collection *collection = inventory_collection(inventory, file->uid);
+    if (file->first_sequence == 0 || file->last_sequence < file->first_sequence)
+        return "a log's batches make no sense";
+    if (!collection || file->last_sequence > collection->sequence)
+        return "a log goes beyond its collection";
+    return file->sum ? "a log has a sum" : NULL;
+}
+
+static const char *content_fault(const struct inventory_file *file)
+{
+    if (file->size == 0)
+        return "a file is empty";
+    if (file->offset % ALIGNMENT)
+        return "a file is not where one can be";
+    if (is_zero(file->hash, SHA256_SIZE))
+        return "a file has no hash";
+    return NULL;
+}
+
 static const char *file_fault(const struct inventory *inventory, size_t i)
 {
     const struct inventory_file *file = &inventory->files[i];
@@ -275,12 +305,10 @@ static const char *file_fault(const struct inventory *inventory, size_t i)
         return "a manifest is not of generation 1";
     if (file->uid && !inventory_collection(inventory, file->uid))
         return "a file is of no collection";
-    if (is_log ? file->first_sequence == 0 || file->last_sequence < file->first_sequence
-               : file->first_sequence || file->last_sequence)
-        return "a log's batches make no sense";
-    if (file->size == 0)
-        return "a file is empty";
-    return NULL;
+    if (!is_log && (file->first_sequence || file->last_sequence))
+        return "what is no log has batches";
+    const char *fault = is_log ? log_fault(inventory, file) : NULL;
+    return fault ? fault : content_fault(file);
 }
 
 static const char *collection_fault(const struct inventory *inventory, size_t i)
@@ -333,6 +361,7 @@ static lode_status encode_head(const struct inventory *inventory, struct buf *ou
     memcpy(head + 56, inventory->base, SHA256_SIZE);
     le_store_u32(head + 88, (uint32_t)inventory->collection_count);
     le_store_u32(head + 92, (uint32_t)inventory->file_count);
+    le_store_u64(head + 96, inventory->history);
     return buf_append(out, head, sizeof head, error);
 }
 
@@ -386,14 +415,6 @@ static lode_status bad(lode_error *error, const char *what)
     return error_set(error, LODE_CORRUPT, "%s", what);
 }
 
-static int is_zero(const uint8_t *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (bytes[i])
-            return 0;
-    return 1;
-}
-
 struct counts {
     uint32_t collections, files;
 };
@@ -408,9 +429,10 @@ static lode_status decode_head(struct reader *reader, struct inventory *inventor
     if (format > FORMAT)
         return error_set(error, LODE_VERSION, "the backup has format %u; this Lode knows 1 to %u",
                          format, FORMAT);
-    if (format == 0 || !is_zero(head + 12, 4) || !is_zero(head + 96, 8))
+    if (format == 0 || !is_zero(head + 12, 4) || (format == 1 && !is_zero(head + 96, 8)))
         return bad(error, "its head makes no sense");
     inventory->made_us = le_load_u64(head + 16);
+    inventory->history = le_load_u64(head + 96);
     memcpy(inventory->root, head + 24, SHA256_SIZE);
     memcpy(inventory->base, head + 56, SHA256_SIZE);
     ret_counts->collections = le_load_u32(head + 88);

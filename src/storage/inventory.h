@@ -32,6 +32,7 @@ struct inventory_collection {
 
 struct inventory {
     uint64_t made_us; /* since 1970 UTC */
+    uint64_t history; /* of the database; 0: it was made before there were any */
     uint8_t root[SHA256_SIZE];
     uint8_t
         base[SHA256_SIZE]; /* root of the backup that has what this file leaves out; zeros: none */

@@ -52,6 +52,8 @@ void wal_close(struct wal *wal); /* NULL is allowed; syncs nothing */
  * gap; from file to file the caller checks. */
 struct wal_replay {
     int last_file;
+    int in_use;     /* its writer may go on, or cut it back: it is read, not mapped */
+    uint64_t until; /* end with the group that holds this batch; 0: with the file */
     lode_status (*batch)(void *context, uint64_t sequence, const uint8_t *data, size_t size,
                          lode_error *error);
     void *context;

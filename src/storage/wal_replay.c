@@ -8,6 +8,7 @@
 #include "storage/wal_format.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct log_bytes {
@@ -127,7 +128,8 @@ static lode_status check_sequence(const struct log_bytes *log, uint64_t offset,
 static lode_status replay_groups(const struct log_bytes *log, const struct wal_replay *replay,
                                  struct wal_found *found)
 {
-    while (found->valid_size < log->size) {
+    while (found->valid_size < log->size &&
+           (replay->until == 0 || found->last_sequence < replay->until)) {
         uint64_t offset = found->valid_size;
         struct wal_group group;
         if (!read_group(log, offset, &group))
@@ -159,6 +161,63 @@ static lode_status replay_bytes(const struct log_bytes *log, const struct wal_re
     return status;
 }
 
+/* While it becomes shorter it is tried again: that ends, at the latest when nothing is left. */
+static lode_status read_in_use(struct vfs_file *file, uint8_t **ret_data, struct log_bytes *log,
+                               lode_error *error)
+{
+    lode_status status = vfs_size(file, &log->size, error);
+    uint8_t *data = status ? NULL : malloc(log->size ? (size_t)log->size : 1);
+    if (!status && !data)
+        status = error_nomem(error, "a log", (size_t)log->size);
+    uint64_t now = status ? 0 : log->size;
+    while (!status) {
+        lode_error reason = {0};
+        lode_status got = now ? vfs_read(file, 0, data, (size_t)now, &reason) : LODE_OK;
+        log->size = now;
+        if (got == LODE_OK)
+            break;
+        status = vfs_size(file, &now, error);
+        if (!status && (got != LODE_CORRUPT || now >= log->size)) {
+            status = got;
+            if (error)
+                *error = reason;
+        }
+    }
+    if (status)
+        free(data);
+    else
+        *ret_data = data;
+    return status;
+}
+
+static lode_status replay_in_use(struct vfs_file *file, struct log_bytes *log,
+                                 const struct wal_replay *replay, struct wal_found *ret_found,
+                                 lode_error *error)
+{
+    uint8_t *data = NULL;
+    lode_status status = read_in_use(file, &data, log, error);
+    if (status)
+        return status;
+    log->data = data;
+    status = replay_bytes(log, replay, ret_found);
+    free(data);
+    return status;
+}
+
+static lode_status replay_mapped(struct vfs_file *file, struct log_bytes *log,
+                                 const struct wal_replay *replay, struct wal_found *ret_found,
+                                 lode_error *error)
+{
+    lode_status status = vfs_size(file, &log->size, error);
+    if (!status)
+        status = vfs_map(file, log->size, &log->data, error);
+    if (status)
+        return status;
+    status = replay_bytes(log, replay, ret_found);
+    vfs_unmap(file, log->data, log->size);
+    return status;
+}
+
 lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
                        const struct wal_replay *replay, struct wal_found *ret_found,
                        lode_error *error)
@@ -173,13 +232,8 @@ lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid
         status = vfs_open(vfs, path, VFS_READ, &file, error);
     if (status)
         return status;
-    status = vfs_size(file, &log.size, error);
-    if (!status)
-        status = vfs_map(file, log.size, &log.data, error);
-    if (!status) {
-        status = replay_bytes(&log, replay, ret_found);
-        vfs_unmap(file, log.data, log.size);
-    }
+    status = replay->in_use ? replay_in_use(file, &log, replay, ret_found, error)
+                            : replay_mapped(file, &log, replay, ret_found, error);
     vfs_close(file);
     return status;
 }

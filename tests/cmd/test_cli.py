@@ -374,7 +374,7 @@ class Backups(CliTest):
         self.assertLessEqual(kept["oldest_sequence"], sequences[0])
         for i, sequence in enumerate(sequences):
             done = self.json("restore", self.place, self.path / f"r{i}", "--to-seq", sequence)
-            self.assertEqual(done["points"], 310 + 10 * i)
+            self.assertEqual((done["points"], done["root"]), (310 + 10 * i, ""))
         error = self.error("restore", self.place, self.path / "r9", "--to-seq", 999, code=USAGE)
         self.assertIn("batch", error["message"])
         self.assertIn("none", self.text("keep-log", self.db, "off"))

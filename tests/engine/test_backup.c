@@ -181,7 +181,9 @@ static void one_collection_of_several(void **state)
     lode_collection *collection;
     fixture_open(&fixture);
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
-    assert_ok(restore(fixture.vfs, "b", "r", &options, NULL));
+    lode_restore_info info;
+    assert_ok(restore(fixture.vfs, "b", "r", &options, &info));
+    assert_string_equal(info.root, ""); /* not all of it lies there */
     lode_db *db = engine_open(fixture.vfs, "r", NULL, 2048);
     assert_int_equal(lode_collection_open(db, "points", &collection, &error), LODE_NOT_FOUND);
     assert_int_equal(lode_collection_open(db, "alias", &collection, &error), LODE_NOT_FOUND);
@@ -699,6 +701,44 @@ static int crash_in_backup(uint64_t change, uint64_t seed, int one_file)
     return fate.crashed;
 }
 
+/* The very first, into a directory that is not there: there and sound, or none; the next works. */
+static int crash_in_first_backup(uint64_t change, uint64_t seed)
+{
+    struct fixture fixture;
+    struct fate fate = {.left = change, .fail_errno = EIO};
+    fixture_open(&fixture);
+    vfs_memory_set_fault(fixture.vfs, decide, &fate);
+    lode_status status = backup_database(fixture.db, "b", NULL, NULL, &error);
+    assert_true(status == LODE_OK || fate.crashed);
+    lode_collection_close(fixture.points);
+    lode_collection_close(fixture.other);
+    engine_close(fixture.db);
+    after_crash(&fixture, seed);
+    lode_status found = restore(fixture.vfs, "b", "r", NULL, NULL);
+    if (found == LODE_OK)
+        check_fixture(&fixture, "r");
+    else
+        assert_true(status && (found == LODE_NOT_FOUND || found == LODE_INVALID));
+    fixture_reopen(&fixture);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(backup_verify(fixture.vfs, "b", NULL, &error));
+    assert_ok(restore(fixture.vfs, "b", "r2", NULL, NULL));
+    check_fixture(&fixture, "r2");
+    fixture_close(&fixture);
+    return fate.crashed;
+}
+
+static void a_crash_at_every_change_of_the_first_backup(void **state)
+{
+    (void)state;
+    uint64_t change = 1;
+    for (; crash_in_first_backup(change, random_mix(change)); change++)
+        for (uint64_t i = 0; i < 8 && change < 12; i++)
+            (void)crash_in_first_backup(change, 2 + i * 4);
+    assert_true(change > 15);
+    print_message("%llu changes\n", (unsigned long long)change - 1);
+}
+
 static void a_crash_at_every_change_of_a_backup(void **state)
 {
     (void)state;
@@ -842,6 +882,7 @@ int main(void)
         cmocka_unit_test(a_file_cut_off_is_no_backup),
         cmocka_unit_test(a_damaged_inventory_loses_its_backup_only),
         cmocka_unit_test(damage_of_the_database_is_named),
+        cmocka_unit_test(a_crash_at_every_change_of_the_first_backup),
         cmocka_unit_test(a_crash_at_every_change_of_a_backup),
         cmocka_unit_test(a_crash_at_every_change_of_a_restore),
         cmocka_unit_test(an_operation_fails),

@@ -90,6 +90,7 @@ static void the_file_is_what_its_page_says(void **state)
     struct vfs *vfs = vfs_memory_new();
     struct catalog catalog = example(), read;
     catalog.log_keep_bytes = 1000000;
+    catalog.history = 0x8877665544332211u;
     assert_ok(vfs_make_dir(vfs, "db", &error));
     assert_ok(vfs_dir_sync(vfs, ".", &error));
     assert_ok(catalog_save(vfs, "db", &catalog, &(int){0}, &error));
@@ -100,6 +101,7 @@ static void the_file_is_what_its_page_says(void **state)
     assert_ok(catalog_load(vfs, "db", &read, &error));
     assert_int_equal(read.count, 2);
     assert_int_equal(read.log_keep_bytes, 1000000);
+    assert_int_equal(read.history, 0x8877665544332211u);
     assert_string_equal(read.names[1].target, "films");
     assert_false(kit_exists(vfs, "db/catalog.tmp"));
     free(written);

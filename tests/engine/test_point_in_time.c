@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,27 @@ static void writes_during_the_backup_are_beyond_it(void **state)
     history_free(history);
 }
 
+static int refuse_maps_of_logs(void *context, const char *operation, const char *path)
+{
+    (void)context;
+    return strcmp(operation, "map") == 0 && strstr(path, "/wal-") ? EIO : 0;
+}
+
+/* A log may be cut back by its writer, and then a map of it would end the process. */
+static void a_backup_maps_no_log(void **state)
+{
+    (void)state;
+    struct history *history = history_new(1 << 20);
+    lode_restore_info info;
+    go_on(history, 30);
+    vfs_memory_set_fault(history->vfs, refuse_maps_of_logs, NULL);
+    assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    vfs_memory_set_fault(history->vfs, NULL, NULL);
+    assert_ok(restore_to(history, "b", 13, &info));
+    check_state(history, 13);
+    history_free(history);
+}
+
 static void several_collections_need_a_name(void **state)
 {
     (void)state;
@@ -308,6 +330,7 @@ int main(void)
         cmocka_unit_test(not_before_logs_were_kept),
         cmocka_unit_test(logs_are_kept_within_bounds),
         cmocka_unit_test(writes_during_the_backup_are_beyond_it),
+        cmocka_unit_test(a_backup_maps_no_log),
         cmocka_unit_test(several_collections_need_a_name),
         cmocka_unit_test(a_damaged_log_is_seen),
     };

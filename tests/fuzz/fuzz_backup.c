@@ -27,7 +27,7 @@ static void check(const struct inventory *inventory)
 static void fit(uint8_t *data, size_t size)
 {
     size_t body = size - 8 - 104, files = body / 104;
-    memcpy(data, "lodeinv\n\1\0\0\0\0\0\0\0", 16);
+    memcpy(data, "lodeinv\n\2\0\0\0\0\0\0\0", 16);
     memset(data + 88, 0, 16);
     size_t rest = body - files * 104; /* one collection fits into it, or none */
     data[88] = rest > 32 && rest <= 32 + 104;
@@ -68,7 +68,8 @@ static void use_with_root(uint8_t *data, size_t size)
     lode_error error;
     size_t at = 104 + (data[88] ? 32u + data[104 + 24] : 0);
     if (data[88]) {
-        struct inventory_collection collection = {.uid = le_load_u64(data + 104), .name = "x"};
+        struct inventory_collection collection = {
+            .uid = le_load_u64(data + 104), .sequence = 256, .name = "x"};
         INVARIANT(!inventory_add_collection(&inventory, &collection, &error));
     }
     int has_manifest = !data[88];
@@ -76,7 +77,7 @@ static void use_with_root(uint8_t *data, size_t size)
         struct inventory_file file = {
             .uid = i ? inventory.collections ? inventory.collections[0].uid : 0 : 0,
             .size = 1 + (le_load_u64(data + at + 32) & 0xffff),
-            .offset = le_load_u64(data + at + 48)};
+            .offset = le_load_u64(data + at + 48) & ~63ULL};
         file.name.kind = i ? (enum name_kind)(1 + data[at + 8] % 8) : NAME_OTHER;
         file.name.number = i ? file.name.kind == NAME_MANIFEST ? 1 : i : 0;
         file.name.generation = file.name.kind == NAME_LIVE;
@@ -88,6 +89,7 @@ static void use_with_root(uint8_t *data, size_t size)
             continue;
         has_manifest |= file.name.kind == NAME_MANIFEST;
         memcpy(file.hash, data + at + 72, SHA256_SIZE);
+        file.hash[0] |= 1;
         INVARIANT(!inventory_add_file(&inventory, &file, &error));
     }
     if (inventory.file_count > 0 && has_manifest && (!data[88] || inventory.collections[0].uid)) {

@@ -40,7 +40,7 @@ static struct inventory_file file_of(uint64_t uid, enum name_kind kind, uint64_t
 
 static struct inventory sample(void)
 {
-    struct inventory inventory = {.made_us = 1772280000000000};
+    struct inventory inventory = {.made_us = 1772280000000000, .history = 77};
     const struct inventory_file files[] = {
         file_of(9, NAME_LIVE, 3, 1),     file_of(9, NAME_MANIFEST, 1, 2),
         file_of(4, NAME_MANIFEST, 1, 3), file_of(9, NAME_VECTORS, 3, 4),
@@ -74,6 +74,7 @@ static void there_and_back(void **state)
     struct buf bytes_again = encode(&again);
     assert_int_equal(bytes.size, bytes_again.size);
     assert_memory_equal(bytes.data, bytes_again.data, bytes.size);
+    assert_int_equal(again.history, inventory.history);
     struct name name = {.kind = NAME_VECTORS, .number = 20};
     assert_int_equal(inventory_find(&again, 9, name)->size, 107);
     assert_null(inventory_find(&again, 4, name));
@@ -113,10 +114,8 @@ static void add_directory(struct buf *root, const struct buf *lines, const char 
 }
 
 /* Written out by hand, as sha256sum would write it. "seg-20" comes before "seg-3". */
-static void the_root_is_what_the_page_says(void **state)
+static void root_by_hand(const struct inventory *inventory, uint8_t hash[SHA256_SIZE])
 {
-    (void)state;
-    struct inventory inventory = sample();
     static const char *const names[] = {"manifest-1", "seg-20.vectors", "seg-3.del-1",
                                         "seg-3.vectors"},
                              *const logs[] = {"wal-12.log", "wal-3.log"};
@@ -125,22 +124,29 @@ static void the_root_is_what_the_page_says(void **state)
     static const uint64_t numbers[] = {1, 20, 3, 3}, log_numbers[] = {12, 3}, zero[] = {0};
     static const char *const catalog[] = {"catalog"};
     struct buf root, lines;
-    uint8_t hash[SHA256_SIZE];
     buf_init(&root, 10000);
     buf_init(&lines, 10000);
-    add_lines(&lines, &inventory, 4, names, kinds, numbers, 1);
+    add_lines(&lines, inventory, 4, names, kinds, numbers, 1);
     add_directory(&root, &lines, "c-0000000000000004");
     buf_clear(&lines);
-    add_lines(&lines, &inventory, 9, names, kinds, numbers, 4);
+    add_lines(&lines, inventory, 9, names, kinds, numbers, 4);
     add_directory(&root, &lines, "c-0000000000000009");
-    add_lines(&root, &inventory, 0, catalog, no_kind, zero, 1);
+    add_lines(&root, inventory, 0, catalog, no_kind, zero, 1);
     buf_clear(&lines);
-    add_lines(&lines, &inventory, 9, logs, log_kinds, log_numbers, 2);
+    add_lines(&lines, inventory, 9, logs, log_kinds, log_numbers, 2);
     add_directory(&root, &lines, "log-0000000000000009");
     assert_ok(sha256_of(root.data, root.size, hash, &error));
-    assert_memory_equal(hash, inventory.root, SHA256_SIZE);
     buf_release(&root);
     buf_release(&lines);
+}
+
+static void the_root_is_what_the_page_says(void **state)
+{
+    (void)state;
+    struct inventory inventory = sample();
+    uint8_t hash[SHA256_SIZE];
+    root_by_hand(&inventory, hash);
+    assert_memory_equal(hash, inventory.root, SHA256_SIZE);
     inventory_release(&inventory);
 }
 
@@ -195,7 +201,6 @@ static void what_makes_no_sense_is_refused(void **state)
         {24, 1, 99}, /* root */
         {88, 1, 3},  /* collections */
         {92, 1, 7},  /* files */
-        {96, 1, 1},  /* reserved */
     };
     struct inventory inventory = sample(), again;
     size_t first_file = 104 + 2 * 32 + 5 + 5;
@@ -209,10 +214,49 @@ static void what_makes_no_sense_is_refused(void **state)
     inventory_release(&inventory);
 }
 
+static const struct inventory_file *log_of(const struct inventory *inventory)
+{
+    for (size_t i = 0; i < inventory->file_count; i++)
+        if (inventory->files[i].name.kind == NAME_LOG)
+            return &inventory->files[i];
+    return NULL;
+}
+
+/* What the page promises of logs, offsets and hashes; the root is made to fit where it can tell. */
+static void promises_are_kept(void **state)
+{
+    (void)state;
+    for (int change = 0; change < 5; change++) {
+        struct inventory inventory = sample(), again;
+        size_t at = (size_t)(log_of(&inventory) - inventory.files) * 104 + 104 + 2 * 32 + 5 + 5;
+        struct inventory_file *log = (struct inventory_file *)(uintptr_t)log_of(&inventory);
+        if (change == 4) {
+            memset(log->hash, 0, SHA256_SIZE);
+            root_by_hand(&inventory, inventory.root);
+        }
+        struct buf bytes = encode(&inventory);
+        if (change == 1)
+            bytes.data[at + 40] = 1; /* sum */
+        else if (change == 2)
+            bytes.data[at + 48] ^= 8; /* offset */
+        else if (change == 3)
+            bytes.data[at + 64] = 18; /* last batch: the collection is at 17 */
+        set_checksum(&bytes);
+        assert_int_equal(inventory_decode(bytes.data, bytes.size, &again, &error),
+                         change ? LODE_CORRUPT : LODE_OK);
+        if (change == 0)
+            inventory_release(&again);
+        if (change == 4)
+            assert_non_null(strstr(error.message, "no hash"));
+        buf_release(&bytes);
+        inventory_release(&inventory);
+    }
+}
+
 static void its_example(void **state)
 {
     (void)state;
-    struct inventory inventory = {.made_us = 1772280000000000};
+    struct inventory inventory = {.made_us = 1772280000000000, .history = 0x0807060504030201};
     struct inventory_file file = file_of(0, NAME_OTHER, 0, 0);
     file.size = 200;
     file.sum = 0x1122334455667788;
@@ -231,6 +275,7 @@ int main(void)
         cmocka_unit_test(the_root_is_what_the_page_says),
         cmocka_unit_test(every_flipped_bit_is_seen),
         cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(promises_are_kept),
         cmocka_unit_test(its_example),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,207 @@
+/* Where backups are put: somebody else's files stay, a directory that a crash left half made is completed, damage
+ * heals, and the backups of one database do not mix with those of another. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/backup.h"
+#include "engine/files.h"
+#include "storage/backup_format.h"
+#include "storage/backup_reader.h"
+#include "support/engine_kit.h"
+
+static lode_error error;
+
+static const lode_schema schema = {.dim = 4};
+
+struct fixture {
+    struct vfs *vfs;
+    lode_db *db;
+    lode_collection *collection;
+    struct model model;
+};
+
+static void write_points(struct fixture *fixture, unsigned first, unsigned count)
+{
+    for (unsigned id = first; id < first + count; id++) {
+        struct model_op op = {id, (int)id * 3};
+        assert_ok(model_write(&fixture->model, fixture->collection, &op, 1, &error));
+    }
+}
+
+static void fixture_open(struct fixture *fixture)
+{
+    *fixture = (struct fixture){.vfs = vfs_memory_new()};
+    fixture->db = engine_open(fixture->vfs, "db", NULL, 2048);
+    fixture->collection = engine_create(fixture->db, "points", schema);
+    model_init(&fixture->model, &schema);
+    write_points(fixture, 0, 60);
+}
+
+static void fixture_close(struct fixture *fixture)
+{
+    lode_collection_close(fixture->collection);
+    engine_close(fixture->db);
+    vfs_memory_free(fixture->vfs);
+}
+
+static lode_status restore(struct fixture *fixture, const char *backup, const char *path)
+{
+    struct db_env env = {.vfs = fixture->vfs};
+    assert_ok(executor_inline_new(&env.executor, &error));
+    lode_status status = restore_database(backup, path, NULL, &env, NULL, &error);
+    executor_free(env.executor);
+    return status;
+}
+
+static uint64_t size_of(struct vfs *vfs, const char *path)
+{
+    size_t size;
+    free(kit_read(vfs, path, &size));
+    return size;
+}
+
+/* Nobody else's files are removed, wherever they lie. */
+static void foreign_files_stay(void **state)
+{
+    (void)state;
+    static const char *const foreign[] = {"f.tmp/letter", "b/tmp/letter", "e/tmp/letter",
+                                          "o/objects/letter"};
+    static const char *const targets[] = {"f", "b", "e", "o"};
+    struct fixture fixture;
+    fixture_open(&fixture);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    static const char *const dirs[] = {"f.tmp", "b/tmp", "e", "e/tmp", "o", "o/objects"};
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
+        assert_ok(vfs_make_dir(fixture.vfs, dirs[i], &error));
+    kit_write(fixture.vfs, "f.tmp/data", "x", 1);
+    kit_write(fixture.vfs, "b/tmp/object", "x", 1);
+    for (size_t i = 0; i < 4; i++) {
+        lode_backup_options options = {.one_file = i == 0};
+        kit_write(fixture.vfs, foreign[i], "x", 1);
+        assert_int_equal(backup_database(fixture.db, targets[i], &options, NULL, &error),
+                         LODE_INVALID);
+        if (i < 2)
+            assert_non_null(strstr(error.message, "letter"));
+        assert_true(kit_exists(fixture.vfs, foreign[i]));
+    }
+    assert_true(kit_exists(fixture.vfs, "f.tmp/data"));
+    assert_true(kit_exists(fixture.vfs, "b/tmp/object"));
+    assert_ok(vfs_remove(fixture.vfs, "b/tmp/letter", &error));
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    fixture_close(&fixture);
+}
+
+static void the_mark_is_read(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    lode_backup_list *list;
+    fixture_open(&fixture);
+    for (size_t size = 0; size <= 23;
+         size++) { /* 23: the mark is whole, but `objects` is missing */
+        char dir[8], mark[32];
+        snprintf(dir, sizeof dir, "m%zu", size);
+        snprintf(mark, sizeof mark, "%s/lode-backups", dir);
+        assert_ok(vfs_make_dir(fixture.vfs, dir, &error));
+        kit_write(fixture.vfs, mark, "Lode backups, format 1\n", size);
+        assert_ok(backup_database(fixture.db, dir, NULL, NULL, &error));
+        size_t whole;
+        free(kit_read(fixture.vfs, mark, &whole));
+        assert_int_equal(whole, 23);
+    }
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    kit_write(fixture.vfs, "b/lode-backups", "Lode backups, format 2, of some later day\n", 42);
+    assert_int_equal(backup_database(fixture.db, "b", NULL, NULL, &error), LODE_VERSION);
+    assert_int_equal(backup_list(fixture.vfs, "b", &list, &error), LODE_VERSION);
+    assert_int_equal(restore(&fixture, "b", "r"), LODE_VERSION);
+    kit_write(fixture.vfs, "b/lode-backups", "shopping list", 13);
+    assert_int_equal(backup_database(fixture.db, "b", NULL, NULL, &error), LODE_CORRUPT);
+    assert_ok(restore(&fixture, "b", "r"));
+    fixture_close(&fixture);
+}
+
+/* What a later backup reads of the database anyway, and what it finds to be of another size, it writes anew. */
+static void a_later_backup_heals_contents(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct file_names names;
+    struct vfs_file *file;
+    fixture_open(&fixture);
+    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(file_names_list(fixture.vfs, "b/objects", &names, &error));
+    for (size_t i = 0; i < names.count; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "b/objects/%s", names.names[i]);
+        assert_ok(vfs_open(fixture.vfs, path, VFS_WRITE, &file, &error));
+        assert_ok(vfs_truncate(file, i % 2 ? 0 : size_of(fixture.vfs, path) - 1, &error));
+        vfs_close(file);
+    }
+    assert_int_equal(backup_verify(fixture.vfs, "b", NULL, &error), LODE_CORRUPT);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(backup_verify(fixture.vfs, "b", NULL, &error));
+    struct backup *backup;
+    struct inventory inventory;
+    assert_ok(backup_open(fixture.vfs, "b", &backup, &error));
+    assert_ok(backup_inventory(backup, 0, &inventory, &error));
+    for (size_t i = 0; i < inventory.file_count; i++) {
+        char path[PATH_SIZE_MAX];
+        if (inventory.files[i].name.kind != NAME_MANIFEST)
+            continue;
+        assert_ok(backup_object_path(path, "b", inventory.files[i].hash, &error));
+        kit_flip(fixture.vfs, path, 800);
+    }
+    inventory_release(&inventory);
+    backup_close(backup);
+    assert_int_equal(backup_verify(fixture.vfs, "b", NULL, &error), LODE_CORRUPT);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(backup_verify(fixture.vfs, "b", NULL, &error));
+    file_names_release(&names);
+    fixture_close(&fixture);
+}
+
+/* What a restored database writes has numbers that its past used for something else. */
+static void histories_do_not_mix(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    lode_backup_options full = {.one_file = 1}, with_base = {.one_file = 1, .base = "b"};
+    fixture_open(&fixture);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(backup_database(fixture.db, "f", &full, NULL, &error));
+    write_points(&fixture, 100, 5);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(restore(&fixture, "b", "r"));
+    lode_db *restored = engine_open(fixture.vfs, "r", NULL, 2048);
+    assert_int_equal(backup_database(restored, "b", NULL, NULL, &error), LODE_INVALID);
+    assert_non_null(strstr(error.message, "restored since"));
+    assert_int_equal(backup_database(restored, "g", &with_base, NULL, &error), LODE_INVALID);
+    with_base.base = "f";
+    assert_int_equal(backup_database(restored, "g", &with_base, NULL, &error), LODE_INVALID);
+    assert_ok(backup_database(restored, "new", NULL, NULL, &error));
+    engine_close(restored);
+    restored = engine_open(fixture.vfs, "r", NULL, 2048); /* it stays the same */
+    assert_ok(backup_database(restored, "new", NULL, NULL, &error));
+    engine_close(restored);
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    fixture_close(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(foreign_files_stay),
+        cmocka_unit_test(histories_do_not_mix),
+        cmocka_unit_test(the_mark_is_read),
+        cmocka_unit_test(a_later_backup_heals_contents),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
