@@ -30,7 +30,7 @@ struct fixture {
 static void write_points(struct fixture *fixture, unsigned first, unsigned count)
 {
     for (unsigned id = first; id < first + count; id++) {
-        struct model_op op = {id, (int)id * 3};
+        struct model_op op = {.id = id, .value = (int)id * 3};
         assert_ok(model_write(&fixture->model, fixture->collection, &op, 1, &error));
     }
 }
