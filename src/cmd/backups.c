@@ -5,22 +5,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 lode_backup_list *backups_find(const char *path)
 {
     lode_backup_list *list = NULL;
     return lode_backup_list_get(path, &list, NULL) == LODE_OK ? list : NULL;
-}
-
-/* "2026-02-28T12:00:00Z" */
-static const char *time_text(uint64_t us, char text[32])
-{
-    time_t seconds = (time_t)(us / 1000000);
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm) || strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        snprintf(text, 32, "?");
-    return text;
 }
 
 static void write_collection(struct document *document, const lode_backup_collection *collection)
@@ -36,12 +25,12 @@ static void write_collection(struct document *document, const lode_backup_collec
 
 static void write_entry(struct document *document, const lode_backup_entry *entry)
 {
-    char text[32];
+    char text[AMOUNT_TEXT_MAX];
     json_write_object(&document->json);
     document_key_u64(document, "number", entry->number);
     document_key_bool(document, "damaged", entry->damaged);
     if (!entry->damaged) {
-        document_key_text(document, "made", time_text(entry->made_us, text));
+        document_key_text(document, "made", amount_time(entry->made_us, text));
         document_key_text(document, "root", entry->root);
         if (*entry->base)
             document_key_text(document, "base", entry->base);
@@ -91,7 +80,7 @@ static void add_collections(struct table *table, const lode_backup_entry *entry)
 static int show_table(const lode_backup_list *list)
 {
     struct table table;
-    char text[32];
+    char text[AMOUNT_TEXT_MAX];
     table_init(&table);
     table.last_cell_max = 512;
     table_column(&table, "backup", 1);
@@ -103,7 +92,7 @@ static int show_table(const lode_backup_list *list)
     for (size_t i = 0; i < list->count; i++) {
         const lode_backup_entry *entry = &list->backups[i];
         table_count(&table, entry->number);
-        table_printf(&table, "%s", entry->damaged ? "damaged" : time_text(entry->made_us, text));
+        table_printf(&table, "%s", entry->damaged ? "damaged" : amount_time(entry->made_us, text));
         table_count(&table, entry->files);
         table_bytes(&table, entry->bytes);
         table_printf(&table, "%.12s", entry->root);

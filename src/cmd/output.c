@@ -271,6 +271,15 @@ const char *amount_bytes(uint64_t bytes, char text[AMOUNT_TEXT_MAX])
     return text;
 }
 
+const char *amount_time(uint64_t us, char text[AMOUNT_TEXT_MAX])
+{
+    time_t seconds = (time_t)(us / 1000000);
+    struct tm tm;
+    if (!gmtime_r(&seconds, &tm) || strftime(text, AMOUNT_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        snprintf(text, AMOUNT_TEXT_MAX, "?");
+    return text;
+}
+
 const char *amount_seconds(double seconds, char text[AMOUNT_TEXT_MAX])
 {
     unsigned long whole = seconds > 0 ? (unsigned long)llround(seconds) : 0;

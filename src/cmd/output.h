@@ -79,6 +79,8 @@ int output_flush(int code);
 const char *amount_count(uint64_t count, char text[AMOUNT_TEXT_MAX]);
 const char *amount_bytes(uint64_t bytes, char text[AMOUNT_TEXT_MAX]);
 const char *amount_seconds(double seconds, char text[AMOUNT_TEXT_MAX]);
+/* Of microseconds since 1970: "2026-02-28T12:00:00Z". */
+const char *amount_time(uint64_t us, char text[AMOUNT_TEXT_MAX]);
 
 /* Monotonic seconds, and the processor seconds of this thread or of the whole process. */
 double clock_wall(void);

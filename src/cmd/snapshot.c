@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct snapshot {
     struct args args;
@@ -62,20 +61,10 @@ static int check(const struct snapshot *snapshot)
     return EXIT_OK;
 }
 
-/* "2026-02-28T12:00:00Z" */
-static const char *time_text(uint64_t us, char text[32])
-{
-    time_t seconds = (time_t)(us / 1000000);
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm) || strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        snprintf(text, 32, "?");
-    return text;
-}
-
 static int list_json(const lode_snapshot_list *list)
 {
     struct document document;
-    char text[32];
+    char text[AMOUNT_TEXT_MAX];
     document_init(&document);
     json_write_object(&document.json);
     json_write_key(&document.json, "snapshots");
@@ -88,7 +77,7 @@ static int list_json(const lode_snapshot_list *list)
         document_key_u64(&document, "sequence", info->sequence);
         document_key_u64(&document, "generation", info->generation);
         document_key_u64(&document, "points", info->points);
-        document_key_text(&document, "created", time_text(info->created_us, text));
+        document_key_text(&document, "created", amount_time(info->created_us, text));
         document_key_u64(&document, "own_bytes", info->own_bytes);
         json_write_object_end(&document.json);
     }
@@ -100,7 +89,7 @@ static int list_json(const lode_snapshot_list *list)
 static int list_table(const lode_snapshot_list *list)
 {
     struct table table;
-    char text[32];
+    char text[AMOUNT_TEXT_MAX];
     table_init(&table);
     table_column(&table, "snapshot", 0);
     table_column(&table, "points", 1);
@@ -115,7 +104,7 @@ static int list_table(const lode_snapshot_list *list)
         else
             table_count(&table, info->points);
         table_count(&table, info->sequence);
-        table_printf(&table, "%s", info->damaged ? "" : time_text(info->created_us, text));
+        table_printf(&table, "%s", info->damaged ? "" : amount_time(info->created_us, text));
         table_bytes(&table, info->own_bytes);
     }
     table_print(&table);

@@ -70,18 +70,6 @@ lode_status files_remove_dir(struct vfs *vfs, const char *dir, lode_error *error
     return status ? status : vfs_remove_dir(vfs, dir, error);
 }
 
-static uint64_t size_of(struct vfs *vfs, const char *path)
-{
-    struct vfs_file *file;
-    uint64_t size = 0;
-    if (vfs_open(vfs, path, VFS_READ, &file, NULL) != LODE_OK)
-        return 0;
-    if (vfs_size(file, &size, NULL) != LODE_OK)
-        size = 0;
-    vfs_close(file);
-    return size;
-}
-
 lode_status files_size(struct vfs *vfs, const char *dir, uint64_t *ret_size, lode_error *error)
 {
     struct file_names names;
@@ -93,7 +81,7 @@ lode_status files_size(struct vfs *vfs, const char *dir, uint64_t *ret_size, lod
         char path[PATH_SIZE_MAX];
         status = vfs_join(path, dir, names.names[i], error);
         if (!status)
-            sum += size_of(vfs, path);
+            sum += vfs_size_at(vfs, path);
     }
     file_names_release(&names);
     if (!status)

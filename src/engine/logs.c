@@ -9,15 +9,7 @@ static uint64_t log_bytes(const struct store *store, uint64_t number)
 {
     char path[PATH_SIZE_MAX];
     struct name name = {.kind = NAME_LOG, .number = number};
-    struct vfs_file *file;
-    uint64_t size = 0;
-    if (name_path(path, store->dir, name, NULL) ||
-        vfs_open(store->vfs, path, VFS_READ, &file, NULL))
-        return 0;
-    if (vfs_size(file, &size, NULL))
-        size = 0;
-    vfs_close(file);
-    return size;
+    return name_path(path, store->dir, name, NULL) ? 0 : vfs_size_at(store->vfs, path);
 }
 
 /* From the newest of them down: as long as they fit, they stay. */

@@ -32,6 +32,18 @@ lode_status vfs_join(char path[], const char *dir, const char *name, lode_error 
     return LODE_OK;
 }
 
+uint64_t vfs_size_at(struct vfs *vfs, const char *path)
+{
+    struct vfs_file *file;
+    uint64_t size = 0;
+    if (vfs_open(vfs, path, VFS_READ, &file, NULL))
+        return 0;
+    if (vfs_size(file, &size, NULL))
+        size = 0;
+    vfs_close(file);
+    return size;
+}
+
 void vfs_parent(const char *path, char parent[])
 {
     size_t size = strlen(path);

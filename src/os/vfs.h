@@ -86,6 +86,9 @@ struct vfs *vfs_posix(void); /* static; never freed */
 /* Join directory and name into path[PATH_SIZE_MAX]; LODE_LIMIT when too long. */
 NODISCARD lode_status vfs_join(char path[], const char *dir, const char *name, lode_error *error);
 
+/* Bytes of the file at this path; 0 when it cannot be opened: a figure to show, not one to rely on. */
+uint64_t vfs_size_at(struct vfs *vfs, const char *path);
+
 /* The directory that holds `path`, into parent[PATH_SIZE_MAX]. */
 void vfs_parent(const char *path, char parent[]);
 

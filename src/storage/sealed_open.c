@@ -111,18 +111,6 @@ void sealed_remove(const struct store *store, uint64_t number)
     }
 }
 
-static uint64_t file_bytes(struct vfs *vfs, const char *path)
-{
-    struct vfs_file *file;
-    uint64_t size = 0;
-    if (vfs_open(vfs, path, VFS_READ, &file, NULL))
-        return 0;
-    if (vfs_size(file, &size, NULL))
-        size = 0;
-    vfs_close(file);
-    return size;
-}
-
 uint64_t sealed_bytes(const struct store *store, uint64_t number)
 {
     uint64_t bytes = 0;
@@ -130,7 +118,7 @@ uint64_t sealed_bytes(const struct store *store, uint64_t number)
         char path[PATH_SIZE_MAX];
         struct name name = {.kind = parts[i], .number = number};
         if (name_path(path, store->dir, name, NULL) == LODE_OK)
-            bytes += file_bytes(store->vfs, path);
+            bytes += vfs_size_at(store->vfs, path);
     }
     return bytes;
 }

@@ -330,13 +330,8 @@ static void add_size(void *context, const char *name)
 {
     struct sizes *sizes = context;
     char path[PATH_SIZE_MAX];
-    struct vfs_file *file;
-    uint64_t size;
-    if (vfs_join(path, sizes->dir, name, NULL) || vfs_open(sizes->vfs, path, VFS_READ, &file, NULL))
-        return;
-    if (vfs_size(file, &size, NULL) == LODE_OK)
-        sizes->bytes += size;
-    vfs_close(file);
+    if (!vfs_join(path, sizes->dir, name, NULL))
+        sizes->bytes += vfs_size_at(sizes->vfs, path);
 }
 
 lode_status verify_bytes(struct vfs *vfs, const char *dir, uint64_t *ret_bytes, lode_error *error)

@@ -233,6 +233,8 @@ static void mapping(void **state)
     struct vfs_file *file = open_file(fixture, "a", VFS_READ);
     const uint8_t *data = NULL;
     lode_error error = {0};
+    assert_int_equal(vfs_size_at(fixture->vfs, in_dir(fixture, "a")), 10);
+    assert_int_equal(vfs_size_at(fixture->vfs, in_dir(fixture, "nothing")), 0);
     assert_int_equal(vfs_map(file, 10, &data, &error), LODE_OK);
     assert_memory_equal(data, "0123456789", 10);
     vfs_forget(file, data, 10); /* what is forgotten is read again */
