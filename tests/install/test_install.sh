@@ -26,7 +26,9 @@ runs_with() {
 # shellcheck disable=SC2046
 cc "$here/program.c" -o "$work/pc-shared" $(pkg-config --cflags --libs lode)
 runs_with pc-shared "$work/pc-shared"
-ldd "$work/pc-shared" | grep -q 'liblode\.so\.0' || { echo "pc-shared does not use liblode.so.0"; exit 1; }
+# Read whole: under pipefail, a grep that stops reading early would fail ldd with a broken pipe.
+libraries=$(LD_LIBRARY_PATH=$libdir ldd "$work/pc-shared")
+[[ $libraries == *liblode.so.0* ]] || { echo "pc-shared does not use liblode.so.0:"; echo "$libraries"; exit 1; }
 
 rm "$libdir"/liblode.so*
 # shellcheck disable=SC2046
