@@ -81,14 +81,17 @@ static lode_status use_like(struct search *search, lode_error *error)
         return status;
     }
     size_t size = id_encode(search->request->like, id);
-    const struct segment_view *view = version_find(search->version, id, size, &search->own_row);
+    const struct segment_view *view;
+    status = version_find(search->version, id, size, &view, &search->own_row, error);
+    if (status)
+        return status;
     if (!view)
         return error_set(error, LODE_NOT_FOUND, "like: collection '%s' has no point %s",
                          search->collection->name,
                          id_describe(search->request->like, text, sizeof text));
     search->own_view = view;
     search->row = rows_at(&view->segment->rows, search->own_row);
-    return LODE_OK;
+    return rows_touch(&view->segment->rows, search->own_row, 1, error);
 }
 
 static lode_status make_query(struct search *search, lode_error *error)
@@ -409,11 +412,12 @@ static lode_status get_one(const struct version *version, const lode_id *id, uns
     uint8_t bytes[ID_BYTES_MAX];
     uint32_t row;
     size_t size = id_encode(id, bytes);
-    const struct segment_view *view = version_find(version, bytes, size, &row);
-    if (!view)
-        return LODE_OK;
+    const struct segment_view *view;
+    lode_status status = version_find(version, bytes, size, &view, &row, error);
+    if (status || !view)
+        return status;
     lode_hit *hit = &result_hits(result)[result->hit_count];
-    lode_status status = fetch_hit(view, row, with, result_arena(result), hit, error);
+    status = fetch_hit(view, row, with, result_arena(result), hit, error);
     if (!status)
         result->hit_count++;
     return status;

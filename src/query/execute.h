@@ -19,8 +19,14 @@ struct query_hit {
     float distance;
 };
 
-/* The order of results: distance, then id. <0, 0, >0 for qsort. */
-int query_hit_order(const void *a, const void *b);
+/* Whether hits could be compared. */
+struct query_order {
+    lode_status status; /* LODE_CORRUPT, LODE_IO: an id could not be read; the order is of no use */
+    lode_error *error;  /* may be NULL */
+};
+
+/* The order of results: distance, then id. <0, 0, >0 for qsort_r; context: a struct query_order. */
+int query_hit_order(const void *a, const void *b, void *context);
 
 /* A query and its answer. */
 struct query_task {

@@ -31,59 +31,60 @@ static struct sealed *sealed_of(const struct segment *segment)
 
 /* --- Operations -------------------------------------------------------------------------------- */
 
-static const uint8_t *sealed_id(const struct segment *segment, uint32_t row, size_t *ret_size)
+/* Say which file an error is about, unless it is one of reading a block, which says so itself. */
+static lode_status blame(const struct segment *segment, const char *part, const struct frame *frame,
+                         lode_status status, lode_error *error)
 {
-    return id_table_id(&sealed_of(segment)->ids, row, ret_size);
+    if (status && !guard_has_failed(frame->guard))
+        error_prefix(error, "seg-%" PRIu64 ".%s: ", segment->number, part);
+    return status;
 }
 
-static uint32_t sealed_find(const struct segment_view *view, const uint8_t *id, size_t id_size,
-                            uint64_t id_hash)
+static lode_status sealed_id(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
+                             size_t *ret_size, lode_error *error)
 {
-    uint32_t row = id_table_find(&sealed_of(view->segment)->ids, id, id_size, id_hash);
-    return row != ROW_NONE && view_alive(view, row) ? row : ROW_NONE;
+    const struct sealed *sealed = sealed_of(segment);
+    lode_status status = id_table_id(&sealed->ids, row, ret_id, ret_size, error);
+    return blame(segment, "ids", &sealed->ids_frame, status, error);
+}
+
+static lode_status sealed_find(const struct segment_view *view, const struct id_key *id,
+                               uint32_t *ret_row, lode_error *error)
+{
+    const struct sealed *sealed = sealed_of(view->segment);
+    lode_status status = id_table_find(&sealed->ids, id, ret_row, error);
+    if (!status && *ret_row != ROW_NONE && !view_alive(view, *ret_row))
+        *ret_row = ROW_NONE;
+    return blame(view->segment, "ids", &sealed->ids_frame, status, error);
 }
 
 static lode_status sealed_document(const struct segment *segment, uint32_t row,
                                    struct document *ret_document, lode_error *error)
 {
-    lode_status status = docs_get(&sealed_of(segment)->docs, row, ret_document, error);
-    if (status)
-        error_prefix(error, "seg-%" PRIu64 ".docs: ", segment->number);
-    return status;
-}
-
-static struct stamp sealed_stamp(const struct segment *segment, uint32_t row)
-{
-    return stamps_get(&sealed_of(segment)->stamps, row);
-}
-
-static uint64_t sealed_expire(const struct segment *segment, const struct expiry_range *range)
-{
-    return stamps_expire(&sealed_of(segment)->stamps, range);
-}
-
-static lode_status sealed_check_row(const struct segment *segment, uint32_t row, lode_error *error)
-{
     const struct sealed *sealed = sealed_of(segment);
-    const char *part = "vectors";
-    lode_status status = frame_check_range(&sealed->vectors_frame, rows_at(&segment->rows, row),
-                                           segment->rows.space->row_size, error);
-    if (!status) {
-        part = "docs";
-        status = docs_check_row(&sealed->docs, &sealed->docs_frame, row, error);
-        if (!status)
-            status = stamps_check_row(&sealed->stamps, &sealed->docs_frame, row, error);
-    }
-    if (status)
-        error_prefix(error, "seg-%" PRIu64 ".%s: ", segment->number, part);
-    return status;
+    lode_status status = docs_get(&sealed->docs, row, ret_document, error);
+    return blame(segment, "docs", &sealed->docs_frame, status, error);
+}
+
+static lode_status sealed_stamp(const struct segment *segment, uint32_t row,
+                                struct stamp *ret_stamp, lode_error *error)
+{
+    return stamps_get(&sealed_of(segment)->stamps, row, ret_stamp, error);
+}
+
+static lode_status sealed_expire(const struct segment *segment, const struct expiry_range *range,
+                                 uint64_t *ret_next, lode_error *error)
+{
+    return stamps_expire(&sealed_of(segment)->stamps, range, ret_next, error);
 }
 
 static const struct index *sealed_index(const struct segment *segment, uint32_t *ret_covered)
 {
     const struct sealed *sealed = sealed_of(segment);
-    *ret_covered = sealed->index ? sealed->row_count : 0;
-    return sealed->index;
+    /* A graph with a damaged block is not walked again; one is built in its place. */
+    int is_sound = sealed->index && !guard_has_failed(sealed->graph_frame.guard);
+    *ret_covered = is_sound ? sealed->row_count : 0;
+    return is_sound ? sealed->index : NULL;
 }
 
 static void sealed_sizes(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
@@ -93,7 +94,10 @@ static void sealed_sizes(const struct segment *segment, uint64_t *ret_disk, uint
     *ret_disk = sealed->vectors_frame.size + sealed->ids_frame.size + sealed->docs_frame.size +
                 sealed->graph_frame.size;
     *ret_mapped = *ret_disk;
-    *ret_memory = sizeof *sealed + (sealed->index ? sealed->index->ops->memory(sealed->index) : 0);
+    *ret_memory = sizeof *sealed + frame_memory(&sealed->vectors_frame) +
+                  frame_memory(&sealed->ids_frame) + frame_memory(&sealed->docs_frame) +
+                  frame_memory(&sealed->graph_frame) +
+                  (sealed->index ? sealed->index->ops->memory(sealed->index) : 0);
 }
 
 static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH};
@@ -151,7 +155,6 @@ static const struct segment_ops sealed_ops = {
     .document = sealed_document,
     .stamp = sealed_stamp,
     .expire = sealed_expire,
-    .check_row = sealed_check_row,
     .index = sealed_index,
     .sizes = sealed_sizes,
     .free = sealed_free,
@@ -164,30 +167,19 @@ void sealed_retire(struct segment *segment)
 
 /* --- Checking ---------------------------------------------------------------------------------- */
 
-static lode_status blame(const struct segment *segment, const char *part, lode_status status,
-                         lode_error *error)
-{
-    if (status)
-        error_prefix(error, "seg-%" PRIu64 ".%s: ", segment->number, part);
-    return status;
-}
-
 lode_status sealed_check_vectors(const struct segment *segment, lode_error *error)
 {
-    uint64_t offset;
-    lode_status status = frame_check(&sealed_of(segment)->vectors_frame, &offset, error);
-    return blame(segment, "vectors", status, error);
+    return frame_check(&sealed_of(segment)->vectors_frame, error);
 }
 
 lode_status sealed_check(const struct segment *segment, lode_error *error)
 {
     const struct sealed *sealed = sealed_of(segment);
-    uint64_t offset;
     lode_status status = sealed_check_vectors(segment, error);
     if (!status)
-        status = blame(segment, "ids", frame_check(&sealed->ids_frame, &offset, error), error);
+        status = frame_check(&sealed->ids_frame, error);
     if (!status)
-        status = blame(segment, "docs", frame_check(&sealed->docs_frame, &offset, error), error);
+        status = frame_check(&sealed->docs_frame, error);
     return status;
 }
 
@@ -214,6 +206,8 @@ static lode_status open_frame(const struct sealed *sealed, enum name_kind kind,
     /* The manifest speaks of it: its absence is damage. */
     if (status == LODE_NOT_FOUND)
         return error_set(error, LODE_CORRUPT, "%s is missing", vfs_path_tail(path));
+    if (!status)
+        frame_set_rows(ret_frame, sealed->row_count);
     return status;
 }
 
@@ -229,17 +223,23 @@ static lode_status open_vectors(struct sealed *sealed, lode_error *error)
     uint8_t wanted[VECTORS_INFO_SIZE];
     struct vectors_info info = vectors_info_of(space, sealed->row_count);
     vectors_info_put(wanted, &info);
-    if (!found || !rows || found->size != sizeof wanted ||
-        memcmp(found->data, wanted, sizeof wanted) != 0)
+    int fits = found && rows && found->size == sizeof wanted;
+    if (fits)
+        status = guard_touch(sealed->vectors_frame.guard, found->data, sizeof wanted, error);
+    if (status)
+        return status;
+    if (!fits || memcmp(found->data, wanted, sizeof wanted) != 0)
         status = error_set(error, LODE_CORRUPT,
                            "its rows are not those that manifest and schema speak of");
     else if (rows->size != (uint64_t)sealed->row_count * space->row_size)
         status = error_set(error, LODE_CORRUPT, "it holds %" PRIu64 " bytes of %u rows", rows->size,
                            sealed->row_count);
     else
-        sealed->base.rows =
-            (struct rows){.space = space, .base = rows->data, .stride = space->row_size};
-    return blame(&sealed->base, "vectors", status, error);
+        sealed->base.rows = (struct rows){.space = space,
+                                          .base = rows->data,
+                                          .stride = space->row_size,
+                                          .guard = sealed->vectors_frame.guard};
+    return blame(&sealed->base, "vectors", &sealed->vectors_frame, status, error);
 }
 
 static lode_status open_ids(struct sealed *sealed, lode_error *error)
@@ -248,7 +248,7 @@ static lode_status open_ids(struct sealed *sealed, lode_error *error)
     if (status)
         return status;
     status = id_table_open(&sealed->ids_frame, sealed->row_count, &sealed->ids, error);
-    return blame(&sealed->base, "ids", status, error);
+    return blame(&sealed->base, "ids", &sealed->ids_frame, status, error);
 }
 
 static lode_status open_docs(struct sealed *sealed, lode_error *error)
@@ -259,7 +259,11 @@ static lode_status open_docs(struct sealed *sealed, lode_error *error)
     status = docs_open(&sealed->docs_frame, sealed->row_count, &sealed->docs, error);
     if (!status)
         status = stamps_open(&sealed->docs_frame, sealed->row_count, &sealed->stamps, error);
-    return blame(&sealed->base, "docs", status, error);
+    struct expiry_range nothing = {.from_ms = 1};
+    uint64_t first_ms;
+    if (!status) /* so that versions can be settled: it will not fail again */
+        status = stamps_expire(&sealed->stamps, &nothing, &first_ms, error);
+    return blame(&sealed->base, "docs", &sealed->docs_frame, status, error);
 }
 
 static lode_status open_graph(struct sealed *sealed, lode_error *error)
@@ -268,12 +272,15 @@ static lode_status open_graph(struct sealed *sealed, lode_error *error)
     if (status)
         return status;
     const struct frame_section_view *bytes = frame_find(&sealed->graph_frame, GRAPH_BYTES);
-    if (!bytes)
+    if (!bytes) {
         status = error_set(error, LODE_CORRUPT, "it has no section 1");
-    else
+    } else {
+        struct index_bytes given = {
+            .data = bytes->data, .size = (size_t)bytes->size, .guard = sealed->graph_frame.guard};
         status = index_qg.open(&sealed->store->params, &sealed->base.rows, sealed->row_count,
-                               bytes->data, (size_t)bytes->size, &sealed->index, error);
-    return blame(&sealed->base, "graph", status, error);
+                               &given, &sealed->index, error);
+    }
+    return blame(&sealed->base, "graph", &sealed->graph_frame, status, error);
 }
 
 lode_status sealed_open(const struct store *store, const struct sealed_entry *entry,

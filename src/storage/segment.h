@@ -33,27 +33,36 @@ struct expiry_range {
 };
 #define EXPIRES_NONE UINT64_MAX
 
+struct id_key { /* an id to look up */
+    const uint8_t *bytes;
+    size_t size;
+    uint64_t hash; /* id_hash of the bytes */
+};
+
 struct segment;
 struct segment_view;
 
 struct segment_ops {
-    /* The id bytes (id.h) of a row; borrowed from the segment. NULL when the file is damaged. */
-    const uint8_t *(*id)(const struct segment *segment, uint32_t row, size_t *ret_size);
+    /* What is fallible here fails when a file cannot be read or is not what was written: LODE_CORRUPT, LODE_IO.
+     * Vectors are touched by whoever reads them: rows_touch. */
+
+    /* The id bytes (id.h) of a row; borrowed from the segment. */
+    NODISCARD lode_status (*id)(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
+                                size_t *ret_size, lode_error *error);
     /* The live row of this id in that view of the segment, or ROW_NONE. */
-    uint32_t (*find)(const struct segment_view *view, const uint8_t *id, size_t id_size,
-                     uint64_t id_hash);
-    /* Borrowed from the segment. LODE_CORRUPT when the file is damaged. */
+    NODISCARD lode_status (*find)(const struct segment_view *view, const struct id_key *id,
+                                  uint32_t *ret_row, lode_error *error);
+    /* Borrowed from the segment. */
     NODISCARD lode_status (*document)(const struct segment *segment, uint32_t row,
                                       struct document *ret_document, lode_error *error);
     /* The row must be one of a version's. */
-    struct stamp (*stamp)(const struct segment *segment, uint32_t row);
-    /* Clear the bits of rows that expire in that range. Returns when the next one after it does, or the
-     * first from from_ms on when the range is empty; EXPIRES_NONE. Some of them may be dead. */
-    uint64_t (*expire)(const struct segment *segment, const struct expiry_range *range);
-    /* Whether every byte of the row's vector, document and stamp is what was written: LODE_CORRUPT. May be NULL:
-     * there is nothing to check. */
-    NODISCARD lode_status (*check_row)(const struct segment *segment, uint32_t row,
-                                       lode_error *error);
+    NODISCARD lode_status (*stamp)(const struct segment *segment, uint32_t row,
+                                   struct stamp *ret_stamp, lode_error *error);
+    /* Clear the bits of rows that expire in that range; when it fails, of some of them. *ret_next is when the next
+     * one after it does, or the first from from_ms on when the range is empty; EXPIRES_NONE. Some of them may
+     * be dead. */
+    NODISCARD lode_status (*expire)(const struct segment *segment, const struct expiry_range *range,
+                                    uint64_t *ret_next, lode_error *error);
     /* The index to search, or NULL; *ret_covered rows [0, n) are in it, the rest is to be scanned. */
     const struct index *(*index)(const struct segment *segment, uint32_t *ret_covered);
     void (*sizes)(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
