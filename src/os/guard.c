@@ -58,6 +58,27 @@ static void note_failure(struct guard *guard, const lode_error *failure)
     atomic_store_explicit(&guard->has_failed, 1, memory_order_relaxed);
 }
 
+void guard_poison(struct guard *guard, const lode_error *reason)
+{
+    size_t words = ready_size(guard) / sizeof *guard->ready;
+    note_failure(guard, reason);
+    for (size_t i = 0; i < GUARD_STRIPES; i++)
+        mutex_lock(&guard->stripes[i]);
+    guard->poisoned = 1;
+    for (size_t i = 0; i < words; i++)
+        atomic_store_explicit(&guard->ready[i], 0, memory_order_relaxed);
+    for (size_t i = GUARD_STRIPES; i-- > 0;)
+        mutex_unlock(&guard->stripes[i]);
+}
+
+static lode_status fill_unless_poisoned(struct guard *guard, uint64_t block, lode_error *error)
+{
+    if (!guard->poisoned)
+        return guard->fill(guard->context, block, error);
+    guard_failure(guard, error);
+    return error->status;
+}
+
 static lode_status fill_block(struct guard *guard, uint64_t block, lode_error *error)
 {
     struct mutex *stripe = &guard->stripes[block % GUARD_STRIPES];
@@ -65,7 +86,7 @@ static lode_status fill_block(struct guard *guard, uint64_t block, lode_error *e
     lode_status status = LODE_OK;
     mutex_lock(stripe);
     if (!guard_is_ready(guard, block)) {
-        status = guard->fill(guard->context, block, &failure);
+        status = fill_unless_poisoned(guard, block, &failure);
         if (status == LODE_OK)
             atomic_fetch_or_explicit(&guard->ready[block / 64], (uint64_t)1 << (block % 64),
                                      memory_order_release);

@@ -35,6 +35,7 @@ struct guard {
     struct mutex failure_lock;           /* guards `failure` */
     lode_error failure;                  /* the first; status LODE_OK: none */
     _Atomic int has_failed;              /* relaxed: a hint; `failure` tells */
+    int poisoned;                        /* written under all stripes, read under any */
 };
 
 /* LODE_NOMEM. base and context are borrowed. */
@@ -50,6 +51,10 @@ static inline int guard_has_failed(const struct guard *guard)
     return guard && atomic_load_explicit(&guard->has_failed, memory_order_relaxed);
 }
 void guard_failure(struct guard *guard, lode_error *ret_error);
+
+/* From now on every touch fails with `reason`, or with the failure that came before. Readers that have touched
+ * what they read are not disturbed. */
+void guard_poison(struct guard *guard, const lode_error *reason);
 
 /* The slow half of guard_touch. */
 NODISCARD lode_status guard_fill_range(struct guard *guard, uint64_t begin, size_t size,

@@ -130,6 +130,11 @@ static lode_status search_view(struct executions *executions, struct execution *
     };
     enum plan plan = plan_view(&input);
     execution->item_count = 0;
+    if (query->allow_damaged && plan != PLAN_SKIP &&
+        segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL)) {
+        execution->task->info->segments_damaged++;
+        return LODE_OK;
+    }
     if (plan == PLAN_SKIP)
         return LODE_OK;
     if (plan == PLAN_SCAN) {

@@ -11,6 +11,7 @@ struct query {
     size_t k;
     uint32_t ef;
     int exact;
+    int allow_damaged; /* leave segments out that are known to be */
 };
 
 struct query_hit {

@@ -95,7 +95,15 @@ static lode_status look_up(const struct apply *apply, struct entry *entry, lode_
     struct id_key key = {.bytes = entry->id, .size = entry->id_size, .hash = entry->hash};
     for (uint32_t i = last; i-- > 0 && entry->view == VIEW_NONE;) {
         const struct segment_view *view = &from->views[i];
-        lode_status status = view->segment->ops->find(view, &key, &entry->row, error);
+        lode_error reason = {0};
+        lode_status status = view->segment->ops->find(view, &key, &entry->row, &reason);
+        if (status_is_damage(status) && apply->unsure) {
+            if (!apply->unsure->status)
+                *apply->unsure = reason;
+            continue;
+        }
+        if (status && error)
+            *error = reason;
         if (status)
             return status;
         if (entry->row != ROW_NONE)

@@ -33,6 +33,8 @@ struct expiry_range {
 };
 #define EXPIRES_NONE UINT64_MAX
 
+enum segment_damage { DAMAGE_OF_ROWS, DAMAGE_OF_ANY };
+
 struct id_key { /* an id to look up */
     const uint8_t *bytes;
     size_t size;
@@ -58,13 +60,17 @@ struct segment_ops {
     /* The row must be one of a version's. */
     NODISCARD lode_status (*stamp)(const struct segment *segment, uint32_t row,
                                    struct stamp *ret_stamp, lode_error *error);
-    /* Clear the bits of rows that expire in that range; when it fails, of some of them. *ret_next is when the next
-     * one after it does, or the first from from_ms on when the range is empty; EXPIRES_NONE. Some of them may
-     * be dead. */
+    /* Clear the bits of rows that expire in that range. *ret_next is when the next one after it does, or the first
+     * from from_ms on when the range is empty; EXPIRES_NONE. Some of them may be dead. Damage is no failure: a
+     * segment that cannot tell which rows have expired clears some of them, and lets none be read from then on. */
     NODISCARD lode_status (*expire)(const struct segment *segment, const struct expiry_range *range,
                                     uint64_t *ret_next, lode_error *error);
     /* The index to search, or NULL; *ret_covered rows [0, n) are in it, the rest is to be scanned. */
     const struct index *(*index)(const struct segment *segment, uint32_t *ret_covered);
+    /* Whether something of it is known to be damaged: 1, and why. Of rows: they are lost, or may be: reads of them
+     * fail, searches that allow damage leave the segment out, and merges leave it alone. With the graph:
+     * also one that is not used any more, which loses nothing. NULL: never. */
+    int (*damage)(const struct segment *segment, enum segment_damage which, lode_error *ret_reason);
     void (*sizes)(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
                   uint64_t *ret_mapped);
     void (*free)(struct segment *segment); /* called by the last unref */
@@ -81,5 +87,14 @@ struct segment {
 
 struct segment *segment_ref(struct segment *segment);
 void segment_unref(struct segment *segment); /* NULL is allowed */
+/* segment_ops.damage; ret_reason may be NULL. */
+int segment_is_damaged(const struct segment *segment, enum segment_damage which,
+                       lode_error *ret_reason);
+
+/* Whether an error says that a file is not what was written, or that the disk cannot read it. */
+static inline int status_is_damage(lode_status status)
+{
+    return status == LODE_CORRUPT || status == LODE_IO;
+}
 
 #endif

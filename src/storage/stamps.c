@@ -201,8 +201,30 @@ static lode_status first_from(const struct stamps *stamps, uint64_t from_ms, uin
     return LODE_OK;
 }
 
-lode_status stamps_expire(const struct stamps *stamps, const struct expiry_range *range,
-                          uint64_t *ret_next, lode_error *error)
+/* Without the order, which only spares a look at every row. */
+static lode_status expire_all(const struct stamps *stamps, const struct expiry_range *range,
+                              uint64_t *ret_next, lode_error *error)
+{
+    uint64_t next = EXPIRES_NONE;
+    for (uint32_t row = 0; row < stamps->row_count; row++) {
+        const uint8_t *at = expiry_at(stamps, row);
+        lode_status status = guard_touch(stamps->guard, at, EXPIRY_SIZE, error);
+        if (status)
+            return status;
+        uint64_t expires = le_load_u64(at);
+        if (expires < range->from_ms)
+            continue;
+        if (expires > range->to_ms)
+            next = expires < next ? expires : next;
+        else if (row < range->row_count)
+            range->words[row / 64] &= ~((uint64_t)1 << row % 64);
+    }
+    *ret_next = next;
+    return LODE_OK;
+}
+
+static lode_status expire_in_order(const struct stamps *stamps, const struct expiry_range *range,
+                                   uint64_t *ret_next, lode_error *error)
 {
     uint32_t i = 0;
     struct expiring one = {0};
@@ -216,6 +238,15 @@ lode_status stamps_expire(const struct stamps *stamps, const struct expiry_range
     }
     if (!status)
         *ret_next = one.expires_ms;
+    return status;
+}
+
+lode_status stamps_expire(const struct stamps *stamps, const struct expiry_range *range,
+                          uint64_t *ret_next, lode_error *error)
+{
+    lode_status status = expire_in_order(stamps, range, ret_next, error);
+    if (status_is_damage(status) && stamps->expiries)
+        status = expire_all(stamps, range, ret_next, error);
     return status;
 }
 

@@ -622,12 +622,12 @@ static void damage_of_the_database_is_named(void **state)
         }
     file_names_release(&dirs);
     flip(fixture.vfs, path, 100);
-    fixture.db = engine_open(fixture.vfs, "db", NULL, 2048);
+    fixture_reopen(&fixture);
     assert_int_equal(backup_database(fixture.db, "b", NULL, NULL, &error), LODE_CORRUPT);
     assert_non_null(strstr(error.message, ".docs"));
-    engine_close(fixture.db);
-    vfs_memory_free(fixture.vfs);
+    fixture_close(&fixture);
 }
+
 /* --- Crashes ----------------------------------------------------------------------------------- */
 
 struct fate {

@@ -124,6 +124,25 @@ static void memory_refused_is_no_damage(void **state)
     file_release(&file);
 }
 
+static void what_is_poisoned_is_refused(void **state)
+{
+    (void)state;
+    struct file file;
+    lode_error error = {0}, reason = {.status = LODE_IO, .message = "gone"};
+    file_init(&file);
+    assert_int_equal(guard_touch(&file.guard, file.bytes, SIZE, &error), LODE_OK);
+    guard_poison(&file.guard, &reason);
+    for (size_t i = 0; i < BLOCKS; i++) {
+        error = (lode_error){0};
+        assert_int_equal(guard_touch(&file.guard, file.bytes + i * GUARD_BLOCK_SIZE, 1, &error),
+                         LODE_IO);
+        assert_string_equal(error.message, "gone");
+    }
+    assert_int_equal(filled(&file), BLOCKS);
+    assert_true(guard_has_failed(&file.guard));
+    file_release(&file);
+}
+
 struct reader {
     struct file *file;
     uint64_t step;
@@ -173,6 +192,7 @@ int main(void)
         cmocka_unit_test(what_is_touched_is_filled),
         cmocka_unit_test(a_bad_block_is_named_and_tried_again),
         cmocka_unit_test(memory_refused_is_no_damage),
+        cmocka_unit_test(what_is_poisoned_is_refused),
         cmocka_unit_test(threads_fill_each_block_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
