@@ -267,7 +267,9 @@ void wal_close(struct wal *wal)
 
 #define REWRITE_PIECE ((size_t)1 << 20)
 
-/* The same bytes again, so that a sync has something to write. */
+/* The same bytes again, so that a sync has something to write. Where not even these find room on a full disk
+ * (file systems that never overwrite), it is done without: a log that could not be synced has been cut
+ * back by its writer, if that was possible at all, and a full disk must not keep anybody from reading. */
 static lode_status rewrite(struct vfs_file *file, uint64_t at, uint64_t end, lode_error *error)
 {
     if (at >= end)
@@ -282,7 +284,7 @@ static lode_status rewrite(struct vfs_file *file, uint64_t at, uint64_t end, lod
         at += size;
     }
     free(piece);
-    return status;
+    return status == LODE_FULL ? LODE_OK : status;
 }
 
 static lode_status cut(struct vfs_file *file, uint64_t valid_size, lode_error *error)
