@@ -168,6 +168,7 @@ static lode_status begin_segment(struct replay *replay, uint64_t number, lode_er
     status = growing_new(&options, &replay->growing, error);
     if (status)
         return status;
+    growing_announce(replay->growing, size);
     struct version *version = version_extend(collection->version, 1);
     if (!version) {
         segment_unref(replay->growing);

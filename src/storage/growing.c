@@ -63,6 +63,12 @@ static uint32_t growing_find(const struct segment_view *view, const uint8_t *id,
     return row != ROW_NONE && view_alive(view, row) ? row : ROW_NONE;
 }
 
+static void growing_expect(const struct segment *segment, uint64_t id_hash)
+{
+    const struct growing *growing = growing_of(segment);
+    __builtin_prefetch(&growing->table[id_hash & growing->table_mask]);
+}
+
 static const uint8_t *growing_id(const struct segment *segment, uint32_t row, size_t *ret_size)
 {
     const struct growing_row *info = &growing_of(segment)->infos[row];
@@ -321,9 +327,20 @@ static void growing_free(struct segment *segment)
     free(growing);
 }
 
+void growing_announce(struct segment *segment, uint64_t bytes)
+{
+    struct growing *growing = growing_of(segment);
+    if (bytes < HUGE_FROM)
+        return;
+    memory_huge(growing->vectors, vectors_size(growing));
+    memory_huge(growing->infos, infos_size(growing));
+    memory_huge((void *)growing->table, table_size(growing));
+}
+
 static const struct segment_ops growing_ops = {
     .id = growing_id,
     .find = growing_find,
+    .expect = growing_expect,
     .document = growing_document,
     .stamp = growing_stamp,
     .expire = growing_expire,

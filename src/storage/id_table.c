@@ -253,6 +253,13 @@ uint32_t id_table_find(const struct id_table *table, const uint8_t *id, size_t i
     return ROW_NONE;
 }
 
+void id_table_expect(const struct id_table *table, uint64_t id_hash)
+{
+    if (table->bucket_count)
+        __builtin_prefetch(table->buckets +
+                           (size_t)bucket_of(id_hash, table->bucket_count) * BUCKET_SIZE);
+}
+
 /* --- Checking ---------------------------------------------------------------------------------- */
 
 /* Where the offset, or with fixed sizes the id, of a row stands in the frame. */

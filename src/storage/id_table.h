@@ -31,6 +31,8 @@ NODISCARD lode_status id_table_open(const struct frame *frame, uint32_t row_coun
 const uint8_t *id_table_id(const struct id_table *table, uint32_t row, size_t *ret_size);
 uint32_t id_table_find(const struct id_table *table, const uint8_t *id, size_t id_size,
                        uint64_t id_hash);
+/* A hint: an id of this hash is going to be looked up soon. */
+void id_table_expect(const struct id_table *table, uint64_t id_hash);
 /* Check that every id is one, and is found at its row: LODE_CORRUPT says which is not, and
  * *ret_offset where in the frame. */
 NODISCARD lode_status id_table_check(const struct id_table *table, const struct frame *frame,

@@ -43,6 +43,11 @@ static uint32_t sealed_find(const struct segment_view *view, const uint8_t *id, 
     return row != ROW_NONE && view_alive(view, row) ? row : ROW_NONE;
 }
 
+static void sealed_expect(const struct segment *segment, uint64_t id_hash)
+{
+    id_table_expect(&sealed_of(segment)->ids, id_hash);
+}
+
 static lode_status sealed_document(const struct segment *segment, uint32_t row,
                                    struct document *ret_document, lode_error *error)
 {
@@ -148,6 +153,7 @@ static void sealed_free(struct segment *segment)
 static const struct segment_ops sealed_ops = {
     .id = sealed_id,
     .find = sealed_find,
+    .expect = sealed_expect,
     .document = sealed_document,
     .stamp = sealed_stamp,
     .expire = sealed_expire,

@@ -42,6 +42,8 @@ struct segment_ops {
     /* The live row of this id in that view of the segment, or ROW_NONE. */
     uint32_t (*find)(const struct segment_view *view, const uint8_t *id, size_t id_size,
                      uint64_t id_hash);
+    /* A hint: an id of this hash is going to be looked up soon. */
+    void (*expect)(const struct segment *segment, uint64_t id_hash);
     /* Borrowed from the segment. LODE_CORRUPT when the file is damaged. */
     NODISCARD lode_status (*document)(const struct segment *segment, uint32_t row,
                                       struct document *ret_document, lode_error *error);
