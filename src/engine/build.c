@@ -126,6 +126,34 @@ static void rewrite_release(struct rewrite *rewrite)
     version_unref(rewrite->version);
 }
 
+/* At least this much is written: the new segment's rows, ids and documents. */
+static uint64_t rewrite_bytes(const struct rewrite *rewrite)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < rewrite->count; i++) {
+        const struct segment_view *view = &rewrite->views[i];
+        if (view->row_count > 0)
+            sum += (uint64_t)view->live_count * view->segment->rows.space->row_size;
+    }
+    return sum;
+}
+
+static int has_dead_rows(const struct rewrite *rewrite)
+{
+    int dead = 0;
+    for (size_t i = 0; i < rewrite->count; i++)
+        dead |= rewrite->views[i].live_count < rewrite->views[i].row_count;
+    return dead;
+}
+
+/* Whether there is room on the disk for what is going to be written, as far as that is known before. */
+static lode_status check_room(const struct rewrite *rewrite, const char *what, lode_error *error)
+{
+    struct room_need need = {
+        .what = what, .bytes = rewrite_bytes(rewrite), .frees = has_dead_rows(rewrite)};
+    return room_check(rewrite->collection->db, rewrite->collection->dir, &need, error);
+}
+
 /* A flush is not to be cancelled: closing waits for it, and it is quick. */
 static lode_status write_rows(struct rewrite *rewrite, uint64_t number, int is_flush,
                               lode_error *error)
@@ -201,6 +229,8 @@ lode_status flush_frozen(struct lode_collection *collection, const struct frozen
     if (!status && collection->db->maintenance == LODE_MAINTAIN_AUTO)
         status = overlay_finish(&rewrite.views[0], error);
     if (!status)
+        status = check_room(&rewrite, "writing out a full segment", error);
+    if (!status)
         status = rewrite_segments(&rewrite, frozen->number, frozen, error);
     job_end(collection, &rewrite.job);
     rewrite_release(&rewrite);
@@ -215,8 +245,33 @@ lode_status merge_segments(struct lode_collection *collection, const uint64_t *n
     lode_status status = rewrite_init(&rewrite, numbers, count, error);
     job_begin(collection, &rewrite.job, LODE_JOB_MERGE);
     if (!status)
+        status = check_room(&rewrite, "merging segments", error);
+    if (!status)
         status = rewrite_segments(&rewrite, target, NULL, error);
     job_end(collection, &rewrite.job);
     rewrite_release(&rewrite);
     return status;
+}
+
+/* Write one segment anew without its dead rows, if it has any. Nothing is pinned before or after, so that
+ * its files go at once. */
+static int shrink(struct lode_collection *collection, uint64_t number)
+{
+    struct version *version = collection_pin(collection);
+    const struct segment_view *view = version_view(version, number);
+    int has_dead = view && view->live_count < view->row_count;
+    version_unref(version);
+    return has_dead && merge_segments(collection, &number, 1, NULL) == LODE_OK;
+}
+
+int merge_each(struct lode_collection *collection, const uint64_t *numbers, size_t count)
+{
+    int some = 0, more = 1;
+    while (more) { /* what one gave back may be what another needs */
+        more = 0;
+        for (size_t i = 0; i < count; i++)
+            more |= shrink(collection, numbers[i]);
+        some |= more;
+    }
+    return some;
 }

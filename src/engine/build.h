@@ -19,5 +19,8 @@ NODISCARD lode_status index_segment(struct lode_collection *collection, uint64_t
 /* Merge these sealed segments into one, with its graph; or remove them when no row lives. */
 NODISCARD lode_status merge_segments(struct lode_collection *collection, const uint64_t *numbers,
                                      size_t count, lode_error *error);
+/* Where the disk has no room for that: each of them that has dead rows becomes one without, if there is room for
+ * this one. Returns whether any did. The caller pins no version, or no space is given back. */
+int merge_each(struct lode_collection *collection, const uint64_t *numbers, size_t count);
 
 #endif

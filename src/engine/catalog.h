@@ -29,8 +29,9 @@ NODISCARD lode_status catalog_copy(const struct catalog *from, struct catalog *r
 /* LODE_NOT_FOUND when there is no such file; LODE_CORRUPT, LODE_VERSION. */
 NODISCARD lode_status catalog_load(struct vfs *vfs, const char *dir, struct catalog *ret_catalog,
                                    lode_error *error);
-/* Replace the file; durable on return. On failure *ret_unknown is 1 when the new file may have taken the
- * place of the old one, and 0 when nothing has changed. */
+/* Replace the file; durable on return. On failure *ret_unknown is not 0 when the new file may have taken the
+ * place of the old one: CATALOG_UNSYNCED, when it has and that could not be made durable. */
+enum { CATALOG_UNKNOWN = 1, CATALOG_UNSYNCED = 2 };
 NODISCARD lode_status catalog_save(struct vfs *vfs, const char *dir, const struct catalog *catalog,
                                    int *ret_unknown, lode_error *error);
 

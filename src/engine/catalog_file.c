@@ -69,6 +69,13 @@ static lode_status write_file(struct vfs *vfs, const char *path, const struct ca
     return status;
 }
 
+/* Whether it surely is. */
+static int is_there(struct vfs *vfs, const char *path)
+{
+    int exists = 0;
+    return vfs_exists(vfs, path, &exists, NULL) == LODE_OK && exists;
+}
+
 lode_status catalog_save(struct vfs *vfs, const char *dir, const struct catalog *catalog,
                          int *ret_unknown, lode_error *error)
 {
@@ -82,11 +89,15 @@ lode_status catalog_save(struct vfs *vfs, const char *dir, const struct catalog 
         status = encode(catalog, &bytes, error);
     if (!status)
         status = write_file(vfs, temp, catalog, &bytes, error);
-    *ret_unknown = status == LODE_OK;
-    if (!status)
+    *ret_unknown = 0;
+    if (!status) {
         status = vfs_rename(vfs, temp, path, error);
-    if (!status)
+        *ret_unknown = status && is_there(vfs, temp) ? 0 : CATALOG_UNKNOWN;
+    }
+    if (!status) {
         status = vfs_dir_sync(vfs, dir, error);
+        *ret_unknown = CATALOG_UNSYNCED;
+    }
     buf_release(&bytes);
     return status;
 }

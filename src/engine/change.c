@@ -356,7 +356,7 @@ static lode_status prepare(struct commit *commit, lode_error *error)
     lane_leave(&collection->lane);
     if (status)
         return status;
-    commit->next = version_new(commit->now->view_count + FROZEN_MAX + 2);
+    commit->next = version_new(commit->now->view_count + FROZEN_MAX + 3);
     if (!commit->next)
         return error_nomem(error, "a version", sizeof *commit->next);
     commit->next->view_count = 0;

@@ -153,6 +153,7 @@ lode_status collection_grow(struct lode_collection *collection, lode_error *erro
     struct segment *segment;
     struct wal *wal;
     lode_error reason = {0};
+    room_keep(collection->db);
     lode_status status = growing_new(&options, &segment, error);
     if (status)
         return status;
@@ -180,6 +181,20 @@ lode_status collection_grow(struct lode_collection *collection, lode_error *erro
     return status;
 }
 
+/* Whoever meets it first learns what to do; those after it are refused with the reason. */
+static void sync_lost(struct lode_collection *collection, lode_error *reason)
+{
+    collection->broken = *reason;
+    int os_errno = reason->os_errno;
+    lode_status status =
+        error_set(reason, reason->status,
+                  "%s; '%s' takes no writes until it is reopened: mend the disk first; what was not "
+                  "synced may be gone then",
+                  collection->broken.message, vfs_path_tail(collection->name));
+    (void)status;
+    reason->os_errno = os_errno;
+}
+
 lode_status collection_sync_log(struct lode_collection *collection, lode_error *error)
 {
     lode_error reason = {0};
@@ -187,7 +202,7 @@ lode_status collection_sync_log(struct lode_collection *collection, lode_error *
     if (!status)
         collection->unsynced = 0;
     else if (wal_is_lost(collection->wal) && !collection->broken.status)
-        collection->broken = reason;
+        sync_lost(collection, &reason);
     if (status && error)
         *error = reason;
     return status;

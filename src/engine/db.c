@@ -80,7 +80,8 @@ static lode_status check_restored(const lode_db *db, const struct db_env *env, l
 /* What a crash may leave of an open that was the first. */
 static int is_ours(const char *name)
 {
-    return strcmp(name, LOCK_NAME) == 0 || strcmp(name, "catalog.tmp") == 0;
+    return strcmp(name, LOCK_NAME) == 0 || strcmp(name, "catalog.tmp") == 0 ||
+           strcmp(name, RESERVE_NAME) == 0;
 }
 
 /* The directory's own name may not be durable yet, whoever made it. */
@@ -212,6 +213,9 @@ static lode_status open_threads(lode_db *db, const struct db_env *env, unsigned 
 
 static void db_free(lode_db *db)
 {
+    retry_stop(db);
+    retry_release(&db->retry);
+    room_release(db);
     if (db->owns_executors) {
         executor_free(db->executor);
         executor_free(db->quick);
@@ -254,6 +258,8 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
     }
     mutex_init(&db->mutex);
     cond_init(&db->changed);
+    retry_init(&db->retry, !env->executor);
+    room_init(&db->room);
     db->vfs = env->vfs ? env->vfs : vfs_posix();
     db->clock = env->clock ? env->clock : &clock_system;
     db->maintenance = given->maintenance;
@@ -281,6 +287,7 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
 
 void db_close(lode_db *db)
 {
+    retry_stop(db);
     while (db->collections) {
         lode_collection *collection = db->collections;
         db->collections = collection->next;
@@ -302,26 +309,32 @@ lode_status db_check(const lode_db *db, lode_error *error)
 }
 
 /* A change that failed must not come true after a crash, when the collection it dropped has taken
- * writes. */
-static void restore_catalog(lode_db *db)
+ * writes. After a failed sync nothing that the disk says of the directory is believed before it is opened
+ * anew, also not that the catalog is again what it was. */
+static void restore_catalog(lode_db *db, int unknown, const lode_error *why)
 {
-    int unknown;
+    int ignored;
     lode_error reason = {0};
-    if (catalog_save(db->vfs, db->path, &db->catalog, &unknown, &reason))
+    if (catalog_save(db->vfs, db->path, &db->catalog, &ignored, &reason))
         db->broken = reason;
+    else if (unknown == CATALOG_UNSYNCED)
+        db->broken = *why;
 }
 
 /* db->mutex is held. Takes `changed` whatever it returns. */
 static lode_status keep_catalog(lode_db *db, struct catalog *changed, lode_error *error)
 {
     int unknown = 0;
-    lode_status status = db_check(db, error);
+    lode_error reason = {0};
+    lode_status status = db_check(db, &reason);
     if (!status)
-        status = catalog_save(db->vfs, db->path, changed, &unknown, error);
+        status = catalog_save(db->vfs, db->path, changed, &unknown, &reason);
     if (status) {
         catalog_release(changed);
         if (unknown)
-            restore_catalog(db);
+            restore_catalog(db, unknown, &reason);
+        if (error)
+            *error = reason;
         return status;
     }
     catalog_release(&db->catalog);

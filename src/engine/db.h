@@ -3,6 +3,8 @@
 #define ENGINE_DB_H
 
 #include "engine/catalog.h"
+#include "engine/retry.h"
+#include "engine/room.h"
 #include "os/clock.h"
 #include "os/executor.h"
 #include "os/thread.h"
@@ -19,6 +21,9 @@ struct lode_db {
     struct executor *quick;    /* flushes and overlays: never behind a long build */
     struct executor *executor; /* index and merge */
     int owns_executors;
+
+    struct retry retry;
+    struct room room;
 
     struct mutex mutex;  /* guards everything below, and the collections' state */
     struct cond changed; /* a collection has become open, or is gone */

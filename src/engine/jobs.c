@@ -108,6 +108,20 @@ uint64_t job_done(const struct job *job)
            atomic_load_explicit(&job->indexed, memory_order_relaxed);
 }
 
+/* Each failure in a row makes the wait twice as long: what fails may have read and written a lot. */
+static uint64_t next_wait(const struct slot *slot, lode_status status)
+{
+    uint64_t wait = slot->wait_us ? slot->wait_us * 2 : JOB_RETRY_US;
+    uint64_t max = status == LODE_FULL ? JOB_RETRY_FULL_US : JOB_RETRY_MAX_US;
+    return wait < max ? wait : max;
+}
+
+/* Whether time alone may make an attempt succeed. */
+static int may_heal(lode_status status)
+{
+    return status == LODE_FULL || status == LODE_IO || status == LODE_NOMEM;
+}
+
 /* The slot is free again; a failure is kept until an attempt succeeds. */
 static void end_attempt(struct lode_collection *collection, enum job_slot which, lode_status status,
                         const lode_error *error)
@@ -122,6 +136,7 @@ static void end_attempt(struct lode_collection *collection, enum job_slot which,
     else if (status != LODE_CANCELLED)
         slot->error = *error;
     slot->failed_us = status ? clock_now_us(collection->db->clock) : 0;
+    slot->wait_us = status && status != LODE_CANCELLED ? next_wait(slot, status) : 0;
     if (which == SLOT_MERGE) {
         free(jobs->merging);
         jobs->merging = NULL;
@@ -150,6 +165,8 @@ static void finish(struct lode_collection *collection, enum job_slot which, lode
 {
     end_attempt(collection, which, status, error);
     jobs_poke(collection);
+    if (may_heal(status))
+        retry_wake(collection->db);
     leave(collection);
 }
 
@@ -189,6 +206,8 @@ static void run_merge(void *context)
     lode_error error = {0};
     lode_status status = merge_segments(collection, collection->jobs.merging,
                                         collection->jobs.merging_count, &error);
+    if (status == LODE_FULL)
+        (void)merge_each(collection, collection->jobs.merging, collection->jobs.merging_count);
     finish(collection, SLOT_MERGE, status, &error);
 }
 
@@ -202,7 +221,7 @@ static int may_start(const struct lode_collection *collection, enum job_slot whi
     if (slot->active)
         return 0;
     return !slot->error.status ||
-           clock_now_us(collection->db->clock) - slot->failed_us >= JOB_RETRY_US;
+           clock_now_us(collection->db->clock) - slot->failed_us >= slot->wait_us;
 }
 
 static int is_busy(const struct jobs *jobs, uint64_t number)
@@ -319,6 +338,7 @@ static void submit(struct lode_collection *collection, enum job_slot which)
         executor_submit(quick ? db->quick : db->executor, priority, run[which], collection, &error);
     if (status) {
         end_attempt(collection, which, status, &error);
+        retry_wake(collection->db);
         leave(collection);
     }
 }
@@ -349,8 +369,9 @@ static lode_status flush_failure(struct jobs *jobs, uint64_t attempts, int insis
     struct slot *slot = &jobs->slots[SLOT_FLUSH];
     if (slot->active || !slot->error.status)
         return LODE_OK;
-    if (slot->attempts == attempts && insist) {
-        slot->failed_us = 0;
+    /* Space may be there again: an attempt costs little while it is plain that it is not (room.h). */
+    if (slot->attempts == attempts && (insist || slot->error.status == LODE_FULL)) {
+        slot->failed_us = slot->wait_us = 0;
         return LODE_OK;
     }
     if (error)
@@ -428,6 +449,24 @@ lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_
                     : standing_failure(jobs, error);
     mutex_unlock(&jobs->mutex);
     return status;
+}
+
+int jobs_failed_hold(struct lode_collection *collection)
+{
+    struct jobs *jobs = &collection->jobs;
+    int stands = 0;
+    mutex_lock(&jobs->mutex);
+    for (int i = 0; i < SLOT_COUNT; i++)
+        stands |= may_heal(jobs->slots[i].error.status);
+    stands = stands && !jobs->closing;
+    jobs->active += (unsigned)stands;
+    mutex_unlock(&jobs->mutex);
+    return stands;
+}
+
+void jobs_drop(struct lode_collection *collection)
+{
+    leave(collection);
 }
 
 void jobs_stop(struct lode_collection *collection)

@@ -6,9 +6,9 @@
  *   MERGE    several sealed segments become one, which gets its graph before it takes their place
  *
  * jobs_poke looks at the current version and submits what is due; it is called after whatever may make
- * something due. A job that fails is remembered and tried again by the first poke after JOB_RETRY_US
- * (there is no timer: an idle database is left in peace); it is never lost, because what is due is read
- * from the state and not from a queue. */
+ * something due. A job that fails is remembered and tried again by the first poke after JOB_RETRY_US, or
+ * twice as long as before if it fails again; retry.h pokes when nobody else does. It is never lost,
+ * because what is due is read from the state and not from a queue. */
 #ifndef ENGINE_JOBS_H
 #define ENGINE_JOBS_H
 
@@ -19,6 +19,9 @@
 
 #define FROZEN_MAX   4u                  /* frozen segments that may wait; then writers wait */
 #define JOB_RETRY_US ((uint64_t)1000000) /* between a failure and the next attempt */
+/* At most, after failures in a row; less where space on the disk is all that is wanting. */
+#define JOB_RETRY_MAX_US  (64 * JOB_RETRY_US)
+#define JOB_RETRY_FULL_US (4 * JOB_RETRY_US)
 
 enum job_slot { SLOT_FLUSH, SLOT_OVERLAY, SLOT_INDEX, SLOT_MERGE, SLOT_COUNT };
 
@@ -43,6 +46,7 @@ struct slot {
     int active;         /* submitted or running */
     lode_error error;   /* of the last attempt; cleared by the next that succeeds */
     uint64_t failed_us; /* when */
+    uint64_t wait_us;   /* from then to the next attempt */
     uint64_t attempts;  /* ended so far */
 };
 
@@ -76,11 +80,14 @@ NODISCARD lode_status jobs_frozen_reserve(struct jobs *jobs, lode_error *error);
 void jobs_frozen_push(struct jobs *jobs, struct frozen frozen); /* after a reserve */
 size_t jobs_frozen_count(struct jobs *jobs);
 /* Wait until at most count_max frozen segments of numbers up to `number` are left. A flush that fails
- * ends the wait with its error; so does, unless `insist`, a recent failure. */
+ * ends the wait with its error; so does, unless `insist`, a recent failure but for LODE_FULL. */
 NODISCARD lode_status jobs_wait_frozen(struct lode_collection *collection, size_t count_max,
                                        uint64_t number, int insist, lode_error *error);
 NODISCARD lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_us,
                                      lode_error *error);
+/* 1: a failure stands that may go away by itself, and the collection is not freed before jobs_drop. */
+int jobs_failed_hold(struct lode_collection *collection);
+void jobs_drop(struct lode_collection *collection);
 /* Stop builds, refuse new jobs and wait for the running ones. */
 void jobs_stop(struct lode_collection *collection);
 

@@ -133,12 +133,14 @@ static lode_status compact_group(struct lode_collection *collection,
     return LODE_OK;
 }
 
-static lode_status compact_sealed(struct lode_collection *collection, lode_error *error)
+/* *ret_freed: the disk was full, and yet something was given back. */
+static lode_status compact_sealed(struct lode_collection *collection, int *ret_freed,
+                                  lode_error *error)
 {
     struct version *version = collection_pin(collection);
     uint64_t *numbers = calloc(version->view_count + 1, sizeof *numbers);
     lode_status status = numbers ? LODE_OK : error_nomem(error, "a compaction", sizeof *numbers);
-    size_t count;
+    size_t count = 0;
     for (size_t first = 0; !status; first += count) {
         count = 1;
         if (is_damaged(version, first))
@@ -148,8 +150,19 @@ static lode_status compact_sealed(struct lode_collection *collection, lode_error
             break;
         status = compact_group(collection, &version->views[first], numbers, count, error);
     }
-    free(numbers);
     version_unref(version);
+    *ret_freed = status == LODE_FULL && merge_each(collection, numbers, count);
+    free(numbers);
+    return status;
+}
+
+/* On a full disk what can be made smaller is, and then there may be room for all of it. */
+static lode_status compact_all(struct lode_collection *collection, lode_error *error)
+{
+    int freed = 0;
+    lode_status status = compact_sealed(collection, &freed, error);
+    while (freed)
+        status = compact_sealed(collection, &freed, error);
     return status;
 }
 
@@ -163,14 +176,16 @@ static lode_status expire(struct lode_collection *collection, lode_error *error)
 
 lode_status collection_compact(struct lode_collection *collection, lode_error *error)
 {
-    lode_status status = collection_flush(collection, error);
-    if (!status)
-        status = begin_exclusive(collection, error);
+    /* What cannot be written out on a full disk may be once sealed segments are smaller. */
+    lode_status flushed = collection_flush(collection, error);
+    if (flushed && flushed != LODE_FULL)
+        return flushed;
+    lode_status status = begin_exclusive(collection, error);
     if (status)
         return status;
     status = expire(collection, error);
     if (!status)
-        status = compact_sealed(collection, error);
+        status = compact_all(collection, error);
     end_exclusive(collection, status);
-    return status;
+    return !status && flushed ? collection_flush(collection, error) : status;
 }

@@ -180,6 +180,7 @@ static lode_status begin_segment(struct replay *replay, uint64_t number, lode_er
     status = growing_new(&options, &replay->growing, error);
     if (status)
         return status;
+    growing_announce(replay->growing, size);
     struct version *version = version_extend(collection->version, 1);
     if (!version) {
         segment_unref(replay->growing);
@@ -218,8 +219,8 @@ static lode_status end_segment(struct replay *replay, uint64_t number, int last,
     if (!status && replay->growing_batches == 0)
         return drop_empty(replay, number, error);
     if (!status && last)
-        status = wal_settle(store->vfs, store->dir, store->collection_uid, number,
-                            found->valid_size, error);
+        status =
+            wal_settle(store->vfs, store->dir, store->collection_uid, number, found, error);
     if (!status)
         status = jobs_frozen_reserve(&collection->jobs, error);
     if (!status)

@@ -19,6 +19,7 @@ struct group {
     struct apply_batch batches[GROUP_BATCHES_MAX];
     struct wal_batch log[GROUP_BATCHES_MAX];
     size_t count;
+    int frees; /* deletes on a full disk: they go where there is a log, whatever it holds already */
 };
 
 /* --- The queue --------------------------------------------------------------------------------- */
@@ -90,6 +91,12 @@ static int is_fresh(const struct lode_collection *collection)
     return collection->version->sequence == collection->growing_sequence;
 }
 
+/* Deletes are taken from the reserve when the disk is full. */
+static int only_deletes(const struct write_request *request)
+{
+    return request->row_count == 0;
+}
+
 static lode_status refuse(const struct lode_collection *collection, lode_error *error)
 {
     return error_set(error, LODE_READONLY,
@@ -102,17 +109,21 @@ static lode_status refuse(const struct lode_collection *collection, lode_error *
 static lode_status make_room(struct lode_collection *collection,
                              const struct write_request *request, int fresh, lode_error *error)
 {
+    int frees = collection->queue.group->frees;
+    lode_status status = frees ? LODE_OK : room_admit(collection->db, error);
+    if (status)
+        return status;
     for (;;) {
         if (collection->broken.status)
             return refuse(collection, error);
         if (collection->growing &&
-            (is_fresh(collection) ||
+            (is_fresh(collection) || frees ||
              (!fresh && fits(collection, request->row_count, request->batch.size))))
             return LODE_OK;
-        lode_status status = collection_freeze(collection, error);
+        status = collection_freeze(collection, error);
         if (status)
             return status;
-        if (jobs_frozen_count(&collection->jobs) < FROZEN_MAX)
+        if (jobs_frozen_count(&collection->jobs) < FROZEN_MAX + (unsigned)frees)
             return collection_grow(collection, error);
         lane_leave(&collection->lane);
         status = jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 0, error);
@@ -140,7 +151,7 @@ static void gather(struct lode_collection *collection, struct write_request *lea
     add_to_group(queue->group, leader);
     mutex_lock(&queue->mutex);
     struct write_request *request = leader->next;
-    while (request && queue->group->count < GROUP_BATCHES_MAX) {
+    while (request && !queue->group->frees && queue->group->count < GROUP_BATCHES_MAX) {
         rows += request->row_count;
         bytes += request->batch.size;
         if (bytes > GROUP_BYTES_MAX || !fits(collection, rows, bytes))
@@ -267,7 +278,7 @@ static lode_status commit(struct lode_collection *collection, struct group *grou
         .batches = group->batches + first,
         .count = count,
         .bytes_max = growing_room(collection->growing, log_room(collection)),
-        .first_fits = is_fresh(collection),
+        .first_fits = is_fresh(collection) || group->frees,
         .requests = &collection->requests,
         .now_ms = now_ms,
     };
@@ -292,13 +303,31 @@ static void fail(struct write_request *request, lode_status status, const lode_e
     request->error = *error;
 }
 
+static int all_delete(const struct group *group, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++)
+        if (!only_deletes(group->requests[i]))
+            return 0;
+    return 1;
+}
+
+/* The same; on a full disk deletes are tried again with the space that is kept for them. */
+static lode_status commit_or_spend(struct lode_collection *collection, struct group *group,
+                                   size_t first, size_t count, size_t *ret_taken, lode_error *error)
+{
+    lode_status status = commit(collection, group, first, count, ret_taken, error);
+    if (status == LODE_FULL && all_delete(group, first, count) && room_spend(collection->db))
+        status = commit(collection, group, first, count, ret_taken, error);
+    return status;
+}
+
 /* Each alone, so that one bad batch does not take others with it. */
 static size_t commit_each(struct lode_collection *collection, struct group *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         lode_error error = {0};
         size_t taken = 1;
-        lode_status status = commit(collection, group, i, 1, &taken, &error);
+        lode_status status = commit_or_spend(collection, group, i, 1, &taken, &error);
         if (status)
             fail(group->requests[i], status, &error);
         else if (taken == 0)
@@ -313,7 +342,7 @@ static size_t commit_group(struct lode_collection *collection, struct group *gro
 {
     lode_error error = {0};
     size_t taken = 0;
-    lode_status status = commit(collection, group, 0, group->count, &taken, &error);
+    lode_status status = commit_or_spend(collection, group, 0, group->count, &taken, &error);
     if (!status)
         return taken;
     if (group->count > 1 && !collection->broken.status)
@@ -340,8 +369,14 @@ static uint64_t growing_number(const struct lode_collection *collection)
 /* Carry the leader's batch, and others. Returns how many batches have their result. */
 static size_t carry_group(struct lode_collection *collection, struct write_request *leader)
 {
+    struct group *group = collection->queue.group;
+    group->frees = only_deletes(leader) && room_is_short(collection->db);
     for (int fresh = 0;; fresh = 1) {
         leader->status = make_room(collection, leader, fresh, &leader->error);
+        if (leader->status == LODE_FULL && only_deletes(leader) && room_spend(collection->db)) {
+            group->frees = 1;
+            leader->status = make_room(collection, leader, fresh, &leader->error);
+        }
         if (leader->status)
             return 1;
         gather(collection, leader);

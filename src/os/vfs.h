@@ -20,6 +20,8 @@ enum vfs_flag {
     VFS_TRUNCATE = 16,
 };
 
+#define VFS_ROOM_UNKNOWN UINT64_MAX
+
 struct vfs;
 
 struct vfs_ops {
@@ -62,6 +64,8 @@ struct vfs_ops {
                                   void (*entry)(void *context, const char *name), void *context,
                                   lode_error *error);
     NODISCARD lode_status (*dir_sync)(struct vfs *vfs, const char *path, lode_error *error);
+    /* Bytes that this process may still fill on the disk of `path`; VFS_ROOM_UNKNOWN when nobody can tell. */
+    uint64_t (*room)(struct vfs *vfs, const char *path);
     /* Take the lock file `path` for this process, writing its process id into it; held until
      * vfs_unlock or the process ends, however it ends. LODE_BUSY names the owner's process id. Two
      * opens inside one process exclude each other too. */

@@ -108,6 +108,11 @@ static inline lode_status vfs_dir_sync(struct vfs *vfs, const char *path, lode_e
     return vfs->ops->dir_sync(vfs, path, error);
 }
 
+static inline uint64_t vfs_room(struct vfs *vfs, const char *path)
+{
+    return vfs->ops->room ? vfs->ops->room(vfs, path) : VFS_ROOM_UNKNOWN;
+}
+
 static inline lode_status vfs_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
                                    lode_error *error)
 {

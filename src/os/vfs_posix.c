@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct posix_file {
@@ -170,21 +171,29 @@ static lode_status posix_read(struct vfs_file *base, uint64_t offset, void *data
     return status;
 }
 
+/* What was to be written is told: on a full disk it is what there has to be room for. */
+static lode_status write_failed(const struct posix_file *file, int os_errno, uint64_t offset,
+                                size_t size, lode_error *error)
+{
+    return error_os(error, os_errno, "cannot write %zu bytes at %" PRIu64 " of %s", size, offset,
+                    vfs_path_tail(file->path));
+}
+
 static lode_status posix_write(struct vfs_file *base, uint64_t offset, const void *data,
                                size_t size, lode_error *error)
 {
     struct posix_file *file = posix_file_of(base);
     if (offset > INT64_MAX || size > INT64_MAX - offset)
-        return fail(error, EFBIG, "write", file->path);
+        return write_failed(file, EFBIG, offset, size, error);
     for (size_t done = 0; done < size;) {
         ssize_t put =
             pwrite(file->fd, (const char *)data + done, size - done, (off_t)(offset + done));
         if (put > 0)
             done += (size_t)put;
         else if (put == 0)
-            return fail(error, EIO, "write", file->path);
+            return write_failed(file, EIO, offset, size, error);
         else if (errno != EINTR)
-            return fail(error, errno, "write", file->path);
+            return write_failed(file, errno, offset, size, error);
     }
     return LODE_OK;
 }
@@ -349,6 +358,16 @@ static lode_status posix_dir_sync(struct vfs *vfs, const char *path, lode_error 
     return failed ? fail(error, os_errno, "sync directory", path) : LODE_OK;
 }
 
+static uint64_t posix_room(struct vfs *vfs, const char *path)
+{
+    (void)vfs;
+    struct statvfs info;
+    /* Some file systems count nothing, and say so by having no blocks at all. */
+    if (statvfs(path, &info) != 0 || info.f_blocks == 0)
+        return VFS_ROOM_UNKNOWN;
+    return (uint64_t)info.f_bavail * info.f_frsize;
+}
+
 /* The process id in the lock file, or 0 when its owner has not written it yet. */
 static long read_owner(int fd)
 {
@@ -443,6 +462,7 @@ static const struct vfs_ops posix_ops = {
     .remove_dir = posix_remove_dir,
     .list = posix_list,
     .dir_sync = posix_dir_sync,
+    .room = posix_room,
     .lock = posix_lock,
     .unlock = posix_unlock,
 };

@@ -221,11 +221,61 @@ static lode_status resolve_patch(struct apply *apply, const struct entry *entry,
     return status;
 }
 
+/* --- Ahead ------------------------------------------------------------------------------------- */
+
+/* Runs some operations ahead of who reads them, so that the memory in which their ids are going to be looked up
+ * is on its way: each segment is a line or two of it, which nothing else would fetch. */
+#define AHEAD 16u
+
+struct scout {
+    const struct apply *apply;
+    const struct apply_group *group;
+    size_t at; /* batch */
+    int is_open;
+    struct batch_reader reader;
+};
+
+static void expect(const struct apply *apply, const struct op *op)
+{
+    uint64_t hash = id_hash(op->id, op->id_size);
+    for (size_t i = 0; i < apply->from->view_count; i++) {
+        const struct segment *segment = apply->from->views[i].segment;
+        segment->ops->expect(segment, hash);
+    }
+}
+
+/* *ret_op: the next operation of the group; 0: there is none, or it makes no sense, which its reader finds. */
+static int next_ahead(struct scout *scout, struct op *ret_op)
+{
+    size_t row_size = scout->apply->growing->base.rows.space->row_size;
+    for (; scout->at < scout->group->count; scout->at++, scout->is_open = 0) {
+        const struct apply_batch *batch = &scout->group->batches[scout->at];
+        int more = 0;
+        if (!scout->is_open && batch_open(&scout->reader, batch->bytes->data, batch->bytes->size,
+                                          row_size, source_of(batch), NULL))
+            return 0;
+        scout->is_open = 1;
+        if (batch_next(&scout->reader, ret_op, &more, NULL))
+            return 0;
+        if (more)
+            return 1;
+    }
+    return 0;
+}
+
+static void go_ahead(struct scout *scout, unsigned count)
+{
+    struct op op;
+    while (count-- > 0 && next_ahead(scout, &op))
+        expect(scout->apply, &op);
+}
+
 /* --- One batch --------------------------------------------------------------------------------- */
 
 struct reading {
     struct apply *apply;
     struct apply_batch *batch;
+    struct scout *scout;  /* of the group */
     uint32_t index;       /* of the batch in its group */
     struct buf *resolved; /* NULL: the batch is logged as it is */
     uint32_t resolved_count;
@@ -394,6 +444,7 @@ static lode_status read_ops(struct reading *reading, lode_error *error)
         batch_open(&reader, bytes->data, bytes->size, row_size, source_of(reading->batch), error);
     while (!status && !(status = batch_next(&reader, &op, &more, error)) && more) {
         struct op asked = op;
+        go_ahead(reading->scout, 1);
         status = read_op(reading, &op, error);
         if (status)
             blame(&asked, reader.next - 1, error);
@@ -487,9 +538,11 @@ static int fits(const struct apply *apply, const struct apply_group *group, size
 lode_status apply_read(struct apply *apply, struct apply_group *group, lode_error *error)
 {
     uint64_t logged = 0;
+    struct scout scout = {.apply = apply, .group = group};
+    go_ahead(&scout, AHEAD);
     for (uint32_t i = 0; i < group->count; i++) {
         struct apply_batch *batch = &group->batches[i];
-        struct reading reading = {.apply = apply, .batch = batch, .index = i};
+        struct reading reading = {.apply = apply, .batch = batch, .index = i, .scout = &scout};
         uint32_t pending_count = apply->pending_count;
         uint64_t bytes = apply->bytes;
         apply->note_count = 0;

@@ -65,6 +65,12 @@ static lode_status growing_find(const struct segment_view *view, const struct id
     return LODE_OK;
 }
 
+static void growing_expect(const struct segment *segment, uint64_t id_hash)
+{
+    const struct growing *growing = growing_of(segment);
+    __builtin_prefetch(&growing->table[id_hash & growing->table_mask]);
+}
+
 static lode_status growing_id(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
                               size_t *ret_size, lode_error *error)
 {
@@ -332,9 +338,20 @@ static void growing_free(struct segment *segment)
     free(growing);
 }
 
+void growing_announce(struct segment *segment, uint64_t bytes)
+{
+    struct growing *growing = growing_of(segment);
+    if (bytes < HUGE_FROM)
+        return;
+    memory_huge(growing->vectors, vectors_size(growing));
+    memory_huge(growing->infos, infos_size(growing));
+    memory_huge((void *)growing->table, table_size(growing));
+}
+
 static const struct segment_ops growing_ops = {
     .id = growing_id,
     .find = growing_find,
+    .expect = growing_expect,
     .document = growing_document,
     .stamp = growing_stamp,
     .expire = growing_expire,

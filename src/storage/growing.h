@@ -18,6 +18,8 @@ struct growing_options {
 
 NODISCARD lode_status growing_new(const struct growing_options *options,
                                   struct segment **ret_segment, lode_error *error);
+/* A hint, while it is empty: that many bytes are going to be put into it at once. */
+void growing_announce(struct segment *segment, uint64_t bytes);
 /* Whether so many rows and bytes still fit; when not, freeze and start the next. */
 int growing_fits(const struct segment *segment, size_t rows, size_t bytes);
 /* How many of `bytes` it has room for. */

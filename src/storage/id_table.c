@@ -280,6 +280,13 @@ lode_status id_table_find(const struct id_table *table, const struct id_key *id,
     return LODE_OK;
 }
 
+void id_table_expect(const struct id_table *table, uint64_t id_hash)
+{
+    if (table->bucket_count)
+        __builtin_prefetch(table->buckets +
+                           (size_t)bucket_of(id_hash, table->bucket_count) * BUCKET_SIZE);
+}
+
 /* --- Checking ---------------------------------------------------------------------------------- */
 
 /* Where the offset, or with fixed sizes the id, of a row stands in the frame. */

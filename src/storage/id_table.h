@@ -34,6 +34,8 @@ NODISCARD lode_status id_table_id(const struct id_table *table, uint32_t row,
 /* *ret_row: the row of that id, or ROW_NONE. LODE_CORRUPT, LODE_IO. */
 NODISCARD lode_status id_table_find(const struct id_table *table, const struct id_key *id,
                                     uint32_t *ret_row, lode_error *error);
+/* A hint: an id of this hash is going to be looked up soon. */
+void id_table_expect(const struct id_table *table, uint64_t id_hash);
 /* Check that every id is one, and is found at its row: LODE_CORRUPT says which is not, and
  * *ret_offset where in the frame. */
 NODISCARD lode_status id_table_check(const struct id_table *table, const struct frame *frame,

@@ -78,6 +78,11 @@ static lode_status sealed_find(const struct segment_view *view, const struct id_
     return blame(sealed, PART_IDS, status, error);
 }
 
+static void sealed_expect(const struct segment *segment, uint64_t id_hash)
+{
+    id_table_expect(&sealed_of(segment)->ids, id_hash);
+}
+
 static lode_status sealed_document(const struct segment *segment, uint32_t row,
                                    struct document *ret_document, lode_error *error)
 {
@@ -210,6 +215,7 @@ static void sealed_free(struct segment *segment)
 static const struct segment_ops sealed_ops = {
     .id = sealed_id,
     .find = sealed_find,
+    .expect = sealed_expect,
     .document = sealed_document,
     .stamp = sealed_stamp,
     .expire = sealed_expire,

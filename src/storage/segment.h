@@ -54,6 +54,8 @@ struct segment_ops {
     /* The live row of this id in that view of the segment, or ROW_NONE. */
     NODISCARD lode_status (*find)(const struct segment_view *view, const struct id_key *id,
                                   uint32_t *ret_row, lode_error *error);
+    /* A hint: an id of this hash is going to be looked up soon. */
+    void (*expect)(const struct segment *segment, uint64_t id_hash);
     /* Borrowed from the segment. */
     NODISCARD lode_status (*document)(const struct segment *segment, uint32_t row,
                                       struct document *ret_document, lode_error *error);

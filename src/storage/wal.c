@@ -265,23 +265,53 @@ void wal_close(struct wal *wal)
 
 /* --- Whole files ------------------------------------------------------------------------------- */
 
+#define REWRITE_PIECE ((size_t)1 << 20)
+
+/* The same bytes again, so that a sync has something to write. Where not even these find room on a full disk
+ * (file systems that never overwrite), it is done without: a log that could not be synced has been cut
+ * back by its writer, if that was possible at all, and a full disk must not keep anybody from reading. */
+static lode_status rewrite(struct vfs_file *file, uint64_t at, uint64_t end, lode_error *error)
+{
+    if (at >= end)
+        return LODE_OK;
+    uint8_t *piece = malloc(REWRITE_PIECE);
+    lode_status status = piece ? LODE_OK : error_nomem(error, "a piece of a log", REWRITE_PIECE);
+    while (!status && at < end) {
+        size_t size = end - at < REWRITE_PIECE ? (size_t)(end - at) : REWRITE_PIECE;
+        status = vfs_read(file, at, piece, size, error);
+        if (!status)
+            status = vfs_write(file, at, piece, size, error);
+        at += size;
+    }
+    free(piece);
+    return status == LODE_FULL ? LODE_OK : status;
+}
+
+static lode_status cut(struct vfs_file *file, uint64_t valid_size, lode_error *error)
+{
+    uint64_t size;
+    lode_status status = vfs_size(file, &size, error);
+    if (!status && size > valid_size)
+        status = vfs_truncate(file, valid_size, error);
+    return status;
+}
+
 /* A file cut below its header never held a batch: it is begun again. */
 lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
-                       uint64_t valid_size, lode_error *error)
+                       const struct wal_found *found, lode_error *error)
 {
     char path[PATH_SIZE_MAX];
     struct vfs_file *file;
-    uint64_t size;
     lode_status status = wal_path(path, dir, number, error);
     if (!status)
         status = vfs_open(vfs, path, VFS_READ | VFS_WRITE, &file, error);
     if (status)
         return status;
-    status = vfs_size(file, &size, error);
-    if (!status && size > valid_size)
-        status = vfs_truncate(file, valid_size, error);
-    if (!status && valid_size < WAL_HEADER_SIZE)
-        status = write_header(file, collection_uid, number, error);
+    status = cut(file, found->valid_size, error);
+    if (!status)
+        status = found->valid_size < WAL_HEADER_SIZE
+                     ? write_header(file, collection_uid, number, error)
+                     : rewrite(file, found->synced_size, found->valid_size, error);
     if (!status)
         status = vfs_sync(file, error);
     if (!status)

@@ -62,14 +62,17 @@ struct wal_found {          /* filled on LODE_CORRUPT too: damage begins at vali
     uint64_t last_sequence; /* 0: no batch */
     uint64_t valid_size;    /* bytes of header and whole groups */
     uint64_t torn_size;     /* bytes after them */
+    uint64_t synced_size;   /* up to here the file is known to have been synced by who wrote it */
 };
 NODISCARD lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid,
                                  uint64_t number, const struct wal_replay *replay,
                                  struct wal_found *ret_found, lode_error *error);
 /* After the replay of the last file, before another is created or anything of it is shown: cut it at
- * found.valid_size and sync, so that what was replayed is durable and the file is whole from now on. */
+ * found.valid_size and sync, so that what was replayed is durable and the file is whole from now on. What is
+ * not known to be synced is written once more before: a sync that failed, in whatever process, may have
+ * left it in memory alone, where the kernel takes it for written. */
 NODISCARD lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid,
-                                 uint64_t number, uint64_t valid_size, lode_error *error);
+                                 uint64_t number, const struct wal_found *found, lode_error *error);
 NODISCARD lode_status wal_remove(struct vfs *vfs, const char *dir, uint64_t number,
                                  lode_error *error);
 /* The numbers of the log files in dir, ascending; free(*ret_numbers), NULL when there are none. */

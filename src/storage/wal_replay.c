@@ -141,6 +141,7 @@ static lode_status replay_groups(const struct log_bytes *log, const struct wal_r
             return status;
         found->last_sequence = group.first_sequence + group.batch_count - 1;
         found->valid_size = offset + wal_group_size(&group);
+        found->synced_size = group.synced < offset ? group.synced : offset;
     }
     return LODE_OK;
 }

@@ -247,8 +247,8 @@ static int fail_database_sync(void *context, const char *operation, const char *
     return fails ? EIO : 0;
 }
 
-/* The catalog had been replaced when that could not be made durable. What the collection takes afterwards
- * is there for good, or it takes nothing. */
+/* The catalog had been replaced when that could not be made durable. A second sync is not believed, whatever it
+ * says: the collection takes nothing until the database is reopened. */
 static void drop_halfway(int times)
 {
     static const lode_schema schema = {.dim = 4};
@@ -278,7 +278,7 @@ static void drop_halfway(int times)
     }
     engine_close(db);
     vfs_memory_free(vfs);
-    assert_int_equal(taken, times == 0);
+    assert_int_equal(taken, 0);
 }
 
 static void a_drop_fails_halfway(void **state)

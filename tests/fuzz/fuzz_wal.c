@@ -59,7 +59,7 @@ static void use(struct vfs *vfs)
     INVARIANT(status == LODE_OK || status == LODE_CORRUPT || status == LODE_VERSION);
     if (status)
         return;
-    INVARIANT(wal_settle(vfs, ".", UID, NUMBER, found.valid_size, &error) == LODE_OK);
+    INVARIANT(wal_settle(vfs, ".", UID, NUMBER, &found, &error) == LODE_OK);
     INVARIANT(replay(vfs, 0, &count_again, &again) == LODE_OK);
     INVARIANT(count == count_again && again.last_sequence == found.last_sequence);
     INVARIANT(again.torn_size == 0);

@@ -238,7 +238,7 @@ static void a_settled_log_is_whole(void **state)
     kit_flip(vfs, PATH, ends[2] * 8 - 1);
     struct wal_found found;
     assert_ok(replay(vfs, 1, &found, &error));
-    assert_ok(wal_settle(vfs, DIR, UID, NUMBER, found.valid_size, &error));
+    assert_ok(wal_settle(vfs, DIR, UID, NUMBER, &found, &error));
     vfs_memory_crash(vfs);
     assert_ok(replay(vfs, 0, &found, &error));
     assert_int_equal(found.last_sequence, 4);
@@ -261,7 +261,7 @@ static void a_header_never_written_is_settled(void **state)
         assert_status(replay(vfs, 0, &found, &error), LODE_CORRUPT);
         assert_ok(replay(vfs, 1, &found, &error));
         assert_int_equal(found.valid_size, 0);
-        assert_ok(wal_settle(vfs, DIR, UID, NUMBER, found.valid_size, &error));
+        assert_ok(wal_settle(vfs, DIR, UID, NUMBER, &found, &error));
         assert_ok(replay(vfs, 0, &found, &error));
         assert_int_equal(found.valid_size, HEADER);
     }

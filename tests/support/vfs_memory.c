@@ -19,6 +19,7 @@ struct vfs_memory {
     unsigned crashes;
     vfs_memory_fault *fault;
     void *fault_context;
+    uint64_t room;  /* as vfs_room has it */
     int late_errno; /* that the operation in progress fails with once it is done */
 };
 
@@ -551,6 +552,24 @@ void vfs_memory_kill(struct vfs *vfs)
 
 /* --- The file system --------------------------------------------------------------------------- */
 
+static uint64_t memory_room(struct vfs *vfs, const char *path)
+{
+    struct vfs_memory *memory = of(vfs);
+    (void)path;
+    mutex_lock(&memory->mutex);
+    uint64_t room = memory->room;
+    mutex_unlock(&memory->mutex);
+    return room;
+}
+
+void vfs_memory_set_room(struct vfs *vfs, uint64_t bytes)
+{
+    struct vfs_memory *memory = of(vfs);
+    mutex_lock(&memory->mutex);
+    memory->room = bytes;
+    mutex_unlock(&memory->mutex);
+}
+
 static const struct vfs_ops memory_ops = {
     .open = memory_open,
     .close = memory_close,
@@ -571,6 +590,7 @@ static const struct vfs_ops memory_ops = {
     .remove_dir = memory_remove_dir,
     .list = memory_list,
     .dir_sync = memory_dir_sync,
+    .room = memory_room,
     .lock = memory_lock,
     .unlock = memory_unlock,
 };
@@ -578,7 +598,7 @@ static const struct vfs_ops memory_ops = {
 struct vfs *vfs_memory_new(void)
 {
     struct vfs_memory *memory = memory_sure(sizeof *memory);
-    *memory = (struct vfs_memory){0};
+    *memory = (struct vfs_memory){.room = VFS_ROOM_UNKNOWN};
     memory->base.ops = &memory_ops;
     mutex_init(&memory->mutex);
     memory->root = inode_new(1);

@@ -33,4 +33,7 @@ void vfs_memory_kill(struct vfs *vfs);
 typedef int vfs_memory_fault(void *context, const char *operation, const char *path);
 void vfs_memory_set_fault(struct vfs *vfs, vfs_memory_fault *fault, void *context);
 
+/* What vfs_room answers; at first VFS_ROOM_UNKNOWN. It limits nothing: faults do. */
+void vfs_memory_set_room(struct vfs *vfs, uint64_t bytes);
+
 #endif
