@@ -39,11 +39,21 @@ struct index_query {
     struct index_counts *counts; /* added to */
 };
 
+#define INDEX_ROW_NONE 0xffffffffu
+
+/* An earlier graph of some of the rows. Rows that were not in it, or of which it knew rows that are gone,
+ * find neighbours; the others keep theirs. */
+struct index_origin {
+    const struct index *index; /* opened or built, of the same space; only read */
+    const uint32_t *row_map;   /* of each of its rows: which one it is now, or INDEX_ROW_NONE */
+};
+
 /* What a long build runs with. */
 struct index_work {
     struct executor *executor; /* NULL: this thread alone, and then deterministic */
     const _Atomic int *cancel; /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
     _Atomic uint64_t *done;    /* may be NULL; rows done so far, for progress */
+    const struct index_origin *origin; /* may be NULL; a hint: what does not serve is not used */
 };
 
 /* Where serialize puts its bytes. */

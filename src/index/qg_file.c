@@ -308,8 +308,7 @@ lode_status qg_open(const struct index_params *params, const struct rows *rows, 
 
 /* --- Check --- */
 
-/* Link i of a row, in either form. */
-static uint32_t link_of(const struct qg *qg, uint32_t row, uint32_t i)
+uint32_t qg_stored_link(const struct qg *qg, uint32_t row, uint32_t i)
 {
     if (qg->links)
         return qg_link(qg_list(qg, row), i);
@@ -323,7 +322,7 @@ lode_status qg_check(const struct index *index, lode_error *error)
     for (uint32_t row = 0; row < qg->count; row++) {
         int ended = 0;
         for (uint32_t i = 0; i < qg_places(qg); i++) {
-            uint32_t link = link_of(qg, row, i);
+            uint32_t link = qg_stored_link(qg, row, i);
             int is_none = link == QG_NONE;
             if (!is_none && (ended || link >= qg->count || link == row))
                 return error_set(error, LODE_CORRUPT, "graph: row %u, link %u is %u of %u rows",

@@ -277,3 +277,64 @@ void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t
     for (uint32_t i = 0; i < count; i++)
         link_back(qg, linker, linker->chosen[i], row, again);
 }
+
+/* --- Links of an earlier graph ----------------------------------------------------------------- */
+
+static void offer(const struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t link)
+{
+    if (link != QG_NONE && qg_visit(linker->scratch, link))
+        qg_pool_push(&linker->scratch->pool, qg_item(qg_distance(qg, row, link), link));
+}
+
+/* What the rows that are gone linked to, as far as it is not gone too, into the pool. */
+static void offer_beyond(const struct qg *qg, struct qg_linker *linker,
+                         const struct qg_origin *origin, uint32_t row)
+{
+    uint32_t was = qg_origin_row(origin, row), degree = qg_degree(qg);
+    for (uint32_t i = 0; i < degree; i++) {
+        uint32_t link = qg_origin_link(origin, was, i);
+        if (link == QG_NONE)
+            break;
+        if (qg_origin_now(origin, link) != QG_NONE)
+            continue;
+        for (uint32_t j = 0; j < degree; j++)
+            offer(qg, linker, row, qg_origin_now(origin, qg_origin_link(origin, link, j)));
+    }
+}
+
+/* The links that are left, into linker->chosen; how many were lost. */
+static uint32_t links_left(const struct qg *qg, struct qg_linker *linker,
+                           const struct qg_origin *origin, uint32_t row, uint32_t *ret_count)
+{
+    uint32_t was = qg_origin_row(origin, row), count = 0, lost = 0;
+    for (uint32_t i = 0; i < qg_degree(qg); i++) {
+        uint32_t link = qg_origin_link(origin, was, i);
+        if (link == QG_NONE)
+            break;
+        uint32_t now = qg_origin_now(origin, link);
+        if (now == QG_NONE)
+            lost++;
+        else
+            linker->chosen[count++] = now;
+    }
+    *ret_count = count;
+    return lost;
+}
+
+void qg_link_again(struct qg *qg, struct qg_linker *linker, const struct qg_origin *origin,
+                   uint32_t row)
+{
+    uint32_t count, lost = links_left(qg, linker, origin, row, &count);
+    list_set(qg, row, linker->chosen, count);
+    if (lost == 0)
+        return;
+    (void)qg_scratch_begin(linker->scratch, beam_of(qg, 1), 0); /* has room since it was made */
+    qg_visit(linker->scratch, row);
+    for (uint32_t i = 0; i < count; i++)
+        offer(qg, linker, row, linker->chosen[i]);
+    offer_beyond(qg, linker, origin, row);
+    gather(qg, linker, row, 1);
+    count = choose(qg, linker, linker->candidates, linker->candidate_count, qg_degree(qg),
+                   linker->chosen);
+    list_set(qg, row, linker->chosen, count);
+}
