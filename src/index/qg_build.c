@@ -17,6 +17,7 @@
 #define SPREAD_PER_ERROR_1 3.0f                  /* for codes of one bit */
 #define CHUNK_ROWS         64u
 #define PASSES             2u
+#define JOIN_PASSES        1u
 #define UNITS_LINK         16u /* of work: linking a row once; taking over its links is one */
 #define LENGTH_MAX         1000.0f /* times the typical one; beyond, f16 says too little */
 #define LENGTH_CODED       16.0f   /* beyond, 7-bit codes say too little: */
@@ -278,6 +279,11 @@ static void list_new_rows(struct build *build)
     build->row_count = count;
 }
 
+static unsigned pass_count(const struct build *build)
+{
+    return build->is_joining ? JOIN_PASSES : PASSES;
+}
+
 static void link_passes(struct build *build)
 {
     struct qg *qg = build->qg;
@@ -286,7 +292,7 @@ static void link_passes(struct build *build)
         list_new_rows(build);
     }
     link_pivots(build);
-    for (build->pass = 0; build->pass < PASSES && !is_stopped(build); build->pass++) {
+    for (build->pass = 0; build->pass < pass_count(build) && !is_stopped(build); build->pass++) {
         on_all_threads(build, link_chunks);
         if (build->origin && !build->is_joining) { /* a second pass over all */
             free(build->rows);
@@ -300,9 +306,9 @@ static void link_passes(struct build *build)
 static uint64_t plan_units(const struct build *build)
 {
     uint64_t count = build->qg->count, kept = build->origin ? qg_origin_kept(build->origin) : 0;
-    uint64_t links = PASSES * count - kept;
+    uint64_t links = pass_count(build) * count - kept;
     if (build->is_joining)
-        links -= (PASSES - 1) * kept;
+        links -= (pass_count(build) - 1) * kept;
     return links * UNITS_LINK + kept;
 }
 
