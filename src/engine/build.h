@@ -15,9 +15,9 @@ int build_wants_graph(const struct store *store, const struct segment_view *view
 int build_has_hasty_graph(const struct store *store, const struct segment_view *view);
 /* Give that sealed segment its graph. */
 NODISCARD lode_status index_segment(struct lode_collection *collection, uint64_t number,
-                                    lode_error *error);
+                                    lode_job_reason reason, lode_error *error);
 /* Merge these sealed segments into one, with its graph; or remove them when no row lives. */
 NODISCARD lode_status merge_segments(struct lode_collection *collection, const uint64_t *numbers,
-                                     size_t count, lode_error *error);
+                                     size_t count, lode_job_reason reason, lode_error *error);
 
 #endif

@@ -61,6 +61,7 @@ struct index_sink {
     lode_status (*write)(void *context, const void *data, size_t size, lode_error *error);
     void *context;
     struct executor *executor; /* NULL: all is made on this thread */
+    _Atomic uint64_t *done;    /* may be NULL; rows written so far, for progress */
 };
 
 struct index;
@@ -107,6 +108,9 @@ extern const struct index_ops index_hnsw;
  * open reads both. create makes a plain one, since this layout takes no single rows. What is opened or
  * built carries the operations of its own kind: call them through index->ops. */
 extern const struct index_ops index_qg;
+
+/* Bytes of a graph of this kind on disk, at most, for each row. */
+size_t index_graph_row_max(const struct index_params *params, const struct space *space);
 
 /* Exact scan of rows [first, query->row_limit): pushes every allowed row nearer than the k-th best.
  * Needs no index; ties end at the smaller row. */

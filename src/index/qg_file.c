@@ -137,6 +137,12 @@ static void make_rows(struct rows_made *made, struct executor *executor)
             make_piece(made, piece);
 }
 
+static void count_written(const struct index_sink *sink, uint32_t rows)
+{
+    if (sink->done)
+        atomic_fetch_add_explicit(sink->done, rows, memory_order_relaxed);
+}
+
 static lode_status rows_write(const struct qg *qg, const struct index_sink *sink, lode_error *error)
 {
     size_t room = BUFFER_BYTES / qg->stride;
@@ -151,6 +157,7 @@ static lode_status rows_write(const struct qg *qg, const struct index_sink *sink
         status = made.failed
                      ? error_nomem(error, "graph rows", qg->stride)
                      : sink->write(sink->context, made.buffer, made.count * qg->stride, error);
+        count_written(sink, made.count);
     }
     free(made.buffer);
     return status;
@@ -164,8 +171,10 @@ lode_status qg_serialize(const struct index *index, const struct index_sink *sin
     if (status != LODE_OK)
         return status;
     const uint8_t *graph = __atomic_load_n(&qg->graph, __ATOMIC_ACQUIRE);
-    if (graph)
+    if (graph) {
+        count_written(sink, qg->count);
         return sink->write(sink->context, graph, qg->count * qg->stride, error);
+    }
     return rows_write(qg, sink, error);
 }
 

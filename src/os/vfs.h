@@ -62,6 +62,9 @@ struct vfs_ops {
                                   void (*entry)(void *context, const char *name), void *context,
                                   lode_error *error);
     NODISCARD lode_status (*dir_sync)(struct vfs *vfs, const char *path, lode_error *error);
+    /* Bytes that may still be written where `path` is. LODE_UNSUPPORTED: unknown. */
+    NODISCARD lode_status (*free_bytes)(struct vfs *vfs, const char *path, uint64_t *ret_bytes,
+                                        lode_error *error);
     /* Take the lock file `path` for this process, writing its process id into it; held until
      * vfs_unlock or the process ends, however it ends. LODE_BUSY names the owner's process id. Two
      * opens inside one process exclude each other too. */

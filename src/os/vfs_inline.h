@@ -108,6 +108,12 @@ static inline lode_status vfs_dir_sync(struct vfs *vfs, const char *path, lode_e
     return vfs->ops->dir_sync(vfs, path, error);
 }
 
+static inline lode_status vfs_free_bytes(struct vfs *vfs, const char *path, uint64_t *ret_bytes,
+                                         lode_error *error)
+{
+    return vfs->ops->free_bytes(vfs, path, ret_bytes, error);
+}
+
 static inline lode_status vfs_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
                                    lode_error *error)
 {

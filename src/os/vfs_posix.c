@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct posix_file {
@@ -384,6 +385,19 @@ static lode_status busy(const char *path, long owner, lode_error *error)
 /* flock belongs to the open file, not to the process as fcntl's locks do: it is not lost when some
  * other part of the program opens and closes the same file, and it excludes a second open in this
  * process. The file is never removed: two processes could then hold locks on two files of one name. */
+
+/* What is kept for the superuser does not count. */
+static lode_status posix_free_bytes(struct vfs *vfs, const char *path, uint64_t *ret_bytes,
+                                    lode_error *error)
+{
+    struct statvfs info;
+    (void)vfs;
+    if (statvfs(path, &info) != 0)
+        return fail(error, errno, "measure the disk of", path);
+    *ret_bytes = (uint64_t)info.f_bavail * info.f_frsize;
+    return LODE_OK;
+}
+
 static lode_status posix_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
                               lode_error *error)
 {
@@ -443,6 +457,7 @@ static const struct vfs_ops posix_ops = {
     .remove_dir = posix_remove_dir,
     .list = posix_list,
     .dir_sync = posix_dir_sync,
+    .free_bytes = posix_free_bytes,
     .lock = posix_lock,
     .unlock = posix_unlock,
 };

@@ -191,6 +191,20 @@ lode_status sealed_check(const struct segment *segment, lode_error *error)
     return status;
 }
 
+lode_status sealed_check_graph(const struct segment *segment, lode_error *error)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    uint64_t offset;
+    if (!sealed->index)
+        return LODE_OK;
+    return blame(segment, "graph", frame_check(&sealed->graph_frame, &offset, error), error);
+}
+
+uint64_t sealed_graph_bytes(const struct segment *segment)
+{
+    return sealed_of(segment)->graph_frame.size;
+}
+
 void sealed_forget(const struct segment *segment)
 {
     const struct sealed *sealed = sealed_of(segment);

@@ -17,6 +17,7 @@ struct vfs_memory {
     struct mutex mutex; /* guards everything */
     struct inode *root;
     unsigned crashes;
+    uint64_t free_bytes; /* as told */
     vfs_memory_fault *fault;
     void *fault_context;
     int late_errno; /* that the operation in progress fails with once it is done */
@@ -551,6 +552,24 @@ void vfs_memory_kill(struct vfs *vfs)
 
 /* --- The file system --------------------------------------------------------------------------- */
 
+static lode_status memory_free_bytes(struct vfs *vfs, const char *path, uint64_t *ret_bytes,
+                                     lode_error *error)
+{
+    (void)path;
+    (void)error;
+    mutex_lock(&of(vfs)->mutex);
+    *ret_bytes = of(vfs)->free_bytes;
+    mutex_unlock(&of(vfs)->mutex);
+    return LODE_OK;
+}
+
+void vfs_memory_set_free(struct vfs *vfs, uint64_t bytes)
+{
+    mutex_lock(&of(vfs)->mutex);
+    of(vfs)->free_bytes = bytes;
+    mutex_unlock(&of(vfs)->mutex);
+}
+
 static const struct vfs_ops memory_ops = {
     .open = memory_open,
     .close = memory_close,
@@ -571,6 +590,7 @@ static const struct vfs_ops memory_ops = {
     .remove_dir = memory_remove_dir,
     .list = memory_list,
     .dir_sync = memory_dir_sync,
+    .free_bytes = memory_free_bytes,
     .lock = memory_lock,
     .unlock = memory_unlock,
 };
@@ -578,7 +598,7 @@ static const struct vfs_ops memory_ops = {
 struct vfs *vfs_memory_new(void)
 {
     struct vfs_memory *memory = memory_sure(sizeof *memory);
-    *memory = (struct vfs_memory){0};
+    *memory = (struct vfs_memory){.free_bytes = UINT64_MAX};
     memory->base.ops = &memory_ops;
     mutex_init(&memory->mutex);
     memory->root = inode_new(1);

@@ -33,4 +33,7 @@ void vfs_memory_kill(struct vfs *vfs);
 typedef int vfs_memory_fault(void *context, const char *operation, const char *path);
 void vfs_memory_set_fault(struct vfs *vfs, vfs_memory_fault *fault, void *context);
 
+/* How much of the disk is said to be free; it is not made to be so. Without end at first. */
+void vfs_memory_set_free(struct vfs *vfs, uint64_t bytes);
+
 #endif
