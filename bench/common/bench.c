@@ -50,6 +50,27 @@ double bench_thread_cpu(void)
 
 /* --- Files ------------------------------------------------------------------------------------- */
 
+/* One row, of values or of bytes that become values. room: the row as bytes. */
+static int read_row(FILE *file, float *row, size_t dim, uint8_t *room)
+{
+    int32_t width;
+    if (fread(&width, sizeof width, 1, file) != 1 || (size_t)width != dim)
+        return -1;
+    if (!room)
+        return fread(row, sizeof *row, dim, file) == dim ? 0 : -1;
+    if (fread(room, 1, dim, file) != dim)
+        return -1;
+    for (size_t i = 0; i < dim; i++)
+        row[i] = room[i];
+    return 0;
+}
+
+static int has_bytes(const char *path)
+{
+    const char *end = strrchr(path, '.');
+    return end && strcmp(end, ".bvecs") == 0;
+}
+
 struct bench_vecs bench_read(const char *path, size_t count_max)
 {
     struct bench_vecs vecs = {0, 0, NULL};
@@ -59,17 +80,18 @@ struct bench_vecs bench_read(const char *path, size_t count_max)
         bench_fail("%s: not there, or not a file of vectors", path);
     vecs.dim = (size_t)dim;
     fseek(file, 0, SEEK_END);
-    vecs.count = (size_t)ftell(file) / (4 * (vecs.dim + 1));
+    vecs.count = (size_t)ftell(file) / (4 + (has_bytes(path) ? 1 : 4) * vecs.dim);
     if (count_max && count_max < vecs.count)
         vecs.count = count_max;
     rewind(file);
     vecs.values = malloc(vecs.count * vecs.dim * sizeof *vecs.values);
-    if (!vecs.values)
+    uint8_t *room = has_bytes(path) ? malloc(vecs.dim) : NULL;
+    if (!vecs.values || (has_bytes(path) && !room))
         bench_fail("%s: no memory for %zu rows", path, vecs.count);
     for (size_t i = 0; i < vecs.count; i++)
-        if (fread(&dim, sizeof dim, 1, file) != 1 || (size_t)dim != vecs.dim ||
-            fread(vecs.values + i * vecs.dim, 4, vecs.dim, file) != vecs.dim)
+        if (read_row(file, vecs.values + i * vecs.dim, vecs.dim, room))
             bench_fail("%s: row %zu is not of width %zu", path, i, vecs.dim);
+    free(room);
     fclose(file);
     return vecs;
 }

@@ -16,7 +16,8 @@ double bench_wall(void); /* seconds */
 double bench_cpu(void);  /* of the process */
 double bench_thread_cpu(void);
 
-/* Rows of four-byte values, each row with its width before it: .fvecs and .ivecs. */
+/* Rows of four-byte values, each row with its width before it: .fvecs and .ivecs; of .bvecs the bytes, as
+ * values. */
 struct bench_vecs {
     size_t count, dim;
     float *values; /* int32_t in .ivecs; free with free */

@@ -629,12 +629,51 @@ typedef enum lode_job_kind {
     LODE_JOB_MERGE = 3
 } lode_job_kind;
 
+typedef enum lode_job_reason {
+    LODE_REASON_FULL = 1,     /* flush: a growing segment is full; or lode_flush, or closing */
+    LODE_REASON_NO_GRAPH = 2, /* index: a segment is large enough for a graph and has none */
+    LODE_REASON_SIZE = 3,     /* merge: several segments are of about one size */
+    LODE_REASON_DEAD = 4,     /* merge: many rows of one segment are dead */
+    LODE_REASON_EXPIRED = 5,  /* the same, and most of these have expired */
+    LODE_REASON_HASTY =
+        6, /* merge: one segment has the graph it grew with, and gets a better one */
+    LODE_REASON_REQUEST = 7 /* lode_compact */
+} lode_job_reason;
+
+typedef enum lode_job_wait {
+    LODE_WAIT_NOTHING = 0,
+    LODE_WAIT_READERS = 1, /* it leaves a core to searches, which are being answered now */
+    LODE_WAIT_DISK = 2     /* not begun: the disk has no room for what it would write */
+} lode_job_wait;
+
+#define LODE_ETA_UNKNOWN UINT64_MAX
+
+/* Rows are counted once for each phase: written, put into a graph, and the graph written. */
 typedef struct lode_job_stats {
     lode_job_kind kind;
-    uint64_t done; /* rows */
+    lode_job_reason reason;
+    uint32_t segments; /* it takes */
+    uint64_t rows_in;  /* living ones, in these */
+    uint64_t bytes_in; /* of these */
+    uint64_t done;     /* rows, over all phases */
     uint64_t total;
     uint64_t elapsed_ms;
+    uint64_t
+        eta_ms;  /* to the end, by the pace of this job and of earlier ones; or LODE_ETA_UNKNOWN */
+    double rate; /* rows a second, in the phase under way */
+    lode_job_wait waiting;
 } lode_job_stats;
+
+typedef struct lode_job_record { /* a job that has ended */
+    lode_job_kind kind;
+    lode_job_reason reason;
+    uint32_t segments;
+    uint64_t rows_in, rows_out;
+    uint64_t bytes_in, bytes_out; /* of files; out: what it wrote */
+    uint64_t duration_ms;
+    uint64_t ended_ms; /* milliseconds since 1970 */
+    lode_error error;  /* status LODE_OK: it did what it was for */
+} lode_job_record;
 
 typedef struct lode_stats {
     uint64_t points;
@@ -656,6 +695,11 @@ typedef struct lode_stats {
     lode_error job_error; /* the last failure of background work that stands. It is tried again,
                              a second later at the earliest, when writes fill a segment, at
                              lode_wait_idle and after reopening. status LODE_OK: none */
+    const lode_job_record *history; /* the last jobs that ended, oldest first */
+    size_t history_count;
+    uint64_t
+        flushed_bytes; /* of segments written from memory since the collection was opened; and */
+    uint64_t rewritten_bytes; /* by merges and indexing: the price of keeping it in order */
 } lode_stats;
 
 /* Free with lode_stats_free. */

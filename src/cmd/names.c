@@ -10,6 +10,10 @@ const char *const index_names[] = {"hnsw", "flat", NULL};
 const char *const segment_state_names[] = {"",        "growing", "flushing", "sealed",
                                            "indexed", "damaged", NULL};
 const char *const job_names[] = {"", "flush", "index", "merge", NULL};
+const char *const job_reason_names[] = {"",          "full",         "no graph",    "size tier",
+                                        "dead rows", "expired rows", "hasty graph", "asked for",
+                                        NULL};
+const char *const job_wait_names[] = {"", "searches", "disk", NULL};
 
 static const char *const field_types[] = {"",      "keyword", "text",     "integer",
                                           "float", "boolean", "datetime", NULL};

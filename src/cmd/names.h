@@ -11,6 +11,8 @@ extern const char *const scalar_names[];
 extern const char *const index_names[];
 extern const char *const segment_state_names[]; /* [0] is unused */
 extern const char *const job_names[];           /* [0] is unused */
+extern const char *const job_reason_names[];    /* by lode_job_reason; [0] is unused */
+extern const char *const job_wait_names[];      /* by lode_job_wait; likewise */
 
 const char *field_type_name(lode_field_type type);
 /* 0 when there is no such type. */

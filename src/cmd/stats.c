@@ -46,10 +46,54 @@ static void write_job(struct document *document, const lode_job_stats *job)
 {
     json_write_object(&document->json);
     document_key_text(document, "kind", job_names[job->kind]);
+    document_key_text(document, "reason", job_reason_names[job->reason]);
+    document_key_u64(document, "segments", job->segments);
+    document_key_u64(document, "rows_in", job->rows_in);
+    document_key_u64(document, "bytes_in", job->bytes_in);
     document_key_u64(document, "done", job->done);
     document_key_u64(document, "total", job->total);
     document_key_u64(document, "elapsed_ms", job->elapsed_ms);
+    document_key_f64(document, "rate", job->rate);
+    if (job->eta_ms != LODE_ETA_UNKNOWN)
+        document_key_u64(document, "eta_ms", job->eta_ms);
+    if (job->waiting)
+        document_key_text(document, "waiting_for", job_wait_names[job->waiting]);
     json_write_object_end(&document->json);
+}
+
+static void write_record(struct document *document, const lode_job_record *record)
+{
+    json_write_object(&document->json);
+    document_key_text(document, "kind", job_names[record->kind]);
+    document_key_text(document, "reason", job_reason_names[record->reason]);
+    document_key_u64(document, "segments", record->segments);
+    document_key_u64(document, "rows_in", record->rows_in);
+    document_key_u64(document, "rows_out", record->rows_out);
+    document_key_u64(document, "bytes_in", record->bytes_in);
+    document_key_u64(document, "bytes_out", record->bytes_out);
+    document_key_u64(document, "duration_ms", record->duration_ms);
+    document_key_u64(document, "ended_ms", record->ended_ms);
+    if (record->error.status)
+        document_key_text(document, "error", record->error.message);
+    json_write_object_end(&document->json);
+}
+
+static void write_jobs(struct document *document, const lode_stats *stats)
+{
+    json_write_key(&document->json, "jobs");
+    json_write_array(&document->json);
+    for (size_t i = 0; i < stats->job_count; i++)
+        write_job(document, &stats->jobs[i]);
+    json_write_array_end(&document->json);
+    json_write_key(&document->json, "history");
+    json_write_array(&document->json);
+    for (size_t i = 0; i < stats->history_count; i++)
+        write_record(document, &stats->history[i]);
+    json_write_array_end(&document->json);
+    document_key_u64(document, "flushed_bytes", stats->flushed_bytes);
+    document_key_u64(document, "rewritten_bytes", stats->rewritten_bytes);
+    if (stats->job_error.status)
+        document_key_text(document, "job_error", stats->job_error.message);
 }
 
 static void write_stats(struct document *document, const char *name, const lode_schema *schema,
@@ -74,11 +118,7 @@ static void write_stats(struct document *document, const char *name, const lode_
     for (size_t i = 0; i < stats->segment_count; i++)
         write_segment(document, &stats->segments[i]);
     json_write_array_end(&document->json);
-    json_write_key(&document->json, "jobs");
-    json_write_array(&document->json);
-    for (size_t i = 0; i < stats->job_count; i++)
-        write_job(document, &stats->jobs[i]);
-    json_write_array_end(&document->json);
+    write_jobs(document, stats);
     json_write_object_end(&document->json);
 }
 
@@ -93,6 +133,36 @@ static void print_schema(const lode_schema *schema)
     for (size_t i = 0; i < schema->field_count; i++)
         printf("%s%s:%s%s", i ? " " : "  fields     ", schema->fields[i].name,
                field_type_name(schema->fields[i].type), i + 1 == schema->field_count ? "\n" : "");
+}
+
+static void print_job(const lode_job_stats *job)
+{
+    char rows[AMOUNT_TEXT_MAX], bytes[AMOUNT_TEXT_MAX], rate[AMOUNT_TEXT_MAX], eta[AMOUNT_TEXT_MAX];
+    printf("  running    %s (%s) of %lu segment%s, %s rows, %s: ", job_names[job->kind],
+           job_reason_names[job->reason], (unsigned long)job->segments,
+           job->segments == 1 ? "" : "s", amount_count(job->rows_in, rows),
+           amount_bytes(job->bytes_in, bytes));
+    printf("%.0f%%, %s rows/s", job->total ? 100.0 * (double)job->done / (double)job->total : 0.0,
+           amount_count((uint64_t)job->rate, rate));
+    if (job->eta_ms != LODE_ETA_UNKNOWN)
+        printf(", %s left", amount_seconds((double)job->eta_ms / 1e3, eta));
+    if (job->waiting)
+        printf("; waits for %s", job_wait_names[job->waiting]);
+    putchar('\n');
+}
+
+static void print_record(const lode_job_record *record)
+{
+    char rows[AMOUNT_TEXT_MAX], in[AMOUNT_TEXT_MAX], out[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
+    printf("  ended      %s (%s) of %lu segment%s, %s rows, %s -> %s in %s",
+           job_names[record->kind], job_reason_names[record->reason],
+           (unsigned long)record->segments, record->segments == 1 ? "" : "s",
+           amount_count(record->rows_in, rows), amount_bytes(record->bytes_in, in),
+           amount_bytes(record->bytes_out, out),
+           amount_seconds((double)record->duration_ms / 1e3, time));
+    if (record->error.status)
+        printf(": %s", record->error.message);
+    putchar('\n');
 }
 
 static void print_segments(const lode_stats *stats)
@@ -146,8 +216,11 @@ static void print_stats(const char *name, const lode_schema *schema, const lode_
     if (stats->text_model_version)
         printf("  text model version %lu\n", (unsigned long)stats->text_model_version);
     for (size_t i = 0; i < stats->job_count; i++)
-        printf("  running    %s: %llu of %llu rows\n", job_names[stats->jobs[i].kind],
-               (unsigned long long)stats->jobs[i].done, (unsigned long long)stats->jobs[i].total);
+        print_job(&stats->jobs[i]);
+    for (size_t i = 0; i < stats->history_count; i++)
+        print_record(&stats->history[i]);
+    if (stats->job_error.status)
+        printf("  stopped    %s\n", stats->job_error.message);
     print_segments(stats);
 }
 
@@ -215,9 +288,11 @@ int stats_run(int argc, char **argv)
         .usage = "DIR [COLLECTION]",
         .about = "Shows what a collection, or every one of a database, is made of: points, schema, "
                  "segments and their indexes, disk and memory.",
-        .details = "With --json: one object for a collection; {\"collections\": [...]} for all.\n"
-                   "graph_rows is how many rows of a segment are found through its index; the "
-                   "others\nare scanned.\n",
+        .details =
+            "With --json: one object for a collection; {\"collections\": [...]} for all.\n"
+            "graph_rows is how many rows of a segment are found through its index; the "
+            "others\nare scanned. jobs is background work that is running, with its reason, its "
+            "pace and\nthe time left; history is what this process has done.\n",
         .examples = "  lode stats films.lode films\n"
                     "  lode stats films.lode --json\n",
         .operand_names = "DIR COLLECTION",

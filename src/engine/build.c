@@ -2,10 +2,14 @@
 #include "engine/build.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/bitset.h"
 #include "base/limits.h"
 #include "engine/change.h"
+#include "engine/need.h"
 #include "engine/overlay.h"
+#include "engine/room.h"
 
 static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
 {
@@ -35,37 +39,88 @@ int build_has_hasty_graph(const struct store *store, const struct segment_view *
            index->ops->effort(index) < store->params.ef_construction;
 }
 
-/* Build the graph of a sealed segment that is open without one, and open it anew. Takes *segment when it
- * succeeds, and gives the one with the graph. */
-static lode_status build_graph(struct lode_collection *collection, struct sealed_entry *entry,
-                               struct segment *segment, struct job *job,
+/* A segment that is to get a graph. */
+struct graph_plan {
+    struct sealed_entry *entry; /* has_graph is set */
+    struct segment *segment;    /* open without one */
+    const struct index_origin *origin;
+    struct job *job;
+};
+
+static lode_status write_graph(struct lode_collection *collection, const struct graph_plan *plan,
+                               const struct index *index, lode_error *error)
+{
+    struct index_work work = work_of(collection, &plan->job->done[JOB_GRAPH_FILE]);
+    job_enter(collection, plan->job, JOB_GRAPH_FILE);
+    return sealed_write_graph(&collection->store, plan->entry->number, index, &work, error);
+}
+
+/* Build it, write it, and open the segment anew with it: *ret_segment. */
+static lode_status build_graph(struct lode_collection *collection, const struct graph_plan *plan,
                                struct segment **ret_segment, lode_error *error)
 {
-    struct index_work work = work_of(collection, &job->indexed);
-    lode_status status =
-        sealed_build_graph(&collection->store, segment, entry->row_count, &work, error);
+    struct index_work work = work_of(collection, &plan->job->done[JOB_GRAPH]);
+    struct index *index;
+    work.origin = plan->origin;
+    job_enter(collection, plan->job, JOB_GRAPH);
+    lode_status status = sealed_make_graph(&collection->store, plan->segment,
+                                           plan->entry->row_count, &work, &index, error);
     if (status)
         return status;
-    entry->has_graph = 1;
-    return sealed_open(&collection->store, entry, ret_segment, error);
+    status = write_graph(collection, plan, index, error);
+    index->ops->close(index);
+    if (status)
+        return status;
+    plan->entry->has_graph = 1;
+    return sealed_open(&collection->store, plan->entry, ret_segment, error);
+}
+
+static void expect_graph(struct job *job, uint64_t rows)
+{
+    atomic_store_explicit(&job->total[JOB_GRAPH], rows, memory_order_relaxed);
+    atomic_store_explicit(&job->total[JOB_GRAPH_FILE], rows, memory_order_relaxed);
+}
+
+/* Work that only makes queries faster leaves the writers room for another segment. */
+static lode_status check_spare_room(const struct lode_collection *collection, const char *what,
+                                    uint64_t bytes, lode_error *error)
+{
+    struct room_need need = {.what = what, .bytes = bytes + collection->db->growing_bytes_max};
+    return room_check(collection->db, collection->dir, &need, error);
 }
 
 static lode_status commit_graph(struct lode_collection *collection, const struct segment_view *view,
                                 struct sealed_entry *entry, struct job *job, lode_error *error)
 {
     struct segment *built = NULL;
-    lode_status status = build_graph(collection, entry, view->segment, job, &built, error);
+    struct graph_plan plan = {.entry = entry, .segment = view->segment, .job = job};
+    lode_status status = check_spare_room(collection, "indexing a segment",
+                                          need_of_graph(&collection->store, view), error);
+    if (!status)
+        status = build_graph(collection, &plan, &built, error);
     if (status)
         return status;
     struct change_source source = {.view = view};
     struct change change = {
         .sources = &source, .source_count = 1, .target = built, .entry = *entry};
+    job->rows_out = entry->row_count;
+    job->bytes_out = sealed_graph_bytes(built);
     status = change_commit(collection, &change, error);
     segment_unref(built);
     return status;
 }
 
-lode_status index_segment(struct lode_collection *collection, uint64_t number, lode_error *error)
+static void add_source(struct job *job, const struct segment_view *view)
+{
+    uint64_t disk = 0, memory = 0, mapped = 0;
+    view->segment->ops->sizes(view->segment, &disk, &memory, &mapped);
+    job->segments++;
+    job->rows_in += view->live_count;
+    job->bytes_in += disk;
+}
+
+lode_status index_segment(struct lode_collection *collection, uint64_t number,
+                          lode_job_reason reason, lode_error *error)
 {
     lode_status status = change_check(collection, error);
     if (status)
@@ -73,10 +128,12 @@ lode_status index_segment(struct lode_collection *collection, uint64_t number, l
     struct version *version = collection_pin(collection);
     const struct segment_view *view = version_view(version, number);
     struct sealed_entry entry = {.number = number, .row_count = view->row_count};
-    struct job job = {.total = view->row_count};
-    job_begin(collection, &job, LODE_JOB_INDEX);
+    struct job job = {.kind = LODE_JOB_INDEX, .reason = reason};
+    add_source(&job, view);
+    expect_graph(&job, view->row_count);
+    job_begin(collection, &job);
     status = commit_graph(collection, view, &entry, &job, error);
-    job_end(collection, &job);
+    job_end(collection, &job, status, error);
     version_unref(version);
     return status;
 }
@@ -96,6 +153,11 @@ struct rewrite {
     struct job job;
 };
 
+static int wants_graph(const struct store *store, uint64_t rows)
+{
+    return store->index == LODE_INDEX_HNSW && rows >= INDEX_ROWS_MIN;
+}
+
 static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers, size_t count,
                                 lode_error *error)
 {
@@ -105,13 +167,15 @@ static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers
     rewrite->sources = calloc(count, sizeof *rewrite->sources);
     if (!rewrite->views || !rewrite->row_maps || !rewrite->sources)
         return error_nomem(error, "the views of a merge", count * sizeof *rewrite->views);
-    uint64_t total = 0;
+    struct job *job = &rewrite->job;
     for (size_t i = 0; i < count; i++) {
         rewrite->views[i] = *version_view(rewrite->version, numbers[i]);
-        total += rewrite->views[i].live_count;
+        add_source(job, &rewrite->views[i]);
     }
     rewrite->count = count;
-    atomic_init(&rewrite->job.total, total);
+    atomic_init(&job->total[JOB_ROWS], job->rows_in);
+    if (job->kind == LODE_JOB_MERGE && wants_graph(&rewrite->collection->store, job->rows_in))
+        expect_graph(job, job->rows_in);
     return LODE_OK;
 }
 
@@ -146,7 +210,8 @@ static int has_dead_rows(const struct rewrite *rewrite)
     return dead;
 }
 
-/* Whether there is room on the disk for what is going to be written, as far as that is known before. */
+/* Whether the disk has room for a flush, or for a merge that leaves dead rows behind: as far as that is known for
+ * certain, since what they give back is wanted when the disk is nearly full. */
 static lode_status check_room(const struct rewrite *rewrite, const char *what, lode_error *error)
 {
     struct room_need need = {
@@ -154,14 +219,25 @@ static lode_status check_room(const struct rewrite *rewrite, const char *what, l
     return room_check(rewrite->collection->db, rewrite->collection->dir, &need, error);
 }
 
+static lode_status check_room_of_merge(const struct rewrite *rewrite, lode_error *error)
+{
+    const struct lode_collection *collection = rewrite->collection;
+    if (has_dead_rows(rewrite))
+        return check_room(rewrite, "merging segments", error);
+    return check_spare_room(collection, "merging segments",
+                            need_of_merge(&collection->store, rewrite->views, rewrite->count),
+                            error);
+}
+
 /* A flush is not to be cancelled: closing waits for it, and it is quick. */
 static lode_status write_rows(struct rewrite *rewrite, uint64_t number, int is_flush,
                               lode_error *error)
 {
     const struct store *store = &rewrite->collection->store;
-    struct index_work work = work_of(rewrite->collection, &rewrite->job.written);
+    struct index_work work = work_of(rewrite->collection, &rewrite->job.done[JOB_ROWS]);
     if (is_flush)
         work.cancel = NULL;
+    job_enter(rewrite->collection, &rewrite->job, JOB_ROWS);
     lode_status status = sealed_write(store, number, rewrite->views, rewrite->count, &work,
                                       rewrite->row_maps, &rewrite->entry, error);
     if (status || rewrite->entry.row_count == 0)
@@ -169,20 +245,49 @@ static lode_status write_rows(struct rewrite *rewrite, uint64_t number, int is_f
     return sealed_open(store, &rewrite->entry, &rewrite->target, error);
 }
 
+/* The largest graph among the sources, whose links the new one takes over; a damaged one helps nobody. */
+static int find_origin(const struct rewrite *rewrite, struct index_origin *ret_origin)
+{
+    const struct segment_view *best = NULL;
+    for (size_t i = 0; i < rewrite->count; i++) {
+        const struct segment_view *view = &rewrite->views[i];
+        uint32_t covered = 0;
+        const struct index *index = view->segment->ops->index(view->segment, &covered);
+        if (!index || covered < view->row_count || (best && view->live_count <= best->live_count))
+            continue;
+        best = view;
+        *ret_origin = (struct index_origin){.index = index, .row_map = rewrite->row_maps[i]};
+    }
+    return best && sealed_check_graph(best->segment, NULL) == LODE_OK;
+}
+
 static lode_status add_graph(struct rewrite *rewrite, lode_error *error)
 {
+    struct index_origin origin;
     struct segment_view view = {.segment = rewrite->target, .row_count = rewrite->entry.row_count};
     if (!rewrite->target || !build_wants_graph(&rewrite->collection->store, &view))
         return LODE_OK;
-    atomic_fetch_add_explicit(&rewrite->job.total, view.row_count, memory_order_relaxed);
     struct segment *built = NULL;
-    lode_status status = build_graph(rewrite->collection, &rewrite->entry, rewrite->target,
-                                     &rewrite->job, &built, error);
+    struct graph_plan plan = {.entry = &rewrite->entry,
+                              .segment = rewrite->target,
+                              .origin = find_origin(rewrite, &origin) ? &origin : NULL,
+                              .job = &rewrite->job};
+    expect_graph(&rewrite->job, view.row_count);
+    lode_status status = build_graph(rewrite->collection, &plan, &built, error);
     if (status)
         return status;
     segment_unref(rewrite->target);
     rewrite->target = built;
     return LODE_OK;
+}
+
+static void count_output(struct rewrite *rewrite)
+{
+    uint64_t memory = 0, mapped = 0;
+    if (!rewrite->target)
+        return;
+    rewrite->job.rows_out = rewrite->entry.row_count;
+    rewrite->target->ops->sizes(rewrite->target, &rewrite->job.bytes_out, &memory, &mapped);
 }
 
 static lode_status rewrite_commit(struct rewrite *rewrite, const struct frozen *flushed,
@@ -197,6 +302,7 @@ static lode_status rewrite_commit(struct rewrite *rewrite, const struct frozen *
         .entry = rewrite->entry,
         .flushed = flushed,
     };
+    count_output(rewrite);
     lode_status status = change_commit(rewrite->collection, &change, error);
     *ret_unknown = change.unknown;
     return status;
@@ -220,35 +326,61 @@ static lode_status rewrite_segments(struct rewrite *rewrite, uint64_t target_num
 lode_status flush_frozen(struct lode_collection *collection, const struct frozen *frozen,
                          lode_error *error)
 {
-    struct rewrite rewrite = {.collection = collection};
+    struct rewrite rewrite = {.collection = collection,
+                              .job = {.kind = LODE_JOB_FLUSH, .reason = LODE_REASON_FULL}};
     lode_status status = change_check(collection, error);
     if (status)
         return status;
     status = rewrite_init(&rewrite, &frozen->number, 1, error);
-    job_begin(collection, &rewrite.job, LODE_JOB_FLUSH);
+    job_begin(collection, &rewrite.job);
     if (!status && collection->db->maintenance == LODE_MAINTAIN_AUTO)
         status = overlay_finish(&rewrite.views[0], error);
     if (!status)
         status = check_room(&rewrite, "writing out a full segment", error);
     if (!status)
         status = rewrite_segments(&rewrite, frozen->number, frozen, error);
-    job_end(collection, &rewrite.job);
+    job_end(collection, &rewrite.job, status, error);
     rewrite_release(&rewrite);
     return status;
 }
 
-lode_status merge_segments(struct lode_collection *collection, const uint64_t *numbers,
-                           size_t count, lode_error *error)
+/* Whether most of the dead rows of a view have expired. Looks at every stamp. */
+static int is_mostly_expired(const struct segment_view *view, uint64_t now_ms)
 {
-    struct rewrite rewrite = {.collection = collection};
+    uint64_t *words = malloc((bitset_words(view->row_count) + 1) * sizeof *words);
+    if (!words)
+        return 0;
+    memset(words, 0xff, bitset_words(view->row_count) * sizeof *words);
+    struct expiry_range range = {
+        .row_count = view->row_count, .from_ms = 1, .to_ms = now_ms, .words = words};
+    (void)view->segment->ops->expire(view->segment, &range);
+    uint64_t expired = view->row_count - bitset_count(words, view->row_count);
+    free(words);
+    return 2 * expired > view->row_count - view->live_count;
+}
+
+static void find_reason(struct rewrite *rewrite)
+{
+    if (rewrite->job.reason == LODE_REASON_DEAD && rewrite->count == 1 &&
+        is_mostly_expired(&rewrite->views[0], collection_now_ms(rewrite->collection)))
+        rewrite->job.reason = LODE_REASON_EXPIRED;
+}
+
+lode_status merge_segments(struct lode_collection *collection, const uint64_t *numbers,
+                           size_t count, lode_job_reason reason, lode_error *error)
+{
+    struct rewrite rewrite = {.collection = collection,
+                              .job = {.kind = LODE_JOB_MERGE, .reason = reason}};
     uint64_t target = atomic_fetch_add(&collection->next_number, 1);
     lode_status status = rewrite_init(&rewrite, numbers, count, error);
-    job_begin(collection, &rewrite.job, LODE_JOB_MERGE);
     if (!status)
-        status = check_room(&rewrite, "merging segments", error);
+        find_reason(&rewrite);
+    job_begin(collection, &rewrite.job);
+    if (!status)
+        status = check_room_of_merge(&rewrite, error);
     if (!status)
         status = rewrite_segments(&rewrite, target, NULL, error);
-    job_end(collection, &rewrite.job);
+    job_end(collection, &rewrite.job, status, error);
     rewrite_release(&rewrite);
     return status;
 }
@@ -261,7 +393,7 @@ static int shrink(struct lode_collection *collection, uint64_t number)
     const struct segment_view *view = version_view(version, number);
     int has_dead = view && view->live_count < view->row_count;
     version_unref(version);
-    return has_dead && merge_segments(collection, &number, 1, NULL) == LODE_OK;
+    return has_dead && merge_segments(collection, &number, 1, LODE_REASON_DEAD, NULL) == LODE_OK;
 }
 
 int merge_each(struct lode_collection *collection, const uint64_t *numbers, size_t count)

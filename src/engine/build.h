@@ -15,10 +15,10 @@ int build_wants_graph(const struct store *store, const struct segment_view *view
 int build_has_hasty_graph(const struct store *store, const struct segment_view *view);
 /* Give that sealed segment its graph. */
 NODISCARD lode_status index_segment(struct lode_collection *collection, uint64_t number,
-                                    lode_error *error);
+                                    lode_job_reason reason, lode_error *error);
 /* Merge these sealed segments into one, with its graph; or remove them when no row lives. */
 NODISCARD lode_status merge_segments(struct lode_collection *collection, const uint64_t *numbers,
-                                     size_t count, lode_error *error);
+                                     size_t count, lode_job_reason reason, lode_error *error);
 /* Where the disk has no room for that: each of them that has dead rows becomes one without, if there is room for
  * this one. Returns whether any did. The caller pins no version, or no space is given back. */
 int merge_each(struct lode_collection *collection, const uint64_t *numbers, size_t count);

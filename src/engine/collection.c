@@ -186,11 +186,11 @@ static void sync_lost(struct lode_collection *collection, lode_error *reason)
 {
     collection->broken = *reason;
     int os_errno = reason->os_errno;
-    lode_status status =
-        error_set(reason, reason->status,
-                  "%s; '%s' takes no writes until it is reopened: mend the disk first; what was not "
-                  "synced may be gone then",
-                  collection->broken.message, vfs_path_tail(collection->name));
+    lode_status status = error_set(
+        reason, reason->status,
+        "%s; '%s' takes no writes until it is reopened: mend the disk first; what was not "
+        "synced may be gone then",
+        collection->broken.message, vfs_path_tail(collection->name));
     (void)status;
     reason->os_errno = os_errno;
 }

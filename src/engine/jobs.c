@@ -82,32 +82,6 @@ static void pop_frozen(struct jobs *jobs)
 
 /* --- Running ----------------------------------------------------------------------------------- */
 
-void job_begin(struct lode_collection *collection, struct job *job, lode_job_kind kind)
-{
-    job->kind = kind;
-    job->begin_us = clock_now_us(collection->db->clock);
-    mutex_lock(&collection->jobs.mutex);
-    job->next = collection->jobs.running;
-    collection->jobs.running = job;
-    mutex_unlock(&collection->jobs.mutex);
-}
-
-void job_end(struct lode_collection *collection, struct job *job)
-{
-    mutex_lock(&collection->jobs.mutex);
-    struct job **link = &collection->jobs.running;
-    while (*link != job)
-        link = &(*link)->next;
-    *link = job->next;
-    mutex_unlock(&collection->jobs.mutex);
-}
-
-uint64_t job_done(const struct job *job)
-{
-    return atomic_load_explicit(&job->written, memory_order_relaxed) +
-           atomic_load_explicit(&job->indexed, memory_order_relaxed);
-}
-
 /* Each failure in a row makes the wait twice as long: what fails may have read and written a lot. */
 static uint64_t next_wait(const struct slot *slot, lode_status status)
 {
@@ -196,7 +170,8 @@ static void run_index(void *context)
 {
     struct lode_collection *collection = context;
     lode_error error = {0};
-    lode_status status = index_segment(collection, collection->jobs.indexing, &error);
+    lode_status status =
+        index_segment(collection, collection->jobs.indexing, LODE_REASON_NO_GRAPH, &error);
     finish(collection, SLOT_INDEX, status, &error);
 }
 
@@ -204,10 +179,11 @@ static void run_merge(void *context)
 {
     struct lode_collection *collection = context;
     lode_error error = {0};
-    lode_status status = merge_segments(collection, collection->jobs.merging,
-                                        collection->jobs.merging_count, &error);
+    const struct jobs *jobs = &collection->jobs;
+    lode_status status =
+        merge_segments(collection, jobs->merging, jobs->merging_count, jobs->merge_reason, &error);
     if (status == LODE_FULL)
-        (void)merge_each(collection, collection->jobs.merging, collection->jobs.merging_count);
+        (void)merge_each(collection, jobs->merging, jobs->merging_count);
     finish(collection, SLOT_MERGE, status, &error);
 }
 
@@ -249,7 +225,7 @@ static int choose_merge(struct lode_collection *collection, const struct version
             inputs[i].busy |= is_busy(jobs, inputs[i].number);
             inputs[i].is_hasty = inputs[i].is_hasty && is_quiet;
         }
-        chosen_count = merge_choose(collection, inputs, count, chosen);
+        chosen_count = merge_choose(collection, inputs, count, chosen, &jobs->merge_reason);
         for (size_t i = 0; i < chosen_count; i++)
             numbers[i] = inputs[chosen[i]].number;
     }

@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/job.h"
 #include "index/index.h"
 #include "os/thread.h"
 
@@ -30,16 +31,6 @@ struct frozen {
     uint64_t number;        /* of segment and log file */
     uint64_t last_sequence; /* in its log file */
     uint64_t wal_bytes;
-};
-
-/* One piece of work that the caller of lode_stats_get can see. */
-struct job {
-    lode_job_kind kind;
-    _Atomic uint64_t written; /* rows; relaxed, only shown */
-    _Atomic uint64_t indexed;
-    _Atomic uint64_t total;
-    uint64_t begin_us;
-    struct job *next;
 };
 
 struct slot {
@@ -60,9 +51,10 @@ struct jobs {
     struct frozen *frozen; /* oldest first */
     size_t frozen_count;
     size_t frozen_capacity;
-    struct job *running;
+    struct job_list list;
     uint64_t *merging; /* segments of the merge in progress */
     size_t merging_count;
+    lode_job_reason merge_reason;
     uint64_t indexing;    /* the segment of the index job in progress; 0: none */
     _Atomic int cancel;   /* stops index and merge; relaxed: only a hint to stop early */
     _Atomic int overlaid; /* an overlay job is active: spares writers the poke. Relaxed: a stale
@@ -90,11 +82,6 @@ int jobs_failed_hold(struct lode_collection *collection);
 void jobs_drop(struct lode_collection *collection);
 /* Stop builds, refuse new jobs and wait for the running ones. */
 void jobs_stop(struct lode_collection *collection);
-
-/* Bookkeeping of a piece of work, for lode_stats_get. */
-void job_begin(struct lode_collection *collection, struct job *job, lode_job_kind kind);
-void job_end(struct lode_collection *collection, struct job *job);
-uint64_t job_done(const struct job *job);
 
 /* lode_flush and lode_compact. */
 NODISCARD lode_status collection_flush(struct lode_collection *collection, lode_error *error);

@@ -34,15 +34,24 @@ size_t merge_inputs(const struct store *store, const struct version *version,
 }
 
 size_t merge_choose(const struct lode_collection *collection, const struct compaction_input *inputs,
-                    size_t count, size_t *chosen)
+                    size_t count, size_t *chosen, lode_job_reason *ret_reason)
 {
+    static const lode_job_reason reasons[] = {
+        [COMPACTION_TIER] = LODE_REASON_SIZE,
+        [COMPACTION_DEAD] = LODE_REASON_DEAD,
+        [COMPACTION_HASTY] = LODE_REASON_HASTY,
+    };
+    enum compaction_reason reason;
     struct compaction_options options = {
         .tier_width = TIER_WIDTH,
         .tier_bytes_base = collection->db->growing_bytes_max,
         .dead_share_max = DEAD_SHARE_MAX,
         .rows_max = SEGMENT_ROWS_MAX,
     };
-    return compaction_plan(inputs, count, &options, chosen);
+    size_t chosen_count = compaction_plan(inputs, count, &options, chosen, &reason);
+    if (chosen_count)
+        *ret_reason = reasons[reason];
+    return chosen_count;
 }
 
 /* --- lode_flush -------------------------------------------------------------------------------- */
@@ -127,9 +136,9 @@ static lode_status compact_group(struct lode_collection *collection,
 {
     if (count > 1 || first->live_count < first->row_count ||
         build_has_hasty_graph(&collection->store, first))
-        return merge_segments(collection, numbers, count, error);
+        return merge_segments(collection, numbers, count, LODE_REASON_REQUEST, error);
     if (build_wants_graph(&collection->store, first))
-        return index_segment(collection, numbers[0], error);
+        return index_segment(collection, numbers[0], LODE_REASON_REQUEST, error);
     return LODE_OK;
 }
 

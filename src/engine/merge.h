@@ -8,8 +8,8 @@
 /* The sealed segments of a version, none busy; inputs: room for version->view_count. */
 size_t merge_inputs(const struct store *store, const struct version *version,
                     struct compaction_input *inputs);
-/* compaction_plan with the collection's options. */
+/* compaction_plan with the collection's options. *ret_reason is set when something is due. */
 size_t merge_choose(const struct lode_collection *collection, const struct compaction_input *inputs,
-                    size_t count, size_t *chosen);
+                    size_t count, size_t *chosen, lode_job_reason *ret_reason);
 
 #endif

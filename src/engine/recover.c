@@ -219,8 +219,7 @@ static lode_status end_segment(struct replay *replay, uint64_t number, int last,
     if (!status && replay->growing_batches == 0)
         return drop_empty(replay, number, error);
     if (!status && last)
-        status =
-            wal_settle(store->vfs, store->dir, store->collection_uid, number, found, error);
+        status = wal_settle(store->vfs, store->dir, store->collection_uid, number, found, error);
     if (!status)
         status = jobs_frozen_reserve(&collection->jobs, error);
     if (!status)

@@ -9,6 +9,7 @@
 struct stats {
     lode_stats head; /* what the caller sees: first, so that both have one address */
     lode_job_stats jobs[SLOT_COUNT + 1]; /* and a compaction */
+    lode_job_record history[JOB_HISTORY_MAX];
     lode_segment_stats segments[];
 };
 
@@ -70,14 +71,12 @@ static void describe_jobs(struct lode_collection *collection, struct stats *stat
     uint64_t now = clock_now_us(collection->db->clock);
     size_t room = sizeof stats->jobs / sizeof stats->jobs[0];
     mutex_lock(&jobs->mutex);
-    for (const struct job *job = jobs->running; job && stats->head.job_count < room;
+    for (const struct job *job = jobs->list.running; job && stats->head.job_count < room;
          job = job->next)
-        stats->jobs[stats->head.job_count++] = (lode_job_stats){
-            .kind = job->kind,
-            .done = job_done(job),
-            .total = atomic_load_explicit(&job->total, memory_order_relaxed),
-            .elapsed_ms = (now - job->begin_us) / 1000,
-        };
+        job_describe(&jobs->list, job, now, &stats->jobs[stats->head.job_count++]);
+    stats->head.history_count = job_history(&jobs->list, stats->history);
+    stats->head.flushed_bytes = jobs->list.flushed_bytes;
+    stats->head.rewritten_bytes = jobs->list.rewritten_bytes;
     for (size_t i = 0; i < jobs->frozen_count; i++)
         stats->head.wal_bytes += jobs->frozen[i].wal_bytes;
     for (int i = 0; i < SLOT_COUNT; i++)
@@ -106,6 +105,7 @@ static void describe(struct lode_collection *collection, const struct version *v
     head->segments = stats->segments;
     head->segment_count = version->view_count;
     head->jobs = stats->jobs;
+    head->history = stats->history;
     head->snapshots = atomic_load_explicit(&collection->snapshots, memory_order_relaxed);
     head->named_snapshots = named_count(collection);
     struct logs_kept kept;

@@ -77,7 +77,7 @@ static void insert_all(struct build *build)
 lode_status hnsw_build(const struct index_params *params, const struct rows *rows, uint32_t count,
                        const struct index_work *work, struct index **ret_index, lode_error *error)
 {
-    const struct index_work alone = {NULL, NULL, NULL};
+    const struct index_work alone = {0};
     struct index *index;
     lode_status status = hnsw_create(params, rows, count, &index, error);
     if (status != LODE_OK)

@@ -80,6 +80,8 @@ lode_status hnsw_serialize(const struct index *index, const struct index_sink *s
         status = array_write(sink, hnsw->upper_slot, (uint64_t)count * 4, error);
     if (status == LODE_OK)
         status = array_write(sink, hnsw->upper, (uint64_t)slots * hnsw->m * 4, error);
+    if (status == LODE_OK && sink->done)
+        atomic_fetch_add_explicit(sink->done, count, memory_order_relaxed);
     return status;
 }
 

@@ -39,11 +39,21 @@ struct index_query {
     struct index_counts *counts; /* added to */
 };
 
+#define INDEX_ROW_NONE 0xffffffffu
+
+/* An earlier graph of some of the rows. Rows that were not in it, or of which it knew rows that are gone,
+ * find neighbours; the others keep theirs. */
+struct index_origin {
+    const struct index *index; /* opened or built, of the same space; only read */
+    const uint32_t *row_map;   /* of each of its rows: which one it is now, or INDEX_ROW_NONE */
+};
+
 /* What a long build runs with. */
 struct index_work {
-    struct executor *executor; /* NULL: this thread alone, and then deterministic */
-    const _Atomic int *cancel; /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
-    _Atomic uint64_t *done;    /* may be NULL; rows done so far, for progress */
+    struct executor *executor;         /* NULL: this thread alone, and then deterministic */
+    const _Atomic int *cancel;         /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
+    _Atomic uint64_t *done;            /* may be NULL; rows done so far, for progress */
+    const struct index_origin *origin; /* may be NULL; a hint: what does not serve is not used */
 };
 
 /* Where serialize puts its bytes. */
@@ -51,6 +61,7 @@ struct index_sink {
     lode_status (*write)(void *context, const void *data, size_t size, lode_error *error);
     void *context;
     struct executor *executor; /* NULL: all is made on this thread */
+    _Atomic uint64_t *done;    /* may be NULL; rows written so far, for progress */
 };
 
 /* A serialized index: mapped, 64-byte aligned. */
@@ -105,6 +116,9 @@ extern const struct index_ops index_hnsw;
  * open reads both. create makes a plain one, since this layout takes no single rows. What is opened or
  * built carries the operations of its own kind: call them through index->ops. */
 extern const struct index_ops index_qg;
+
+/* Bytes of a graph of this kind on disk, at most, for each row. */
+size_t index_graph_row_max(const struct index_params *params, const struct space *space);
 
 /* Exact scan of rows [first, query->row_limit): pushes every allowed row nearer than the k-th best.
  * Needs no index; ties end at the smaller row. What touching the rows answers; then what is in the top-k

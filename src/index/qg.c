@@ -34,6 +34,24 @@ void qg_measure(struct qg *qg)
     qg->stride = (size + 63) / 64 * 64;
 }
 
+/* All directions in one bit or two, or half of them in two. */
+static size_t codes_max(size_t dim)
+{
+    size_t whole = rotation_dim(dim), less = (dim / 2 + 63) / 64 * 64;
+    unsigned bits = whole <= QG_BITS_2_DIM_MAX ? 2 : 1;
+    size_t all = hop_block_size(whole, bits), some = hop_block_size(less ? less : 64, 2);
+    return all > some ? all : some;
+}
+
+size_t index_graph_row_max(const struct index_params *params, const struct space *space)
+{
+    size_t blocks = (2 * (size_t)params->m + HOP_LINKS - 1) / HOP_LINKS;
+    size_t size = params->layout == LODE_LAYOUT_COMPACT
+                      ? blocks * HOP_LINKS * sizeof(uint32_t) + projection_padded(space->dim)
+                      : blocks * codes_max(space->dim) + projection_padded(space->dim);
+    return (size + 2 * sizeof(float) + 127) / 64 * 64; /* and pivots */
+}
+
 void qg_close(struct index *index)
 {
     struct qg *qg = (struct qg *)index;

@@ -270,12 +270,18 @@ NODISCARD lode_status qg_build(const struct index_params *params, const struct r
                                struct index **ret_index, lode_error *error);
 
 struct qg_linker; /* one thread's room for linking rows */
+struct qg_origin;
 
 struct qg_linker *qg_linker_new(const struct qg *qg);
 void qg_linker_free(struct qg_linker *linker);
 /* Find neighbours of the row by a walk from `entry`, link it with them and them with it. `again`: the
  * row has links already, from an earlier pass. */
 void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t entry, int again);
+
+/* The links that the row, one of the origin's, had there; where some led to rows that are gone, the best of
+ * those and of what the gone ones linked to. Changes no other list. */
+void qg_link_again(struct qg *qg, struct qg_linker *linker, const struct qg_origin *origin,
+                   uint32_t row);
 
 /* Around a linked row: how far the 10th neighbour is, squared; by how much of that the 100th is further;
  * and whether the nearest, other than twins, lie closer than 7-bit codes can tell. */
@@ -285,6 +291,23 @@ struct qg_spread {
 };
 
 struct qg_spread qg_spread(const struct qg *qg, struct qg_linker *linker, uint32_t row);
+
+/* --- qg_origin.c: an earlier graph of some of the rows --- */
+
+/* *ret_origin is NULL when there is none, or none that serves. Borrows `given`. */
+NODISCARD lode_status qg_origin_new(const struct qg *qg, const struct index_origin *given,
+                                    struct qg_origin **ret_origin, lode_error *error);
+void qg_origin_free(struct qg_origin *origin); /* NULL is allowed */
+/* The row it was there, or QG_NONE. */
+uint32_t qg_origin_row(const struct qg_origin *origin, uint32_t row);
+/* Link i of a row of the origin, as that row was numbered there; QG_NONE at the end, and for damage. */
+uint32_t qg_origin_link(const struct qg_origin *origin, uint32_t old_row, uint32_t i);
+/* What one of its rows is now, or QG_NONE. */
+uint32_t qg_origin_now(const struct qg_origin *origin, uint32_t old_row);
+/* Whether its links are as good as those of a whole build; else they stand for a first pass. */
+int qg_origin_is_finished(const struct qg_origin *origin);
+/* How many rows were there. */
+uint32_t qg_origin_kept(const struct qg_origin *origin);
 
 /* --- qg_rows.c: graph rows from links and coordinates --- */
 
@@ -307,6 +330,8 @@ NODISCARD lode_status qg_open(const struct index_params *params, const struct ro
                               uint32_t count, const struct index_bytes *bytes,
                               struct index **ret_index, lode_error *error);
 NODISCARD lode_status qg_check(const struct index *index, lode_error *error);
+/* Link i of a row of a graph that is built or mapped. Not checked. */
+uint32_t qg_stored_link(const struct qg *qg, uint32_t row, uint32_t i);
 
 /* An empty graph of these parameters. NULL: out of memory. */
 struct qg *qg_new(const struct index_params *params, const struct rows *rows, uint32_t count);

@@ -17,6 +17,8 @@
 #define SPREAD_PER_ERROR_1 3.0f                  /* for codes of one bit */
 #define CHUNK_ROWS         64u
 #define PASSES             2u
+#define JOIN_PASSES        1u
+#define UNITS_LINK         16u     /* of work: linking a row once; taking over its links is one */
 #define LENGTH_MAX         1000.0f /* times the typical one; beyond, f16 says too little */
 #define LENGTH_CODED       16.0f   /* beyond, 7-bit codes say too little: */
 #define LONG_SHARE         1000u   /* bearable for one row in so many */
@@ -26,10 +28,15 @@
 struct build {
     struct qg *qg;
     const struct index_work *work;
+    struct qg_origin *origin; /* NULL: none */
     const uint8_t
         *is_pivot; /* a bitset would be written by nobody else either; bytes are simpler */
     unsigned pass;
-    uint32_t pass_count;
+    uint32_t *rows; /* to be worked on by threads; NULL: all of them */
+    uint32_t row_count;
+    int is_joining; /* new rows join a finished graph: no list may be left short for a later pass */
+    uint64_t unit_total;
+    _Atomic uint64_t units;
     _Atomic uint64_t next;       /* first row that nobody took yet */
     _Atomic int status;          /* lode_status of the first thread that failed */
     _Atomic uint64_t long_count; /* rows beyond LENGTH_CODED; one beyond LENGTH_MAX counts as all */
@@ -69,10 +76,10 @@ static int take_chunk(struct build *build, uint32_t *ret_first, uint32_t *ret_la
         return 0;
     uint64_t first = atomic_fetch_add_explicit(&build->next, CHUNK_ROWS, memory_order_relaxed);
     uint64_t last = first + CHUNK_ROWS;
-    if (first >= build->qg->count)
+    if (first >= build->row_count)
         return 0;
     *ret_first = (uint32_t)first;
-    *ret_last = last < build->qg->count ? (uint32_t)last : build->qg->count;
+    *ret_last = last < build->row_count ? (uint32_t)last : build->row_count;
     return 1;
 }
 
@@ -170,26 +177,61 @@ static uint32_t nearest_linked(const struct qg *qg, uint32_t row, const uint32_t
     return best_row;
 }
 
+static int is_known(const struct build *build, uint32_t row)
+{
+    return build->origin && qg_origin_row(build->origin, row) != QG_NONE;
+}
+
+/* The pivots, those that have links already first; gives how many have. */
+static uint32_t order_pivots(const struct build *build, uint32_t *order)
+{
+    const struct qg_pivots *pivots = &build->qg->pivots;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < pivots->count; i++)
+        if (is_known(build, pivots->rows[i]))
+            order[count++] = pivots->rows[i];
+    for (uint32_t i = 0, at = count; i < pivots->count; i++)
+        if (!is_known(build, pivots->rows[i]))
+            order[at++] = pivots->rows[i];
+    return count;
+}
+
 static void link_pivots(struct build *build)
 {
     struct qg *qg = build->qg;
     struct qg_linker *linker = qg_linker_new(qg);
-    uint32_t count = qg->pivots.count;
-    if (!linker)
+    uint32_t *order = malloc(qg->pivots.count * sizeof *order);
+    if (!linker || !order)
         stop(build, LODE_NOMEM);
+    uint32_t linked = order ? order_pivots(build, order) : 0;
     /* Groups are neighbourhoods; going through them with a stride spreads the first rows out. */
-    for (uint32_t i = 1; linker && i < count && !must_stop(build); i++)
-        qg_link_row(qg, linker, qg->pivots.rows[i],
-                    nearest_linked(qg, qg->pivots.rows[i], qg->pivots.rows, i), 0);
+    for (uint32_t i = linked ? linked : 1; linker && order && i < qg->pivots.count; i++) {
+        if (must_stop(build))
+            break;
+        qg_link_row(qg, linker, order[i], nearest_linked(qg, order[i], order, i),
+                    build->is_joining);
+    }
+    free(order);
     qg_linker_free(linker);
 }
 
 static void link_chunk(struct build *build, struct qg_linker *linker, uint32_t first, uint32_t last)
 {
     struct qg *qg = build->qg;
-    for (uint32_t row = first; row < last; row++)
+    for (uint32_t i = first; i < last; i++) {
+        uint32_t row = build->rows ? build->rows[i] : i;
         if (build->pass > 0 || !build->is_pivot[row])
-            qg_link_row(qg, linker, row, qg_pivots_nearest(qg, qg_code(qg, row)), build->pass > 0);
+            qg_link_row(qg, linker, row, qg_pivots_nearest(qg, qg_code(qg, row)),
+                        build->pass > 0 || build->is_joining);
+    }
+}
+
+/* Rows are reported as their share of the work; the sum is their number. */
+static void count_units(struct build *build, uint64_t units)
+{
+    uint64_t rows = build->qg->count, total = build->unit_total;
+    uint64_t before = atomic_fetch_add_explicit(&build->units, units, memory_order_relaxed);
+    count_done(build, (uint32_t)((before + units) * rows / total - before * rows / total));
 }
 
 static void link_chunks(void *context, size_t thread)
@@ -202,31 +244,95 @@ static void link_chunks(void *context, size_t thread)
         stop(build, LODE_NOMEM);
     while (linker && take_chunk(build, &first, &last)) {
         link_chunk(build, linker, first, last);
-        /* Every pass has its share of the rows reported, so that the sum is their number. */
-        uint64_t before = (uint64_t)first * (build->pass + 1) / build->pass_count -
-                          (uint64_t)first * build->pass / build->pass_count;
-        uint64_t after = (uint64_t)last * (build->pass + 1) / build->pass_count -
-                         (uint64_t)last * build->pass / build->pass_count;
-        count_done(build, (uint32_t)(after - before));
+        count_units(build, (uint64_t)(last - first) * UNITS_LINK);
     }
     qg_linker_free(linker);
+}
+
+static void take_over_chunks(void *context, size_t thread)
+{
+    struct build *build = context;
+    uint32_t first, last;
+    struct qg_linker *linker = qg_linker_new(build->qg);
+    (void)thread;
+    if (!linker)
+        stop(build, LODE_NOMEM);
+    while (linker && take_chunk(build, &first, &last)) {
+        uint32_t known = 0;
+        for (uint32_t row = first; row < last; row++)
+            if (is_known(build, row)) {
+                qg_link_again(build->qg, linker, build->origin, row);
+                known++;
+            }
+        count_units(build, known);
+    }
+    qg_linker_free(linker);
+}
+
+/* Rows that the origin does not know, the only ones to be linked. */
+static void list_new_rows(struct build *build)
+{
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < build->qg->count; row++)
+        if (!is_known(build, row))
+            build->rows[count++] = row;
+    build->row_count = count;
+}
+
+static unsigned pass_count(const struct build *build)
+{
+    return build->is_joining ? JOIN_PASSES : PASSES;
+}
+
+static void link_passes(struct build *build)
+{
+    struct qg *qg = build->qg;
+    if (build->origin) {
+        on_all_threads(build, take_over_chunks);
+        list_new_rows(build);
+    }
+    link_pivots(build);
+    for (build->pass = 0; build->pass < pass_count(build) && !is_stopped(build); build->pass++) {
+        on_all_threads(build, link_chunks);
+        if (build->origin && !build->is_joining) { /* a second pass over all */
+            free(build->rows);
+            build->rows = NULL;
+            build->row_count = qg->count;
+        }
+    }
+}
+
+/* How much there is to do, to report shares of. */
+static uint64_t plan_units(const struct build *build)
+{
+    uint64_t count = build->qg->count, kept = build->origin ? qg_origin_kept(build->origin) : 0;
+    uint64_t links = pass_count(build) * count - kept;
+    if (build->is_joining)
+        links -= (pass_count(build) - 1) * kept;
+    return links * UNITS_LINK + kept;
 }
 
 static lode_status link_all(struct build *build, lode_error *error)
 {
     struct qg *qg = build->qg;
+    lode_status status = qg_origin_new(qg, build->work->origin, &build->origin, error);
     uint8_t *is_pivot = calloc(qg->count, 1);
-    if (!is_pivot)
-        return error_nomem(error, "graph", qg->count);
-    for (uint32_t i = 0; i < qg->pivots.count; i++)
-        is_pivot[qg->pivots.rows[i]] = 1;
-    build->is_pivot = is_pivot;
-    build->pass_count = PASSES;
-    link_pivots(build);
-    for (build->pass = 0; build->pass < build->pass_count && !is_stopped(build); build->pass++)
-        on_all_threads(build, link_chunks);
+    if (build->origin)
+        build->rows = malloc(qg->count * sizeof *build->rows);
+    if (!status && (!is_pivot || (build->origin && !build->rows)))
+        status = error_nomem(error, "graph", qg->count);
+    if (!status) {
+        for (uint32_t i = 0; i < qg->pivots.count; i++)
+            is_pivot[qg->pivots.rows[i]] = 1;
+        build->is_pivot = is_pivot;
+        build->is_joining = build->origin && qg_origin_is_finished(build->origin);
+        build->unit_total = plan_units(build);
+        link_passes(build);
+    }
+    qg_origin_free(build->origin);
+    free(build->rows);
     free(is_pivot);
-    return LODE_OK;
+    return status;
 }
 
 /* --- Bits -------------------------------------------------------------------------------------- */
@@ -357,7 +463,7 @@ static int is_for_codes(const struct index_params *params, const struct space *s
 lode_status qg_build(const struct index_params *params, const struct rows *rows, uint32_t count,
                      const struct index_work *work, struct index **ret_index, lode_error *error)
 {
-    const struct index_work alone = {NULL, NULL, NULL};
+    const struct index_work alone = {0};
     if (!is_for_codes(params, rows->space, count))
         return index_hnsw.build(params, rows, count, work, ret_index, error);
     work = work ? work : &alone;
@@ -370,7 +476,7 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
         return error_nomem(error, "graph", sizeof *qg);
     }
     qg_measure(qg);
-    struct build build = {.qg = qg, .work = work};
+    struct build build = {.qg = qg, .work = work, .row_count = count};
     int plain = !(qg->projection.scale > 0);
     lode_status status = plain ? LODE_OK : build_all(&build, error);
     if (status == LODE_OK)

@@ -137,6 +137,12 @@ static void make_rows(struct rows_made *made, struct executor *executor)
             make_piece(made, piece);
 }
 
+static void count_written(const struct index_sink *sink, uint32_t rows)
+{
+    if (sink->done)
+        atomic_fetch_add_explicit(sink->done, rows, memory_order_relaxed);
+}
+
 static lode_status rows_write(const struct qg *qg, const struct index_sink *sink, lode_error *error)
 {
     size_t room = BUFFER_BYTES / qg->stride;
@@ -151,6 +157,7 @@ static lode_status rows_write(const struct qg *qg, const struct index_sink *sink
         status = made.failed
                      ? error_nomem(error, "graph rows", qg->stride)
                      : sink->write(sink->context, made.buffer, made.count * qg->stride, error);
+        count_written(sink, made.count);
     }
     free(made.buffer);
     return status;
@@ -164,8 +171,10 @@ lode_status qg_serialize(const struct index *index, const struct index_sink *sin
     if (status != LODE_OK)
         return status;
     const uint8_t *graph = __atomic_load_n(&qg->graph, __ATOMIC_ACQUIRE);
-    if (graph)
+    if (graph) {
+        count_written(sink, qg->count);
         return sink->write(sink->context, graph, qg->count * qg->stride, error);
+    }
     return rows_write(qg, sink, error);
 }
 
@@ -318,8 +327,7 @@ lode_status qg_open(const struct index_params *params, const struct rows *rows, 
 
 /* --- Check --- */
 
-/* Link i of a row, in either form. */
-static uint32_t link_of(const struct qg *qg, uint32_t row, uint32_t i)
+uint32_t qg_stored_link(const struct qg *qg, uint32_t row, uint32_t i)
 {
     if (qg->links)
         return qg_link(qg_list(qg, row), i);
@@ -338,7 +346,7 @@ lode_status qg_check(const struct index *index, lode_error *error)
         if (status != LODE_OK)
             return status;
         for (uint32_t i = 0; i < qg_places(qg); i++) {
-            uint32_t link = link_of(qg, row, i);
+            uint32_t link = qg_stored_link(qg, row, i);
             int is_none = link == QG_NONE;
             if (!is_none && (ended || link >= qg->count || link == row))
                 return error_set(error, LODE_CORRUPT, "graph: row %u, link %u is %u of %u rows",

@@ -47,19 +47,31 @@ static uint32_t beam_of(const struct qg *qg, int again)
     return beam > qg_degree(qg) ? beam : qg_degree(qg);
 }
 
+/* Candidates of a row some of whose links are gone: those that are left, and the links of the others. */
+static uint32_t mended_max(const struct qg *qg)
+{
+    return qg_degree(qg) * (qg_degree(qg) + 1);
+}
+
+static uint32_t candidates_max(const struct qg *qg)
+{
+    uint32_t walked = beam_of(qg, 1) + qg_degree(qg), mended = mended_max(qg);
+    return walked > mended ? walked : mended;
+}
+
 struct qg_linker *qg_linker_new(const struct qg *qg)
 {
     struct qg_linker *linker = calloc(1, sizeof *linker);
     if (!linker)
         return NULL;
     uint32_t degree = qg_degree(qg);
-    linker->candidate_capacity = beam_of(qg, 1) + degree;
+    linker->candidate_capacity = candidates_max(qg);
     linker->scratch = qg_scratch_new(qg);
     linker->candidates = malloc(linker->candidate_capacity * sizeof *linker->candidates);
     linker->other = malloc((degree + 1) * sizeof *linker->other);
     linker->chosen = malloc((size_t)4 * degree * sizeof *linker->chosen);
     if (!linker->scratch || !linker->candidates || !linker->other || !linker->chosen ||
-        qg_scratch_begin(linker->scratch, beam_of(qg, 1), 0)) {
+        qg_scratch_begin(linker->scratch, linker->candidate_capacity, 0)) {
         qg_linker_free(linker);
         return NULL;
     }
@@ -276,4 +288,69 @@ void qg_link_row(struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t
     mutex_unlock(stripe_of(qg, row));
     for (uint32_t i = 0; i < count; i++)
         link_back(qg, linker, linker->chosen[i], row, again);
+}
+
+/* --- Links of an earlier graph ----------------------------------------------------------------- */
+
+static void offer(const struct qg *qg, struct qg_linker *linker, uint32_t row, uint32_t link)
+{
+    if (link != QG_NONE && qg_visit(linker->scratch, link))
+        qg_pool_push(&linker->scratch->pool, qg_item(qg_distance(qg, row, link), link));
+}
+
+/* What a row that is gone linked to, as far as it is not gone too, into the pool. */
+static void offer_beyond(const struct qg *qg, struct qg_linker *linker,
+                         const struct qg_origin *origin, uint32_t row, uint32_t gone)
+{
+    for (uint32_t i = 0; i < qg_degree(qg); i++)
+        offer(qg, linker, row, qg_origin_now(origin, qg_origin_link(origin, gone, i)));
+}
+
+/* The links that are left, into linker->chosen; those that are not, as the rows they were, into
+ * linker->refused. */
+static uint32_t links_left(const struct qg *qg, struct qg_linker *linker,
+                           const struct qg_origin *origin, uint32_t row, uint32_t *ret_lost)
+{
+    uint32_t was = qg_origin_row(origin, row), count = 0;
+    *ret_lost = 0;
+    for (uint32_t i = 0; i < qg_degree(qg); i++) {
+        uint32_t link = qg_origin_link(origin, was, i);
+        if (link == QG_NONE)
+            break;
+        uint32_t now = qg_origin_now(origin, link);
+        if (now == QG_NONE)
+            linker->refused[(*ret_lost)++] = link;
+        else
+            linker->chosen[count++] = now;
+    }
+    return count;
+}
+
+static void pool_to_candidates(struct qg_linker *linker)
+{
+    const struct qg_pool *pool = &linker->scratch->pool;
+    for (uint32_t i = 0; i < pool->count; i++)
+        linker->candidates[i] =
+            (struct candidate){(uint32_t)(pool->items[i] >> 32), qg_item_row(pool->items[i])};
+    linker->candidate_count = pool->count;
+}
+
+/* All that the lost ones linked to is looked at, however far: what leads elsewhere must not be forgotten by
+ * and by, since walks of later inserts find near rows only. */
+void qg_link_again(struct qg *qg, struct qg_linker *linker, const struct qg_origin *origin,
+                   uint32_t row)
+{
+    uint32_t lost, count = links_left(qg, linker, origin, row, &lost);
+    if (lost > 0) {
+        (void)qg_scratch_begin(linker->scratch, mended_max(qg), 0); /* has room since it was made */
+        qg_visit(linker->scratch, row);
+        for (uint32_t i = 0; i < count; i++)
+            offer(qg, linker, row, linker->chosen[i]);
+        for (uint32_t i = 0; i < lost; i++)
+            offer_beyond(qg, linker, origin, row, linker->refused[i]);
+        pool_to_candidates(linker);
+        count = choose(qg, linker, linker->candidates, linker->candidate_count, qg_degree(qg),
+                       linker->chosen);
+    }
+    list_set(qg, row, linker->chosen, count);
 }

@@ -128,11 +128,21 @@ static size_t plan_renewal(const struct compaction_input *inputs, size_t input_c
 }
 
 size_t compaction_plan(const struct compaction_input *inputs, size_t input_count,
-                       const struct compaction_options *options, size_t *chosen)
+                       const struct compaction_options *options, size_t *chosen,
+                       enum compaction_reason *ret_reason)
 {
     size_t idle = sort_idle(inputs, input_count, options, chosen);
     size_t count = plan_tier(inputs, options, chosen, idle);
-    if (!count)
+    *ret_reason = COMPACTION_TIER;
+    if (!count) {
         count = plan_rewrite(inputs, input_count, options, chosen);
-    return count ? count : plan_renewal(inputs, input_count, chosen);
+        *ret_reason = COMPACTION_DEAD;
+    }
+    if (!count) {
+        count = plan_renewal(inputs, input_count, chosen);
+        *ret_reason = COMPACTION_HASTY;
+    }
+    if (!count)
+        *ret_reason = COMPACTION_NONE;
+    return count;
 }

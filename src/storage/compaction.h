@@ -21,8 +21,17 @@ struct compaction_options {
     uint64_t rows_max;        /* of a merged segment */
 };
 
-/* Fill chosen[] with indices into inputs (ascending); returns how many: 0 when nothing is due. */
+enum compaction_reason {
+    COMPACTION_NONE,
+    COMPACTION_TIER,  /* a tier is full */
+    COMPACTION_DEAD,  /* too many rows of one segment are dead */
+    COMPACTION_HASTY, /* the graph of one deserves to be made anew */
+};
+
+/* Fill chosen[] with indices into inputs (ascending); returns how many: 0 when nothing is due. *ret_reason
+ * says why. */
 size_t compaction_plan(const struct compaction_input *inputs, size_t input_count,
-                       const struct compaction_options *options, size_t *chosen);
+                       const struct compaction_options *options, size_t *chosen,
+                       enum compaction_reason *ret_reason);
 
 #endif

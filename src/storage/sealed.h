@@ -43,6 +43,15 @@ NODISCARD lode_status sealed_write(const struct store *store, uint64_t number,
 NODISCARD lode_status sealed_build_graph(const struct store *store, const struct segment *segment,
                                          uint32_t row_count, const struct index_work *work,
                                          lode_error *error);
+/* Its two halves. The index is the caller's, to be closed. work->done counts the rows that are built, or written. */
+NODISCARD lode_status sealed_make_graph(const struct store *store, const struct segment *segment,
+                                        uint32_t row_count, const struct index_work *work,
+                                        struct index **ret_index, lode_error *error);
+NODISCARD lode_status sealed_write_graph(const struct store *store, uint64_t number,
+                                         const struct index *index, const struct index_work *work,
+                                         lode_error *error);
+/* Check every byte of an open segment's graph: LODE_CORRUPT. Nothing to check: LODE_OK. */
+NODISCARD lode_status sealed_check_graph(const struct segment *segment, lode_error *error);
 
 /* Map the files. Checks headers, sizes and footers, not every byte. `store` must outlive the segment. */
 NODISCARD lode_status sealed_open(const struct store *store, const struct sealed_entry *entry,
@@ -65,6 +74,8 @@ NODISCARD lode_status sealed_read_live(const struct store *store, const struct s
                                        struct liveset **ret_live, lode_error *error);
 /* From now on the last unref of the segment removes its files, or leaves that to the last pin. */
 void sealed_retire(struct segment *segment);
+/* The bytes of an open segment's graph. */
+uint64_t sealed_graph_bytes(const struct segment *segment);
 /* The bytes of a segment's files; what cannot be measured counts nothing. */
 uint64_t sealed_bytes(const struct store *store, uint64_t number);
 

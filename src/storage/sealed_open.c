@@ -252,6 +252,17 @@ lode_status sealed_check(const struct segment *segment, lode_error *error)
     return status ? status : check_part(sealed, PART_DOCS, error);
 }
 
+lode_status sealed_check_graph(const struct segment *segment, lode_error *error)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    return sealed->index ? check_part(sealed, PART_GRAPH, error) : LODE_OK;
+}
+
+uint64_t sealed_graph_bytes(const struct segment *segment)
+{
+    return sealed_of(segment)->frames[PART_GRAPH].size;
+}
+
 void sealed_forget(const struct segment *segment)
 {
     const struct sealed *sealed = sealed_of(segment);

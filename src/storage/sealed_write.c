@@ -63,10 +63,10 @@ static lode_status make_maps(const struct segment_view *views, size_t view_count
 
 struct part {
     const struct store *store;
-    const struct live_rows *rows;
-    _Atomic uint64_t *done;    /* may be NULL */
-    const _Atomic int *cancel; /* of a graph's writing; may be NULL */
-    struct executor *executor; /* makes a graph's rows; may be NULL */
+    const struct live_rows *rows; /* of a graph alone: NULL */
+    _Atomic uint64_t *done;       /* may be NULL */
+    const _Atomic int *cancel;    /* of a graph's writing; may be NULL */
+    struct executor *executor;    /* makes a graph's rows; may be NULL */
     const struct index *index;
     struct frame_writer *frame;
 };
@@ -120,7 +120,10 @@ static lode_status graph_bytes(void *context, const void *data, size_t size, lod
 
 static lode_status write_graph(struct part *part, lode_error *error)
 {
-    struct index_sink sink = {.write = graph_bytes, .context = part, .executor = part->executor};
+    struct index_sink sink = {.write = graph_bytes,
+                              .context = part,
+                              .executor = part->executor,
+                              .done = part->rows ? NULL : part->done};
     lode_status status = frame_section(part->frame, GRAPH_BYTES, error);
     return status ? status : part->index->ops->serialize(part->index, &sink, error);
 }
@@ -219,20 +222,38 @@ lode_status sealed_write(const struct store *store, uint64_t number,
     return LODE_OK;
 }
 
+lode_status sealed_make_graph(const struct store *store, const struct segment *segment,
+                              uint32_t row_count, const struct index_work *work,
+                              struct index **ret_index, lode_error *error)
+{
+    lode_status status = sealed_check_vectors(segment, error);
+    return status
+               ? status
+               : index_qg.build(&store->params, &segment->rows, row_count, work, ret_index, error);
+}
+
+lode_status sealed_write_graph(const struct store *store, uint64_t number,
+                               const struct index *index, const struct index_work *work,
+                               lode_error *error)
+{
+    struct part part = {.store = store,
+                        .cancel = work ? work->cancel : NULL,
+                        .executor = work ? work->executor : NULL,
+                        .done = work ? work->done : NULL,
+                        .index = index};
+    return write_part(&part, KIND_GRAPH, number, error);
+}
+
 lode_status sealed_build_graph(const struct store *store, const struct segment *segment,
                                uint32_t row_count, const struct index_work *work, lode_error *error)
 {
     struct index *index;
-    lode_status status = sealed_check_vectors(segment, error);
-    if (!status)
-        status = index_qg.build(&store->params, &segment->rows, row_count, work, &index, error);
+    struct index_work writing = work ? *work : (struct index_work){0};
+    writing.done = NULL; /* rows are counted once */
+    lode_status status = sealed_make_graph(store, segment, row_count, work, &index, error);
     if (status)
         return status;
-    struct part part = {.store = store,
-                        .cancel = work ? work->cancel : NULL,
-                        .executor = work ? work->executor : NULL,
-                        .index = index};
-    status = write_part(&part, KIND_GRAPH, segment->number, error);
+    status = sealed_write_graph(store, segment->number, index, &writing, error);
     index->ops->close(index);
     return status;
 }

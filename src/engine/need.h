@@ -1,0 +1,13 @@
+/* need.h: how much of the disk work in the background is going to take, asked before it begins. Estimates, rather
+ * too large. */
+#ifndef ENGINE_NEED_H
+#define ENGINE_NEED_H
+
+#include "engine/collection.h"
+
+/* Bytes of the segment that these views become, its graph included. */
+uint64_t need_of_merge(const struct store *store, const struct segment_view *views, size_t count);
+/* Bytes of the graph alone of a segment. */
+uint64_t need_of_graph(const struct store *store, const struct segment_view *view);
+
+#endif
