@@ -3,6 +3,7 @@
 #define ENGINE_DB_H
 
 #include "engine/catalog.h"
+#include "engine/readers.h"
 #include "os/clock.h"
 #include "os/executor.h"
 #include "os/thread.h"
@@ -19,6 +20,7 @@ struct lode_db {
     struct executor *quick;    /* flushes and overlays: never behind a long build */
     struct executor *executor; /* index and merge */
     int owns_executors;
+    struct readers readers;
 
     struct mutex mutex;  /* guards everything below, and the collections' state */
     struct cond changed; /* a collection has become open, or is gone */
