@@ -103,6 +103,7 @@ struct reader {
     _Atomic int stop;
     _Atomic int doing; /* enum doing, as the main thread and the looker know it */
     struct bench_series times[DOING_COUNT]; /* microseconds from when a query was due */
+    double distances[DOING_COUNT];          /* compared, in all: what a scan costs shows here */
 };
 
 static void read_at_pace(void *context)
@@ -121,6 +122,7 @@ static void read_at_pace(void *context)
         lode_error reading = {0};
         bench_must(lode_search(reader->db->collection, &request, &result, &reading), &reading);
         bench_push(&reader->times[doing], 1e6 * (bench_wall() - due));
+        reader->distances[doing] += (double)result->info.distances;
         lode_result_free(result);
     }
 }
@@ -318,10 +320,12 @@ static void show_reader(struct reader *reader)
     printf("reader: %" PRIu64 " queries a second at ef %" PRIu64 ", from when each was due\n",
            options.pace, options.ef);
     for (int doing = 0; doing < DOING_COUNT; doing++)
-        printf("  %-16s %6zu queries  p50 %6.0f us  p99 %6.0f us (%.2f of idle)  p99.9 %6.0f us\n",
+        printf("  %-16s %6zu queries  p50 %6.0f us  p99 %6.0f us (%.2f of idle)  p99.9 %6.0f us, "
+               "%.0f distances\n",
                doing_names[doing], reader->times[doing].count, percentile(reader, doing, .5),
                percentile(reader, doing, .99), percentile(reader, doing, .99) / idle,
-               percentile(reader, doing, .999));
+               percentile(reader, doing, .999),
+               reader->distances[doing] / (double)(reader->times[doing].count + 1));
 }
 
 static void write_left(FILE *file, const char *name, const struct left *left)

@@ -17,6 +17,8 @@ static struct index_work work_of(struct lode_collection *collection, _Atomic uin
         .executor = collection->db->executor,
         .cancel = &collection->jobs.cancel,
         .done = done,
+        .give_way = readers_give_way,
+        .context = &collection->db->readers,
     };
 }
 
@@ -281,6 +283,59 @@ static lode_status add_graph(struct rewrite *rewrite, lode_error *error)
     return LODE_OK;
 }
 
+/* The graph that rows grew with, for a flush that leaves dead ones out: the others get new numbers. Else the
+ * segment would be scanned until its index is built. As hasty as it was. */
+static lode_status build_overlay_again(struct rewrite *rewrite, const struct index *overlay,
+                                       struct index **ret_index, lode_error *error)
+{
+    struct index_origin origin = {.index = overlay, .row_map = rewrite->row_maps[0]};
+    struct index_work work = {.done = &rewrite->job.done[JOB_GRAPH], .origin = &origin};
+    struct index_params params = rewrite->collection->store.params;
+    params.ef_construction = overlay->ops->effort(overlay);
+    return index_hnsw.build(&params, &rewrite->target->rows, rewrite->entry.row_count, &work,
+                            ret_index, error);
+}
+
+/* The overlay, if it holds all rows and half of them are left. */
+static const struct index *overlay_left(const struct rewrite *rewrite)
+{
+    const struct segment_view *view = &rewrite->views[0];
+    uint32_t covered = 0;
+    const struct index *index = view->segment->ops->index(view->segment, &covered);
+    return index && index->ops->effort && covered >= view->row_count &&
+                   rewrite->entry.row_count >= view->row_count / 2
+               ? index
+               : NULL;
+}
+
+static lode_status keep_overlay(struct rewrite *rewrite, lode_error *error)
+{
+    const struct store *store = &rewrite->collection->store;
+    struct segment_view view = {.segment = rewrite->target, .row_count = rewrite->entry.row_count};
+    if (!rewrite->target || !build_wants_graph(store, &view) || !overlay_left(rewrite))
+        return LODE_OK;
+    struct index *index;
+    struct segment *opened;
+    expect_graph(&rewrite->job, view.row_count);
+    job_enter(rewrite->collection, &rewrite->job, JOB_GRAPH);
+    lode_status status = build_overlay_again(rewrite, overlay_left(rewrite), &index, error);
+    if (status)
+        return status;
+    struct index_work work = {.done = &rewrite->job.done[JOB_GRAPH_FILE]};
+    job_enter(rewrite->collection, &rewrite->job, JOB_GRAPH_FILE);
+    status = sealed_write_graph(store, rewrite->entry.number, index, &work, error);
+    index->ops->close(index);
+    if (status)
+        return status;
+    rewrite->entry.has_graph = 1;
+    status = sealed_open(store, &rewrite->entry, &opened, error);
+    if (status)
+        return status;
+    segment_unref(rewrite->target);
+    rewrite->target = opened;
+    return LODE_OK;
+}
+
 static void count_output(struct rewrite *rewrite)
 {
     uint64_t memory = 0, mapped = 0;
@@ -314,8 +369,8 @@ static lode_status rewrite_segments(struct rewrite *rewrite, uint64_t target_num
 {
     int unknown = 0;
     lode_status status = write_rows(rewrite, target_number, flushed != NULL, error);
-    if (!status && !flushed)
-        status = add_graph(rewrite, error);
+    if (!status)
+        status = flushed ? keep_overlay(rewrite, error) : add_graph(rewrite, error);
     if (!status)
         status = rewrite_commit(rewrite, flushed, &unknown, error);
     if (status && rewrite->target && !unknown)

@@ -262,6 +262,7 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
     room_init(&db->room);
     db->vfs = env->vfs ? env->vfs : vfs_posix();
     db->clock = env->clock ? env->clock : &clock_system;
+    db->readers.clock = db->clock;
     db->maintenance = given->maintenance;
     db->growing_bytes_max =
         given->growing_bytes_max ? given->growing_bytes_max : GROWING_BYTES_DEFAULT;

@@ -3,6 +3,7 @@
 #define ENGINE_DB_H
 
 #include "engine/catalog.h"
+#include "engine/readers.h"
 #include "engine/retry.h"
 #include "engine/room.h"
 #include "os/clock.h"
@@ -21,6 +22,7 @@ struct lode_db {
     struct executor *quick;    /* flushes and overlays: never behind a long build */
     struct executor *executor; /* index and merge */
     int owns_executors;
+    struct readers readers;
 
     struct retry retry;
     struct room room;

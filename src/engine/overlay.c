@@ -55,8 +55,8 @@ lode_status overlay_finish(const struct segment_view *view, lode_error *error)
     uint32_t left = behind(view);
     size_t row_size = view->segment->rows.space->row_size;
     uint64_t bytes = (uint64_t)left * (row_size > FINISH_ROW_LEAST ? row_size : FINISH_ROW_LEAST);
-    if (left == 0 || bytes > OVERLAY_FINISH_MAX || view->live_count < view->row_count)
-        return LODE_OK; /* rows of which some are dead will have other numbers */
+    if (left == 0 || bytes > OVERLAY_FINISH_MAX)
+        return LODE_OK;
     return growing_index_some(view->segment, view->row_count, left, error);
 }
 
@@ -64,6 +64,7 @@ lode_status overlay_finish(const struct segment_view *view, lode_error *error)
 
 void overlay_searched(struct lode_collection *collection)
 {
+    readers_searched(&collection->db->readers);
     /* Relaxed: a hint. Looked at first, so that searches do not take the line from one another. */
     if (!atomic_load_explicit(&collection->searched, memory_order_relaxed))
         atomic_store_explicit(&collection->searched, 1, memory_order_relaxed);

@@ -277,9 +277,16 @@ enum hnsw_walk_end hnsw_walk_filtered(const struct hnsw *hnsw, struct hnsw_scrat
 NODISCARD lode_status hnsw_search(const struct index *index, const struct index_query *query,
                                   lode_error *error);
 
-/* --- hnsw_insert.c, hnsw_repair.c, hnsw_build.c --- */
+/* --- hnsw_insert.c, hnsw_repair.c, hnsw_origin.c, hnsw_build.c --- */
 
 NODISCARD lode_status hnsw_insert(struct index *index, uint32_t row, lode_error *error);
+/* Of candidates, nearest first, at most `degree` diverse ones, then the nearest others up to three quarters of
+ * that. Returns how many. */
+uint32_t hnsw_choose_links(const struct rows *rows, const struct neighbor *candidates,
+                           uint32_t count, uint32_t degree, struct neighbor *ret_chosen);
+/* The row has its list on layer 0, and empty ones above: fill those, and count it. One at a time. */
+NODISCARD lode_status hnsw_raise(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
+                                 lode_error *error);
 /* Fill scratch->beam with the rows nearest to scratch->target on a layer. */
 NODISCARD lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                      struct neighbor entry, uint32_t layer, lode_error *error);
@@ -288,6 +295,11 @@ int hnsw_adopt(struct hnsw *hnsw, const struct hnsw_beam *beam, uint32_t row);
 int hnsw_append(struct hnsw *hnsw, uint32_t base, uint32_t row); /* one of them; 0: no room */
 /* Make every row reachable from the entry on layer 0. Nobody else may insert meanwhile. */
 NODISCARD lode_status hnsw_repair(struct hnsw *hnsw, lode_error *error);
+/* Take over layer 0 of an earlier graph, rows that are gone left out, into an empty one. ret_known: which rows
+ * are in it now, a bitset to be freed; NULL when there was nothing to take over. */
+NODISCARD lode_status hnsw_take_over(struct hnsw *hnsw, uint32_t count,
+                                     const struct index_work *work, uint64_t **ret_known,
+                                     lode_error *error);
 NODISCARD lode_status hnsw_build(const struct index_params *params, const struct rows *rows,
                                  uint32_t count, const struct index_work *work,
                                  struct index **ret_index, lode_error *error);

@@ -2,6 +2,10 @@
  * a graph of a few rows gives concurrent inserts nothing to find. */
 #include "index/hnsw.h"
 
+#include <stdlib.h>
+
+#include "base/bitset.h"
+
 #define ALONE_ROWS 256u /* inserted before the other threads begin */
 #define CHUNK_ROWS 64u  /* inserted between two visits to the executor */
 
@@ -9,6 +13,7 @@ struct build {
     struct hnsw *hnsw;
     const struct index_work *work;
     uint32_t alone, count;
+    uint64_t *known; /* bitset of rows taken over from an earlier graph; NULL: none */
     _Atomic int stopped; /* some chunk failed: the others need not begin */
     struct mutex error_lock;
     lode_error *error; /* guarded by error_lock, as is status: of the first that failed */
@@ -38,6 +43,8 @@ static void insert_rows(struct build *build, uint32_t first, uint32_t last)
     lode_error error = {LODE_OK, 0, ""};
     for (uint32_t row = first; row < last; row++) {
         lode_status status = LODE_OK;
+        if (build->known && bitset_test(build->known, row))
+            continue;
         if (is_cancelled(build))
             status = error_set(&error, LODE_CANCELLED, "hnsw: build cancelled at row %u", row);
         else
@@ -89,7 +96,10 @@ lode_status hnsw_build(const struct index_params *params, const struct rows *row
                           .error = error,
                           .status = LODE_OK};
     mutex_init(&build.error_lock);
-    insert_all(&build);
+    build.status = hnsw_take_over(build.hnsw, count, build.work, &build.known, error);
+    if (build.status == LODE_OK)
+        insert_all(&build);
+    free(build.known);
     mutex_release(&build.error_lock);
     if (build.status != LODE_OK) {
         hnsw_close(index);

@@ -33,8 +33,8 @@ static uint32_t choose_nearest(const struct neighbor *candidates, uint32_t count
 
 /* Algorithm 4 with keepPrunedConnections in part: of `candidates`, nearest first, up to `degree` of
  * which none shadows another; then the nearest others, while less than three quarters are taken. */
-static uint32_t choose_links(const struct rows *rows, const struct neighbor *candidates,
-                             uint32_t count, uint32_t degree, struct neighbor *ret_chosen)
+uint32_t hnsw_choose_links(const struct rows *rows, const struct neighbor *candidates,
+                           uint32_t count, uint32_t degree, struct neighbor *ret_chosen)
 {
     uint32_t chosen = 0;
     for (uint32_t i = 0; i < count && chosen < degree; i++) {
@@ -81,7 +81,7 @@ static int shrink_with(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t
     }
     candidates[degree] = new_link;
     sort_few(candidates, degree + 1);
-    uint32_t count = choose_links(rows, candidates, degree + 1, degree, kept);
+    uint32_t count = hnsw_choose_links(rows, candidates, degree + 1, degree, kept);
     list_write(list, degree, kept, count);
     uint32_t at = 0;
     while (at < count && kept[at].row != new_link.row)
@@ -139,7 +139,8 @@ static uint32_t beam_copy(const struct hnsw_beam *beam, struct neighbor *ret)
 
 /* What a row will link to: for each layer 2m places of scratch->chosen, of which the first are used. */
 struct plan {
-    uint32_t top; /* highest layer on which there is anything to link to */
+    uint32_t top;    /* highest layer on which there is anything to link to */
+    uint32_t bottom; /* lowest; 1 where layer 0 is done already */
     uint32_t count[HNSW_LAYER_MAX + 1];
 };
 
@@ -160,19 +161,20 @@ lode_status hnsw_find_near(struct hnsw *hnsw, struct hnsw_scratch *scratch, stru
     return LODE_OK;
 }
 
-/* Find neighbours of scratch->target on layers [0, plan->top]. The beam ends as the walk on layer 0 left it. */
+/* Find neighbours of scratch->target on layers [plan->bottom, plan->top]. The beam ends as the walk on the
+ * lowest left it. */
 static lode_status find_neighbors(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t entry,
                                   struct plan *plan, lode_error *error)
 {
     struct index_counts counts = {0, 0};
     struct neighbor nearest = hnsw_descend(hnsw, scratch, entry, plan->top, &counts);
-    for (uint32_t layer = plan->top + 1; layer-- > 0;) {
+    for (uint32_t layer = plan->top + 1; layer-- > plan->bottom;) {
         lode_status status = hnsw_find_near(hnsw, scratch, nearest, layer, error);
         if (status != LODE_OK)
             return status;
         uint32_t count = beam_copy(&scratch->beam, scratch->closest);
         plan->count[layer] =
-            choose_links(scratch->rows, scratch->closest, count, hnsw_degree(hnsw, layer),
+            hnsw_choose_links(scratch->rows, scratch->closest, count, hnsw_degree(hnsw, layer),
                          chosen_on(hnsw, scratch, layer));
         if (count)
             nearest = scratch->closest[0];
@@ -184,16 +186,16 @@ static void write_links(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_
                         const struct plan *plan)
 {
     int linked = 0; /* on layer 0, by any other row */
-    for (uint32_t layer = 0; layer <= plan->top; layer++)
+    for (uint32_t layer = plan->bottom; layer <= plan->top; layer++)
         list_write(hnsw_list(hnsw, row, layer), hnsw_degree(hnsw, layer),
                    chosen_on(hnsw, scratch, layer), plan->count[layer]);
-    for (uint32_t layer = 0; layer <= plan->top; layer++)
+    for (uint32_t layer = plan->bottom; layer <= plan->top; layer++)
         for (uint32_t i = 0; i < plan->count[layer]; i++) {
             struct neighbor to = chosen_on(hnsw, scratch, layer)[i];
             int kept = link_back(hnsw, scratch, to.row, layer, (struct neighbor){to.distance, row});
             linked |= layer == 0 && kept;
         }
-    if (!linked)
+    if (!linked && plan->bottom == 0)
         (void)hnsw_adopt(hnsw, &scratch->beam, row);
 }
 
@@ -274,5 +276,24 @@ lode_status hnsw_insert(struct index *index, uint32_t row, lode_error *error)
     hnsw_aim(hnsw, scratch, vector, code);
     lode_status status = insert_with(hnsw, scratch, row, error);
     hnsw_scratch_give(hnsw, scratch);
+    return status;
+}
+
+lode_status hnsw_raise(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
+                       lode_error *error)
+{
+    uint32_t level = hnsw_level(hnsw->seed, hnsw->m, row);
+    uint32_t entry = atomic_load_explicit(&hnsw->entry, memory_order_acquire);
+    lode_status status = LODE_OK;
+    if (entry != HNSW_NONE && level > 0) {
+        uint32_t entry_level = hnsw_level(hnsw->seed, hnsw->m, entry);
+        struct plan plan = {.top = level < entry_level ? level : entry_level, .bottom = 1};
+        hnsw_aim(hnsw, scratch, rows_at(&hnsw->rows, row), NULL);
+        status = find_neighbors(hnsw, scratch, entry, &plan, error);
+        if (status == LODE_OK)
+            write_links(hnsw, scratch, row, &plan);
+    }
+    if (status == LODE_OK)
+        publish(hnsw, row, is_above(hnsw, level, entry));
     return status;
 }

@@ -69,9 +69,12 @@ static int must_stop(struct build *build)
     return is_stopped(build);
 }
 
-/* The next rows to work on; 0 when none are left or the build must stop. */
-static int take_chunk(struct build *build, uint32_t *ret_first, uint32_t *ret_last)
+/* The next rows to work on; 0 when none are left or the build must stop. Of all threads, number 0 is the one
+ * that never gives way. */
+static int take_chunk(struct build *build, size_t thread, uint32_t *ret_first, uint32_t *ret_last)
 {
+    if (thread > 0 && build->work->give_way)
+        build->work->give_way(build->work->context);
     if (must_stop(build))
         return 0;
     uint64_t first = atomic_fetch_add_explicit(&build->next, CHUNK_ROWS, memory_order_relaxed);
@@ -144,10 +147,9 @@ static void code_chunks(void *context, size_t thread)
     float *room = memory_aligned(64, floats * sizeof *room);
     struct coder coder = {room, room + padded, room + padded + CHUNK_ROWS * padded};
     uint32_t first, last;
-    (void)thread;
     if (!room)
         stop(build, LODE_NOMEM);
-    while (room && take_chunk(build, &first, &last))
+    while (room && take_chunk(build, thread, &first, &last))
         code_chunk(build, &coder, first, last);
     free(room);
 }
@@ -239,10 +241,9 @@ static void link_chunks(void *context, size_t thread)
     struct build *build = context;
     uint32_t first, last;
     struct qg_linker *linker = qg_linker_new(build->qg);
-    (void)thread;
     if (!linker)
         stop(build, LODE_NOMEM);
-    while (linker && take_chunk(build, &first, &last)) {
+    while (linker && take_chunk(build, thread, &first, &last)) {
         link_chunk(build, linker, first, last);
         count_units(build, (uint64_t)(last - first) * UNITS_LINK);
     }
@@ -254,10 +255,9 @@ static void take_over_chunks(void *context, size_t thread)
     struct build *build = context;
     uint32_t first, last;
     struct qg_linker *linker = qg_linker_new(build->qg);
-    (void)thread;
     if (!linker)
         stop(build, LODE_NOMEM);
-    while (linker && take_chunk(build, &first, &last)) {
+    while (linker && take_chunk(build, thread, &first, &last)) {
         uint32_t known = 0;
         for (uint32_t row = first; row < last; row++)
             if (is_known(build, row)) {

@@ -160,6 +160,12 @@ void thread_give_way(int niceness)
 #endif
 }
 
+void thread_sleep_us(unsigned us)
+{
+    struct timespec time = {.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
+    (void)nanosleep(&time, NULL);
+}
+
 unsigned thread_cores(void)
 {
     cpu_set_t set;

@@ -33,6 +33,7 @@ void thread_join(struct thread *thread);
 /* From now on this thread gives way to others: its nice value is so much higher than it was (at most 19
  * in all), and its waking up interrupts nobody. A hint; systems that do not know it ignore it. */
 void thread_give_way(int niceness);
+void thread_sleep_us(unsigned us); /* at least; not longer than a signal */
 unsigned thread_cores(void); /* processors this process may use, at least 1 */
 
 #endif

@@ -1,0 +1,175 @@
+/* hnsw_origin.c: taking over the lists of an earlier graph of some of the rows. Layer 0 is copied under new row
+ * numbers; a list that lost rows is chosen anew among what is left and the first links of the lost ones, which
+ * are their nearest and most diverse. Levels are a function of the row's number, so that the layers above are
+ * linked anew: one row in m has any. What then is not reachable is for the repair of the build. */
+#include "index/hnsw.h"
+
+#include <stdlib.h>
+
+#include "base/bitset.h"
+
+#define BEYOND_LINKS 4u /* of a lost row, looked at */
+#define CANDIDATES_MAX ((BEYOND_LINKS + 1) * 2 * LODE_M_MAX)
+#define ROWS_BETWEEN_LOOKS 256u /* at the cancel flag */
+
+struct taking {
+    struct hnsw *hnsw;
+    const struct hnsw *from;
+    const uint32_t *row_map;
+    uint32_t from_count, count;
+    const struct index_work *work;
+    struct neighbor candidates[CANDIDATES_MAX];
+    uint32_t candidate_count;
+};
+
+static uint32_t now_of(const struct taking *taking, uint32_t old_row)
+{
+    uint32_t row = old_row < taking->from_count ? taking->row_map[old_row] : INDEX_ROW_NONE;
+    return row < taking->count ? row : INDEX_ROW_NONE;
+}
+
+static uint32_t link_from(const struct taking *taking, uint32_t old_row, uint32_t i)
+{
+    uint32_t link = hnsw_link(hnsw_list(taking->from, old_row, 0), i);
+    return link < taking->from_count ? link : HNSW_NONE;
+}
+
+/* Sorted, each row once, never `row` itself. */
+static void add_candidate(struct taking *taking, uint32_t row, uint32_t link)
+{
+    const struct rows *rows = &taking->hnsw->rows;
+    if (link == INDEX_ROW_NONE || link == row || taking->candidate_count == CANDIDATES_MAX)
+        return;
+    for (uint32_t i = 0; i < taking->candidate_count; i++)
+        if (taking->candidates[i].row == link)
+            return;
+    struct neighbor item = {hnsw_distance(rows, rows_at(rows, row), link), link};
+    uint32_t at = taking->candidate_count++;
+    for (; at > 0 && neighbor_before(item, taking->candidates[at - 1]); at--)
+        taking->candidates[at] = taking->candidates[at - 1];
+    taking->candidates[at] = item;
+}
+
+static void mend(struct taking *taking, uint32_t old_row, uint32_t row, uint32_t *list)
+{
+    struct hnsw *hnsw = taking->hnsw;
+    struct neighbor chosen[2 * LODE_M_MAX];
+    uint32_t degree = hnsw_degree(hnsw, 0);
+    taking->candidate_count = 0;
+    for (uint32_t i = 0; i < degree; i++) {
+        uint32_t link = link_from(taking, old_row, i);
+        if (link == HNSW_NONE)
+            break;
+        add_candidate(taking, row, now_of(taking, link));
+        for (uint32_t j = 0, taken = 0; now_of(taking, link) == INDEX_ROW_NONE && j < degree; j++) {
+            uint32_t beyond = link_from(taking, link, j);
+            if (beyond == HNSW_NONE || taken == BEYOND_LINKS)
+                break;
+            taken += now_of(taking, beyond) != INDEX_ROW_NONE;
+            add_candidate(taking, row, now_of(taking, beyond));
+        }
+    }
+    uint32_t count = hnsw_choose_links(&hnsw->rows, taking->candidates, taking->candidate_count,
+                                       degree, chosen);
+    for (uint32_t i = 0; i < degree; i++)
+        hnsw_link_set(list, i, i < count ? chosen[i].row : HNSW_NONE);
+}
+
+/* The list as it was, where nothing in it is gone: 1. */
+static int copy_list(const struct taking *taking, uint32_t old_row, uint32_t row, uint32_t *list)
+{
+    uint32_t degree = hnsw_degree(taking->hnsw, 0);
+    for (uint32_t i = 0; i < degree; i++) {
+        uint32_t link = link_from(taking, old_row, i);
+        uint32_t now = link == HNSW_NONE ? HNSW_NONE : now_of(taking, link);
+        if (link != HNSW_NONE && (now == INDEX_ROW_NONE || now == row))
+            return 0;
+        hnsw_link_set(list, i, now);
+    }
+    return 1;
+}
+
+static lode_status check_cancel(const struct taking *taking, uint32_t row, lode_error *error)
+{
+    const _Atomic int *cancel = taking->work->cancel;
+    if (row % ROWS_BETWEEN_LOOKS == 0 && cancel &&
+        atomic_load_explicit(cancel, memory_order_relaxed))
+        return error_set(error, LODE_CANCELLED, "hnsw: build cancelled at row %u", row);
+    return LODE_OK;
+}
+
+/* Layer 0 of all rows that were there; which they are into known. */
+static lode_status take_lists(struct taking *taking, uint64_t *known, lode_error *error)
+{
+    lode_status status = LODE_OK;
+    for (uint32_t old_row = 0; old_row < taking->from_count && status == LODE_OK; old_row++) {
+        uint32_t row = now_of(taking, old_row);
+        status = check_cancel(taking, old_row, error);
+        if (row == INDEX_ROW_NONE || bitset_test(known, row))
+            continue;
+        hnsw_graph_add(taking->hnsw, row,
+                       hnsw_level(taking->hnsw->seed, taking->hnsw->m, row));
+        bitset_set(known, row);
+        uint32_t *list = hnsw_list(taking->hnsw, row, 0);
+        if (!copy_list(taking, old_row, row, list))
+            mend(taking, old_row, row, list);
+    }
+    return status;
+}
+
+static lode_status raise_all(struct taking *taking, const uint64_t *known, lode_error *error)
+{
+    struct hnsw_scratch *scratch = hnsw_scratch_take(taking->hnsw);
+    lode_status status =
+        scratch ? LODE_OK : error_nomem(error, "hnsw graph", sizeof *taking);
+    for (uint32_t row = 0; row < taking->count && status == LODE_OK; row++) {
+        status = check_cancel(taking, row, error);
+        if (status != LODE_OK || !bitset_test(known, row))
+            continue;
+        status = hnsw_raise(taking->hnsw, scratch, row, error);
+        if (taking->work->done)
+            atomic_fetch_add_explicit(taking->work->done, 1, memory_order_relaxed);
+    }
+    hnsw_scratch_give(taking->hnsw, scratch);
+    return status;
+}
+
+/* A graph made in haste would pass for a better one. */
+static int is_usable(const struct hnsw *hnsw, const struct index_origin *origin)
+{
+    if (!origin || origin->index->ops != &index_hnsw)
+        return 0;
+    const struct hnsw *from = (const struct hnsw *)origin->index;
+    return from->m == hnsw->m && from->ef_construction >= hnsw->ef_construction &&
+           origin->index->ops->count(origin->index) > 0;
+}
+
+lode_status hnsw_take_over(struct hnsw *hnsw, uint32_t count, const struct index_work *work,
+                           uint64_t **ret_known, lode_error *error)
+{
+    *ret_known = NULL;
+    if (!is_usable(hnsw, work->origin))
+        return LODE_OK;
+    struct taking *taking = calloc(1, sizeof *taking);
+    uint64_t *known = calloc(bitset_words(count) + 1, sizeof *known);
+    lode_status status = LODE_OK;
+    if (taking && known) {
+        taking->hnsw = hnsw;
+        taking->from = (const struct hnsw *)work->origin->index;
+        taking->row_map = work->origin->row_map;
+        taking->from_count = work->origin->index->ops->count(work->origin->index);
+        taking->count = count;
+        taking->work = work;
+        status = take_lists(taking, known, error);
+        if (status == LODE_OK)
+            status = raise_all(taking, known, error);
+    } else {
+        status = error_nomem(error, "hnsw graph", sizeof *taking);
+    }
+    free(taking);
+    if (status == LODE_OK)
+        *ret_known = known;
+    else
+        free(known);
+    return status;
+}
