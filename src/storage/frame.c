@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/le.h"
+#include "crypt/crypt_file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -57,7 +58,7 @@ static void writer_free(struct frame_writer *writer)
 static lode_status create_anew(struct vfs *vfs, const char *path, struct vfs_file **ret_file,
                                lode_error *error)
 {
-    unsigned flags = VFS_READ | VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE;
+    unsigned flags = VFS_READ | VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE | VFS_ENCRYPTED;
     lode_status status = vfs_open(vfs, path, flags, ret_file, error);
     if (status != LODE_EXISTS)
         return status;
@@ -269,6 +270,10 @@ static lode_status check_header(const struct opening *open, enum frame_kind kind
                                 uint64_t collection_uid, uint64_t number)
 {
     const uint8_t *header = open->frame->data;
+    if (crypt_is_header(header))
+        return damaged(open, 0,
+                       "it is encrypted, and the database has no keys: its file '" KEYRING_FILE_NAME
+                       "' is missing");
     if (memcmp(header, header_magic, sizeof header_magic) != 0)
         return damaged(open, 0, "it does not begin as Lode's files do");
     if (le_load_u64(header + HEADER_CHECKSUM_AT) != checksum64(header, HEADER_CHECKSUM_AT))
@@ -329,22 +334,47 @@ static lode_status read_footer(const struct opening *open)
     return read_sections(open, footer_offset);
 }
 
+/* Of an encrypted file, what is mapped must be decrypted before it is read. */
+static lode_status decrypt(const struct frame *frame, uint64_t offset, uint64_t size,
+                           lode_error *error)
+{
+    return frame->is_encrypted ? crypt_file_fill(frame->file, offset, size, error) : LODE_OK;
+}
+
+/* Header, footer, and what lies in their blocks. */
+static lode_status decrypt_ends(const struct opening *open)
+{
+    const struct frame *frame = open->frame;
+    uint64_t trailer = frame->size - TRAILER_SIZE;
+    lode_status status = decrypt(frame, 0, HEADER_SIZE, open->error);
+    if (!status)
+        status = decrypt(frame, trailer, TRAILER_SIZE, open->error);
+    uint64_t footer = status ? trailer : le_load_u64(frame->data + trailer);
+    if (!status && footer < trailer)
+        status = decrypt(frame, footer, trailer - footer, open->error);
+    return status;
+}
+
 static lode_status map_frame(struct vfs *vfs, const struct opening *open)
 {
     struct frame *frame = open->frame;
-    lode_status status = vfs_open(vfs, open->path, VFS_READ, &frame->file, open->error);
+    *open->bad_offset = 0;
+    lode_status status =
+        vfs_open(vfs, open->path, VFS_READ | VFS_ENCRYPTED, &frame->file, open->error);
+    if (!status)
+        frame->is_encrypted = crypt_file_is(frame->file);
     if (!status)
         status = vfs_size(frame->file, &frame->size, open->error);
     if (!status && frame->size < HEADER_SIZE + TRAILER_SIZE)
         status = damaged(open, frame->size, "it ends before its header and footer do");
     if (!status)
         status = vfs_map(frame->file, frame->size, &frame->data, open->error);
-    return status;
+    return status ? status : decrypt_ends(open);
 }
 
-lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind kind,
-                             uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
-                             uint64_t *ret_offset, lode_error *error)
+lode_status frame_open_ends(struct vfs *vfs, const char *path, enum frame_kind kind,
+                            uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
+                            uint64_t *ret_offset, lode_error *error)
 {
     struct frame frame = {0};
     struct opening open = {.path = path, .frame = &frame, .bad_offset = ret_offset, .error = error};
@@ -353,6 +383,23 @@ lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind 
         status = check_header(&open, kind, collection_uid, number);
     if (!status)
         status = read_footer(&open);
+    if (status)
+        frame_close(&frame);
+    else
+        *ret_frame = frame;
+    return status;
+}
+
+lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind kind,
+                             uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
+                             uint64_t *ret_offset, lode_error *error)
+{
+    struct frame frame;
+    lode_status status =
+        frame_open_ends(vfs, path, kind, collection_uid, number, &frame, ret_offset, error);
+    if (status)
+        return status;
+    status = decrypt(&frame, 0, frame.size, error);
     if (status)
         frame_close(&frame);
     else
@@ -378,6 +425,8 @@ const struct frame_section_view *frame_find(const struct frame *frame, uint32_t 
 
 uint64_t frame_sum(const struct frame *frame)
 {
+    if (frame->is_encrypted)
+        return crypt_file_sum(frame->file);
     return le_load_u64(frame->data + frame->size - sizeof(uint64_t));
 }
 

@@ -48,6 +48,7 @@ struct frame {
     struct vfs_file *file;
     const uint8_t *data;
     uint64_t size;
+    int is_encrypted; /* the file is; data and sizes are those of its content */
     uint32_t version;
     uint64_t collection_uid;
     size_t section_count;
@@ -65,6 +66,12 @@ NODISCARD lode_status frame_open_where(struct vfs *vfs, const char *path, enum f
                                        uint64_t collection_uid, uint64_t number,
                                        struct frame *ret_frame, uint64_t *ret_offset,
                                        lode_error *error);
+/* The same, but of an encrypted file nothing is decrypted except header and footer: for who copies the file as it
+ * lies. */
+NODISCARD lode_status frame_open_ends(struct vfs *vfs, const char *path, enum frame_kind kind,
+                                      uint64_t collection_uid, uint64_t number,
+                                      struct frame *ret_frame, uint64_t *ret_offset,
+                                      lode_error *error);
 /* The section of that type, or NULL. */
 const struct frame_section_view *frame_find(const struct frame *frame, uint32_t type);
 /* From *offset on, a multiple of FRAME_BLOCK_SIZE, the first block whose checksum is wrong: 1 and its
@@ -77,8 +84,8 @@ NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offse
 /* Check the blocks that hold these bytes of a section. */
 NODISCARD lode_status frame_check_range(const struct frame *frame, const void *data, size_t size,
                                         lode_error *error);
-/* The footer's checksum, which covers those of all blocks: files of one size and sum are the same, but for
- * chance. */
+/* Files of one size and sum are the same, but for chance: the footer's checksum, which covers those of all
+ * blocks; of an encrypted file a part of its salt, which tells nothing of the content. */
 uint64_t frame_sum(const struct frame *frame);
 /* Whether data[0, size), read from offset, a multiple of FRAME_BLOCK_SIZE, is the block that was written
  * there. What is read may go on behind the last block. */
