@@ -66,7 +66,7 @@ static void add_collections(struct table *table, const lode_backup_entry *entry)
         const lode_backup_collection *one = &entry->collections[i];
         size_t used = strlen(line);
         int size = snprintf(line + used, sizeof line - used, "%s%s %s points", i ? ", " : "",
-                            *one->name ? one->name : "(sealed)", amount_count(one->points, points));
+                            *one->name ? one->name : "(encrypted)", amount_count(one->points, points));
         if (size < 0 || (size_t)size >= sizeof line - used)
             break;
         used = strlen(line);

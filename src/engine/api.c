@@ -567,7 +567,7 @@ lode_status lode_backup_list_get(const char *path, lode_backup_list **ret_list, 
     lode_status status = check_path("path", path, error);
     if (!status && !ret_list)
         status = is_null("ret_list", error);
-    return status ? status : backup_list(vfs_posix(), path, NULL, ret_list, error);
+    return status ? status : backup_list(vfs_posix(), path, ret_list, error);
 }
 
 static lode_status check_restore(const lode_restore_options *options, lode_error *error)

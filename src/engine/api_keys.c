@@ -98,5 +98,5 @@ lode_status lode_backup_list_get_with_key(const char *path, const lode_key_sourc
     lode_status status = check_path(path, error);
     if (!status && !ret_list)
         status = is_null("ret_list", error);
-    return status ? status : backup_list(vfs_posix(), path, key, ret_list, error);
+    return status ? status : backup_list_with_key(vfs_posix(), path, key, ret_list, error);
 }

@@ -59,7 +59,7 @@ struct check {
     const lode_verify_options *options;
     struct seen seen;
     struct keyring
-        *keyring; /* of the backup being checked, if it is encrypted and could be unsealed */
+        *keyring; /* of the backup being checked, if it is encrypted and could be decrypted */
     uint64_t findings;
     uint64_t done_bytes, total_bytes;
 };
@@ -189,13 +189,13 @@ static void tell_unchecked(const struct check *check, uint64_t number, const cha
 }
 
 /* Of an encrypted backup, without its key, hashes are all that is checked. */
-static lode_status unseal(struct check *check, struct inventory *inventory, uint64_t number,
+static lode_status decrypt(struct check *check, struct inventory *inventory, uint64_t number,
                           lode_error *error)
 {
     char name[BACKUP_NAME_MAX];
     lode_error reason = {0};
     lode_status status =
-        backup_unseal(check->backup, inventory, check->options->key, &check->keyring, &reason);
+        backup_decrypt(check->backup, inventory, check->options->key, &check->keyring, &reason);
     if (status == LODE_KEY)
         tell_unchecked(check, number, reason.message);
     else if (status == LODE_CORRUPT || status == LODE_VERSION)
@@ -229,7 +229,7 @@ static lode_status check_backup(struct check *check, size_t i, lode_error *error
     /* The first that is checked has nearly everything. */
     for (size_t f = 0; check->total_bytes == 0 && f < inventory.file_count; f++)
         check->total_bytes += is_held(check, &inventory.files[f]) ? inventory.files[f].size : 0;
-    status = unseal(check, &inventory, number, error);
+    status = decrypt(check, &inventory, number, error);
     if (!status)
         status = check_files(check, &inventory, number, error);
     keyring_free(check->keyring);
@@ -334,7 +334,7 @@ static lode_status describe(const struct backup *backup, const struct inventory 
 }
 
 /* Without the right key the names stay unknown. */
-static lode_status unseal_names(const struct backup *backup, struct inventory *inventory,
+static lode_status decrypt_names(const struct backup *backup, struct inventory *inventory,
                                 const lode_key_source *key, lode_backup_entry *entry,
                                 lode_error *error)
 {
@@ -342,7 +342,7 @@ static lode_status unseal_names(const struct backup *backup, struct inventory *i
     lode_error reason = {0};
     lode_status status = backup_needs(backup, inventory, entry->key_id, &reason);
     if (!status && key)
-        status = backup_unseal(backup, inventory, key, &keyring, &reason);
+        status = backup_decrypt(backup, inventory, key, &keyring, &reason);
     keyring_free(keyring);
     if (status == LODE_KEY)
         return LODE_OK;
@@ -366,7 +366,7 @@ static lode_status list_one(const struct backup *backup, size_t i, const lode_ke
             *error = reason;
         return status;
     }
-    status = unseal_names(backup, &inventory, key, entry, &reason);
+    status = decrypt_names(backup, &inventory, key, entry, &reason);
     if (status == LODE_CORRUPT || status == LODE_VERSION || status == LODE_NOT_FOUND)
         entry->damaged = 1;
     else if (!status)
@@ -402,8 +402,14 @@ static lode_status list_all(const struct backup *backup, const lode_key_source *
     return status;
 }
 
-lode_status backup_list(struct vfs *vfs, const char *path, const lode_key_source *key,
-                        lode_backup_list **ret_list, lode_error *error)
+lode_status backup_list(struct vfs *vfs, const char *path, lode_backup_list **ret_list,
+                        lode_error *error)
+{
+    return backup_list_with_key(vfs, path, NULL, ret_list, error);
+}
+
+lode_status backup_list_with_key(struct vfs *vfs, const char *path, const lode_key_source *key,
+                                 lode_backup_list **ret_list, lode_error *error)
 {
     struct backup *backup;
     lode_status status = backup_open(vfs, path, &backup, error);

@@ -45,7 +45,7 @@ static lode_status choose_backup(struct restoring *restoring, lode_error *error)
     restoring->info.number = backup_number(backup, i - 1);
     lode_status status = backup_inventory(backup, i - 1, &restoring->inventory, error);
     if (!status)
-        status = backup_unseal(backup, &restoring->inventory, restoring->options->key,
+        status = backup_decrypt(backup, &restoring->inventory, restoring->options->key,
                                &restoring->keyring, error);
     if (!status && restoring->options->key && !restoring->keyring)
         status = error_set(error, LODE_KEY,

@@ -48,7 +48,7 @@ lode_status backup_needs(const struct backup *backup, const struct inventory *in
     return status ? status : keyring_needs(taking.bytes, taking.size, ret_id, error);
 }
 
-lode_status backup_unseal(const struct backup *backup, struct inventory *inventory,
+lode_status backup_decrypt(const struct backup *backup, struct inventory *inventory,
                           const lode_key_source *key, struct keyring **ret_keyring,
                           lode_error *error)
 {
@@ -61,7 +61,7 @@ lode_status backup_unseal(const struct backup *backup, struct inventory *invento
     if (!status)
         status = keyring_decode(taking.bytes, taking.size, "the backup", key, &keyring, error);
     if (!status)
-        status = inventory_unseal(inventory, keyring, error);
+        status = inventory_decrypt(inventory, keyring, error);
     if (status)
         keyring_free(keyring);
     else

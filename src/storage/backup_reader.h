@@ -36,8 +36,8 @@ NODISCARD lode_status backup_inventory(const struct backup *backup, size_t i,
                                        struct inventory *ret_inventory, lode_error *error);
 
 /* Fetch the key of an encrypted backup, whose inventory it is: the keyring in it, to be freed, and the inventory
- * unsealed. One that is not encrypted: LODE_OK, and *ret_keyring NULL. LODE_KEY when key is NULL or another. */
-NODISCARD lode_status backup_unseal(const struct backup *backup, struct inventory *inventory,
+ * decrypted. One that is not encrypted: LODE_OK, and *ret_keyring NULL. LODE_KEY when key is NULL or another. */
+NODISCARD lode_status backup_decrypt(const struct backup *backup, struct inventory *inventory,
                                     const lode_key_source *key, struct keyring **ret_keyring,
                                     lode_error *error);
 /* The id of the key that it needs; "" for none. */

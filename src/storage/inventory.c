@@ -391,7 +391,7 @@ static lode_status encode_head(const struct inventory *inventory, struct buf *ou
     return buf_append(out, head, sizeof head, error);
 }
 
-#define ADDITIONAL_SIZE 24 /* of a name's seal: uid, sequence, points */
+#define ADDITIONAL_SIZE 24 /* authenticated with a name: uid, sequence, points */
 
 static struct cipher_message name_message(const uint8_t *bytes, uint64_t index, const uint8_t *from,
                                           uint8_t *to, size_t size)
@@ -409,13 +409,13 @@ static struct cipher_message name_message(const uint8_t *bytes, uint64_t index, 
 static lode_status encode_name(const char *name, const uint8_t *bytes, uint64_t index,
                                struct cipher *cipher, struct buf *out, lode_error *error)
 {
-    uint8_t sealed[LODE_NAME_SIZE_MAX + CIPHER_TAG_SIZE];
+    uint8_t hidden[LODE_NAME_SIZE_MAX + CIPHER_TAG_SIZE];
     size_t size = strlen(name);
     if (!cipher->state)
         return buf_append(out, name, size, error);
-    struct cipher_message message = name_message(bytes, index, (const uint8_t *)name, sealed, size);
-    cipher_seal(cipher, &message, sealed + size);
-    return buf_append(out, sealed, size + CIPHER_TAG_SIZE, error);
+    struct cipher_message message = name_message(bytes, index, (const uint8_t *)name, hidden, size);
+    cipher_seal(cipher, &message, hidden + size);
+    return buf_append(out, hidden, size + CIPHER_TAG_SIZE, error);
 }
 
 static lode_status encode_collection(const struct inventory *inventory, size_t i,
@@ -441,7 +441,7 @@ static lode_status encode_header(const struct keyring *keyring, struct cipher *c
     return status ? status : buf_append(out, header, sizeof header, error);
 }
 
-static struct cipher_message seal_message(const uint8_t digest[SHA256_SIZE], uint64_t collections)
+static struct cipher_message whole_message(const uint8_t digest[SHA256_SIZE], uint64_t collections)
 {
     struct cipher_message message = {.additional = digest, .additional_size = SHA256_SIZE};
     cipher_nonce(message.nonce, collections, MARK_WHOLE);
@@ -449,16 +449,16 @@ static struct cipher_message seal_message(const uint8_t digest[SHA256_SIZE], uin
 }
 
 /* Of all that stands in `out` from `begin` on. */
-static lode_status encode_seal(const struct inventory *inventory, struct cipher *cipher,
+static lode_status encode_tag(const struct inventory *inventory, struct cipher *cipher,
                                size_t begin, struct buf *out, lode_error *error)
 {
-    uint8_t digest[SHA256_SIZE], seal[CIPHER_TAG_SIZE];
+    uint8_t digest[SHA256_SIZE], tag[CIPHER_TAG_SIZE];
     lode_status status = sha256_of(out->data + begin, out->size - begin, digest, error);
     if (status)
         return status;
-    struct cipher_message message = seal_message(digest, inventory->collection_count);
-    cipher_seal(cipher, &message, seal);
-    return buf_append(out, seal, sizeof seal, error);
+    struct cipher_message message = whole_message(digest, inventory->collection_count);
+    cipher_seal(cipher, &message, tag);
+    return buf_append(out, tag, sizeof tag, error);
 }
 
 static lode_status encode_file(const struct inventory_file *file, struct buf *out,
@@ -492,7 +492,7 @@ lode_status inventory_encode(const struct inventory *inventory, const struct key
     for (size_t i = 0; !status && i < inventory->file_count; i++)
         status = encode_file(&inventory->files[i], out, error);
     if (!status && keyring)
-        status = encode_seal(inventory, &cipher, begin, out, error);
+        status = encode_tag(inventory, &cipher, begin, out, error);
     cipher_release(&cipher);
     if (!status)
         status = buf_append_u64(out, checksum64(out->data + begin, out->size - begin), error);
@@ -521,7 +521,7 @@ static lode_status decode_head(struct reader *reader, struct inventory *inventor
         return error_set(error, LODE_VERSION, "the backup has format %u; this Lode knows 1 to %u",
                          format, FORMAT);
     uint32_t flags = le_load_u32(head + 12);
-    inventory->is_encrypted = inventory->is_sealed = flags == FLAG_ENCRYPTED;
+    inventory->is_encrypted = inventory->is_hidden = flags == FLAG_ENCRYPTED;
     if (format == 0 || (flags && (flags != FLAG_ENCRYPTED || format < 3)) ||
         (format == 1 && !is_zero(head + 96, 8)))
         return bad(error, "its head makes no sense");
@@ -550,8 +550,8 @@ static lode_status decode_collection(struct reader *reader, struct inventory *in
     const uint8_t *name = reader_bytes(reader, size);
     if (!name || (!inventory->is_encrypted && memchr(name, 0, name_size)))
         return bad(error, "a collection's name is no name");
-    collection.sealed_size = inventory->is_encrypted ? size : 0;
-    memcpy(inventory->is_encrypted ? collection.sealed : (uint8_t *)collection.name, name, size);
+    collection.hidden_size = inventory->is_encrypted ? size : 0;
+    memcpy(inventory->is_encrypted ? collection.hidden : (uint8_t *)collection.name, name, size);
     return inventory_add_collection(inventory, &collection, error);
 }
 
@@ -583,14 +583,14 @@ static lode_status decode_header(struct reader *reader, struct inventory *invent
     return LODE_OK;
 }
 
-static lode_status decode_seal(struct reader *reader, struct inventory *inventory,
+static lode_status decode_tag(struct reader *reader, struct inventory *inventory,
                                lode_error *error)
 {
     size_t before = reader->offset;
-    const uint8_t *seal = reader_bytes(reader, CIPHER_TAG_SIZE);
-    if (!seal)
-        return bad(error, "its seal is cut off");
-    memcpy(inventory->seal, seal, CIPHER_TAG_SIZE);
+    const uint8_t *tag = reader_bytes(reader, CIPHER_TAG_SIZE);
+    if (!tag)
+        return bad(error, "its tag is cut off");
+    memcpy(inventory->tag, tag, CIPHER_TAG_SIZE);
     return sha256_of(reader->data, before, inventory->digest, error);
 }
 
@@ -614,7 +614,7 @@ static lode_status decode_all(struct reader *reader, struct inventory *inventory
     for (uint32_t i = 0; !status && i < counts.files; i++)
         status = decode_file(reader, inventory, error);
     if (!status && inventory->is_encrypted)
-        status = decode_seal(reader, inventory, error);
+        status = decode_tag(reader, inventory, error);
     if (!status && reader_left(reader) > 0)
         status = bad(error, "it goes on behind its last file");
     const char *fault = status ? NULL : find_fault(inventory);
@@ -643,41 +643,41 @@ lode_status inventory_decode(const void *data, size_t size, struct inventory *re
     return status;
 }
 
-/* --- Unsealing --------------------------------------------------------------------------------- */
+/* --- Decrypting --------------------------------------------------------------------------------- */
 
-static lode_status unseal_name(struct inventory_collection *collection, uint64_t index,
+static lode_status decrypt_name(struct inventory_collection *collection, uint64_t index,
                                struct cipher *cipher, lode_error *error)
 {
     uint8_t bytes[ADDITIONAL_SIZE], name[LODE_NAME_SIZE_MAX];
-    size_t size = collection->sealed_size - CIPHER_TAG_SIZE;
+    size_t size = collection->hidden_size - CIPHER_TAG_SIZE;
     le_store_u64(bytes, collection->uid);
     le_store_u64(bytes + 8, collection->sequence);
     le_store_u64(bytes + 16, collection->point_count);
-    struct cipher_message message = name_message(bytes, index, collection->sealed, name, size);
-    if (!cipher_open(cipher, &message, collection->sealed + size) || memchr(name, 0, size))
+    struct cipher_message message = name_message(bytes, index, collection->hidden, name, size);
+    if (!cipher_open(cipher, &message, collection->hidden + size) || memchr(name, 0, size))
         return bad(error, "the name of a collection does not authenticate");
     memcpy(collection->name, name, size);
     collection->name[size] = '\0';
     return LODE_OK;
 }
 
-lode_status inventory_unseal(struct inventory *inventory, const struct keyring *keyring,
+lode_status inventory_decrypt(struct inventory *inventory, const struct keyring *keyring,
                              lode_error *error)
 {
     struct cipher cipher = {0};
-    if (!inventory->is_sealed)
+    if (!inventory->is_hidden)
         return LODE_OK;
     lode_status status = crypt_header_open(keyring, CRYPT_INVENTORY, inventory->header,
                                            "the inventory", &cipher, error);
     if (status)
         return status;
-    struct cipher_message message = seal_message(inventory->digest, inventory->collection_count);
-    if (!cipher_open(&cipher, &message, inventory->seal))
+    struct cipher_message message = whole_message(inventory->digest, inventory->collection_count);
+    if (!cipher_open(&cipher, &message, inventory->tag))
         status = bad(error, "the inventory does not authenticate: it was changed by somebody "
                             "without the key");
     for (size_t i = 0; !status && i < inventory->collection_count; i++)
-        status = unseal_name(&inventory->collections[i], i, &cipher, error);
+        status = decrypt_name(&inventory->collections[i], i, &cipher, error);
     cipher_release(&cipher);
-    inventory->is_sealed = status != LODE_OK;
+    inventory->is_hidden = status != LODE_OK;
     return status;
 }

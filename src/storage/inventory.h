@@ -28,9 +28,9 @@ struct inventory_collection {
     uint64_t uid;
     uint64_t sequence; /* of the state */
     uint64_t point_count;
-    char name[LODE_NAME_SIZE_MAX + 1]; /* "" while it is sealed */
-    size_t sealed_size;                /* bytes of: */
-    uint8_t sealed[LODE_NAME_SIZE_MAX + CIPHER_TAG_SIZE];
+    char name[LODE_NAME_SIZE_MAX + 1]; /* "" while it is hidden */
+    size_t hidden_size;                /* bytes of: */
+    uint8_t hidden[LODE_NAME_SIZE_MAX + CIPHER_TAG_SIZE];
 };
 
 struct inventory {
@@ -39,10 +39,10 @@ struct inventory {
     uint8_t root[SHA256_SIZE];
     uint8_t
         base[SHA256_SIZE]; /* root of the backup that has what this file leaves out; zeros: none */
-    int is_encrypted;      /* of an encrypted database: it has `keys`, and its names are sealed */
-    int is_sealed;         /* and have not been unsealed */
+    int is_encrypted;      /* of an encrypted database: it has `keys`, and its names are hidden */
+    int is_hidden;         /* and have not been decrypted */
     uint8_t header[CRYPT_HEADER_SIZE];
-    uint8_t seal[CIPHER_TAG_SIZE]; /* of the hash of all of it, as it was encoded: */
+    uint8_t tag[CIPHER_TAG_SIZE]; /* of the hash of all of it, as it was encoded: */
     uint8_t digest[SHA256_SIZE];
     struct inventory_collection *collections; /* by uid */
     size_t collection_count;
@@ -59,7 +59,7 @@ NODISCARD lode_status inventory_add_file(struct inventory *inventory,
 /* Once all is added: put it in order and compute the root. */
 NODISCARD lode_status inventory_seal(struct inventory *inventory, lode_error *error);
 
-/* keyring: of what is encrypted, with which names and the whole are sealed; else NULL. */
+/* keyring: of what is encrypted, which hides the names and authenticates all; else NULL. */
 NODISCARD lode_status inventory_encode(const struct inventory *inventory,
                                        const struct keyring *keyring, struct buf *out,
                                        lode_error *error);
@@ -68,7 +68,7 @@ NODISCARD lode_status inventory_decode(const void *data, size_t size,
                                        struct inventory *ret_inventory, lode_error *error);
 
 /* Of an encrypted one: the names become known, and it is authenticated. LODE_CORRUPT. */
-NODISCARD lode_status inventory_unseal(struct inventory *inventory, const struct keyring *keyring,
+NODISCARD lode_status inventory_decrypt(struct inventory *inventory, const struct keyring *keyring,
                                        lode_error *error);
 
 /* NULL when there is none. */
