@@ -194,7 +194,8 @@ static void scan_rows(const struct rows *rows)
     topk_init(&topk, items, options.k);
     struct index_query scanned = {
         .query = query_row, .row_limit = (uint32_t)options.rows, .topk = &topk, .counts = &counts};
-    flat_search(rows, 0, &scanned);
+    if (flat_search(rows, 0, &scanned, NULL))
+        abort();
     sink += topk.items[0].row;
 }
 

@@ -88,8 +88,9 @@ static void set_load(struct set *set, const char *dir, lode_metric metric)
     set->queries = read_vecs(dir, "query.fvecs");
     set->truth = read_vecs(dir, "truth.ivecs");
     space_init(&set->space, metric, LODE_SCALAR_F32, set->base.dim);
-    set->rows =
-        (struct rows){&set->space, encode_all(&set->space, &set->base), set->space.row_size};
+    set->rows = (struct rows){.space = &set->space,
+                              .base = encode_all(&set->space, &set->base),
+                              .stride = set->space.row_size};
     set->encoded = encode_all(&set->space, &set->queries);
     free(set->base.values);
 }
@@ -140,7 +141,8 @@ static struct index *build_and_open(const struct set *set, const char *layout, u
     struct index_sink keeping = {keep, &end, executor};
     memory_huge(bytes, size);
     must(index->ops->serialize(index, &keeping, &error), &error);
-    must(ops->open(&params, &set->rows, count, bytes, size, &opened, &error), &error);
+    struct index_bytes given = {.data = bytes, .size = size};
+    must(ops->open(&params, &set->rows, count, &given, &opened, &error), &error);
     index->ops->close(index);
     executor_free(executor);
     printf("build %.1f s, %.1f s CPU; writing %.1f s CPU; %.0f bytes a row; peak %zu MB\n", wall,

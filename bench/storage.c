@@ -179,7 +179,10 @@ static void time_finds(const char *what, const struct segment_view *view, uint64
         uint8_t bytes[ID_BYTES_MAX];
         lode_id id = {.kind = LODE_ID_NUMBER, .number = first + rng_below(&rng, SEGMENT_ROWS)};
         size_t size = id_encode(&id, bytes);
-        found += view->segment->ops->find(view, bytes, size, id_hash(bytes, size)) != ROW_NONE;
+        struct id_key key = {.bytes = bytes, .size = size, .hash = id_hash(bytes, size)};
+        uint32_t row = ROW_NONE;
+        if (view->segment->ops->find(view, &key, &row, NULL) == LODE_OK)
+            found += row != ROW_NONE;
     }
     double ms = now_ms() - begin;
     printf("find %s: %.0f ns an id (%.0f%% found)\n", what, ms * 1e6 / FINDS,

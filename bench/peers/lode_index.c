@@ -67,8 +67,10 @@ static lode_status read_numbers(struct lode_index_file *file, lode_error *error)
     for (uint32_t row = 0; row < file->row_count; row++) {
         size_t size;
         lode_id id;
-        const uint8_t *bytes = file->segment->ops->id(file->segment, row, &size);
-        lode_status status = bytes ? id_decode(bytes, size, &id, error) : LODE_CORRUPT;
+        const uint8_t *bytes;
+        lode_status status = file->segment->ops->id(file->segment, row, &bytes, &size, error);
+        if (!status)
+            status = id_decode(bytes, size, &id, error);
         if (status)
             return status;
         file->numbers[row] = id.number;

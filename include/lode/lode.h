@@ -558,7 +558,8 @@ typedef struct lode_search_info {
     uint64_t hops;      /* graph nodes expanded */
     uint32_t segments_scanned;
     uint32_t segments_walked;
-    uint64_t sequence; /* of the state that was read */
+    uint32_t segments_damaged; /* left out, with allow_damaged: not 0: the result is partial */
+    uint64_t sequence;         /* of the state that was read */
 } lode_search_info;
 
 typedef struct lode_result {
@@ -583,12 +584,16 @@ typedef struct lode_search_request {
                              values; points without it, or with null, count as one value each.
                              With like, the value of that point counts as taken */
     unsigned with;       /* LODE_WITH_... or-ed */
+    int allow_damaged;   /* 1: leave segments out of which something is lost, and say how many:
+                             info.segments_damaged. 0: what cannot be read and is needed is an error,
+                             so that no result lacks points silently */
 } lode_search_request;
 
 /* The k nearest points. k hits whenever k points exist (with one_per: whenever k values are found
  * among the nearest LODE_K_MAX). A text in which no word is known to the model has no vector: the
  * result is then empty. Errors: LODE_INVALID (dimension 0, non-finite value, zero vector under cosine,
- * none or several of vector, text and like), LODE_LIMIT, LODE_NOT_FOUND, LODE_CORRUPT, LODE_IO. */
+ * none or several of vector, text and like), LODE_LIMIT, LODE_NOT_FOUND; LODE_CORRUPT and LODE_IO name the
+ * file, the offset and what is lost: other searches may still succeed. A damaged graph is no error. */
 LODE_NODISCARD LODE_API lode_status lode_search(lode_collection *collection,
                                                 const lode_search_request *request,
                                                 lode_result **ret_result, lode_error *error);
@@ -686,6 +691,8 @@ typedef enum lode_segment_state {
     LODE_SEGMENT_FLUSHING = 2, /* full, on its way to disk */
     LODE_SEGMENT_SEALED = 3,   /* on disk, searched by scan */
     LODE_SEGMENT_INDEXED = 4,  /* on disk, searched through its index */
+    LODE_SEGMENT_DAMAGED = 5,  /* something of it is lost, or cannot be read: reads that need that
+                                  fail, merges leave it alone, lode_repair saves the rest */
 } lode_segment_state;
 
 typedef struct lode_segment_stats {
@@ -696,6 +703,8 @@ typedef struct lode_segment_stats {
     uint64_t graph_rows; /* rows reachable through a graph, in memory or on disk */
     uint64_t disk_bytes;
     uint64_t memory_bytes; /* owned, not mapped */
+    char damage[240];      /* why it is damaged, or why its graph is not used: file, offset, what
+                              is lost; "": as far as is known, nothing is */
 } lode_segment_stats;
 
 typedef enum lode_job_kind {

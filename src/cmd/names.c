@@ -7,7 +7,8 @@ const char *const metric_names[] = {"l2", "ip", "cosine", NULL};
 const char *const layout_names[] = {"fast", "compact", NULL};
 const char *const scalar_names[] = {"f32", "f16", "bf16", "int8", NULL};
 const char *const index_names[] = {"hnsw", "flat", NULL};
-const char *const segment_state_names[] = {"", "growing", "flushing", "sealed", "indexed", NULL};
+const char *const segment_state_names[] = {"",        "growing", "flushing", "sealed",
+                                           "indexed", "damaged", NULL};
 const char *const job_names[] = {"", "flush", "index", "merge", NULL};
 
 static const char *const field_types[] = {"",      "keyword", "text",     "integer",

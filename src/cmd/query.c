@@ -17,7 +17,7 @@ struct query {
     struct args args;
     const char *text, *like, *vector, *vectors; /* one of them */
     uint64_t k, ef_search, limit;
-    int exact, recall, with_vector, with_version, id_rule, format;
+    int exact, allow_damaged, recall, with_vector, with_version, id_rule, format;
     const char *one_per, *show, *dataset, *snapshot;
     struct shown shown;
     lode_metric metric;
@@ -50,6 +50,8 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
         OPTION_UINT("ef-search", &query->ef_search, 1, LODE_EF_MAX,
                     "hnsw: effort, 1 to 65536; default 64. More: better recall, slower."),
         OPTION_FLAG("exact", &query->exact, "Scan everything instead of walking the index."),
+        OPTION_FLAG("allow-damaged", &query->allow_damaged,
+                    "Leave damaged segments out, and say so, instead of failing."),
         OPTION_FLAG("recall", &query->recall,
                     "Also scan everything, and say what the index missed and what it saved."),
         OPTION_TEXT("one-per", "FIELD", &query->one_per,
@@ -151,6 +153,7 @@ static lode_status answer(struct query *query, struct session *session,
     request->k = (size_t)query->k;
     request->ef_search = (uint32_t)query->ef_search;
     request->exact = query->exact;
+    request->allow_damaged = query->allow_damaged;
     request->one_per = query->one_per;
     request->with = with_bits(query);
     int runs = query->recall && !query->vectors ? 2 : 1;

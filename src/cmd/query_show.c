@@ -46,6 +46,9 @@ static void print_work(const struct answer *answer)
         printf(", %s hops", amount_count(info->hops, hops));
     printf("; %lu segment%s scanned, %lu walked)\n", (unsigned long)info->segments_scanned,
            info->segments_scanned == 1 ? "" : "s", (unsigned long)info->segments_walked);
+    if (info->segments_damaged)
+        printf("PARTIAL: %lu damaged segment%s left out; 'lode stats' says why\n",
+               (unsigned long)info->segments_damaged, info->segments_damaged == 1 ? "" : "s");
     if (answer->truth)
         printf("recall@%zu %.3f: the exact scan took %.2f ms (%s distances)\n", answer->k,
                answer->recall, answer->exact_ms,
@@ -173,6 +176,7 @@ static void write_info(struct document *document, const char *key, const lode_se
     document_key_u64(document, "hops", info->hops);
     document_key_u64(document, "segments_scanned", info->segments_scanned);
     document_key_u64(document, "segments_walked", info->segments_walked);
+    document_key_u64(document, "segments_damaged", info->segments_damaged);
     document_key_u64(document, "sequence", info->sequence);
     json_write_object_end(&document->json);
 }

@@ -37,6 +37,8 @@ static void write_segment(struct document *document, const lode_segment_stats *s
     document_key_u64(document, "graph_rows", segment->graph_rows);
     document_key_u64(document, "disk_bytes", segment->disk_bytes);
     document_key_u64(document, "memory_bytes", segment->memory_bytes);
+    if (segment->damage[0])
+        document_key_text(document, "damage", segment->damage);
     json_write_object_end(&document->json);
 }
 
@@ -118,6 +120,10 @@ static void print_segments(const lode_stats *stats)
     }
     putchar('\n');
     table_print(&table);
+    for (size_t i = 0; i < stats->segment_count; i++)
+        if (stats->segments[i].damage[0])
+            printf("  segment %llu: %s\n", (unsigned long long)stats->segments[i].number,
+                   stats->segments[i].damage);
 }
 
 static void print_stats(const char *name, const lode_schema *schema, const lode_stats *stats)

@@ -2,7 +2,6 @@
 #include "crypt/crypt_file.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,16 +35,6 @@ struct pending {
     int failed; /* and nothing more is written: a block must not be sealed twice */
 };
 
-enum fill { FILL_EMPTY, FILL_DONE, FILL_BAD };
-
-/* Mapped. */
-struct mapping {
-    uint8_t *data;
-    _Atomic uint8_t
-        *states; /* enum fill of each block; stored with release after the block's bytes */
-    struct mutex locks[FILL_LOCKS];
-};
-
 struct crypt_file {
     struct vfs_file base;
     struct vfs_file *raw;
@@ -55,7 +44,7 @@ struct crypt_file {
     uint64_t block_count; /* reading */
     struct mutex mutex;   /* guards cipher while it is read with */
     struct pending pending;
-    struct mapping mapping;
+    uint8_t *mapped; /* memory for the content; NULL: it is not mapped */
     char path[];
 };
 
@@ -184,29 +173,12 @@ static lode_status measure(struct crypt_file *file, uint64_t raw_size, lode_erro
     return LODE_OK;
 }
 
-/* The first block and the last: is it whole, and of this key? */
-static lode_status check_ends(struct crypt_file *file, lode_error *error)
-{
-    uint8_t *sealed = malloc(SEALED_SIZE);
-    if (!sealed)
-        return error_nomem(error, "a block", SEALED_SIZE);
-    uint64_t last = file->block_count - 1;
-    lode_status status = read_block(file, &file->cipher, last, sealed, sealed, error);
-    if (!status && last > 0)
-        status = read_block(file, &file->cipher, 0, sealed, sealed, error);
-    cipher_wipe(sealed, SEALED_SIZE);
-    free(sealed);
-    return status;
-}
-
 static lode_status begin_reading(struct crypt_file *file, const struct keyring *keyring,
                                  uint64_t raw_size, lode_error *error)
 {
     lode_status status = crypt_header_open(keyring, CRYPT_FILE, file->header,
                                            vfs_path_tail(file->path), &file->cipher, error);
-    if (!status)
-        status = measure(file, raw_size, error);
-    return status ? status : check_ends(file, error);
+    return status ? status : measure(file, raw_size, error);
 }
 
 static lode_status not_encrypted(const char *path, lode_error *error)
@@ -422,33 +394,21 @@ static lode_status crypt_map(struct vfs_file *base, uint64_t size, const uint8_t
                              lode_error *error)
 {
     struct crypt_file *file = crypt_file_of(base);
-    struct mapping *mapping = &file->mapping;
-    INVARIANT(!mapping->data && size <= file->size);
-    mapping->states = calloc((size_t)file->block_count, sizeof *mapping->states);
-    mapping->data = mapping->states ? memory_reserve((size_t)file->size) : NULL;
-    if (!mapping->data) {
-        free(mapping->states);
-        mapping->states = NULL;
-        return error_nomem(error, "a decrypted file", (size_t)file->size);
-    }
-    memory_keep_from_dumps(mapping->data, (size_t)file->size);
-    for (size_t i = 0; i < FILL_LOCKS; i++)
-        mutex_init(&mapping->locks[i]);
-    *ret_data = mapping->data;
+    INVARIANT(!file->mapped && size == file->size);
+    file->mapped = memory_reserve((size_t)size);
+    if (!file->mapped)
+        return error_nomem(error, "a decrypted file", (size_t)size);
+    memory_keep_from_dumps(file->mapped, (size_t)size);
+    *ret_data = file->mapped;
     return LODE_OK;
 }
 
 static void crypt_unmap(struct vfs_file *base, const uint8_t *data, uint64_t size)
 {
     struct crypt_file *file = crypt_file_of(base);
-    struct mapping *mapping = &file->mapping;
-    (void)size;
-    INVARIANT(data == mapping->data);
-    memory_unreserve(mapping->data, (size_t)file->size);
-    free(mapping->states);
-    for (size_t i = 0; i < FILL_LOCKS; i++)
-        mutex_release(&mapping->locks[i]);
-    *mapping = (struct mapping){0};
+    INVARIANT(data == file->mapped && size == file->size);
+    memory_unreserve(file->mapped, (size_t)size);
+    file->mapped = NULL;
 }
 
 static void crypt_forget(struct vfs_file *base, const uint8_t *data, uint64_t size)
@@ -458,50 +418,22 @@ static void crypt_forget(struct vfs_file *base, const uint8_t *data, uint64_t si
     (void)size;
 }
 
-static int is_filled(const struct mapping *mapping, uint64_t block)
-{
-    return atomic_load_explicit(&mapping->states[block], memory_order_acquire) != FILL_EMPTY;
-}
-
-/* Its lock keeps others from the block; nobody reads it before its state says that it is filled. */
-static void fill_block(struct crypt_file *file, struct cipher *cipher, uint64_t block,
-                       uint8_t *sealed)
-{
-    struct mapping *mapping = &file->mapping;
-    struct mutex *lock = &mapping->locks[block % FILL_LOCKS];
-    mutex_lock(lock);
-    if (!is_filled(mapping, block)) {
-        uint8_t *to = mapping->data + block * BLOCK_SIZE;
-        lode_status status = read_block(file, cipher, block, sealed, to, NULL);
-        if (status)
-            memset(to, 0, block_size(file, block));
-        atomic_store_explicit(&mapping->states[block], status ? FILL_BAD : FILL_DONE,
-                              memory_order_release);
-    }
-    mutex_unlock(lock);
-}
-
-lode_status crypt_file_fill(struct vfs_file *base, uint64_t offset, uint64_t size,
+lode_status crypt_file_fill(struct vfs_file *base, uint64_t offset, const uint8_t **ret_data,
                             lode_error *error)
 {
     struct crypt_file *file = crypt_file_of(base);
     struct cipher cipher = {0};
-    uint8_t *sealed = NULL;
-    lode_status status = LODE_OK;
-    INVARIANT(file->mapping.data && offset <= file->size && size <= file->size - offset);
-    uint64_t block = offset / BLOCK_SIZE, end = (offset + size + BLOCK_SIZE - 1) / BLOCK_SIZE;
-    for (; !status && block < end; block++) {
-        if (is_filled(&file->mapping, block))
-            continue;
-        if (!sealed && !(sealed = malloc(SEALED_SIZE)))
-            status = error_nomem(error, "a block", SEALED_SIZE);
-        if (!status && !cipher.state)
-            status = cipher_copy(&cipher, &file->cipher, error);
-        if (!status)
-            fill_block(file, &cipher, block, sealed);
-    }
+    INVARIANT(file->mapped && offset % BLOCK_SIZE == 0 && offset < file->size);
+    uint8_t *sealed = malloc(SEALED_SIZE);
+    if (!sealed)
+        return error_nomem(error, "a block", SEALED_SIZE);
+    lode_status status = cipher_copy(&cipher, &file->cipher, error);
+    if (!status)
+        status = read_block(file, &cipher, offset / BLOCK_SIZE, sealed, file->mapped + offset,
+                            error);
     cipher_release(&cipher);
     free(sealed);
+    *ret_data = file->mapped + offset;
     return status;
 }
 

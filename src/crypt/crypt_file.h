@@ -3,7 +3,7 @@
  *
  * A block's nonce is its number and whether it is the last, so that blocks can be neither moved nor cut off.
  * Writing: once, in order, to the first sync; nothing after it, so that no nonce comes twice.
- * Mapping: memory that is filled block by block, when crypt_file_fill is called for it. */
+ * Mapping: memory that crypt_file_fill fills block by block, which the frame's guard calls for. */
 #ifndef CRYPT_CRYPT_FILE_H
 #define CRYPT_CRYPT_FILE_H
 
@@ -14,10 +14,10 @@
 
 /* Whether a file that was opened is one; others are as they are. */
 int crypt_file_is(const struct vfs_file *file);
-/* Decrypt what is mapped at [offset, offset + size), if it is not yet. A block that does not authenticate, or
- * cannot be read, stays zeros. Thread-safe. LODE_NOMEM, and nothing may be used. */
-NODISCARD lode_status crypt_file_fill(struct vfs_file *file, uint64_t offset, uint64_t size,
-                                      lode_error *error);
+/* Decrypt the block at `offset`, a multiple of CRYPT_BLOCK_SIZE, into what is mapped: *ret_data is there. Several
+ * blocks may be filled at once, one by one thread. LODE_CORRUPT: it does not authenticate, and is zeros. */
+NODISCARD lode_status crypt_file_fill(struct vfs_file *file, uint64_t offset,
+                                      const uint8_t **ret_data, lode_error *error);
 /* The file as it lies on the disk: its size, and reading it. */
 struct vfs_file *crypt_file_raw(struct vfs_file *file);
 /* A number that tells it from any other; see crypt_header_sum. */

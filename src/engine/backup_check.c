@@ -188,18 +188,18 @@ static void tell_unchecked(const struct check *check, uint64_t number, const cha
         check->options->unchecked(check->options->context, what);
 }
 
-/* Of an encrypted backup, without its key, hashes are all that is checked. */
+/* Of an encrypted backup, without its key, hashes are all that is checked. *ret_fault: what is wrong, to be
+ * reported unless a content's hash tells of it. */
 static lode_status decrypt(struct check *check, struct inventory *inventory, uint64_t number,
-                          lode_error *error)
+                           lode_error *ret_fault, lode_error *error)
 {
-    char name[BACKUP_NAME_MAX];
     lode_error reason = {0};
     lode_status status =
         backup_decrypt(check->backup, inventory, check->options->key, &check->keyring, &reason);
     if (status == LODE_KEY)
         tell_unchecked(check, number, reason.message);
     else if (status == LODE_CORRUPT || status == LODE_VERSION)
-        report(check, backup_name(number, name), 0, reason.message);
+        *ret_fault = reason;
     else if (status) {
         if (error)
             *error = reason;
@@ -211,7 +211,7 @@ static lode_status decrypt(struct check *check, struct inventory *inventory, uin
 static lode_status check_backup(struct check *check, size_t i, lode_error *error)
 {
     struct inventory inventory;
-    lode_error reason = {0};
+    lode_error reason = {0}, fault = {0};
     char name[BACKUP_NAME_MAX];
     uint64_t number = backup_number(check->backup, i);
     lode_status status = backup_inventory(check->backup, i, &inventory, &reason);
@@ -229,9 +229,12 @@ static lode_status check_backup(struct check *check, size_t i, lode_error *error
     /* The first that is checked has nearly everything. */
     for (size_t f = 0; check->total_bytes == 0 && f < inventory.file_count; f++)
         check->total_bytes += is_held(check, &inventory.files[f]) ? inventory.files[f].size : 0;
-    status = decrypt(check, &inventory, number, error);
+    uint64_t before = check->findings;
+    status = decrypt(check, &inventory, number, &fault, error);
     if (!status)
         status = check_files(check, &inventory, number, error);
+    if (!status && fault.status && check->findings == before)
+        report(check, backup_name(number, name), 0, fault.message);
     keyring_free(check->keyring);
     check->keyring = NULL;
     inventory_release(&inventory);

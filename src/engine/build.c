@@ -23,7 +23,8 @@ int build_wants_graph(const struct store *store, const struct segment_view *view
     uint32_t covered = 0;
     return store->index == LODE_INDEX_HNSW && view->segment->sealed &&
            view->row_count >= INDEX_ROWS_MIN &&
-           view->segment->ops->index(view->segment, &covered) == NULL;
+           view->segment->ops->index(view->segment, &covered) == NULL &&
+           !segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL);
 }
 
 int build_has_hasty_graph(const struct store *store, const struct segment_view *view)

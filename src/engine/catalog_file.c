@@ -164,8 +164,7 @@ static lode_status read_settings(const struct frame *frame, const char *path,
 static lode_status read_frame(const struct frame *frame, const char *path, struct catalog *catalog,
                               lode_error *error)
 {
-    uint64_t offset = 0;
-    lode_status status = frame_check(frame, &offset, error);
+    lode_status status = frame_check(frame, error);
     if (status)
         return status;
     const struct frame_section_view *section = frame_find(frame, SECTION_NAMES);

@@ -227,7 +227,7 @@ static int choose_merge(struct lode_collection *collection, const struct version
     if (inputs && chosen && numbers) {
         count = merge_inputs(&collection->store, version, inputs);
         for (size_t i = 0; i < count; i++) {
-            inputs[i].busy = is_busy(jobs, inputs[i].number);
+            inputs[i].busy |= is_busy(jobs, inputs[i].number);
             inputs[i].is_hasty = inputs[i].is_hasty && is_quiet;
         }
         chosen_count = merge_choose(collection, inputs, count, chosen);

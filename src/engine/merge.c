@@ -27,6 +27,7 @@ size_t merge_inputs(const struct store *store, const struct version *version,
             .row_count = view->row_count,
             .live_count = view->live_count,
             .is_hasty = build_has_hasty_graph(store, view),
+            .busy = segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL),
         };
     }
     return count;
@@ -98,12 +99,20 @@ static void end_exclusive(struct lode_collection *collection, lode_status status
     mutex_unlock(&jobs->mutex);
 }
 
+static int is_damaged(const struct version *version, size_t i)
+{
+    return i < version->view_count &&
+           segment_is_damaged(version->views[i].segment, DAMAGE_OF_ROWS, NULL);
+}
+
 /* Views [first, *end) of sealed segments that fit one segment together; their numbers. */
 static size_t next_group(const struct version *version, size_t first, uint64_t *numbers)
 {
     size_t count = 0;
     uint64_t rows = 0;
     for (size_t i = first; i < version->view_count && version->views[i].segment->sealed; i++) {
+        if (is_damaged(version, i))
+            break;
         rows += version->views[i].live_count;
         if (count > 0 && rows > SEGMENT_ROWS_MAX)
             break;
@@ -131,6 +140,9 @@ static lode_status compact_sealed(struct lode_collection *collection, lode_error
     lode_status status = numbers ? LODE_OK : error_nomem(error, "a compaction", sizeof *numbers);
     size_t count;
     for (size_t first = 0; !status; first += count) {
+        count = 1;
+        if (is_damaged(version, first))
+            continue;
         count = next_group(version, first, numbers);
         if (count == 0)
             break;

@@ -331,7 +331,7 @@ static lode_status open_segment(struct lode_collection *collection, const struct
 {
     const struct segment_view *view = version_view(current, entry->number);
     if (!view || !view->segment->sealed)
-        return sealed_open(&collection->store, entry, ret_segment, error);
+        return sealed_open_contained(&collection->store, entry, ret_segment, error);
     *ret_segment = segment_ref(view->segment);
     return LODE_OK;
 }

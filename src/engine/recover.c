@@ -29,13 +29,20 @@ static lode_status check_live(const struct sealed_entry *entry, const struct liv
 static lode_status open_view(const struct store *store, const struct sealed_entry *entry,
                              struct segment_view *view, lode_error *error)
 {
-    lode_status status = sealed_open(store, entry, &view->segment, error);
-    if (!status && entry->del_generation)
-        status = sealed_read_live(store, entry, &view->live, error);
-    if (!status)
-        status = check_live(entry, view->live, error);
+    lode_error reason = {0};
     view->row_count = entry->row_count;
     view->live_count = entry->live_count;
+    lode_status status = sealed_open_contained(store, entry, &view->segment, error);
+    if (status)
+        return status;
+    if (entry->del_generation)
+        status = sealed_read_live(store, entry, &view->live, &reason);
+    if (!status)
+        status = check_live(entry, view->live, &reason);
+    if (status_is_damage(status))
+        return sealed_doubt(view->segment, &reason, error);
+    if (status && error)
+        *error = reason;
     return status;
 }
 
@@ -74,6 +81,7 @@ struct replay {
     struct apply_batch applied[REPLAY_BATCHES_MAX];
     size_t count;
     size_t bytes;
+    lode_error unsure; /* why it is not known where an id of a log lives; status LODE_OK: it is */
 };
 
 static lode_status apply_gathered(struct replay *replay, lode_error *error)
@@ -81,7 +89,11 @@ static lode_status apply_gathered(struct replay *replay, lode_error *error)
     struct lode_collection *collection = replay->collection;
     struct version *from = collection->version;
     struct apply_group group = {
-        .batches = replay->applied, .count = replay->count, .bytes_max = UINT64_MAX};
+        .batches = replay->applied,
+        .count = replay->count,
+        .bytes_max = UINT64_MAX,
+        .ret_unsure = &replay->unsure,
+    };
     struct apply *apply;
     if (replay->count == 0)
         return LODE_OK;
@@ -231,6 +243,15 @@ static lode_status replay_log(struct replay *replay, uint64_t number, int last, 
     return status ? status : end_segment(replay, number, last, &found, error);
 }
 
+/* A log deletes or replaces points of which a damaged segment cannot tell whether it has them. As long as the log is
+ * there, a repair can find out: nothing is flushed, and nothing written. */
+static void hold_back(struct lode_collection *collection, const lode_error *unsure)
+{
+    collection->broken = *unsure;
+    error_prefix(&collection->broken, "the log is kept for 'lode repair': ");
+    atomic_store_explicit(&collection->parted, 1, memory_order_relaxed);
+}
+
 lode_status recover_logs(struct lode_collection *collection, lode_error *error)
 {
     uint64_t *numbers = NULL;
@@ -254,6 +275,8 @@ lode_status recover_logs(struct lode_collection *collection, lode_error *error)
         if (numbers[i] >= atomic_load(&collection->next_number))
             atomic_store(&collection->next_number, numbers[i] + 1);
     }
+    if (!status && replay->unsure.status)
+        hold_back(collection, &replay->unsure);
     for (size_t i = 0; replay && i < REPLAY_BATCHES_MAX; i++)
         buf_release(&replay->batches[i]);
     free(replay);

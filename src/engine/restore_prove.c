@@ -27,11 +27,9 @@ static lode_status take_row(struct sample *sample, const struct segment_view *vi
                             lode_error *error)
 {
     size_t size;
-    const uint8_t *bytes = view->segment->ops->id(view->segment, row, &size);
-    if (!bytes)
-        return error_set(error, LODE_CORRUPT, "segment %" PRIu64 ", row %u: its id is damaged",
-                         view->segment->number, row);
-    return id_decode(bytes, size, &sample->ids[sample->count++], error);
+    const uint8_t *bytes;
+    lode_status status = view->segment->ops->id(view->segment, row, &bytes, &size, error);
+    return status ? status : id_decode(bytes, size, &sample->ids[sample->count++], error);
 }
 
 /* Living rows at even distances over all views. */

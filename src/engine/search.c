@@ -81,14 +81,17 @@ static lode_status use_like(struct search *search, lode_error *error)
         return status;
     }
     size_t size = id_encode(search->request->like, id);
-    const struct segment_view *view = version_find(search->version, id, size, &search->own_row);
+    const struct segment_view *view;
+    status = version_find(search->version, id, size, &view, &search->own_row, error);
+    if (status)
+        return status;
     if (!view)
         return error_set(error, LODE_NOT_FOUND, "like: collection '%s' has no point %s",
                          search->collection->name,
                          id_describe(search->request->like, text, sizeof text));
     search->own_view = view;
     search->row = rows_at(&view->segment->rows, search->own_row);
-    return LODE_OK;
+    return rows_touch(&view->segment->rows, search->own_row, 1, error);
 }
 
 static lode_status make_query(struct search *search, lode_error *error)
@@ -122,13 +125,15 @@ static lode_status begin_find(struct search *search, size_t k, struct query_task
         return error_nomem(error, "the hits of a search", (k + 1) * sizeof *hits);
     search->hits = hits;
     search->info.segments_scanned = search->info.segments_walked = 0;
+    search->info.segments_damaged = 0;
     const lode_search_request *request = search->request;
     *ret_task = (struct query_task){
         .query = {.version = search->version,
                   .row = search->row,
                   .k = k + (search->own_view != NULL),
                   .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
-                  .exact = request->exact},
+                  .exact = request->exact,
+                  .allow_damaged = request->allow_damaged},
         .hits = hits,
         .info = &search->info,
     };
@@ -219,6 +224,26 @@ static void release(struct search *search)
     search->encoded = NULL;
 }
 
+static size_t count_damaged(const struct version *version)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < version->view_count; i++)
+        count += (size_t)segment_is_damaged(version->views[i].segment, DAMAGE_OF_ROWS, NULL);
+    return count;
+}
+
+/* Whether a search that met damage should begin anew: it allows that, and what it met was not known before and
+ * will now be left out. */
+static int may_retry(lode_status status, int allow_damaged, const struct version *version,
+                     size_t *known)
+{
+    size_t before = *known;
+    if (!status_is_damage(status) || !allow_damaged)
+        return 0;
+    *known = count_damaged(version);
+    return *known > before;
+}
+
 lode_status collection_search(struct lode_collection *collection,
                               const lode_search_request *request, lode_result **ret_result,
                               lode_error *error)
@@ -235,8 +260,15 @@ lode_status collection_search(struct lode_collection *collection,
                              : snapshot_pin(collection, request->snapshot, &search.version, error);
     if (status)
         return status;
-    status = run(&search, ret_result, error);
-    release(&search);
+    size_t known = count_damaged(search.version);
+    do {
+        status = run(&search, ret_result, error);
+        release(&search);
+        search.hit_count = 0;
+        search.own_view = NULL;
+        search.row = NULL;
+        search.info = (lode_search_info){0};
+    } while (may_retry(status, request->allow_damaged, search.version, &known));
     text_model_unref(search.model);
     version_unref(search.version);
     return status;
@@ -379,6 +411,14 @@ static lode_status check_one_snapshot(const lode_search_request *requests, size_
     return LODE_OK;
 }
 
+static int all_allow_damaged(const lode_search_request *requests, size_t request_count)
+{
+    for (size_t i = 0; i < request_count; i++)
+        if (!requests[i].allow_damaged)
+            return 0;
+    return 1;
+}
+
 lode_status collection_search_batch(struct lode_collection *collection,
                                     const lode_search_request *requests, size_t request_count,
                                     lode_result **ret_results, lode_error *error)
@@ -395,7 +435,11 @@ lode_status collection_search_batch(struct lode_collection *collection,
                        error);
     if (status)
         return status;
-    status = search_batch(&shared, requests, request_count, ret_results, error);
+    size_t known = count_damaged(shared.version);
+    int allow_damaged = all_allow_damaged(requests, request_count);
+    do
+        status = search_batch(&shared, requests, request_count, ret_results, error);
+    while (may_retry(status, allow_damaged, shared.version, &known));
     text_model_unref(shared.model);
     version_unref(shared.version);
     return status;
@@ -409,11 +453,12 @@ static lode_status get_one(const struct version *version, const lode_id *id, uns
     uint8_t bytes[ID_BYTES_MAX];
     uint32_t row;
     size_t size = id_encode(id, bytes);
-    const struct segment_view *view = version_find(version, bytes, size, &row);
-    if (!view)
-        return LODE_OK;
+    const struct segment_view *view;
+    lode_status status = version_find(version, bytes, size, &view, &row, error);
+    if (status || !view)
+        return status;
     lode_hit *hit = &result_hits(result)[result->hit_count];
-    lode_status status = fetch_hit(view, row, with, result_arena(result), hit, error);
+    status = fetch_hit(view, row, with, result_arena(result), hit, error);
     if (!status)
         result->hit_count++;
     return status;

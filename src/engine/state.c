@@ -59,6 +59,12 @@ static lode_status list_entries(struct state *state, lode_error *error)
         uint32_t covered;
         if (!view->segment->sealed)
             continue;
+        lode_error reason;
+        if (segment_is_damaged(view->segment, DAMAGE_OF_ROWS, &reason)) {
+            if (error)
+                *error = reason;
+            return reason.status;
+        }
         state->live[state->entry_count] = view->live;
         state->entries[state->entry_count++] = (struct sealed_entry){
             .number = view->segment->number,

@@ -1,5 +1,6 @@
 /* stats.c: figures of one moment; those of jobs and segments need not be of the very same one. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/files.h"
 #include "engine/logs.h"
@@ -14,6 +15,8 @@ struct stats {
 static lode_segment_state state_of(const struct segment_view *view, const struct index *index,
                                    uint64_t growing)
 {
+    if (segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL))
+        return LODE_SEGMENT_DAMAGED;
     if (view->segment->sealed)
         return index ? LODE_SEGMENT_INDEXED : LODE_SEGMENT_SEALED;
     return view->segment->number == growing ? LODE_SEGMENT_GROWING : LODE_SEGMENT_FLUSHING;
@@ -38,6 +41,9 @@ static void describe_segment(const struct segment_view *view, uint64_t growing, 
         .disk_bytes = disk,
         .memory_bytes = memory,
     };
+    lode_error reason;
+    if (segment_is_damaged(segment, DAMAGE_OF_ANY, &reason))
+        memcpy(ret_segment->damage, reason.message, sizeof ret_segment->damage);
     stats->memory_bytes += memory;
     stats->mapped_bytes += mapped;
 }

@@ -74,8 +74,7 @@ static lode_status model_path(const struct store *store, uint32_t version, char 
 static lode_status read_model(const struct frame *frame, struct embedder **ret_embedder,
                               lode_error *error)
 {
-    uint64_t offset;
-    lode_status status = frame_check(frame, &offset, error);
+    lode_status status = frame_check(frame, error);
     if (status)
         return status;
     const struct frame_section_view *section = frame_find(frame, SECTION_MODEL);

@@ -18,13 +18,18 @@ static void push(const struct index_query *query, float distance, uint32_t row)
         topk_push(query->topk, distance, row);
 }
 
-static void scan_block(const struct rows *rows, const struct index_query *query, uint32_t first,
-                       uint32_t last, float *ret_distances)
+static lode_status scan_block(const struct rows *rows, const struct index_query *query,
+                              uint32_t first, uint32_t last, float *ret_distances,
+                              lode_error *error)
 {
     const struct space *space = rows->space;
+    lode_status status = rows_touch(rows, first, last - first, error);
+    if (status)
+        return status;
     space->scan(space, query->query, rows_at(rows, first), rows->stride, last - first,
                 ret_distances);
     query->counts->distances += last - first;
+    return LODE_OK;
 }
 
 /* Nearly always no row of a block is near: 1 ns a row to find that out one by one is a twentieth of what
@@ -57,39 +62,49 @@ static void push_block(const struct index_query *query, const float *distances, 
     }
 }
 
-static void scan_range(const struct rows *rows, const struct index_query *query, uint32_t first,
-                       uint32_t last)
+static lode_status scan_range(const struct rows *rows, const struct index_query *query,
+                              uint32_t first, uint32_t last, lode_error *error)
 {
     float distances[BLOCK_ROWS];
     for (uint32_t end; first < last; first = end) {
         end = last - first > BLOCK_ROWS ? first + BLOCK_ROWS : last;
-        scan_block(rows, query, first, end, distances);
+        lode_status status = scan_block(rows, query, first, end, distances, error);
+        if (status)
+            return status;
         push_block(query, distances, first, end);
     }
+    return LODE_OK;
 }
 
 /* 64 rows from `base`, or fewer at the end; those in `word` are kept. */
-static void scan_dense(const struct rows *rows, const struct index_query *query, uint32_t base,
-                       uint64_t word)
+static lode_status scan_dense(const struct rows *rows, const struct index_query *query,
+                              uint32_t base, uint64_t word, lode_error *error)
 {
     float distances[64];
     uint32_t last = query->row_limit - base < 64 ? query->row_limit : base + 64;
-    scan_block(rows, query, base, last, distances);
+    lode_status status = scan_block(rows, query, base, last, distances, error);
+    if (status)
+        return status;
     for (; word; word &= word - 1) {
         int bit = __builtin_ctzll(word);
         push(query, distances[bit], base + (uint32_t)bit);
     }
+    return LODE_OK;
 }
 
-static void scan_sparse(const struct rows *rows, const struct index_query *query, uint32_t base,
-                        uint64_t word)
+static lode_status scan_sparse(const struct rows *rows, const struct index_query *query,
+                               uint32_t base, uint64_t word, lode_error *error)
 {
     const struct space *space = rows->space;
     query->counts->distances += (unsigned)__builtin_popcountll(word);
     for (; word; word &= word - 1) {
         uint32_t row = base + (uint32_t)__builtin_ctzll(word);
+        lode_status status = rows_touch(rows, row, 1, error);
+        if (status)
+            return status;
         push(query, space->distance(space, query->query, rows_at(rows, row)), row);
     }
+    return LODE_OK;
 }
 
 /* The bits of rows [first, row_limit) that fall into the word of row `base`. */
@@ -103,23 +118,23 @@ static uint64_t word_of(const struct index_query *query, uint32_t first, uint32_
     return word;
 }
 
-static void scan_word(const struct rows *rows, const struct index_query *query, uint32_t base,
-                      uint64_t word)
+static lode_status scan_word(const struct rows *rows, const struct index_query *query,
+                             uint32_t base, uint64_t word, lode_error *error)
 {
     if (word == ALL_BITS)
-        scan_range(rows, query, base, base + 64);
-    else if (__builtin_popcountll(word) >= DENSE_BITS)
-        scan_dense(rows, query, base, word);
-    else
-        scan_sparse(rows, query, base, word);
+        return scan_range(rows, query, base, base + 64, error);
+    if (__builtin_popcountll(word) >= DENSE_BITS)
+        return scan_dense(rows, query, base, word, error);
+    return scan_sparse(rows, query, base, word, error);
 }
 
-void flat_search(const struct rows *rows, uint32_t first, const struct index_query *query)
+lode_status flat_search(const struct rows *rows, uint32_t first, const struct index_query *query,
+                        lode_error *error)
 {
-    if (!query->allowed) {
-        scan_range(rows, query, first, query->row_limit);
-        return;
-    }
-    for (uint32_t base = first & ~63u; base < query->row_limit; base += 64)
-        scan_word(rows, query, base, word_of(query, first, base));
+    lode_status status = LODE_OK;
+    if (!query->allowed)
+        return scan_range(rows, query, first, query->row_limit, error);
+    for (uint32_t base = first & ~63u; !status && base < query->row_limit; base += 64)
+        status = scan_word(rows, query, base, word_of(query, first, base), error);
+    return status;
 }

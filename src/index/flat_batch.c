@@ -106,7 +106,7 @@ static uint32_t choose_rows(struct batch *batch, uint32_t first)
 }
 
 /* Stored rows that are floats already, one behind the other, are used where they are. */
-static void decode_rows(struct batch *batch)
+static lode_status decode_rows(struct batch *batch, lode_error *error)
 {
     const struct space *space = batch->rows->space;
     const uint32_t *rows = batch->block_rows;
@@ -115,13 +115,18 @@ static void decode_rows(struct batch *batch)
     if (space->scalar == LODE_SCALAR_F32 && rows[count - 1] - rows[0] == count - 1) {
         batch->block = rows_at(batch->rows, rows[0]);
         batch->block_stride = batch->rows->stride;
-        return;
+        return rows_touch(batch->rows, rows[0], (uint32_t)count, error);
     }
     batch->block = batch->decoded;
     batch->block_stride = space->dim * sizeof(float);
-    for (size_t r = 0; r < count; r++)
+    for (size_t r = 0; r < count; r++) {
+        lode_status status = rows_touch(batch->rows, rows[r], 1, error);
+        if (status)
+            return status;
         space_decode(space, rows_at(batch->rows, rows[r]),
                      (float *)(void *)(batch->decoded + r * batch->block_stride));
+    }
+    return LODE_OK;
 }
 
 /* The norms' sums also bring the rows into the cache, in order, for the kernel that takes them 12 by 12. */
@@ -136,7 +141,7 @@ static void weigh_rows(struct batch *batch)
 
 /* --- Tiles ------------------------------------------------------------------------------------- */
 
-/* Compare one row with the queries of `near`, as flat_search would. */
+/* Compare one row of the block with the queries of `near`, as flat_search would. */
 static void compare(const struct batch *batch, struct panel *panel, uint32_t row, uint32_t near)
 {
     const struct space *space = batch->rows->space;
@@ -171,11 +176,13 @@ static void search_tile(const struct batch *batch, struct panel *panel, size_t f
             compare(batch, panel, batch->block_rows[first + r], near[r] & panel->used);
 }
 
-static void search_block(struct batch *batch)
+static lode_status search_block(struct batch *batch, lode_error *error)
 {
     if (batch->panel_count == 0 || batch->block_count == 0)
-        return;
-    decode_rows(batch);
+        return LODE_OK;
+    lode_status status = decode_rows(batch, error);
+    if (status)
+        return status;
     weigh_rows(batch);
     for (size_t p = 0; p < batch->panel_count; p++)
         for (size_t first = 0; first < batch->block_count; first += TILE_ROWS) {
@@ -184,16 +191,20 @@ static void search_block(struct batch *batch)
         }
     for (size_t i = 0; i < batch->blocked; i++)
         batch->queries[i].counts->distances += batch->block_count;
+    return LODE_OK;
 }
 
 /* The rows of the block for the queries without a panel. */
-static void scan_block(const struct batch *batch, uint32_t first, uint32_t last)
+static lode_status scan_block(const struct batch *batch, uint32_t first, uint32_t last,
+                              lode_error *error)
 {
-    for (size_t i = batch->blocked; i < batch->query_count; i++) {
+    lode_status status = LODE_OK;
+    for (size_t i = batch->blocked; !status && i < batch->query_count; i++) {
         struct index_query query = batch->queries[i];
         query.row_limit = last;
-        flat_search(batch->rows, first, &query);
+        status = flat_search(batch->rows, first, &query, error);
     }
+    return status;
 }
 
 /* --- Set-up ------------------------------------------------------------------------------------ */
@@ -243,8 +254,9 @@ static lode_status search_some(struct batch *batch, const struct index_query *qu
         fill_panels(batch);
     for (uint32_t end; !status && first < queries->row_limit; first = end) {
         end = choose_rows(batch, first);
-        search_block(batch);
-        scan_block(batch, first, end);
+        status = search_block(batch, error);
+        if (!status)
+            status = scan_block(batch, first, end, error);
     }
     release_memory(batch);
     return status;
@@ -259,10 +271,8 @@ lode_status flat_search_batch(const struct rows *rows, uint32_t first,
     lode_status status = LODE_OK;
     struct batch *batch;
 
-    if (query_count == 1) {
-        flat_search(rows, first, queries);
-        return LODE_OK;
-    }
+    if (query_count == 1)
+        return flat_search(rows, first, queries, error);
     batch = malloc(sizeof *batch);
     if (!batch)
         return error_nomem(error, "a scan of many queries", sizeof *batch);

@@ -39,6 +39,7 @@ struct hnsw {
     uint64_t seed;
     uint32_t capacity;    /* every valid link is below it */
     int mapped;           /* the arrays below are borrowed and read-only */
+    struct guard *guard;  /* of mapped ones, touched before they are read; else NULL */
     uint32_t *links;      /* capacity x 2m */
     uint32_t *upper_slot; /* capacity: a row's first slot; meaningless for rows of level 0 */
     uint32_t *upper; /* slot_capacity x m; layer l of a row is at slot upper_slot[row] + l - 1 */
@@ -77,6 +78,23 @@ static inline uint32_t *hnsw_list(const struct hnsw *hnsw, uint32_t row, uint32_
     return slot < hnsw->slot_capacity ? hnsw->upper + slot * hnsw->m : NULL;
 }
 
+/* Before the list of a row on a layer is asked for and read. */
+NODISCARD static inline lode_status hnsw_touch_list(const struct hnsw *hnsw, uint32_t row,
+                                                    uint32_t layer, lode_error *error)
+{
+    if (!hnsw->guard)
+        return LODE_OK;
+    if (layer) {
+        lode_status status =
+            guard_touch(hnsw->guard, &hnsw->upper_slot[row], sizeof(uint32_t), error);
+        if (status)
+            return status;
+    }
+    const uint32_t *list = hnsw_list(hnsw, row, layer);
+    return list ? guard_touch(hnsw->guard, list, hnsw_degree(hnsw, layer) * sizeof *list, error)
+                : LODE_OK;
+}
+
 static inline uint32_t hnsw_link(const uint32_t *list, uint32_t i)
 {
     return __atomic_load_n(&list[i], __ATOMIC_ACQUIRE);
@@ -87,6 +105,7 @@ static inline void hnsw_link_set(uint32_t *list, uint32_t i, uint32_t link)
     __atomic_store_n(&list[i], link, __ATOMIC_RELEASE);
 }
 
+/* Of a row that is in memory, or was touched. */
 static inline float hnsw_distance(const struct rows *rows, const void *target, uint32_t row)
 {
     return rows->space->distance(rows->space, target, rows_at(rows, row));
@@ -141,7 +160,17 @@ struct hnsw_scratch {
     struct hnsw_frontier frontier; /* of a filtered walk */
     struct neighbor *chosen;       /* insert: 2m neighbours for each layer */
     struct neighbor *closest;      /* insert: candidates, ef_construction or 2m+1 of them */
+    lode_error failure;            /* of touching what a search reads; status LODE_OK: none */
 };
+
+/* The distance of the row and the target. Not a number, which has no place in a beam, when the row cannot be
+ * read: see scratch->failure. */
+static inline float hnsw_measure(struct hnsw_scratch *scratch, uint32_t row)
+{
+    if (rows_touch(scratch->rows, row, 1, &scratch->failure))
+        return __builtin_nanf("");
+    return hnsw_distance(scratch->rows, scratch->target, row);
+}
 
 /* Take an idle scratch or make one. NULL: out of memory. */
 struct hnsw_scratch *hnsw_scratch_take(struct hnsw *hnsw);
@@ -222,9 +251,10 @@ int hnsw_is_blurred(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
 
 /* --- hnsw_walk.c --- */
 
-/* From the entry of the graph down to `layer`, keeping the one nearest row. */
-struct neighbor hnsw_descend(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
-                             uint32_t entry, uint32_t layer, struct index_counts *counts);
+/* From the entry of the graph down to `layer`, keeping the one nearest row. This and all below end early when
+ * something cannot be read: scratch->failure. */
+struct neighbor hnsw_descend(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t entry,
+                             uint32_t layer, struct index_counts *counts);
 /* Links of the row that are met for the first time, what they are compared by on the way to the cache. Valid
  * until the next call. */
 const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
@@ -267,7 +297,7 @@ NODISCARD lode_status hnsw_build(const struct index_params *params, const struct
 NODISCARD lode_status hnsw_serialize(const struct index *index, const struct index_sink *sink,
                                      lode_error *error);
 NODISCARD lode_status hnsw_open(const struct index_params *params, const struct rows *rows,
-                                uint32_t count, const uint8_t *data, size_t size,
+                                uint32_t count, const struct index_bytes *bytes,
                                 struct index **ret_index, lode_error *error);
 NODISCARD lode_status hnsw_check(const struct index *index, lode_error *error);
 

@@ -55,7 +55,8 @@ lode_status hnsw_codes_init(struct hnsw *hnsw, uint32_t rows, lode_error *error)
     codes->memory = memory_reserve(codes->size);
     codes->mean = calloc(dim, sizeof *codes->mean);
     float *room = malloc(dim * sizeof *room);
-    codes->rows = (struct rows){&codes->space, codes->memory, codes->space.row_size};
+    codes->rows = (struct rows){
+        .space = &codes->space, .base = codes->memory, .stride = codes->space.row_size};
     lode_status status = LODE_OK;
     if (codes->memory && codes->mean && room) {
         memory_huge(codes->memory, codes->size);

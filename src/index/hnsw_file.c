@@ -112,10 +112,14 @@ static lode_status header_check(const uint8_t *data, size_t size, uint32_t count
 }
 
 lode_status hnsw_open(const struct index_params *params, const struct rows *rows, uint32_t count,
-                      const uint8_t *data, size_t size, struct index **ret_index, lode_error *error)
+                      const struct index_bytes *given, struct index **ret_index, lode_error *error)
 {
     (void)params; /* the header knows what the graph was built with */
-    lode_status status = header_check(data, size, count, error);
+    const uint8_t *data = given->data;
+    size_t head = given->size < HEADER_SIZE ? given->size : HEADER_SIZE;
+    lode_status status = guard_touch(given->guard, data, head, error);
+    if (status == LODE_OK)
+        status = header_check(data, given->size, count, error);
     if (status != LODE_OK)
         return status;
     struct hnsw *hnsw = calloc(1, sizeof *hnsw);
@@ -126,6 +130,7 @@ lode_status hnsw_open(const struct index_params *params, const struct rows *rows
     hnsw->index.ops = &index_hnsw;
     hnsw->rows = *rows;
     hnsw->mapped = 1;
+    hnsw->guard = given->guard;
     hnsw->m = le_load_u32(data + 12);
     hnsw->ef_construction = le_load_u32(data + 28);
     hnsw->seed = le_load_u64(data + 32);
@@ -149,6 +154,9 @@ lode_status hnsw_open(const struct index_params *params, const struct rows *rows
 static lode_status list_check(const struct hnsw *hnsw, uint32_t row, uint32_t layer,
                               lode_error *error)
 {
+    lode_status status = hnsw_touch_list(hnsw, row, layer, error);
+    if (status != LODE_OK)
+        return status;
     const uint32_t *list = hnsw_list(hnsw, row, layer);
     uint32_t count = atomic_load_explicit(&hnsw->row_end, memory_order_acquire);
     int ended = 0;

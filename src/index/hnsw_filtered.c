@@ -64,7 +64,7 @@ static void expand(struct filtered_walk *walk, uint32_t row)
     if (walk->scratch->frontier.count)
         hnsw_prefetch_list(hnsw, hnsw_item_row(walk->scratch->frontier.items[0]), 0);
     for (uint32_t i = 0; i < count; i++)
-        meet(walk, hnsw_distance(walk->scratch->rows, walk->scratch->target, batch[i]), batch[i]);
+        meet(walk, hnsw_measure(walk->scratch, batch[i]), batch[i]);
     walk->query->counts->hops++;
     walk->query->counts->distances += count;
     walk->steps += count;
@@ -73,7 +73,7 @@ static void expand(struct filtered_walk *walk, uint32_t row)
 static enum hnsw_walk_end walk_on(struct filtered_walk *walk)
 {
     struct hnsw_frontier *frontier = &walk->scratch->frontier;
-    while (frontier->count && !walk->out_of_memory) {
+    while (frontier->count && !walk->out_of_memory && !walk->scratch->failure.status) {
         uint64_t item = hnsw_frontier_pop(frontier);
         if (item > hnsw_beam_bound(&walk->scratch->beam))
             break;

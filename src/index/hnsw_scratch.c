@@ -125,6 +125,7 @@ int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef, size_t copies_
         scratch->beam.items = items;
         scratch->beam.capacity = ef;
     }
+    scratch->failure.status = LODE_OK;
     scratch->beam.limit = ef;
     scratch->beam.copies_max = copies_max;
     scratch->beam.count = 0;

@@ -69,10 +69,15 @@ static lode_status search_with(const struct hnsw *hnsw, struct hnsw_scratch *scr
     enum hnsw_walk_end end = walk_nearest(hnsw, scratch, query, entry);
     if (end == HNSW_WALK_NOMEM)
         return error_nomem(error, "a search", ef_of(query) * sizeof *scratch->beam.items);
+    if (scratch->failure.status) {
+        if (error)
+            *error = scratch->failure;
+        return scratch->failure.status;
+    }
     if (end == HNSW_WALK_ENDED && scratch->beam.count >= query->topk->k)
         push_found(hnsw, scratch, query);
     else
-        flat_search(&hnsw->rows, 0, query);
+        return flat_search(&hnsw->rows, 0, query, error);
     return LODE_OK;
 }
 

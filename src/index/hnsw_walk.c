@@ -24,9 +24,11 @@ void hnsw_prefetch(const struct rows *rows, uint32_t row)
 }
 
 /* The nearest of the links of nearest->row, if nearer. 1 when there was one. */
-static int step_nearer(const struct hnsw *hnsw, const struct hnsw_scratch *scratch, uint32_t layer,
+static int step_nearer(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t layer,
                        struct neighbor *nearest, struct index_counts *counts)
 {
+    if (hnsw_touch_list(hnsw, nearest->row, layer, &scratch->failure))
+        return 0;
     const uint32_t *list = hnsw_list(hnsw, nearest->row, layer);
     uint32_t degree = list ? hnsw_degree(hnsw, layer) : 0;
     int moved = 0;
@@ -35,7 +37,7 @@ static int step_nearer(const struct hnsw *hnsw, const struct hnsw_scratch *scrat
         uint32_t row = hnsw_link(list, i);
         if (row >= hnsw->capacity)
             break;
-        float distance = hnsw_distance(scratch->rows, scratch->target, row);
+        float distance = hnsw_measure(scratch, row);
         counts->distances++;
         if (distance < nearest->distance) {
             *nearest = (struct neighbor){distance, row};
@@ -45,10 +47,10 @@ static int step_nearer(const struct hnsw *hnsw, const struct hnsw_scratch *scrat
     return moved;
 }
 
-struct neighbor hnsw_descend(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
-                             uint32_t entry, uint32_t layer, struct index_counts *counts)
+struct neighbor hnsw_descend(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t entry,
+                             uint32_t layer, struct index_counts *counts)
 {
-    struct neighbor nearest = {hnsw_distance(scratch->rows, scratch->target, entry), entry};
+    struct neighbor nearest = {hnsw_measure(scratch, entry), entry};
     counts->distances++;
     for (uint32_t above = hnsw_level(hnsw->seed, hnsw->m, entry); above > layer; above--)
         while (step_nearer(hnsw, scratch, above, &nearest, counts))
@@ -60,6 +62,9 @@ const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_scratch *sc
                                 uint32_t layer, uint32_t *ret_count)
 {
     struct hnsw_visited *visited = &scratch->visited;
+    *ret_count = 0;
+    if (hnsw_touch_list(hnsw, row, layer, &scratch->failure))
+        return visited->met;
     const uint32_t *list = hnsw_list(hnsw, row, layer);
     uint32_t degree = list ? hnsw_degree(hnsw, layer) : 0;
     uint32_t *batch = visited->met + visited->met_count, count = 0;
@@ -84,7 +89,7 @@ void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, struct nei
     struct hnsw_beam *beam = &scratch->beam;
     hnsw_visited_entry(&scratch->visited, entry.row);
     hnsw_beam_push(beam, hnsw_item(entry.distance, entry.row));
-    for (uint32_t row; (row = hnsw_beam_take(beam)) != HNSW_NONE;) {
+    for (uint32_t row; !scratch->failure.status && (row = hnsw_beam_take(beam)) != HNSW_NONE;) {
         uint32_t count;
         const uint32_t *batch = hnsw_meet_links(hnsw, scratch, row, layer, &count);
         uint32_t next = hnsw_beam_peek(beam);
@@ -93,7 +98,7 @@ void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, struct nei
         counts->hops++;
         counts->distances += count;
         for (uint32_t i = 0; i < count; i++) {
-            float distance = hnsw_distance(scratch->rows, scratch->target, batch[i]);
+            float distance = hnsw_measure(scratch, batch[i]);
             if (hnsw_beam_push(beam, hnsw_item(distance, batch[i])))
                 hnsw_prefetch_list(hnsw, batch[i], layer);
         }

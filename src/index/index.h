@@ -53,6 +53,13 @@ struct index_sink {
     struct executor *executor; /* NULL: all is made on this thread */
 };
 
+/* A serialized index: mapped, 64-byte aligned. */
+struct index_bytes {
+    const uint8_t *data;
+    size_t size;
+    struct guard *guard; /* touched before data is read; NULL: of memory */
+};
+
 struct index;
 
 struct index_ops {
@@ -67,19 +74,20 @@ struct index_ops {
     NODISCARD lode_status (*build)(const struct index_params *params, const struct rows *rows,
                                    uint32_t count, const struct index_work *work,
                                    struct index **ret_index, lode_error *error);
-    /* Use serialized bytes in place (mapped; borrowed until close; 64-byte aligned). Checks the
-     * header and all sizes; links are checked as they are followed. LODE_CORRUPT. */
+    /* Use serialized bytes in place (borrowed until close). Checks the header and all sizes; links are
+     * checked as they are followed. LODE_CORRUPT. */
     NODISCARD lode_status (*open)(const struct index_params *params, const struct rows *rows,
-                                  uint32_t count, const uint8_t *data, size_t size,
+                                  uint32_t count, const struct index_bytes *bytes,
                                   struct index **ret_index, lode_error *error);
     /* The topk->k nearest allowed rows, more or less; but k of them whenever there are k, for which the
-     * allowed rows are scanned when need be. */
+     * allowed rows are scanned when need be. What touching the index's bytes or the rows answers; then what
+     * is in the top-k is of no use. */
     NODISCARD lode_status (*search)(const struct index *index, const struct index_query *query,
                                     lode_error *error);
     /* LODE_INVALID when some row below the highest one was not inserted. */
     NODISCARD lode_status (*serialize)(const struct index *index, const struct index_sink *sink,
                                        lode_error *error);
-    /* Check every link and level. LODE_CORRUPT says which is wrong. */
+    /* Check every link and level, touching all. LODE_CORRUPT says which is wrong. */
     NODISCARD lode_status (*check)(const struct index *index, lode_error *error);
     uint32_t (*count)(const struct index *index); /* rows inserted */
     /* The ef_construction it was made with; NULL: what was asked for. */
@@ -99,12 +107,15 @@ extern const struct index_ops index_hnsw;
 extern const struct index_ops index_qg;
 
 /* Exact scan of rows [first, query->row_limit): pushes every allowed row nearer than the k-th best.
- * Needs no index; ties end at the smaller row. */
-void flat_search(const struct rows *rows, uint32_t first, const struct index_query *query);
+ * Needs no index; ties end at the smaller row. What touching the rows answers; then what is in the top-k
+ * is of no use. */
+NODISCARD lode_status flat_search(const struct rows *rows, uint32_t first,
+                                  const struct index_query *query, lode_error *error);
 
 /* The same for many queries together, which differ in nothing but `query`, `topk` and `counts`: every
  * top-k ends with the rows and distances that flat_search leaves in it, bit for bit. Rows are read
- * once for many queries. LODE_NOMEM: what is in the top-k's then is of no use. */
+ * once for many queries. LODE_NOMEM, and what touching the rows answers: what is in the top-k's then is of
+ * no use. */
 NODISCARD lode_status flat_search_batch(const struct rows *rows, uint32_t first,
                                         const struct index_query *queries, size_t query_count,
                                         lode_error *error);

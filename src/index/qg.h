@@ -73,7 +73,8 @@ struct qg {
     struct qg_lift lift;
     struct qg_pivots pivots;
     const uint8_t
-        *graph; /* count x stride; mapped, or NULL until a built graph is first searched */
+        *graph;          /* count x stride; mapped, or NULL until a built graph is first searched */
+    struct guard *guard; /* of a mapped graph, touched before a row of it is read; else NULL */
     uint8_t *owned_graph; /* the same, when it is ours */
     struct mutex graph_lock;
     /* Of a built graph; NULL in a mapped one. */
@@ -303,7 +304,7 @@ NODISCARD lode_status qg_search(const struct index *index, const struct index_qu
 NODISCARD lode_status qg_serialize(const struct index *index, const struct index_sink *sink,
                                    lode_error *error);
 NODISCARD lode_status qg_open(const struct index_params *params, const struct rows *rows,
-                              uint32_t count, const uint8_t *data, size_t size,
+                              uint32_t count, const struct index_bytes *bytes,
                               struct index **ret_index, lode_error *error);
 NODISCARD lode_status qg_check(const struct index *index, lode_error *error);
 

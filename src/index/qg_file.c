@@ -253,8 +253,10 @@ static lode_status pivots_open(struct qg *qg, const uint8_t *data, lode_error *e
     return LODE_OK;
 }
 
-static lode_status graph_open(struct qg *qg, const uint8_t *data, size_t size, lode_error *error)
+/* All but the rows of the graph is read by every search: it is touched here. */
+static lode_status graph_open(struct qg *qg, const struct index_bytes *bytes, lode_error *error)
 {
+    const uint8_t *data = bytes->data;
     size_t dim = qg->rows.space->dim;
     qg->bits = le_load_u32(data + 24);
     qg->pivots.count = le_load_u32(data + 48);
@@ -266,25 +268,33 @@ static lode_status graph_open(struct qg *qg, const uint8_t *data, size_t size, l
     qg->lift.radius = le_load_f32(data + 72);
     qg->lift.near = le_load_f32(data + 76);
     qg_measure(qg);
-    lode_status status = sizes_check(qg, data, size, error);
+    struct layout layout = layout_of(qg);
+    lode_status status = sizes_check(qg, data, bytes->size, error);
+    if (status == LODE_OK)
+        status = guard_touch(bytes->guard, data, layout.graph, error);
     if (status != LODE_OK)
         return status;
-    struct layout layout = layout_of(qg);
     memcpy(qg->projection.mean, data + layout.mean, dim * sizeof(float));
     if (projection_is_reduced(&qg->projection)) {
         qg->projection.basis_scales = (const float *)(const void *)(data + layout.scales);
         qg->projection.basis = (const int8_t *)data + layout.basis;
     }
-    qg->graph = data + layout_of(qg).graph;
+    qg->graph = data + layout.graph;
+    qg->guard = bytes->guard;
     return pivots_open(qg, data, error);
 }
 
 lode_status qg_open(const struct index_params *params, const struct rows *rows, uint32_t count,
-                    const uint8_t *data, size_t size, struct index **ret_index, lode_error *error)
+                    const struct index_bytes *bytes, struct index **ret_index, lode_error *error)
 {
+    const uint8_t *data = bytes->data;
+    size_t size = bytes->size, head = size < HEADER_SIZE ? size : HEADER_SIZE;
+    lode_status status = guard_touch(bytes->guard, data, head, error);
+    if (status != LODE_OK)
+        return status;
     if (size < 8 || memcmp(data, MAGIC, 8) != 0)
-        return index_hnsw.open(params, rows, count, data, size, ret_index, error);
-    lode_status status = header_check(data, size, count, rows->space->dim, error);
+        return index_hnsw.open(params, rows, count, bytes, ret_index, error);
+    status = header_check(data, size, count, rows->space->dim, error);
     if (status == LODE_OK)
         status = lift_check(data, rows->space->metric, error);
     if (status != LODE_OK)
@@ -297,7 +307,7 @@ lode_status qg_open(const struct index_params *params, const struct rows *rows, 
     struct qg *qg = qg_new(&stored, rows, count);
     if (!qg)
         return error_nomem(error, "graph", sizeof *qg);
-    status = graph_open(qg, data, size, error);
+    status = graph_open(qg, bytes, error);
     if (status != LODE_OK) {
         qg_close(&qg->index);
         return status;
@@ -322,6 +332,11 @@ lode_status qg_check(const struct index *index, lode_error *error)
     const struct qg *qg = (const struct qg *)index;
     for (uint32_t row = 0; row < qg->count; row++) {
         int ended = 0;
+        lode_status status =
+            qg->guard ? guard_touch(qg->guard, qg->graph + row * qg->stride, qg->stride, error)
+                      : LODE_OK;
+        if (status != LODE_OK)
+            return status;
         for (uint32_t i = 0; i < qg_places(qg); i++) {
             uint32_t link = link_of(qg, row, i);
             int is_none = link == QG_NONE;

@@ -48,8 +48,10 @@ struct walk {
     uint32_t prefetched; /* row last asked for */
     uint32_t rank;       /* of the row whose distance bounds the walk */
     float gamma;
-    float step;    /* of 8-bit vectors, the largest so far */
-    int is_lifted; /* inner products, see qg_lift.c */
+    float step;         /* of 8-bit vectors, the largest so far */
+    int is_lifted;      /* inner products, see qg_lift.c */
+    lode_status status; /* of touching what is read: the walk ends when it fails */
+    lode_error *error;
 };
 
 /* Rows compared as stored at the end, at most: what is known of them is not exact. */
@@ -107,6 +109,15 @@ static const uint8_t *graph_row(const struct walk *walk, uint32_t row)
     return walk->qg->graph + row * walk->qg->stride;
 }
 
+/* Before a part of a graph row is read: whether it may be. */
+static int is_sound(struct walk *walk, const uint8_t *part, size_t size)
+{
+    lode_status status = guard_touch(walk->qg->guard, part, size, walk->error);
+    if (status)
+        walk->status = status;
+    return status == LODE_OK;
+}
+
 /* Ask for the row that would be expanded next, if it is not the one asked for last. */
 static void prefetch_next(struct walk *walk)
 {
@@ -144,6 +155,8 @@ static void expand_fast(struct walk *walk, uint32_t row)
 {
     const struct qg *qg = walk->qg;
     const uint8_t *block = graph_row(walk, row);
+    if (!is_sound(walk, block, qg->stride))
+        return;
     size_t block_size = hop_block_size(qg->dim, qg->bits);
     const uint8_t *own = block + qg->blocks * block_size;
     float estimates[HOP_LINKS];
@@ -167,6 +180,8 @@ static uint32_t meet_compact(struct walk *walk, uint32_t row, uint32_t *ret_rows
 {
     const struct qg *qg = walk->qg;
     uint32_t count = 0;
+    if (!is_sound(walk, graph_row(walk, row), qg->stride))
+        return 0;
     for (uint32_t b = 0; b < qg->blocks; b++) {
         const uint8_t *links = qg_row_links(qg, graph_row(walk, row), b);
         for (uint32_t i = 0; i < HOP_LINKS; i++) {
@@ -186,6 +201,8 @@ static void measure_compact(struct walk *walk, uint32_t row)
 {
     const struct qg *qg = walk->qg;
     const uint8_t *code = qg_row_code(qg, graph_row(walk, row));
+    if (!is_sound(walk, code, qg->code_size))
+        return;
     float unit = 1 / qg->projection.code_scale;
     float distance =
         (float)walk->ops->l2_u7(walk->scratch->code, code, qg->code_size) * unit * unit;
@@ -200,7 +217,7 @@ static void expand_compact(struct walk *walk, uint32_t row)
 {
     uint32_t rows[2 * LODE_M_MAX];
     uint32_t count = meet_compact(walk, row, rows);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count && !walk->status; i++)
         measure_compact(walk, rows[i]);
 }
 
@@ -215,7 +232,7 @@ static void walk_from(struct walk *walk, uint32_t entry)
         measure_compact(walk, entry);
     else
         qg_pool_push(pool, qg_item(qg_key(0), entry));
-    while (qg_pool_take(pool, &row)) {
+    while (!walk->status && qg_pool_take(pool, &row)) {
         uint64_t item = pool->items[pool->next - 1];
         if (qg_key_distance((uint32_t)(item >> 32)) > bound_of(walk))
             break;
@@ -312,6 +329,9 @@ static void finish(struct walk *walk)
             break;
         query->counts->distances++;
         prefetch_stored(walk, i + 2);
+        walk->status = rows_touch(rows, near[i].row, 1, walk->error);
+        if (walk->status)
+            return;
         float distance =
             rows->space->distance(rows->space, query->query, rows_at(rows, near[i].row));
         topk_push(query->topk, distance, near[i].row);
@@ -357,7 +377,8 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
                         .scratch = scratch,
                         .k = (uint32_t)query->topk->k,
                         .prefetched = QG_NONE,
-                        .is_lifted = qg_is_lifted(qg)};
+                        .is_lifted = qg_is_lifted(qg),
+                        .error = error};
     walk.ef = query->ef > walk.k ? query->ef : walk.k;
     uint32_t limit = pool_limit(qg, query, walk.ef);
     if (limit == 0)
@@ -368,9 +389,9 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
     prepare(&walk);
     walk_from(&walk, qg_pivots_nearest(qg, scratch->code));
     *ret_found = walk.near_count;
-    if (walk.near_count >= walk.k)
+    if (!walk.status && walk.near_count >= walk.k)
         finish(&walk);
-    return LODE_OK;
+    return walk.status;
 }
 
 lode_status qg_search(const struct index *index, const struct index_query *query, lode_error *error)
@@ -394,6 +415,6 @@ lode_status qg_search(const struct index *index, const struct index_query *query
     status = search(qg, scratch, &bounded, &found, error);
     qg_scratch_give(qg, scratch);
     if (status == LODE_OK && found < query->topk->k)
-        flat_search(&qg->rows, 0, &bounded);
+        status = flat_search(&qg->rows, 0, &bounded, error);
     return status;
 }

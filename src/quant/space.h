@@ -15,6 +15,7 @@
 #define QUANT_SPACE_H
 
 #include "base/error.h"
+#include "os/guard.h"
 
 struct space {
     lode_metric metric;
@@ -54,12 +55,23 @@ float space_score(const struct space *space, float distance);
 struct rows {
     const struct space *space;
     const uint8_t *base;
-    size_t stride; /* >= row_size */
+    size_t stride;       /* >= row_size */
+    struct guard *guard; /* of the file, to be touched before a row is read; NULL: of memory */
 };
 
 static inline const uint8_t *rows_at(const struct rows *rows, uint32_t row)
 {
     return rows->base + (size_t)row * rows->stride;
+}
+
+/* Before `count` rows from `first` on are read; at least 1. */
+NODISCARD static inline lode_status rows_touch(const struct rows *rows, uint32_t first,
+                                               uint32_t count, lode_error *error)
+{
+    if (!rows->guard)
+        return LODE_OK;
+    return guard_touch(rows->guard, rows_at(rows, first),
+                       (size_t)(count - 1) * rows->stride + rows->space->row_size, error);
 }
 
 #endif

@@ -28,17 +28,22 @@ struct executions {
     size_t scan_count;
 };
 
-int query_hit_order(const void *a, const void *b)
+int query_hit_order(const void *a, const void *b, void *context)
 {
     const struct query_hit *x = a, *y = b;
+    struct query_order *order = context;
+    const uint8_t *x_id, *y_id;
+    size_t x_size, y_size;
     if (x->distance != y->distance)
         return x->distance < y->distance ? -1 : 1;
-    size_t x_size, y_size;
-    const uint8_t *x_id = x->view->segment->ops->id(x->view->segment, x->row, &x_size);
-    const uint8_t *y_id = y->view->segment->ops->id(y->view->segment, y->row, &y_size);
-    if (!x_id || !y_id)
-        return (y_id != NULL) - (x_id != NULL); /* a damaged file: fetching the hit says so */
-    return id_order(x_id, x_size, y_id, y_size);
+    if (order->status)
+        return 0;
+    order->status =
+        x->view->segment->ops->id(x->view->segment, x->row, &x_id, &x_size, order->error);
+    if (!order->status)
+        order->status =
+            y->view->segment->ops->id(y->view->segment, y->row, &y_id, &y_size, order->error);
+    return order->status ? 0 : id_order(x_id, x_size, y_id, y_size);
 }
 
 static uint32_t beam_width(const struct query *query)
@@ -80,11 +85,31 @@ static lode_status walk(struct execution *execution, const struct segment_view *
     execution->task->info->segments_walked++;
     if (covered < view->row_count) {
         walked.row_limit = view->row_count;
-        flat_search(&view->segment->rows, covered, &walked);
+        status = flat_search(&view->segment->rows, covered, &walked, error);
+        if (status)
+            return status;
     }
     topk_sort(&topk);
     execution->item_count = topk.count;
     return LODE_OK;
+}
+
+/* Walk. A graph only spares a scan: one that is damaged is left alone from now on, and the view is scanned. If it
+ * was not the graph that could not be read, the scan says so. */
+static lode_status try_walk(struct executions *executions, struct execution *execution,
+                            const struct segment_view *view, const struct index *index,
+                            uint32_t covered, lode_error *error)
+{
+    lode_status status = walk(execution, view, index, covered, error);
+    size_t k = execution->task->query.k, wanted = k < view->live_count ? k : view->live_count;
+    int is_damage = status == LODE_CORRUPT || status == LODE_IO;
+    if (is_damage)
+        execution->item_count = 0;
+    if (is_damage || (!status && execution->item_count < wanted)) {
+        scan_later(executions, execution); /* a graph may not reach every row; a scan does */
+        return LODE_OK;
+    }
+    return status;
 }
 
 /* Walk, or say that the view is to be scanned. */
@@ -105,6 +130,11 @@ static lode_status search_view(struct executions *executions, struct execution *
     };
     enum plan plan = plan_view(&input);
     execution->item_count = 0;
+    if (query->allow_damaged && plan != PLAN_SKIP &&
+        segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL)) {
+        execution->task->info->segments_damaged++;
+        return LODE_OK;
+    }
     if (plan == PLAN_SKIP)
         return LODE_OK;
     if (plan == PLAN_SCAN) {
@@ -112,11 +142,7 @@ static lode_status search_view(struct executions *executions, struct execution *
         return LODE_OK;
     }
     INVARIANT(index);
-    lode_status status = walk(execution, view, index, input.covered, error);
-    size_t wanted = query->k < view->live_count ? query->k : view->live_count;
-    if (!status && execution->item_count < wanted)
-        scan_later(executions, execution); /* a graph may not reach every row; a scan does */
-    return status;
+    return try_walk(executions, execution, view, index, input.covered, error);
 }
 
 static void keep(struct execution *execution, const struct segment_view *view)
@@ -174,16 +200,21 @@ static lode_status begin(struct execution *execution, struct query_task *task, l
     return LODE_OK;
 }
 
-static void finish(struct execution *execution)
+static lode_status finish(struct execution *execution, lode_error *error)
 {
     struct query_task *task = execution->task;
     size_t count = execution->found_count, k = task->query.k;
-    qsort(execution->found, count, sizeof *execution->found, query_hit_order);
+    struct query_order order = {.error = error};
+    if (count > 0)
+        qsort_r(execution->found, count, sizeof *execution->found, query_hit_order, &order);
+    if (order.status)
+        return order.status;
     task->hit_count = count < k ? count : k;
     if (task->hit_count > 0)
         memcpy(task->hits, execution->found, task->hit_count * sizeof *task->hits);
     task->info->distances += execution->counts.distances;
     task->info->hops += execution->counts.hops;
+    return LODE_OK;
 }
 
 static lode_status run(struct executions *executions, struct query_task *tasks, size_t *ret_failed,
@@ -194,8 +225,11 @@ static lode_status run(struct executions *executions, struct query_task *tasks, 
         status = begin(&executions->all[i], &tasks[i], error);
     if (!status)
         status = search_views(executions, ret_failed, error);
-    for (size_t i = 0; !status && i < executions->count; i++)
-        finish(&executions->all[i]);
+    for (size_t i = 0; !status && i < executions->count; i++) {
+        status = finish(&executions->all[i], error);
+        if (status)
+            *ret_failed = i;
+    }
     return status;
 }
 

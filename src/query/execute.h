@@ -11,6 +11,7 @@ struct query {
     size_t k;
     uint32_t ef;
     int exact;
+    int allow_damaged; /* leave segments out that are known to be */
 };
 
 struct query_hit {
@@ -19,8 +20,14 @@ struct query_hit {
     float distance;
 };
 
-/* The order of results: distance, then id. <0, 0, >0 for qsort. */
-int query_hit_order(const void *a, const void *b);
+/* Whether hits could be compared. */
+struct query_order {
+    lode_status status; /* LODE_CORRUPT, LODE_IO: an id could not be read; the order is of no use */
+    lode_error *error;  /* may be NULL */
+};
+
+/* The order of results: distance, then id. <0, 0, >0 for qsort_r; context: a struct query_order. */
+int query_hit_order(const void *a, const void *b, void *context);
 
 /* A query and its answer. */
 struct query_task {

@@ -50,12 +50,11 @@ static lode_status fetch_id(const struct segment_view *view, uint32_t row, struc
 {
     const struct segment *segment = view->segment;
     size_t size;
-    const uint8_t *bytes = segment->ops->id(segment, row, &size);
-    if (!bytes)
-        return error_set(error, LODE_CORRUPT, "segment %llu: the id of row %u is damaged",
-                         (unsigned long long)segment->number, row);
+    const uint8_t *bytes;
     lode_id id;
-    lode_status status = id_decode(bytes, size, &id, error);
+    lode_status status = segment->ops->id(segment, row, &bytes, &size, error);
+    if (!status)
+        status = id_decode(bytes, size, &id, error);
     if (status)
         return status;
     if (id.kind == LODE_ID_STRING) {
@@ -74,6 +73,9 @@ static lode_status fetch_vector(const struct segment_view *view, uint32_t row, s
     float *vector = arena_alloc(arena, rows->space->dim * sizeof *vector);
     if (!vector)
         return error_nomem(error, "a vector", rows->space->dim * sizeof *vector);
+    lode_status status = rows_touch(rows, row, 1, error);
+    if (status)
+        return status;
     space_decode(rows->space, rows_at(rows, row), vector);
     *ret_vector = vector;
     return LODE_OK;
@@ -112,8 +114,9 @@ lode_status fetch_hit(const struct segment_view *view, uint32_t row, unsigned wi
         status = fetch_vector(view, row, arena, &hit.vector, error);
     if (!status && with & (LODE_WITH_METADATA | LODE_WITH_TEXT))
         status = fetch_document(view, row, with, arena, &hit, error);
-    if (with & (LODE_WITH_VERSION | LODE_WITH_EXPIRY)) {
-        struct stamp stamp = view->segment->ops->stamp(view->segment, row);
+    if (!status && with & (LODE_WITH_VERSION | LODE_WITH_EXPIRY)) {
+        struct stamp stamp = {0};
+        status = view->segment->ops->stamp(view->segment, row, &stamp, error);
         hit.version = with & LODE_WITH_VERSION ? stamp.sequence : 0;
         hit.expires_at_ms = with & LODE_WITH_EXPIRY ? stamp.expires_ms : 0;
     }

@@ -41,11 +41,14 @@ static lode_status ties_collect(struct ties *ties, const void *query, lode_error
     for (uint32_t first = 0; first < view->row_count; first += BLOCK_ROWS) {
         uint32_t left = view->row_count - first;
         uint32_t count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
+        lode_status status = rows_touch(rows, first, count, error);
+        if (status)
+            return status;
         rows->space->scan(rows->space, query, rows_at(rows, first), rows->stride, count, distances);
         for (uint32_t i = 0; i < count; i++) {
             if (distances[i] != ties->distance || !view_alive(view, first + i))
                 continue;
-            lode_status status = ties_add(ties, first + i, error);
+            status = ties_add(ties, first + i, error);
             if (status)
                 return status;
         }
@@ -53,15 +56,26 @@ static lode_status ties_collect(struct ties *ties, const void *query, lode_error
     return LODE_OK;
 }
 
+/* Rows of one view by their ids; their distances are alike. context: struct row_order. */
+struct row_order {
+    const struct segment *segment;
+    lode_status status; /* of reading ids */
+    lode_error *error;
+};
+
 static int id_order_of_rows(const void *a, const void *b, void *context)
 {
-    const struct segment *segment = context;
+    struct row_order *order = context;
+    const struct segment *segment = order->segment;
+    const uint8_t *a_id, *b_id;
     size_t a_size, b_size;
-    const uint8_t *a_id = segment->ops->id(segment, *(const uint32_t *)a, &a_size);
-    const uint8_t *b_id = segment->ops->id(segment, *(const uint32_t *)b, &b_size);
-    if (!a_id || !b_id)
-        return (b_id != NULL) - (a_id != NULL); /* a damaged file: fetching the hit says so */
-    return id_order(a_id, a_size, b_id, b_size);
+    if (order->status)
+        return 0;
+    order->status = segment->ops->id(segment, *(const uint32_t *)a, &a_id, &a_size, order->error);
+    if (!order->status)
+        order->status =
+            segment->ops->id(segment, *(const uint32_t *)b, &b_id, &b_size, order->error);
+    return order->status ? 0 : id_order(a_id, a_size, b_id, b_size);
 }
 
 /* Give the places of items[0, k) at the k-th distance to the smallest ids at that distance. */
@@ -73,8 +87,11 @@ static lode_status settle_ties(const struct segment_view *view, const void *quer
     while (items[nearer].distance < ties.distance)
         nearer++;
     lode_status status = ties_collect(&ties, query, error);
+    struct row_order order = {.segment = view->segment, .error = error};
     if (!status && ties.count > 0)
-        qsort_r(ties.rows, ties.count, sizeof *ties.rows, id_order_of_rows, view->segment);
+        qsort_r(ties.rows, ties.count, sizeof *ties.rows, id_order_of_rows, &order);
+    if (!status)
+        status = order.status;
     for (size_t i = 0; !status && i < ties.count && nearer + i < k; i++)
         items[nearer + i].row = ties.rows[i];
     free(ties.rows);

@@ -123,6 +123,7 @@ lode_status apply_prepare(struct version *from, struct segment *growing, struct 
     apply->growing = growing_of(growing);
     apply->from = from;
     apply->now_ms = group->now_ms;
+    apply->unsure = group->ret_unsure;
     apply->mark = growing_mark(apply->growing);
     lode_status status = apply_begin(apply, group, error);
     if (!status)

@@ -40,7 +40,10 @@ struct apply_group {
     uint64_t now_ms;    /* what expires up to then is dead at once; 0: not known, nothing is */
     uint64_t bytes_max; /* for the log, of all batches together */
     int first_fits;     /* the first is taken even when it is larger */
-    size_t applied;     /* filled by prepare: taken, and neither refused nor repeats */
+    /* Not NULL, of a log: where a segment cannot say whether an id lives in it, the id is taken for one that
+     * does not, and the first such reason is put here. */
+    lode_error *ret_unsure;
+    size_t applied; /* filled by prepare: taken, and neither refused nor repeats */
 };
 
 /* `from` must be the newest version and `growing` its last view's segment. After a failure nothing is

@@ -80,7 +80,7 @@ void apply_end(struct apply *apply)
 
 /* What the id is in `from`. The growing segment knows first: an id that has a row there, even a dead
  * one, lives nowhere else. */
-static void look_up(const struct apply *apply, struct entry *entry)
+static lode_status look_up(const struct apply *apply, struct entry *entry, lode_error *error)
 {
     const struct version *from = apply->from;
     uint32_t last = (uint32_t)from->view_count - 1;
@@ -90,25 +90,42 @@ static void look_up(const struct apply *apply, struct entry *entry)
             entry->view = last;
             entry->row = entry->latest;
         }
-        return;
+        return LODE_OK;
     }
+    struct id_key key = {.bytes = entry->id, .size = entry->id_size, .hash = entry->hash};
     for (uint32_t i = last; i-- > 0 && entry->view == VIEW_NONE;) {
         const struct segment_view *view = &from->views[i];
-        entry->row = view->segment->ops->find(view, entry->id, entry->id_size, entry->hash);
+        lode_error reason = {0};
+        lode_status status = view->segment->ops->find(view, &key, &entry->row, &reason);
+        if (status_is_damage(status) && apply->unsure) {
+            if (!apply->unsure->status)
+                *apply->unsure = reason;
+            continue;
+        }
+        if (status && error)
+            *error = reason;
+        if (status)
+            return status;
         if (entry->row != ROW_NONE)
             entry->view = i;
     }
+    return LODE_OK;
 }
 
-static uint32_t entry_for(struct apply *apply, const struct op *op)
+/* Where a segment cannot say whether the id lives in it, the op is refused: the point could come to live
+ * twice. */
+static lode_status entry_for(struct apply *apply, const struct op *op, uint32_t *ret_index,
+                             lode_error *error)
 {
     uint64_t hash = id_hash(op->id, op->id_size);
     uint32_t at = (uint32_t)hash & apply->map_mask;
     for (; apply->map[at]; at = (at + 1) & apply->map_mask) {
         const struct entry *entry = &apply->entries[apply->map[at] - 1];
         if (entry->hash == hash && entry->id_size == op->id_size &&
-            memcmp(entry->id, op->id, op->id_size) == 0)
-            return apply->map[at] - 1;
+            memcmp(entry->id, op->id, op->id_size) == 0) {
+            *ret_index = apply->map[at] - 1;
+            return LODE_OK;
+        }
     }
     struct entry *entry = &apply->entries[apply->entry_count];
     *entry = (struct entry){.hash = hash,
@@ -117,16 +134,18 @@ static uint32_t entry_for(struct apply *apply, const struct op *op)
                             .view = VIEW_NONE,
                             .last_batch = BATCH_NONE,
                             .noted_in = BATCH_NONE};
-    look_up(apply, entry);
+    lode_status status = look_up(apply, entry, error);
+    if (status)
+        return status;
     entry->alive = entry->view != VIEW_NONE;
+    *ret_index = apply->entry_count;
     apply->map[at] = ++apply->entry_count;
-    return apply->entry_count - 1;
+    return LODE_OK;
 }
 
 /* --- Patches ----------------------------------------------------------------------------------- */
 
-/* The living point of an entry: as the group wrote it, or as its segment has it, checked: what is copied
- * from a file is not to get a new checksum when the old one does not fit. */
+/* The living point of an entry: as the group wrote it, or as its segment has it. */
 static lode_status find_point(const struct apply *apply, const struct entry *entry,
                               struct op *ret_point, lode_error *error)
 {
@@ -136,18 +155,19 @@ static lode_status find_point(const struct apply *apply, const struct entry *ent
     }
     const struct segment *segment = apply->from->views[entry->view].segment;
     struct document document = {0};
-    lode_status status = LODE_OK;
-    if (segment->ops->check_row)
-        status = segment->ops->check_row(segment, entry->row, error);
+    struct stamp stamp = {0};
+    lode_status status = rows_touch(&segment->rows, entry->row, 1, error);
     if (!status)
         status = segment->ops->document(segment, entry->row, &document, error);
+    if (!status)
+        status = segment->ops->stamp(segment, entry->row, &stamp, error);
     *ret_point = (struct op){.kind = LODE_WRITE_UPSERT,
                              .row = rows_at(&segment->rows, entry->row),
                              .metadata = document.metadata,
                              .metadata_size = document.metadata_size,
                              .text = document.text,
                              .text_size = document.text_size,
-                             .expires_ms = segment->ops->stamp(segment, entry->row).expires_ms};
+                             .expires_ms = stamp.expires_ms};
     return status;
 }
 
@@ -286,11 +306,10 @@ static lode_status find_version(const struct apply *apply, const struct entry *e
         return LODE_OK;
     }
     const struct segment *segment = apply->from->views[entry->view].segment;
-    lode_status status = LODE_OK;
-    if (segment->ops->check_row)
-        status = segment->ops->check_row(segment, entry->row, error);
+    struct stamp stamp;
+    lode_status status = segment->ops->stamp(segment, entry->row, &stamp, error);
     if (!status)
-        *ret_version = segment->ops->stamp(segment, entry->row).sequence;
+        *ret_version = stamp.sequence;
     return status;
 }
 
@@ -327,8 +346,10 @@ static lode_status read_op(struct reading *reading, struct op *op, lode_error *e
 {
     struct apply *apply = reading->apply;
     struct batch_counts *counts = &reading->batch->counts;
-    uint32_t index = entry_for(apply, op);
-    lode_status status = check_condition(apply, &apply->entries[index], op, error);
+    uint32_t index;
+    lode_status status = entry_for(apply, op, &index, error);
+    if (!status)
+        status = check_condition(apply, &apply->entries[index], op, error);
     if (status)
         return status;
     op->condition = LODE_IF_ANY; /* from here on it is an outcome */
@@ -422,10 +443,11 @@ static void undo(struct apply *apply, uint32_t pending_count, uint64_t bytes)
     apply->bytes = bytes;
 }
 
-/* Memory refused, or rows that make no sense, is everybody's trouble; what a batch asks for is its own. */
-static int is_refusal(const struct apply_batch *batch)
+/* Memory refused is everybody's trouble, and so is whatever a log cannot repeat; what a writer asks for is its
+ * own, and so is damage of what his ids depend on. */
+static int is_refusal(const struct apply_group *group, const struct apply_batch *batch)
 {
-    return batch->asks && batch->status != LODE_NOMEM;
+    return (batch->asks || group->requests) && batch->status != LODE_NOMEM;
 }
 
 /* Whether a batch of its request id has been applied, then or earlier in the group: it has that result. */
@@ -479,7 +501,7 @@ lode_status apply_read(struct apply *apply, struct apply_group *group, lode_erro
         if (batch->repeats)
             continue;
         batch->status = read_batch(&reading, &batch->error);
-        if (batch->status && !is_refusal(batch)) {
+        if (batch->status && !is_refusal(group, batch)) {
             if (error)
                 *error = batch->error;
             return batch->status;

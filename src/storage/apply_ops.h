@@ -47,6 +47,7 @@ struct apply {
     uint32_t pending_count;
     uint64_t bytes; /* of pending rows */
     uint64_t now_ms;
+    lode_error *unsure;   /* apply_group.ret_unsure */
     size_t applied;       /* batches */
     struct note *journal; /* of the batch being read */
     uint32_t note_count;

@@ -683,9 +683,8 @@ static lode_status add_framed(struct backup_writer *writer, const char *path,
 {
     struct frame frame;
     int known = 0;
-    uint64_t offset;
-    lode_status status = frame_open_ends(writer->vfs, path, frame_kind_of(file), file->uid,
-                                         file->name.number, &frame, &offset, error);
+    lode_status status = frame_open(writer->vfs, path, frame_kind_of(file), file->uid,
+                                    file->name.number, &frame, error);
     if (status)
         return status;
     status = measure(&frame, &file->size, error);

@@ -10,7 +10,7 @@ struct compaction_input { /* one sealed segment */
     uint64_t bytes;
     uint32_t row_count;
     uint32_t live_count;
-    int busy;     /* already part of a running job */
+    int busy;     /* already part of a running job, or damaged: left alone */
     int is_hasty; /* its graph deserves to be made anew, when nothing else is due */
 };
 

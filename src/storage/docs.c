@@ -103,6 +103,9 @@ lode_status docs_open(const struct frame *frame, uint32_t row_count, struct docs
                                     *offsets = frame_find(frame, SECTION_OFFSETS);
     if (!info || !bytes || !offsets || info->size != INFO_SIZE)
         return error_set(error, LODE_CORRUPT, "it lacks a section of documents");
+    lode_status status = guard_touch(frame->guard, info->data, INFO_SIZE, error);
+    if (status)
+        return status;
     if (le_load_u32(info->data) != row_count)
         return error_set(error, LODE_CORRUPT, "it holds documents for %u of %u rows",
                          le_load_u32(info->data), row_count);
@@ -111,7 +114,8 @@ lode_status docs_open(const struct frame *frame, uint32_t row_count, struct docs
     *ret_docs = (struct docs){.bytes = bytes->data,
                               .bytes_size = bytes->size,
                               .offsets = bytes->size ? offsets->data : NULL,
-                              .row_count = row_count};
+                              .row_count = row_count,
+                              .guard = frame->guard};
     return LODE_OK;
 }
 
@@ -126,6 +130,9 @@ static lode_status range_of(const struct docs *docs, uint32_t row, uint64_t *ret
     if (row >= docs->row_count)
         return damaged(row, "is beyond the last row", error);
     const uint8_t *at = docs->offsets + (size_t)row * OFFSET_SIZE;
+    lode_status status = guard_touch(docs->guard, at, 2 * (size_t)OFFSET_SIZE, error);
+    if (status)
+        return status;
     uint64_t begin = le_load_u64(at), end = le_load_u64(at + OFFSET_SIZE);
     if (begin > end || end > docs->bytes_size)
         return damaged(row, "lies outside of its file", error);
@@ -147,6 +154,9 @@ lode_status docs_get(const struct docs *docs, uint32_t row, struct document *ret
     if (size < PREFIX_SIZE)
         return damaged(row, "is cut off", error);
     const uint8_t *bytes = docs->bytes + begin;
+    status = guard_touch(docs->guard, bytes, (size_t)size, error);
+    if (status)
+        return status;
     size_t metadata_size = le_load_u32(bytes), left = (size_t)size - PREFIX_SIZE;
     if (metadata_size > left)
         return damaged(row, "is shorter than its metadata", error);
@@ -160,19 +170,6 @@ lode_status docs_get(const struct docs *docs, uint32_t row, struct document *ret
 }
 
 /* --- Checking ---------------------------------------------------------------------------------- */
-
-lode_status docs_check_row(const struct docs *docs, const struct frame *frame, uint32_t row,
-                           lode_error *error)
-{
-    uint64_t begin = 0, size = 0;
-    if (!docs->offsets)
-        return LODE_OK;
-    lode_status status = frame_check_range(frame, docs->offsets + (size_t)row * OFFSET_SIZE,
-                                           2 * (size_t)OFFSET_SIZE, error);
-    if (!status)
-        status = range_of(docs, row, &begin, &size, error);
-    return status ? status : frame_check_range(frame, docs->bytes + begin, size, error);
-}
 
 lode_status docs_check(const struct docs *docs, const struct frame *frame, uint64_t *ret_offset,
                        lode_error *error)

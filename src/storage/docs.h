@@ -11,6 +11,7 @@ struct docs {
     uint64_t bytes_size;
     const uint8_t *offsets; /* NULL: no row has a document */
     uint32_t row_count;
+    struct guard *guard; /* of all the above */
 };
 
 /* Write all sections of the part. */
@@ -22,9 +23,6 @@ NODISCARD lode_status docs_open(const struct frame *frame, uint32_t row_count,
 /* LODE_CORRUPT when the file is damaged there; the message names the row. */
 NODISCARD lode_status docs_get(const struct docs *docs, uint32_t row, struct document *ret_document,
                                lode_error *error);
-/* Check the blocks that hold the row's document and its offsets: LODE_CORRUPT. */
-NODISCARD lode_status docs_check_row(const struct docs *docs, const struct frame *frame,
-                                     uint32_t row, lode_error *error);
 /* Check that offsets are in order and metadata is JSON: LODE_CORRUPT, and *ret_offset where in the
  * frame. */
 NODISCARD lode_status docs_check(const struct docs *docs, const struct frame *frame,

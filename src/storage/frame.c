@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/le.h"
 #include "crypt/crypt_file.h"
+#include "storage/frame_blocks.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -269,7 +270,10 @@ static lode_status damaged(const struct opening *open, uint64_t offset, const ch
 static lode_status check_header(const struct opening *open, enum frame_kind kind,
                                 uint64_t collection_uid, uint64_t number)
 {
-    const uint8_t *header = open->frame->data;
+    uint8_t header[HEADER_SIZE];
+    lode_status status = vfs_read(open->frame->file, 0, header, sizeof header, open->error);
+    if (status)
+        return status;
     if (crypt_is_header(header))
         return damaged(open, 0,
                        "it is encrypted, and the database has no keys: its file '" KEYRING_FILE_NAME
@@ -294,29 +298,36 @@ static lode_status check_header(const struct opening *open, enum frame_kind kind
     return LODE_OK;
 }
 
-static lode_status read_sections(const struct opening *open, uint64_t footer_offset)
+static lode_status read_sections(const struct opening *open)
 {
     struct frame *frame = open->frame;
+    struct frame_blocks *blocks = frame->blocks;
     uint64_t end = HEADER_SIZE;
     for (size_t i = 0; i < frame->section_count; i++) {
-        uint64_t at = footer_offset + i * SECTION_ENTRY_SIZE;
-        const uint8_t *entry = frame->data + at;
+        const uint8_t *entry = blocks->footer + i * SECTION_ENTRY_SIZE;
         uint64_t offset = le_load_u64(entry + 8), size = le_load_u64(entry + 16);
-        if (offset % SECTION_ALIGNMENT || offset < end || offset > footer_offset ||
-            size > footer_offset - offset)
-            return damaged(open, at, "a section lies outside of its file");
+        if (offset % SECTION_ALIGNMENT || offset < end || offset > blocks->end ||
+            size > blocks->end - offset)
+            return damaged(open, blocks->end + i * SECTION_ENTRY_SIZE,
+                           "a section lies outside of its file");
         frame->sections[i] = (struct frame_section_view){
             .type = le_load_u32(entry), .data = frame->data + offset, .size = size};
         end = offset + size;
     }
+    frame_blocks_sections(blocks, frame);
     return LODE_OK;
 }
 
-static lode_status read_footer(const struct opening *open)
+/* Where the footer begins, from the trailer. */
+static lode_status find_footer(const struct opening *open, uint64_t *ret_offset)
 {
     struct frame *frame = open->frame;
     uint64_t trailer_offset = frame->size - TRAILER_SIZE;
-    const uint8_t *trailer = frame->data + trailer_offset;
+    uint8_t trailer[TRAILER_SIZE];
+    lode_status status =
+        vfs_read(frame->file, trailer_offset, trailer, sizeof trailer, open->error);
+    if (status)
+        return status;
     if (memcmp(trailer + 24, trailer_magic, sizeof trailer_magic) != 0)
         return damaged(open, trailer_offset, "it does not end as it should: it was cut off");
     uint64_t footer_offset = le_load_u64(trailer), block_count = le_load_u64(trailer + 8);
@@ -327,35 +338,28 @@ static lode_status read_footer(const struct opening *open)
         trailer_offset - footer_offset !=
             frame->section_count * SECTION_ENTRY_SIZE + block_count * sizeof(uint64_t))
         return damaged(open, trailer_offset, "its footer does not fit its size");
-    uint64_t sum =
-        checksum64(frame->data + footer_offset, frame->size - footer_offset - sizeof(uint64_t));
-    if (le_load_u64(trailer + TRAILER_CHECKSUM_AT) != sum)
-        return damaged(open, footer_offset, "its footer's checksum is wrong");
-    return read_sections(open, footer_offset);
+    *ret_offset = footer_offset;
+    return LODE_OK;
 }
 
-/* Of an encrypted file, what is mapped must be decrypted before it is read. */
-static lode_status decrypt(const struct frame *frame, uint64_t offset, uint64_t size,
-                           lode_error *error)
+/* A copy of the footer, checked: it is what blocks are compared with as long as the file is open. */
+static lode_status read_footer(const struct opening *open, uint64_t offset, uint8_t **ret_footer)
 {
-    return frame->is_encrypted ? crypt_file_fill(frame->file, offset, size, error) : LODE_OK;
-}
-
-/* Header, footer, and what lies in their blocks. */
-static lode_status decrypt_ends(const struct opening *open)
-{
-    const struct frame *frame = open->frame;
-    uint64_t trailer = frame->size - TRAILER_SIZE;
-    lode_status status = decrypt(frame, 0, HEADER_SIZE, open->error);
-    if (!status)
-        status = decrypt(frame, trailer, TRAILER_SIZE, open->error);
-    uint64_t footer = status ? trailer : le_load_u64(frame->data + trailer);
-    if (!status && footer < trailer)
-        status = decrypt(frame, footer, trailer - footer, open->error);
+    size_t size = (size_t)(open->frame->size - offset), summed = size - sizeof(uint64_t);
+    uint8_t *footer = malloc(size);
+    if (!footer)
+        return error_nomem(open->error, "a footer", size);
+    lode_status status = vfs_read(open->frame->file, offset, footer, size, open->error);
+    if (!status && le_load_u64(footer + summed) != checksum64(footer, summed))
+        status = damaged(open, offset, "its footer's checksum is wrong");
+    if (status)
+        free(footer);
+    else
+        *ret_footer = footer;
     return status;
 }
 
-static lode_status map_frame(struct vfs *vfs, const struct opening *open)
+static lode_status open_file(struct vfs *vfs, const struct opening *open)
 {
     struct frame *frame = open->frame;
     *open->bad_offset = 0;
@@ -367,39 +371,39 @@ static lode_status map_frame(struct vfs *vfs, const struct opening *open)
         status = vfs_size(frame->file, &frame->size, open->error);
     if (!status && frame->size < HEADER_SIZE + TRAILER_SIZE)
         status = damaged(open, frame->size, "it ends before its header and footer do");
-    if (!status)
-        status = vfs_map(frame->file, frame->size, &frame->data, open->error);
-    return status ? status : decrypt_ends(open);
+    return status;
 }
 
-lode_status frame_open_ends(struct vfs *vfs, const char *path, enum frame_kind kind,
-                            uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
-                            uint64_t *ret_offset, lode_error *error)
+/* With the header checked. */
+static lode_status map_frame(const struct opening *open, enum frame_kind kind)
 {
-    struct frame frame = {0};
-    struct opening open = {.path = path, .frame = &frame, .bad_offset = ret_offset, .error = error};
-    lode_status status = map_frame(vfs, &open);
+    struct frame *frame = open->frame;
+    uint64_t footer_offset = 0;
+    uint8_t *footer = NULL;
+    lode_status status = find_footer(open, &footer_offset);
     if (!status)
-        status = check_header(&open, kind, collection_uid, number);
+        status = read_footer(open, footer_offset, &footer);
     if (!status)
-        status = read_footer(&open);
-    if (status)
-        frame_close(&frame);
-    else
-        *ret_frame = frame;
-    return status;
+        status = vfs_map(frame->file, frame->size, &frame->data, open->error);
+    if (status) {
+        free(footer);
+        return status;
+    }
+    status = frame_blocks_new(frame, open->path, kind, footer, footer_offset, open->error);
+    return status ? status : read_sections(open);
 }
 
 lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind kind,
                              uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
                              uint64_t *ret_offset, lode_error *error)
 {
-    struct frame frame;
-    lode_status status =
-        frame_open_ends(vfs, path, kind, collection_uid, number, &frame, ret_offset, error);
-    if (status)
-        return status;
-    status = decrypt(&frame, 0, frame.size, error);
+    struct frame frame = {0};
+    struct opening open = {.path = path, .frame = &frame, .bad_offset = ret_offset, .error = error};
+    lode_status status = open_file(vfs, &open);
+    if (!status)
+        status = check_header(&open, kind, collection_uid, number);
+    if (!status)
+        status = map_frame(&open, kind);
     if (status)
         frame_close(&frame);
     else
@@ -423,71 +427,6 @@ const struct frame_section_view *frame_find(const struct frame *frame, uint32_t 
     return NULL;
 }
 
-uint64_t frame_sum(const struct frame *frame)
-{
-    if (frame->is_encrypted)
-        return crypt_file_sum(frame->file);
-    return le_load_u64(frame->data + frame->size - sizeof(uint64_t));
-}
-
-int frame_block_matches(const struct frame *frame, uint64_t offset, const uint8_t *data,
-                        size_t size)
-{
-    uint64_t footer_offset = le_load_u64(frame->data + frame->size - TRAILER_SIZE);
-    const uint8_t *sums = frame->data + footer_offset + frame->section_count * SECTION_ENTRY_SIZE;
-    if (offset >= footer_offset)
-        return 1;
-    uint64_t left = footer_offset - offset;
-    size_t block = left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE;
-    return size >= block &&
-           checksum64(data, block) == le_load_u64(sums + offset / BLOCK_SIZE * sizeof(uint64_t));
-}
-
-/* The first bad block of those that begin in [*offset, end), and before the footer. */
-static int bad_block_before(const struct frame *frame, uint64_t *offset, uint64_t end)
-{
-    uint64_t footer_offset = le_load_u64(frame->data + frame->size - TRAILER_SIZE);
-    const uint8_t *sums = frame->data + footer_offset + frame->section_count * SECTION_ENTRY_SIZE;
-    for (uint64_t at = *offset; at < footer_offset && at < end; at += BLOCK_SIZE) {
-        uint64_t left = footer_offset - at;
-        uint64_t sum = checksum64(frame->data + at, left < BLOCK_SIZE ? left : BLOCK_SIZE);
-        if (sum == le_load_u64(sums + at / BLOCK_SIZE * sizeof sum))
-            continue;
-        *offset = at;
-        return 1;
-    }
-    return 0;
-}
-
-int frame_bad_block(const struct frame *frame, uint64_t *offset)
-{
-    return bad_block_before(frame, offset, UINT64_MAX);
-}
-
-static lode_status is_damaged(uint64_t offset, lode_error *error)
-{
-    return error_set(error, LODE_CORRUPT, "the block at offset %" PRIu64 " is damaged", offset);
-}
-
-lode_status frame_check(const struct frame *frame, uint64_t *ret_offset, lode_error *error)
-{
-    uint64_t offset = 0;
-    if (!frame_bad_block(frame, &offset))
-        return LODE_OK;
-    *ret_offset = offset;
-    return is_damaged(offset, error);
-}
-
-lode_status frame_check_range(const struct frame *frame, const void *data, size_t size,
-                              lode_error *error)
-{
-    uint64_t begin = (uint64_t)((const uint8_t *)data - frame->data);
-    uint64_t offset = begin / BLOCK_SIZE * BLOCK_SIZE;
-    if (!bad_block_before(frame, &offset, begin + size))
-        return LODE_OK;
-    return is_damaged(offset, error);
-}
-
 void frame_forget(const struct frame *frame)
 {
     vfs_forget(frame->file, frame->data, frame->size);
@@ -495,6 +434,7 @@ void frame_forget(const struct frame *frame)
 
 void frame_close(struct frame *frame)
 {
+    frame_blocks_free(frame->blocks);
     if (frame->data)
         vfs_unmap(frame->file, frame->data, frame->size);
     if (frame->file)

@@ -7,6 +7,7 @@
 #define STORAGE_FRAME_H
 
 #include "base/buf.h"
+#include "os/guard.h"
 #include "os/vfs.h"
 
 enum frame_kind {
@@ -40,13 +41,17 @@ void frame_abandon(struct frame_writer *own_writer); /* close and remove; NULL i
 
 struct frame_section_view {
     uint32_t type;
-    const uint8_t *data; /* 64-byte aligned, mapped */
+    const uint8_t *data; /* 64-byte aligned, mapped; touch it before it is read */
     uint64_t size;
 };
 
+struct frame_blocks;
+
 struct frame {
     struct vfs_file *file;
-    const uint8_t *data;
+    const uint8_t *data;         /* mapped: touch it (guard) before it is read */
+    struct guard *guard;         /* of everything before the footer */
+    struct frame_blocks *blocks; /* frame_blocks.c; owned */
     uint64_t size;
     int is_encrypted; /* the file is; data and sizes are those of its content */
     uint32_t version;
@@ -55,9 +60,9 @@ struct frame {
     struct frame_section_view sections[FRAME_SECTIONS_MAX];
 };
 
-/* Map and check header and footer (kind, collection, number must match; collection_uid 0: whichever it
- * is, see frame.collection_uid); block checksums are not read. LODE_CORRUPT names path and offset,
- * LODE_VERSION a newer format. */
+/* Map the file, read and check header and footer (kind, collection, number must match; collection_uid 0:
+ * whichever it is, see frame.collection_uid); blocks are checked when they are first touched: see
+ * frame.guard. LODE_CORRUPT names path and offset, LODE_VERSION a newer format. */
 NODISCARD lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
                                  uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
                                  lode_error *error);
@@ -66,24 +71,19 @@ NODISCARD lode_status frame_open_where(struct vfs *vfs, const char *path, enum f
                                        uint64_t collection_uid, uint64_t number,
                                        struct frame *ret_frame, uint64_t *ret_offset,
                                        lode_error *error);
-/* The same, but of an encrypted file nothing is decrypted except header and footer: for who copies the file as it
- * lies. */
-NODISCARD lode_status frame_open_ends(struct vfs *vfs, const char *path, enum frame_kind kind,
-                                      uint64_t collection_uid, uint64_t number,
-                                      struct frame *ret_frame, uint64_t *ret_offset,
-                                      lode_error *error);
 /* The section of that type, or NULL. */
 const struct frame_section_view *frame_find(const struct frame *frame, uint32_t type);
-/* From *offset on, a multiple of FRAME_BLOCK_SIZE, the first block whose checksum is wrong: 1 and its
- * offset, or 0. */
-#define FRAME_BLOCK_SIZE 65536u
-int frame_bad_block(const struct frame *frame, uint64_t *offset);
-/* Check every block's checksum: LODE_CORRUPT, *ret_offset the first bad block's. */
-NODISCARD lode_status frame_check(const struct frame *frame, uint64_t *ret_offset,
-                                  lode_error *error);
-/* Check the blocks that hold these bytes of a section. */
-NODISCARD lode_status frame_check_range(const struct frame *frame, const void *data, size_t size,
-                                        lode_error *error);
+#define FRAME_BLOCK_SIZE GUARD_BLOCK_SIZE
+/* From *offset on, a multiple of FRAME_BLOCK_SIZE, the first block that cannot be read or whose checksum is
+ * wrong: LODE_CORRUPT or LODE_IO, saying what is lost, and its offset; LODE_OK: none. Each block is read
+ * from the disk, also those that have been touched before, and is then touched. */
+NODISCARD lode_status frame_bad_block(const struct frame *frame, uint64_t *offset,
+                                      lode_error *error);
+/* Check every block like that. */
+NODISCARD lode_status frame_check(const struct frame *frame, lode_error *error);
+/* How many rows the file is about, for messages that say what is lost; 0: not known. */
+void frame_set_rows(struct frame *frame, uint32_t row_count);
+size_t frame_memory(const struct frame *frame); /* bytes owned beside the map */
 /* Files of one size and sum are the same, but for chance: the footer's checksum, which covers those of all
  * blocks; of an encrypted file a part of its salt, which tells nothing of the content. */
 uint64_t frame_sum(const struct frame *frame);

@@ -53,21 +53,26 @@ void growing_show(struct growing *growing, uint32_t row, uint64_t id_hash)
     atomic_store_explicit(slot, value, memory_order_release);
 }
 
-static uint32_t growing_find(const struct segment_view *view, const uint8_t *id, size_t id_size,
-                             uint64_t id_hash)
+static lode_status growing_find(const struct segment_view *view, const struct id_key *id,
+                                uint32_t *ret_row, lode_error *error)
 {
+    (void)error;
     const struct growing *growing = growing_of(view->segment);
-    uint32_t row = growing_latest(growing, id, id_size, id_hash);
+    uint32_t row = growing_latest(growing, id->bytes, id->size, id->hash);
     while (row != ROW_NONE && row >= view->row_count)
         row = growing->infos[row].prev;
-    return row != ROW_NONE && view_alive(view, row) ? row : ROW_NONE;
+    *ret_row = row != ROW_NONE && view_alive(view, row) ? row : ROW_NONE;
+    return LODE_OK;
 }
 
-static const uint8_t *growing_id(const struct segment *segment, uint32_t row, size_t *ret_size)
+static lode_status growing_id(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
+                              size_t *ret_size, lode_error *error)
 {
+    (void)error;
     const struct growing_row *info = &growing_of(segment)->infos[row];
+    *ret_id = info->bytes;
     *ret_size = info->id_size;
-    return info->bytes;
+    return LODE_OK;
 }
 
 /* --- Rows -------------------------------------------------------------------------------------- */
@@ -167,14 +172,19 @@ static lode_status growing_document(const struct segment *segment, uint32_t row,
     return LODE_OK;
 }
 
-static struct stamp growing_stamp(const struct segment *segment, uint32_t row)
+static lode_status growing_stamp(const struct segment *segment, uint32_t row,
+                                 struct stamp *ret_stamp, lode_error *error)
 {
-    return growing_of(segment)->infos[row].stamp;
+    (void)error;
+    *ret_stamp = growing_of(segment)->infos[row].stamp;
+    return LODE_OK;
 }
 
 /* Row after row: 131,072 of them, as many as 64 MiB hold at 128 dimensions, in 0.2 ms. */
-static uint64_t growing_expire(const struct segment *segment, const struct expiry_range *range)
+static lode_status growing_expire(const struct segment *segment, const struct expiry_range *range,
+                                  uint64_t *ret_next, lode_error *error)
 {
+    (void)error;
     const struct growing *growing = growing_of(segment);
     uint64_t next = EXPIRES_NONE;
     for (uint32_t row = 0; row < range->row_count; row++) {
@@ -186,7 +196,8 @@ static uint64_t growing_expire(const struct segment *segment, const struct expir
         else if (expires < next)
             next = expires;
     }
-    return next;
+    *ret_next = next;
+    return LODE_OK;
 }
 
 uint64_t growing_room(const struct segment *segment, uint64_t bytes)

@@ -52,16 +52,6 @@ struct writing {
     unsigned offset_size;
 };
 
-static lode_status id_of(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
-                         size_t *ret_size, lode_error *error)
-{
-    *ret_id = segment->ops->id(segment, row, ret_size);
-    if (*ret_id)
-        return LODE_OK;
-    return error_set(error, LODE_CORRUPT, "segment %" PRIu64 ": the id of row %u is damaged",
-                     segment->number, row);
-}
-
 static void table_add(struct writing *out, uint64_t id_hash, uint32_t row)
 {
     uint32_t at = bucket_of(id_hash, out->bucket_count);
@@ -84,7 +74,7 @@ static lode_status write_id(void *context, const struct segment *segment, uint32
     struct writing *out = context;
     const uint8_t *id;
     size_t size;
-    lode_status status = id_of(segment, row, &id, &size, error);
+    lode_status status = segment->ops->id(segment, row, &id, &size, error);
     if (status)
         return status;
     if (out->next_row == 0)
@@ -108,7 +98,7 @@ static lode_status write_offset_after(void *context, const struct segment *segme
     struct writing *out = context;
     const uint8_t *id;
     size_t size;
-    lode_status status = id_of(segment, row, &id, &size, error);
+    lode_status status = segment->ops->id(segment, row, &id, &size, error);
     if (status)
         return status;
     out->bytes_size += size;
@@ -184,6 +174,9 @@ lode_status id_table_open(const struct frame *frame, uint32_t row_count, struct 
                                     *buckets = frame_find(frame, SECTION_TABLE);
     if (!info || !bytes || !offsets || !buckets || info->size != INFO_SIZE)
         return error_set(error, LODE_CORRUPT, "it lacks a section of ids");
+    lode_status status = guard_touch(frame->guard, info->data, INFO_SIZE, error);
+    if (status)
+        return status;
     struct id_table table = {.bytes = bytes->data,
                              .bytes_size = bytes->size,
                              .offsets = offsets->data,
@@ -191,7 +184,8 @@ lode_status id_table_open(const struct frame *frame, uint32_t row_count, struct 
                              .fixed_size = le_load_u32(info->data + 12),
                              .buckets = buckets->data,
                              .bucket_count = le_load_u32(info->data + 4),
-                             .row_count = le_load_u32(info->data)};
+                             .row_count = le_load_u32(info->data),
+                             .guard = frame->guard};
     if (table.row_count != row_count)
         return error_set(error, LODE_CORRUPT, "it holds %u ids for %u rows", table.row_count,
                          row_count);
@@ -207,50 +201,83 @@ static uint64_t load_offset(const struct id_table *table, uint32_t i)
     return table->offset_size == 4 ? le_load_u32(at) : le_load_u64(at);
 }
 
-const uint8_t *id_table_id(const struct id_table *table, uint32_t row, size_t *ret_size)
+static lode_status is_no_id(uint32_t row, lode_error *error)
 {
-    if (row >= table->row_count)
-        return NULL;
-    if (table->offset_size == 0) {
-        *ret_size = table->fixed_size;
-        return table->bytes + (uint64_t)row * table->fixed_size;
-    }
+    return error_set(error, LODE_CORRUPT, "the id of row %u is not one", row);
+}
+
+/* Where the id of a row begins and ends, when ids are of many sizes. */
+static lode_status range_of(const struct id_table *table, uint32_t row, uint64_t *ret_begin,
+                            uint64_t *ret_end, lode_error *error)
+{
+    const uint8_t *at = table->offsets + (size_t)row * table->offset_size;
+    lode_status status = guard_touch(table->guard, at, (size_t)2 * table->offset_size, error);
+    if (status)
+        return status;
     uint64_t begin = load_offset(table, row), end = load_offset(table, row + 1);
     if (begin > end || end > table->bytes_size || end - begin < ID_BYTES_LEAST ||
         end - begin > ID_BYTES_MAX)
-        return NULL;
-    *ret_size = (size_t)(end - begin);
-    return table->bytes + begin;
+        return is_no_id(row, error);
+    *ret_begin = begin;
+    *ret_end = end;
+    return LODE_OK;
 }
 
-static uint32_t find_in_bucket(const struct id_table *table, const uint8_t *bucket,
-                               const uint8_t *id, size_t id_size, uint8_t tag)
+lode_status id_table_id(const struct id_table *table, uint32_t row, const uint8_t **ret_id,
+                        size_t *ret_size, lode_error *error)
 {
-    for (size_t i = 0; i < BUCKET_ROWS; i++) {
-        if (bucket[TAGS_AT + i] != tag)
-            continue;
-        uint32_t row = le_load_u32(bucket + i * sizeof(uint32_t)) - 1; /* empty: beyond all rows */
-        size_t size;
-        const uint8_t *bytes = id_table_id(table, row, &size);
-        if (bytes && size == id_size && memcmp(bytes, id, size) == 0)
-            return row;
+    if (row >= table->row_count)
+        return is_no_id(row, error);
+    uint64_t begin = (uint64_t)row * table->fixed_size, end = begin + table->fixed_size;
+    lode_status status = table->offset_size ? range_of(table, row, &begin, &end, error) : LODE_OK;
+    if (!status)
+        status = guard_touch(table->guard, table->bytes + begin, (size_t)(end - begin), error);
+    if (!status) {
+        *ret_id = table->bytes + begin;
+        *ret_size = (size_t)(end - begin);
     }
-    return ROW_NONE;
+    return status;
 }
 
-uint32_t id_table_find(const struct id_table *table, const uint8_t *id, size_t id_size,
-                       uint64_t id_hash)
+static lode_status find_in_bucket(const struct id_table *table, const uint8_t *bucket,
+                                  const struct id_key *id, uint32_t *ret_row, lode_error *error)
 {
-    uint32_t at = bucket_of(id_hash, table->bucket_count);
-    /* A damaged table may have every bucket overflow: once around is enough. */
+    *ret_row = ROW_NONE;
+    for (size_t i = 0; i < BUCKET_ROWS; i++) {
+        if (bucket[TAGS_AT + i] != tag_of(id->hash))
+            continue;
+        uint32_t row = le_load_u32(bucket + i * sizeof(uint32_t)) - 1;
+        if (row == ROW_NONE) /* an empty place */
+            continue;
+        size_t size = 0;
+        const uint8_t *bytes = NULL;
+        lode_status status = id_table_id(table, row, &bytes, &size, error);
+        if (status)
+            return status;
+        if (size == id->size && memcmp(bytes, id->bytes, size) == 0) {
+            *ret_row = row;
+            return LODE_OK;
+        }
+    }
+    return LODE_OK;
+}
+
+lode_status id_table_find(const struct id_table *table, const struct id_key *id, uint32_t *ret_row,
+                          lode_error *error)
+{
+    uint32_t at = bucket_of(id->hash, table->bucket_count);
+    *ret_row = ROW_NONE;
+    /* A table that makes no sense may have every bucket overflow: once around is enough. */
     for (uint32_t seen = 0; seen < table->bucket_count; seen++) {
         const uint8_t *bucket = table->buckets + (size_t)at * BUCKET_SIZE;
-        uint32_t row = find_in_bucket(table, bucket, id, id_size, tag_of(id_hash));
-        if (row != ROW_NONE || !bucket[OVERFLOW_AT])
-            return row;
+        lode_status status = guard_touch(table->guard, bucket, BUCKET_SIZE, error);
+        if (!status)
+            status = find_in_bucket(table, bucket, id, ret_row, error);
+        if (status || *ret_row != ROW_NONE || !bucket[OVERFLOW_AT])
+            return status;
         at = at + 1 < table->bucket_count ? at + 1 : 0;
     }
-    return ROW_NONE;
+    return LODE_OK;
 }
 
 /* --- Checking ---------------------------------------------------------------------------------- */
@@ -268,12 +295,20 @@ lode_status id_table_check(const struct id_table *table, const struct frame *fra
 {
     for (uint32_t row = 0; row < table->row_count; row++) {
         size_t size;
-        const uint8_t *id = id_table_id(table, row, &size);
+        const uint8_t *id;
         lode_id decoded;
+        uint32_t found;
         *ret_offset = place_of(table, frame, row);
-        if (!id || id_decode(id, size, &decoded, NULL))
-            return error_set(error, LODE_CORRUPT, "the id of row %u is not one", row);
-        uint32_t found = id_table_find(table, id, size, id_hash(id, size));
+        lode_status status = id_table_id(table, row, &id, &size, error);
+        if (!status && id_decode(id, size, &decoded, NULL))
+            status = is_no_id(row, error);
+        struct id_key key = {.bytes = id, .size = size};
+        if (!status) {
+            key.hash = id_hash(id, size);
+            status = id_table_find(table, &key, &found, error);
+        }
+        if (status)
+            return status;
         if (found != row)
             return error_set(error, LODE_CORRUPT,
                              found == ROW_NONE ? "the id of row %u is not in the table"

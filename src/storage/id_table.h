@@ -19,6 +19,7 @@ struct id_table {
     const uint8_t *buckets;
     uint32_t bucket_count;
     uint32_t row_count;
+    struct guard *guard; /* of all the above */
 };
 
 /* Write all sections of the part. */
@@ -27,10 +28,12 @@ NODISCARD lode_status id_table_write(struct frame_writer *writer, const struct l
 /* Borrows the frame's bytes. LODE_CORRUPT when sizes do not fit. */
 NODISCARD lode_status id_table_open(const struct frame *frame, uint32_t row_count,
                                     struct id_table *ret_table, lode_error *error);
-/* The id of a row, or NULL when the file is damaged there. */
-const uint8_t *id_table_id(const struct id_table *table, uint32_t row, size_t *ret_size);
-uint32_t id_table_find(const struct id_table *table, const uint8_t *id, size_t id_size,
-                       uint64_t id_hash);
+/* The id of a row, from 2 to ID_BYTES_MAX bytes. LODE_CORRUPT, LODE_IO. */
+NODISCARD lode_status id_table_id(const struct id_table *table, uint32_t row,
+                                  const uint8_t **ret_id, size_t *ret_size, lode_error *error);
+/* *ret_row: the row of that id, or ROW_NONE. LODE_CORRUPT, LODE_IO. */
+NODISCARD lode_status id_table_find(const struct id_table *table, const struct id_key *id,
+                                    uint32_t *ret_row, lode_error *error);
 /* Check that every id is one, and is found at its row: LODE_CORRUPT says which is not, and
  * *ret_offset where in the frame. */
 NODISCARD lode_status id_table_check(const struct id_table *table, const struct frame *frame,

@@ -271,7 +271,6 @@ lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret
     char path[PATH_SIZE_MAX];
     struct name name = {.kind = NAME_MANIFEST};
     struct frame frame;
-    uint64_t offset;
     lode_status status = manifest_find(vfs, dir, &name.number, error);
     if (!status)
         status = name_path(path, dir, name, error);
@@ -279,7 +278,7 @@ lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret
         status = frame_open(vfs, path, FRAME_MANIFEST, 0, name.number, &frame, error);
     if (status)
         return status;
-    status = frame_check(&frame, &offset, error);
+    status = frame_check(&frame, error);
     if (!status)
         status = manifest_read(&frame, name.number, ret_manifest, error);
     if (status)

@@ -47,6 +47,15 @@ NODISCARD lode_status sealed_build_graph(const struct store *store, const struct
 /* Map the files. Checks headers, sizes and footers, not every byte. `store` must outlive the segment. */
 NODISCARD lode_status sealed_open(const struct store *store, const struct sealed_entry *entry,
                                   struct segment **ret_segment, lode_error *error);
+/* The same, but that damage and I/O errors are contained: a part that cannot be opened is left out, and reads that
+ * need it fail with the reason (segment_ops.damage). Without its graph a segment is scanned. */
+NODISCARD lode_status sealed_open_contained(const struct store *store,
+                                            const struct sealed_entry *entry,
+                                            struct segment **ret_segment, lode_error *error);
+/* Of a segment that nobody has seen yet: let every read of it fail with this reason, since which of its rows
+ * live is not known. LODE_NOMEM. */
+NODISCARD lode_status sealed_doubt(struct segment *segment, const lode_error *reason,
+                                   lode_error *error);
 /* The live set as of `generation`, the one of the manifest that will refer to it; synced. */
 NODISCARD lode_status sealed_write_live(const struct store *store, uint64_t number,
                                         uint64_t generation, const struct liveset *live,

@@ -89,7 +89,6 @@ lode_status sealed_read_live(const struct store *store, const struct sealed_entr
 {
     char path[PATH_SIZE_MAX];
     struct frame frame;
-    uint64_t offset;
     if (entry->del_generation == 0) {
         *ret_live = NULL;
         return LODE_OK;
@@ -102,7 +101,7 @@ lode_status sealed_read_live(const struct store *store, const struct sealed_entr
         return error_set(error, LODE_CORRUPT, "%s is missing", vfs_path_tail(path));
     if (status)
         return status;
-    status = frame_check(&frame, &offset, error);
+    status = frame_check(&frame, error);
     if (!status)
         status = read_bits(&frame, entry, ret_live, error);
     if (status)

@@ -10,18 +10,20 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum part { PART_VECTORS, PART_IDS, PART_DOCS, PART_GRAPH };
+
 struct sealed {
     struct segment base;
     const struct store *store;
     uint32_t row_count;
-    struct frame vectors_frame;
-    struct frame ids_frame;
-    struct frame docs_frame;
-    struct frame graph_frame; /* zeros when there is none */
+    struct frame frames[PART_GRAPH + 1]; /* zeros when there is none */
     struct id_table ids;
     struct docs docs;
     struct stamps stamps;
     struct index *index; /* NULL: scanned */
+    /* Why a part could not be opened, or is not to be believed; constant once the segment is shown. */
+    lode_error damage[PART_GRAPH + 1];
+    struct guard refusal; /* of rows that are lost: fails with damage[PART_VECTORS] */
 };
 
 static struct sealed *sealed_of(const struct segment *segment)
@@ -31,73 +33,134 @@ static struct sealed *sealed_of(const struct segment *segment)
 
 /* --- Operations -------------------------------------------------------------------------------- */
 
-static const uint8_t *sealed_id(const struct segment *segment, uint32_t row, size_t *ret_size)
+static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH};
+static const char *const part_names[] = {"vectors", "ids", "docs", "graph"};
+#define PART_COUNT (sizeof parts / sizeof parts[0])
+
+/* Say which file an error is about, unless it is one of reading a block, which says so itself. */
+static lode_status blame(const struct sealed *sealed, enum part part, lode_status status,
+                         lode_error *error)
 {
-    return id_table_id(&sealed_of(segment)->ids, row, ret_size);
+    if (status && !guard_has_failed(sealed->frames[part].guard))
+        error_prefix(error, "seg-%" PRIu64 ".%s: ", sealed->base.number, part_names[part]);
+    return status;
 }
 
-static uint32_t sealed_find(const struct segment_view *view, const uint8_t *id, size_t id_size,
-                            uint64_t id_hash)
+/* Whether a part can be used at all. */
+static lode_status need(const struct sealed *sealed, enum part part, lode_error *error)
 {
-    uint32_t row = id_table_find(&sealed_of(view->segment)->ids, id, id_size, id_hash);
-    return row != ROW_NONE && view_alive(view, row) ? row : ROW_NONE;
+    if (sealed->damage[part].status && error)
+        *error = sealed->damage[part];
+    return sealed->damage[part].status;
+}
+
+static lode_status sealed_id(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
+                             size_t *ret_size, lode_error *error)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    lode_status status = need(sealed, PART_IDS, error);
+    if (status)
+        return status;
+    status = id_table_id(&sealed->ids, row, ret_id, ret_size, error);
+    return blame(sealed, PART_IDS, status, error);
+}
+
+static lode_status sealed_find(const struct segment_view *view, const struct id_key *id,
+                               uint32_t *ret_row, lode_error *error)
+{
+    const struct sealed *sealed = sealed_of(view->segment);
+    lode_status status = need(sealed, PART_IDS, error);
+    if (status)
+        return status;
+    status = id_table_find(&sealed->ids, id, ret_row, error);
+    if (!status && *ret_row != ROW_NONE && !view_alive(view, *ret_row))
+        *ret_row = ROW_NONE;
+    return blame(sealed, PART_IDS, status, error);
 }
 
 static lode_status sealed_document(const struct segment *segment, uint32_t row,
                                    struct document *ret_document, lode_error *error)
 {
-    lode_status status = docs_get(&sealed_of(segment)->docs, row, ret_document, error);
+    const struct sealed *sealed = sealed_of(segment);
+    lode_status status = need(sealed, PART_DOCS, error);
     if (status)
-        error_prefix(error, "seg-%" PRIu64 ".docs: ", segment->number);
-    return status;
+        return status;
+    status = docs_get(&sealed->docs, row, ret_document, error);
+    return blame(sealed, PART_DOCS, status, error);
 }
 
-static struct stamp sealed_stamp(const struct segment *segment, uint32_t row)
-{
-    return stamps_get(&sealed_of(segment)->stamps, row);
-}
-
-static uint64_t sealed_expire(const struct segment *segment, const struct expiry_range *range)
-{
-    return stamps_expire(&sealed_of(segment)->stamps, range);
-}
-
-static lode_status sealed_check_row(const struct segment *segment, uint32_t row, lode_error *error)
+static lode_status sealed_stamp(const struct segment *segment, uint32_t row,
+                                struct stamp *ret_stamp, lode_error *error)
 {
     const struct sealed *sealed = sealed_of(segment);
-    const char *part = "vectors";
-    lode_status status = frame_check_range(&sealed->vectors_frame, rows_at(&segment->rows, row),
-                                           segment->rows.space->row_size, error);
-    if (!status) {
-        part = "docs";
-        status = docs_check_row(&sealed->docs, &sealed->docs_frame, row, error);
-        if (!status)
-            status = stamps_check_row(&sealed->stamps, &sealed->docs_frame, row, error);
+    lode_status status = need(sealed, PART_DOCS, error);
+    return status ? status : stamps_get(&sealed->stamps, row, ret_stamp, error);
+}
+
+/* When it cannot be told which rows have expired, none may be read any more. */
+static void lose_expiries(struct sealed *sealed, const lode_error *reason)
+{
+    for (size_t part = 0; part < PART_GRAPH; part++)
+        if (sealed->frames[part].guard)
+            guard_poison(sealed->frames[part].guard, reason);
+}
+
+/* Rows that cannot be read do not expire either. */
+static lode_status sealed_expire(const struct segment *segment, const struct expiry_range *range,
+                                 uint64_t *ret_next, lode_error *error)
+{
+    struct sealed *sealed = sealed_of(segment);
+    lode_error reason = {0};
+    *ret_next = EXPIRES_NONE;
+    if (sealed->damage[PART_DOCS].status)
+        return LODE_OK;
+    lode_status status = stamps_expire(&sealed->stamps, range, ret_next, &reason);
+    if (status_is_damage(status)) {
+        lose_expiries(sealed, &reason);
+        *ret_next = EXPIRES_NONE;
+        return LODE_OK;
     }
-    if (status)
-        error_prefix(error, "seg-%" PRIu64 ".%s: ", segment->number, part);
+    if (status && error)
+        *error = reason;
     return status;
+}
+
+static int sealed_damage(const struct segment *segment, enum segment_damage which,
+                         lode_error *ret_reason)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    size_t end = which == DAMAGE_OF_ANY ? PART_COUNT : PART_GRAPH;
+    for (size_t part = 0; part < end; part++) {
+        *ret_reason = sealed->damage[part];
+        if (!ret_reason->status && guard_has_failed(sealed->frames[part].guard))
+            guard_failure(sealed->frames[part].guard, ret_reason);
+        if (ret_reason->status)
+            return 1;
+    }
+    return 0;
 }
 
 static const struct index *sealed_index(const struct segment *segment, uint32_t *ret_covered)
 {
     const struct sealed *sealed = sealed_of(segment);
-    *ret_covered = sealed->index ? sealed->row_count : 0;
-    return sealed->index;
+    /* A graph with a damaged block is not walked again; one is built in its place. */
+    int is_sound = sealed->index && !guard_has_failed(sealed->frames[PART_GRAPH].guard);
+    *ret_covered = is_sound ? sealed->row_count : 0;
+    return is_sound ? sealed->index : NULL;
 }
 
 static void sealed_sizes(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
                          uint64_t *ret_mapped)
 {
     const struct sealed *sealed = sealed_of(segment);
-    *ret_disk = sealed->vectors_frame.size + sealed->ids_frame.size + sealed->docs_frame.size +
-                sealed->graph_frame.size;
-    *ret_mapped = *ret_disk;
+    *ret_disk = 0;
     *ret_memory = sizeof *sealed + (sealed->index ? sealed->index->ops->memory(sealed->index) : 0);
+    for (size_t part = 0; part < PART_COUNT; part++) {
+        *ret_disk += sealed->frames[part].size;
+        *ret_memory += frame_memory(&sealed->frames[part]);
+    }
+    *ret_mapped = *ret_disk;
 }
-
-static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH};
-#define PART_COUNT (sizeof parts / sizeof parts[0])
 
 void sealed_remove(const struct store *store, uint64_t number)
 {
@@ -135,10 +198,9 @@ static void sealed_free(struct segment *segment)
     struct sealed *sealed = sealed_of(segment);
     if (sealed->index)
         sealed->index->ops->close(sealed->index);
-    frame_close(&sealed->graph_frame);
-    frame_close(&sealed->docs_frame);
-    frame_close(&sealed->ids_frame);
-    frame_close(&sealed->vectors_frame);
+    for (size_t part = 0; part < PART_COUNT; part++)
+        frame_close(&sealed->frames[part]);
+    guard_release(&sealed->refusal);
     /* Relaxed: the count that fell to zero has ordered it. */
     if (atomic_load_explicit(&segment->retired, memory_order_relaxed) && !is_pinned(sealed))
         sealed_remove(sealed->store, segment->number);
@@ -151,8 +213,8 @@ static const struct segment_ops sealed_ops = {
     .document = sealed_document,
     .stamp = sealed_stamp,
     .expire = sealed_expire,
-    .check_row = sealed_check_row,
     .index = sealed_index,
+    .damage = sealed_damage,
     .sizes = sealed_sizes,
     .free = sealed_free,
 };
@@ -164,38 +226,33 @@ void sealed_retire(struct segment *segment)
 
 /* --- Checking ---------------------------------------------------------------------------------- */
 
-static lode_status blame(const struct segment *segment, const char *part, lode_status status,
-                         lode_error *error)
+static lode_status check_part(const struct sealed *sealed, enum part part, lode_error *error)
 {
-    if (status)
-        error_prefix(error, "seg-%" PRIu64 ".%s: ", segment->number, part);
-    return status;
+    lode_status status = need(sealed, part, error);
+    return status ? status : frame_check(&sealed->frames[part], error);
 }
 
 lode_status sealed_check_vectors(const struct segment *segment, lode_error *error)
 {
-    uint64_t offset;
-    lode_status status = frame_check(&sealed_of(segment)->vectors_frame, &offset, error);
-    return blame(segment, "vectors", status, error);
+    return check_part(sealed_of(segment), PART_VECTORS, error);
 }
 
 lode_status sealed_check(const struct segment *segment, lode_error *error)
 {
     const struct sealed *sealed = sealed_of(segment);
-    uint64_t offset;
-    lode_status status = sealed_check_vectors(segment, error);
+    lode_status status = check_part(sealed, PART_VECTORS, error);
     if (!status)
-        status = blame(segment, "ids", frame_check(&sealed->ids_frame, &offset, error), error);
-    if (!status)
-        status = blame(segment, "docs", frame_check(&sealed->docs_frame, &offset, error), error);
-    return status;
+        status = check_part(sealed, PART_IDS, error);
+    return status ? status : check_part(sealed, PART_DOCS, error);
 }
 
 void sealed_forget(const struct segment *segment)
 {
     const struct sealed *sealed = sealed_of(segment);
-    frame_forget(&sealed->vectors_frame);
-    frame_forget(&sealed->docs_frame);
+    if (sealed->frames[PART_VECTORS].data)
+        frame_forget(&sealed->frames[PART_VECTORS]);
+    if (sealed->frames[PART_DOCS].data)
+        frame_forget(&sealed->frames[PART_DOCS]);
 }
 
 /* --- Opening ----------------------------------------------------------------------------------- */
@@ -214,70 +271,136 @@ static lode_status open_frame(const struct sealed *sealed, enum name_kind kind,
     /* The manifest speaks of it: its absence is damage. */
     if (status == LODE_NOT_FOUND)
         return error_set(error, LODE_CORRUPT, "%s is missing", vfs_path_tail(path));
+    if (!status)
+        frame_set_rows(ret_frame, sealed->row_count);
     return status;
 }
 
 static lode_status open_vectors(struct sealed *sealed, lode_error *error)
 {
     lode_status status =
-        open_frame(sealed, NAME_VECTORS, FRAME_VECTORS, &sealed->vectors_frame, error);
+        open_frame(sealed, NAME_VECTORS, FRAME_VECTORS, &sealed->frames[PART_VECTORS], error);
     if (status)
         return status;
     const struct space *space = &sealed->store->space;
-    const struct frame_section_view *found = frame_find(&sealed->vectors_frame, VECTORS_INFO),
-                                    *rows = frame_find(&sealed->vectors_frame, VECTORS_ROWS);
+    const struct frame_section_view *found =
+                                        frame_find(&sealed->frames[PART_VECTORS], VECTORS_INFO),
+                                    *rows = frame_find(&sealed->frames[PART_VECTORS], VECTORS_ROWS);
     uint8_t wanted[VECTORS_INFO_SIZE];
     struct vectors_info info = vectors_info_of(space, sealed->row_count);
     vectors_info_put(wanted, &info);
-    if (!found || !rows || found->size != sizeof wanted ||
-        memcmp(found->data, wanted, sizeof wanted) != 0)
+    int fits = found && rows && found->size == sizeof wanted;
+    if (fits)
+        status = guard_touch(sealed->frames[PART_VECTORS].guard, found->data, sizeof wanted, error);
+    if (status)
+        return status;
+    if (!fits || memcmp(found->data, wanted, sizeof wanted) != 0)
         status = error_set(error, LODE_CORRUPT,
                            "its rows are not those that manifest and schema speak of");
     else if (rows->size != (uint64_t)sealed->row_count * space->row_size)
         status = error_set(error, LODE_CORRUPT, "it holds %" PRIu64 " bytes of %u rows", rows->size,
                            sealed->row_count);
     else
-        sealed->base.rows =
-            (struct rows){.space = space, .base = rows->data, .stride = space->row_size};
-    return blame(&sealed->base, "vectors", status, error);
+        sealed->base.rows = (struct rows){.space = space,
+                                          .base = rows->data,
+                                          .stride = space->row_size,
+                                          .guard = sealed->frames[PART_VECTORS].guard};
+    return blame(sealed, PART_VECTORS, status, error);
 }
 
 static lode_status open_ids(struct sealed *sealed, lode_error *error)
 {
-    lode_status status = open_frame(sealed, NAME_IDS, FRAME_IDS, &sealed->ids_frame, error);
+    lode_status status = open_frame(sealed, NAME_IDS, FRAME_IDS, &sealed->frames[PART_IDS], error);
     if (status)
         return status;
-    status = id_table_open(&sealed->ids_frame, sealed->row_count, &sealed->ids, error);
-    return blame(&sealed->base, "ids", status, error);
+    status = id_table_open(&sealed->frames[PART_IDS], sealed->row_count, &sealed->ids, error);
+    return blame(sealed, PART_IDS, status, error);
 }
 
 static lode_status open_docs(struct sealed *sealed, lode_error *error)
 {
-    lode_status status = open_frame(sealed, NAME_DOCS, FRAME_DOCS, &sealed->docs_frame, error);
+    lode_status status =
+        open_frame(sealed, NAME_DOCS, FRAME_DOCS, &sealed->frames[PART_DOCS], error);
     if (status)
         return status;
-    status = docs_open(&sealed->docs_frame, sealed->row_count, &sealed->docs, error);
+    status = docs_open(&sealed->frames[PART_DOCS], sealed->row_count, &sealed->docs, error);
     if (!status)
-        status = stamps_open(&sealed->docs_frame, sealed->row_count, &sealed->stamps, error);
-    return blame(&sealed->base, "docs", status, error);
+        status = stamps_open(&sealed->frames[PART_DOCS], sealed->row_count, &sealed->stamps, error);
+    struct expiry_range nothing = {.from_ms = 1};
+    uint64_t first_ms;
+    if (!status) /* so that versions can be settled: it will not fail again */
+        status = stamps_expire(&sealed->stamps, &nothing, &first_ms, error);
+    return blame(sealed, PART_DOCS, status, error);
 }
 
 static lode_status open_graph(struct sealed *sealed, lode_error *error)
 {
-    lode_status status = open_frame(sealed, NAME_GRAPH, FRAME_GRAPH, &sealed->graph_frame, error);
+    lode_status status =
+        open_frame(sealed, NAME_GRAPH, FRAME_GRAPH, &sealed->frames[PART_GRAPH], error);
     if (status)
         return status;
-    const struct frame_section_view *bytes = frame_find(&sealed->graph_frame, GRAPH_BYTES);
-    if (!bytes)
+    const struct frame_section_view *bytes = frame_find(&sealed->frames[PART_GRAPH], GRAPH_BYTES);
+    if (!bytes) {
         status = error_set(error, LODE_CORRUPT, "it has no section 1");
-    else
+    } else {
+        struct index_bytes given = {.data = bytes->data,
+                                    .size = (size_t)bytes->size,
+                                    .guard = sealed->frames[PART_GRAPH].guard};
         status = index_qg.open(&sealed->store->params, &sealed->base.rows, sealed->row_count,
-                               bytes->data, (size_t)bytes->size, &sealed->index, error);
-    return blame(&sealed->base, "graph", status, error);
+                               &given, &sealed->index, error);
+    }
+    return blame(sealed, PART_GRAPH, status, error);
 }
 
-lode_status sealed_open(const struct store *store, const struct sealed_entry *entry,
-                        struct segment **ret_segment, lode_error *error)
+/* --- Damage that is contained ------------------------------------------------------------------ */
+
+static lode_status refuse_rows(void *context, uint64_t block, lode_error *error)
+{
+    (void)block;
+    return need(context, PART_VECTORS, error);
+}
+
+/* Rows at addresses where nothing is, and that are refused when touched. */
+static lode_status lose_rows(struct sealed *sealed, lode_error *error)
+{
+    const struct space *space = &sealed->store->space;
+    const uint8_t *nowhere = (const uint8_t *)sealed;
+    uint64_t size = (uint64_t)sealed->row_count * space->row_size;
+    guard_release(&sealed->refusal);
+    sealed->base.rows = (struct rows){
+        .space = space, .base = nowhere, .stride = space->row_size, .guard = &sealed->refusal};
+    return guard_init(&sealed->refusal, nowhere, size, refuse_rows, sealed, error);
+}
+
+lode_status sealed_doubt(struct segment *segment, const lode_error *reason, lode_error *error)
+{
+    struct sealed *sealed = sealed_of(segment);
+    for (size_t part = 0; part < PART_COUNT; part++)
+        if (!sealed->damage[part].status)
+            sealed->damage[part] = *reason;
+    return lose_rows(sealed, error);
+}
+
+typedef lode_status open_part_fn(struct sealed *sealed, lode_error *error);
+
+static open_part_fn *const openers[] = {open_vectors, open_ids, open_docs, open_graph};
+
+/* What is damaged stays closed, with the reason. */
+static lode_status open_part(struct sealed *sealed, enum part part, int contain, lode_error *error)
+{
+    lode_error reason = {0};
+    lode_status status = openers[part](sealed, &reason);
+    if (contain && status_is_damage(status)) {
+        sealed->damage[part] = reason;
+        return part == PART_VECTORS ? lose_rows(sealed, error) : LODE_OK;
+    }
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
+static lode_status open_all(const struct store *store, const struct sealed_entry *entry,
+                            int contain, struct segment **ret_segment, lode_error *error)
 {
     struct sealed *sealed = calloc(1, sizeof *sealed);
     if (!sealed)
@@ -286,16 +409,26 @@ lode_status sealed_open(const struct store *store, const struct sealed_entry *en
     atomic_init(&sealed->base.refs, 1);
     sealed->store = store;
     sealed->row_count = entry->row_count;
-    lode_status status = open_vectors(sealed, error);
-    if (!status)
-        status = open_ids(sealed, error);
-    if (!status)
-        status = open_docs(sealed, error);
-    if (!status && entry->has_graph)
-        status = open_graph(sealed, error);
+    lode_status status = LODE_OK;
+    for (size_t part = 0; !status && part < PART_GRAPH; part++)
+        status = open_part(sealed, (enum part)part, contain, error);
+    if (!status && entry->has_graph && !sealed->damage[PART_VECTORS].status)
+        status = open_part(sealed, PART_GRAPH, contain, error);
     if (status)
         sealed_free(&sealed->base);
     else
         *ret_segment = &sealed->base;
     return status;
+}
+
+lode_status sealed_open(const struct store *store, const struct sealed_entry *entry,
+                        struct segment **ret_segment, lode_error *error)
+{
+    return open_all(store, entry, 0, ret_segment, error);
+}
+
+lode_status sealed_open_contained(const struct store *store, const struct sealed_entry *entry,
+                                  struct segment **ret_segment, lode_error *error)
+{
+    return open_all(store, entry, 1, ret_segment, error);
 }

@@ -79,8 +79,10 @@ static lode_status write_row(void *context, const struct segment *segment, uint3
     struct part *part = context;
     if (part->done)
         atomic_fetch_add_explicit(part->done, 1, memory_order_relaxed);
-    return frame_write(part->frame, rows_at(&segment->rows, row), part->store->space.row_size,
-                       error);
+    lode_status status = rows_touch(&segment->rows, row, 1, error);
+    return status ? status
+                  : frame_write(part->frame, rows_at(&segment->rows, row),
+                                part->store->space.row_size, error);
 }
 
 static lode_status write_vectors(struct part *part, lode_error *error)

@@ -14,3 +14,14 @@ void segment_unref(struct segment *segment)
     if (segment && atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) == 1)
         segment->ops->free(segment);
 }
+
+int segment_is_damaged(const struct segment *segment, enum segment_damage which,
+                       lode_error *ret_reason)
+{
+    lode_error reason = {0};
+    if (!segment->ops->damage || !segment->ops->damage(segment, which, &reason))
+        return 0;
+    if (ret_reason)
+        *ret_reason = reason;
+    return 1;
+}

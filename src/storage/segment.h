@@ -33,29 +33,44 @@ struct expiry_range {
 };
 #define EXPIRES_NONE UINT64_MAX
 
+enum segment_damage { DAMAGE_OF_ROWS, DAMAGE_OF_ANY };
+
+struct id_key { /* an id to look up */
+    const uint8_t *bytes;
+    size_t size;
+    uint64_t hash; /* id_hash of the bytes */
+};
+
 struct segment;
 struct segment_view;
 
 struct segment_ops {
-    /* The id bytes (id.h) of a row; borrowed from the segment. NULL when the file is damaged. */
-    const uint8_t *(*id)(const struct segment *segment, uint32_t row, size_t *ret_size);
+    /* What is fallible here fails when a file cannot be read or is not what was written: LODE_CORRUPT, LODE_IO.
+     * Vectors are touched by whoever reads them: rows_touch. */
+
+    /* The id bytes (id.h) of a row; borrowed from the segment. */
+    NODISCARD lode_status (*id)(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
+                                size_t *ret_size, lode_error *error);
     /* The live row of this id in that view of the segment, or ROW_NONE. */
-    uint32_t (*find)(const struct segment_view *view, const uint8_t *id, size_t id_size,
-                     uint64_t id_hash);
-    /* Borrowed from the segment. LODE_CORRUPT when the file is damaged. */
+    NODISCARD lode_status (*find)(const struct segment_view *view, const struct id_key *id,
+                                  uint32_t *ret_row, lode_error *error);
+    /* Borrowed from the segment. */
     NODISCARD lode_status (*document)(const struct segment *segment, uint32_t row,
                                       struct document *ret_document, lode_error *error);
     /* The row must be one of a version's. */
-    struct stamp (*stamp)(const struct segment *segment, uint32_t row);
-    /* Clear the bits of rows that expire in that range. Returns when the next one after it does, or the
-     * first from from_ms on when the range is empty; EXPIRES_NONE. Some of them may be dead. */
-    uint64_t (*expire)(const struct segment *segment, const struct expiry_range *range);
-    /* Whether every byte of the row's vector, document and stamp is what was written: LODE_CORRUPT. May be NULL:
-     * there is nothing to check. */
-    NODISCARD lode_status (*check_row)(const struct segment *segment, uint32_t row,
-                                       lode_error *error);
+    NODISCARD lode_status (*stamp)(const struct segment *segment, uint32_t row,
+                                   struct stamp *ret_stamp, lode_error *error);
+    /* Clear the bits of rows that expire in that range. *ret_next is when the next one after it does, or the first
+     * from from_ms on when the range is empty; EXPIRES_NONE. Some of them may be dead. Damage is no failure: a
+     * segment that cannot tell which rows have expired clears some of them, and lets none be read from then on. */
+    NODISCARD lode_status (*expire)(const struct segment *segment, const struct expiry_range *range,
+                                    uint64_t *ret_next, lode_error *error);
     /* The index to search, or NULL; *ret_covered rows [0, n) are in it, the rest is to be scanned. */
     const struct index *(*index)(const struct segment *segment, uint32_t *ret_covered);
+    /* Whether something of it is known to be damaged: 1, and why. Of rows: they are lost, or may be: reads of them
+     * fail, searches that allow damage leave the segment out, and merges leave it alone. With the graph:
+     * also one that is not used any more, which loses nothing. NULL: never. */
+    int (*damage)(const struct segment *segment, enum segment_damage which, lode_error *ret_reason);
     void (*sizes)(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
                   uint64_t *ret_mapped);
     void (*free)(struct segment *segment); /* called by the last unref */
@@ -72,5 +87,14 @@ struct segment {
 
 struct segment *segment_ref(struct segment *segment);
 void segment_unref(struct segment *segment); /* NULL is allowed */
+/* segment_ops.damage; ret_reason may be NULL. */
+int segment_is_damaged(const struct segment *segment, enum segment_damage which,
+                       lode_error *ret_reason);
+
+/* Whether an error says that a file is not what was written, or that the disk cannot read it. */
+static inline int status_is_damage(lode_status status)
+{
+    return status == LODE_CORRUPT || status == LODE_IO;
+}
 
 #endif

@@ -307,14 +307,13 @@ lode_status snapshot_file_read(const struct store *store, uint64_t number,
 {
     char path[PATH_SIZE_MAX];
     struct frame frame;
-    uint64_t offset;
     lode_status status = snapshot_path(store, number, path, error);
     if (!status)
         status = frame_open(store->vfs, path, FRAME_SNAPSHOT, store->collection_uid, number, &frame,
                             error);
     if (status)
         return status;
-    status = frame_check(&frame, &offset, error);
+    status = frame_check(&frame, error);
     if (!status)
         status = snapshot_decode(&frame, number, ret_saved, ret_live, error);
     if (status)

@@ -26,13 +26,17 @@ static lode_status write_u64(struct frame_writer *writer, uint64_t value, lode_e
 static lode_status write_sequence(void *context, const struct segment *segment, uint32_t row,
                                   lode_error *error)
 {
-    return write_u64(context, segment->ops->stamp(segment, row).sequence, error);
+    struct stamp stamp;
+    lode_status status = segment->ops->stamp(segment, row, &stamp, error);
+    return status ? status : write_u64(context, stamp.sequence, error);
 }
 
 static lode_status write_expiry(void *context, const struct segment *segment, uint32_t row,
                                 lode_error *error)
 {
-    return write_u64(context, segment->ops->stamp(segment, row).expires_ms, error);
+    struct stamp stamp;
+    lode_status status = segment->ops->stamp(segment, row, &stamp, error);
+    return status ? status : write_u64(context, stamp.expires_ms, error);
 }
 
 struct expiring {
@@ -49,8 +53,11 @@ static lode_status gather(void *context, const struct segment *segment, uint32_t
                           lode_error *error)
 {
     struct gathering *gathering = context;
-    struct expiring one = {.expires_ms = segment->ops->stamp(segment, row).expires_ms,
-                           .row = gathering->next++};
+    struct stamp stamp;
+    lode_status status = segment->ops->stamp(segment, row, &stamp, error);
+    if (status)
+        return status;
+    struct expiring one = {.expires_ms = stamp.expires_ms, .row = gathering->next++};
     return one.expires_ms ? buf_append(&gathering->rows, &one, sizeof one, error) : LODE_OK;
 }
 
@@ -122,7 +129,8 @@ lode_status stamps_open(const struct frame *frame, uint32_t row_count, struct st
                                   .expiries = expiries->size ? expiries->data : NULL,
                                   .order = order->data,
                                   .row_count = row_count,
-                                  .order_count = (uint32_t)(order->size / ROW_SIZE)};
+                                  .order_count = (uint32_t)(order->size / ROW_SIZE),
+                                  .guard = frame->guard};
     return LODE_OK;
 }
 
@@ -136,70 +144,126 @@ static const uint8_t *expiry_at(const struct stamps *stamps, uint32_t row)
     return stamps->expiries + (size_t)row * EXPIRY_SIZE;
 }
 
-static uint32_t row_in_order(const struct stamps *stamps, uint32_t i)
-{
-    return le_load_u32(stamps->order + (size_t)i * ROW_SIZE);
-}
-
-struct stamp stamps_get(const struct stamps *stamps, uint32_t row)
+lode_status stamps_get(const struct stamps *stamps, uint32_t row, struct stamp *ret_stamp,
+                       lode_error *error)
 {
     INVARIANT(row < stamps->row_count);
-    return (struct stamp){.sequence = le_load_u64(sequence_at(stamps, row)),
-                          .expires_ms = stamps->expiries ? le_load_u64(expiry_at(stamps, row)) : 0};
+    uint64_t expires = 0;
+    lode_status status = guard_touch(stamps->guard, sequence_at(stamps, row), SEQUENCE_SIZE, error);
+    if (!status && stamps->expiries) {
+        status = guard_touch(stamps->guard, expiry_at(stamps, row), EXPIRY_SIZE, error);
+        if (!status)
+            expires = le_load_u64(expiry_at(stamps, row));
+    }
+    if (!status)
+        *ret_stamp = (struct stamp){.sequence = le_load_u64(sequence_at(stamps, row)),
+                                    .expires_ms = expires};
+    return status;
 }
 
-/* Of the i-th in order; EXPIRES_NONE beyond the last, and where the file is damaged. */
-static uint64_t expiry_in_order(const struct stamps *stamps, uint32_t i)
+/* The i-th in order; expires_ms EXPIRES_NONE beyond the last, and where it is no row. */
+static lode_status in_order(const struct stamps *stamps, uint32_t i, struct expiring *ret_one,
+                            lode_error *error)
 {
-    uint32_t row = i < stamps->order_count ? row_in_order(stamps, i) : stamps->row_count;
-    return row < stamps->row_count ? le_load_u64(expiry_at(stamps, row)) : EXPIRES_NONE;
+    *ret_one = (struct expiring){.expires_ms = EXPIRES_NONE, .row = stamps->row_count};
+    if (i >= stamps->order_count)
+        return LODE_OK;
+    const uint8_t *at = stamps->order + (size_t)i * ROW_SIZE;
+    lode_status status = guard_touch(stamps->guard, at, ROW_SIZE, error);
+    if (!status)
+        ret_one->row = le_load_u32(at);
+    if (status || ret_one->row >= stamps->row_count)
+        return status;
+    at = expiry_at(stamps, ret_one->row);
+    status = guard_touch(stamps->guard, at, EXPIRY_SIZE, error);
+    if (!status)
+        ret_one->expires_ms = le_load_u64(at);
+    return status;
 }
 
 /* The first in order that does not expire before from_ms. */
-static uint32_t first_from(const struct stamps *stamps, uint64_t from_ms)
+static lode_status first_from(const struct stamps *stamps, uint64_t from_ms, uint32_t *ret_first,
+                              lode_error *error)
 {
     uint32_t low = 0, high = stamps->order_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (expiry_in_order(stamps, middle) < from_ms)
+        struct expiring one;
+        lode_status status = in_order(stamps, middle, &one, error);
+        if (status)
+            return status;
+        if (one.expires_ms < from_ms)
             low = middle + 1;
         else
             high = middle;
     }
-    return low;
+    *ret_first = low;
+    return LODE_OK;
 }
 
-uint64_t stamps_expire(const struct stamps *stamps, const struct expiry_range *range)
+/* Without the order, which only spares a look at every row. */
+static lode_status expire_all(const struct stamps *stamps, const struct expiry_range *range,
+                              uint64_t *ret_next, lode_error *error)
 {
-    uint32_t i = first_from(stamps, range->from_ms);
-    uint64_t expires = expiry_in_order(stamps, i);
-    for (; expires <= range->to_ms; expires = expiry_in_order(stamps, ++i)) {
-        uint32_t row = row_in_order(stamps, i);
-        if (row < range->row_count)
+    uint64_t next = EXPIRES_NONE;
+    for (uint32_t row = 0; row < stamps->row_count; row++) {
+        const uint8_t *at = expiry_at(stamps, row);
+        lode_status status = guard_touch(stamps->guard, at, EXPIRY_SIZE, error);
+        if (status)
+            return status;
+        uint64_t expires = le_load_u64(at);
+        if (expires < range->from_ms)
+            continue;
+        if (expires > range->to_ms)
+            next = expires < next ? expires : next;
+        else if (row < range->row_count)
             range->words[row / 64] &= ~((uint64_t)1 << row % 64);
     }
-    return expires;
+    *ret_next = next;
+    return LODE_OK;
+}
+
+static lode_status expire_in_order(const struct stamps *stamps, const struct expiry_range *range,
+                                   uint64_t *ret_next, lode_error *error)
+{
+    uint32_t i = 0;
+    struct expiring one = {0};
+    lode_status status = first_from(stamps, range->from_ms, &i, error);
+    if (!status)
+        status = in_order(stamps, i, &one, error);
+    while (!status && one.expires_ms <= range->to_ms) {
+        if (one.row < range->row_count)
+            range->words[one.row / 64] &= ~((uint64_t)1 << one.row % 64);
+        status = in_order(stamps, ++i, &one, error);
+    }
+    if (!status)
+        *ret_next = one.expires_ms;
+    return status;
+}
+
+lode_status stamps_expire(const struct stamps *stamps, const struct expiry_range *range,
+                          uint64_t *ret_next, lode_error *error)
+{
+    lode_status status = expire_in_order(stamps, range, ret_next, error);
+    if (status_is_damage(status) && stamps->expiries)
+        status = expire_all(stamps, range, ret_next, error);
+    return status;
 }
 
 /* --- Checking ---------------------------------------------------------------------------------- */
-
-lode_status stamps_check_row(const struct stamps *stamps, const struct frame *frame, uint32_t row,
-                             lode_error *error)
-{
-    lode_status status = frame_check_range(frame, sequence_at(stamps, row), SEQUENCE_SIZE, error);
-    if (status || !stamps->expiries)
-        return status;
-    return frame_check_range(frame, expiry_at(stamps, row), EXPIRY_SIZE, error);
-}
 
 static lode_status check_sequences(const struct stamps *stamps, const struct frame *frame,
                                    uint64_t sequence_max, uint64_t *ret_offset, lode_error *error)
 {
     for (uint32_t row = 0; row < stamps->row_count; row++) {
-        uint64_t sequence = stamps_get(stamps, row).sequence;
+        struct stamp stamp;
+        *ret_offset = (uint64_t)(sequence_at(stamps, row) - frame->data);
+        lode_status status = stamps_get(stamps, row, &stamp, error);
+        if (status)
+            return status;
+        uint64_t sequence = stamp.sequence;
         if (sequence >= 1 && sequence <= sequence_max)
             continue;
-        *ret_offset = (uint64_t)(sequence_at(stamps, row) - frame->data);
         return error_set(error, LODE_CORRUPT,
                          "row %u is of batch %" PRIu64 ", and only batches 1 to %" PRIu64
                          " are in segments",
@@ -214,11 +278,15 @@ static lode_status check_expiries(const struct stamps *stamps, const struct fram
 {
     *ret_count = 0;
     for (uint32_t row = 0; stamps->expiries && row < stamps->row_count; row++) {
-        uint64_t expires = stamps_get(stamps, row).expires_ms;
+        struct stamp stamp;
+        *ret_offset = (uint64_t)(expiry_at(stamps, row) - frame->data);
+        lode_status status = stamps_get(stamps, row, &stamp, error);
+        if (status)
+            return status;
+        uint64_t expires = stamp.expires_ms;
         *ret_count += expires != 0;
         if (expires == 0 || (expires >= LODE_EXPIRES_AT_MIN && expires <= LODE_EXPIRES_AT_MAX))
             continue;
-        *ret_offset = (uint64_t)(expiry_at(stamps, row) - frame->data);
         return error_set(error, LODE_CORRUPT, "row %u expires at an impossible time, %" PRIu64, row,
                          expires);
     }
@@ -231,9 +299,11 @@ static lode_status check_order(const struct stamps *stamps, const struct frame *
 {
     struct expiring last = {0};
     for (uint32_t i = 0; i < stamps->order_count; i++) {
-        struct expiring one = {.expires_ms = expiry_in_order(stamps, i),
-                               .row = row_in_order(stamps, i)};
+        struct expiring one;
         *ret_offset = (uint64_t)(stamps->order + (size_t)i * ROW_SIZE - frame->data);
+        lode_status status = in_order(stamps, i, &one, error);
+        if (status)
+            return status;
         if (one.expires_ms == EXPIRES_NONE || one.expires_ms == 0 ||
             (i > 0 && by_expiry(&last, &one) >= 0))
             return error_set(error, LODE_CORRUPT, "the rows that expire are not in their order");

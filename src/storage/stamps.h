@@ -12,6 +12,7 @@ struct stamps {
     const uint8_t *order;    /* rows that expire, the first one to do so first */
     uint32_t row_count;
     uint32_t order_count;
+    struct guard *guard; /* of all the above */
 };
 
 /* Write the sections. */
@@ -20,12 +21,11 @@ NODISCARD lode_status stamps_write(struct frame_writer *writer, const struct liv
 /* Borrows the frame's bytes. LODE_CORRUPT when sizes do not fit. */
 NODISCARD lode_status stamps_open(const struct frame *frame, uint32_t row_count,
                                   struct stamps *ret_stamps, lode_error *error);
-struct stamp stamps_get(const struct stamps *stamps, uint32_t row);
-/* segment_ops.expire. In a damaged file it may find too few or too many, but no row that is not. */
-uint64_t stamps_expire(const struct stamps *stamps, const struct expiry_range *range);
-/* Check the blocks that hold the row's: LODE_CORRUPT. */
-NODISCARD lode_status stamps_check_row(const struct stamps *stamps, const struct frame *frame,
-                                       uint32_t row, lode_error *error);
+NODISCARD lode_status stamps_get(const struct stamps *stamps, uint32_t row, struct stamp *ret_stamp,
+                                 lode_error *error);
+/* segment_ops.expire. Where the file makes no sense it may find too few or too many, but no row that is not. */
+NODISCARD lode_status stamps_expire(const struct stamps *stamps, const struct expiry_range *range,
+                                    uint64_t *ret_next, lode_error *error);
 /* Check that sequences are from 1 to `sequence_max`, expiries are possible and their order is what it
  * says: LODE_CORRUPT, and *ret_offset where in the frame. */
 NODISCARD lode_status stamps_check(const struct stamps *stamps, const struct frame *frame,

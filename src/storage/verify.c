@@ -33,34 +33,21 @@ static void progress(const struct verifying *run, uint64_t bytes)
 
 /* --- Frames ------------------------------------------------------------------------------------ */
 
-/* The rows of a block of vectors, for a finding that says what is lost. */
-static void describe_block(const struct frame *frame, enum frame_kind kind, uint64_t offset,
-                           char *text, size_t text_size)
+/* Whether all blocks are sound; those that are not are reported. */
+static lode_status check_blocks(struct verifying *run, const char *file, const struct frame *frame,
+                                int *ret_sound)
 {
-    const char *what = kind == FRAME_VECTORS    ? "vectors"
-                       : kind == FRAME_IDS      ? "ids"
-                       : kind == FRAME_DOCS     ? "metadata and texts"
-                       : kind == FRAME_GRAPH    ? "links of the graph (it can be built again)"
-                       : kind == FRAME_LIVE     ? "which rows are deleted"
-                       : kind == FRAME_SNAPSHOT ? "the snapshot"
-                                                : "its contents";
-    uint64_t left = frame->size - offset;
-    snprintf(text, text_size,
-             "a block of %" PRIu64 " bytes is not what was written; lost are, in it: %s",
-             left < FRAME_BLOCK_SIZE ? left : (uint64_t)FRAME_BLOCK_SIZE, what);
-}
-
-static int check_blocks(struct verifying *run, const char *file, const struct frame *frame,
-                        enum frame_kind kind)
-{
-    int sound = 1;
-    for (uint64_t offset = 0; frame_bad_block(frame, &offset); offset += FRAME_BLOCK_SIZE) {
-        char problem[160];
-        describe_block(frame, kind, offset, problem, sizeof problem);
-        verifying_report(run, file, offset, problem);
-        sound = 0;
+    uint64_t offset = 0;
+    lode_status status;
+    *ret_sound = 1;
+    while ((status = frame_bad_block(frame, &offset, &run->error)) != LODE_OK) {
+        if (status != LODE_CORRUPT && status != LODE_IO)
+            return status;
+        verifying_report(run, file, offset, run->error.message);
+        *ret_sound = 0;
+        offset += FRAME_BLOCK_SIZE;
     }
-    return sound;
+    return LODE_OK;
 }
 
 /* Read the file from end to end, before anything maps it: a sector that the disk cannot read is an error
@@ -115,10 +102,10 @@ static lode_status check_frame(struct verifying *run, const char *file, enum fra
     if (status)
         return verifying_judge(run, file, offset, status);
     progress(run, ret_frame->size);
-    *ret_sound = check_blocks(run, file, ret_frame, kind);
-    if (!*ret_sound)
+    status = check_blocks(run, file, ret_frame, ret_sound);
+    if (status || !*ret_sound)
         frame_close(ret_frame);
-    return LODE_OK;
+    return status;
 }
 
 lode_status verifying_frame(struct verifying *run, struct name name, enum frame_kind kind,

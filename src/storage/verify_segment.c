@@ -142,24 +142,31 @@ static void report_twice(struct verifying *run, const uint8_t *id, size_t id_siz
 }
 
 /* Look every live id of a segment up in the segments after it. */
-static void check_view(struct verifying *run, const struct version *version, size_t first)
+static lode_status check_view(struct verifying *run, const struct version *version, size_t first)
 {
     const struct segment_view *view = &version->views[first];
     uint64_t findings = run->findings;
     for (uint32_t row = 0; row < view->row_count; row++) {
-        size_t size;
-        const uint8_t *id = view->segment->ops->id(view->segment, row, &size);
-        if (!id || !view_alive(view, row))
+        struct id_key id;
+        lode_status status = LODE_OK;
+        if (view_alive(view, row))
+            status = view->segment->ops->id(view->segment, row, &id.bytes, &id.size, &run->error);
+        if (status)
+            return status;
+        if (!view_alive(view, row))
             continue;
-        uint64_t hash = id_hash(id, size);
-        for (size_t i = first + 1; i < version->view_count; i++) {
+        id.hash = id_hash(id.bytes, id.size);
+        for (size_t i = first + 1; !status && i < version->view_count; i++) {
             const struct segment_view *other = &version->views[i];
-            if (other->segment->ops->find(other, id, size, hash) != ROW_NONE)
-                report_twice(run, id, size, view, other);
+            uint32_t found;
+            status = other->segment->ops->find(other, &id, &found, &run->error);
+            if (!status && found != ROW_NONE)
+                report_twice(run, id.bytes, id.size, view, other);
         }
-        if (run->findings - findings >= TWICE_REPORTS_MAX)
-            return;
+        if (status || run->findings - findings >= TWICE_REPORTS_MAX)
+            return status;
     }
+    return LODE_OK;
 }
 
 lode_status verifying_ids_once(struct verifying *run, const struct store *store,
@@ -177,7 +184,7 @@ lode_status verifying_ids_once(struct verifying *run, const struct store *store,
             status = sealed_read_live(store, &entries[i], &view->live, &run->error);
     }
     for (size_t i = 0; !status && i < entry_count; i++)
-        check_view(run, version, i);
+        status = check_view(run, version, i);
     version_unref(version);
     return status;
 }

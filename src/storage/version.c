@@ -84,20 +84,23 @@ void version_unref(struct version *version)
     free(version);
 }
 
-const struct segment_view *version_find(const struct version *version, const uint8_t *id,
-                                        size_t id_size, uint32_t *ret_row)
+lode_status version_find(const struct version *version, const uint8_t *id, size_t id_size,
+                         const struct segment_view **ret_view, uint32_t *ret_row, lode_error *error)
 {
-    uint64_t hash = id_hash(id, id_size);
+    struct id_key key = {.bytes = id, .size = id_size, .hash = id_hash(id, id_size)};
+    *ret_view = NULL;
     /* Newest first: what is written again was often written a short time ago. */
     for (size_t i = version->view_count; i-- > 0;) {
         const struct segment_view *view = &version->views[i];
-        uint32_t row = view->segment->ops->find(view, id, id_size, hash);
-        if (row != ROW_NONE) {
-            *ret_row = row;
-            return view;
+        lode_status status = view->segment->ops->find(view, &key, ret_row, error);
+        if (status)
+            return status;
+        if (*ret_row != ROW_NONE) {
+            *ret_view = view;
+            return LODE_OK;
         }
     }
-    return NULL;
+    return LODE_OK;
 }
 
 struct version *version_extend(const struct version *from, size_t extra)
@@ -124,8 +127,9 @@ void version_settle(struct version *version)
     for (size_t i = 0; i < version->view_count; i++) {
         struct segment_view *view = &version->views[i];
         struct expiry_range nothing = {.row_count = view->row_count, .from_ms = 1};
-        if (view->expires_next_ms == 0)
-            view->expires_next_ms = view->segment->ops->expire(view->segment, &nothing);
+        if (view->expires_next_ms == 0 &&
+            view->segment->ops->expire(view->segment, &nothing, &view->expires_next_ms, NULL))
+            view->expires_next_ms = 1;
         if (view->expires_next_ms < version->expires_next_ms)
             version->expires_next_ms = view->expires_next_ms;
     }
@@ -141,7 +145,12 @@ static lode_status expire_view(struct segment_view *view, uint64_t now_ms, lode_
                                  .from_ms = view->expires_next_ms,
                                  .to_ms = now_ms,
                                  .words = live->words};
-    view->expires_next_ms = view->segment->ops->expire(view->segment, &range);
+    lode_status status =
+        view->segment->ops->expire(view->segment, &range, &view->expires_next_ms, error);
+    if (status) {
+        liveset_unref(live);
+        return status;
+    }
     uint32_t live_count = (uint32_t)bitset_count(live->words, view->row_count);
     if (live_count == view->live_count) {
         liveset_unref(live); /* all of them were dead */

@@ -51,15 +51,17 @@ struct version *version_new(size_t view_count);
 struct version *version_ref(struct version *version);
 void version_unref(struct version *version); /* releases segments and live sets; NULL is allowed */
 /* Find out expires_next_ms of views where it is not known, and of the version. Before anyone else sees
- * it. */
+ * it. Of a view that cannot tell, something is due at once: then version_expire says why. */
 void version_settle(struct version *version);
-/* A version of the same rows, but that those which have expired at now_ms are dead. `from` is settled. */
+/* A version of the same rows, but that those which have expired at now_ms are dead. `from` is settled.
+ * LODE_NOMEM, LODE_CORRUPT, LODE_IO. */
 NODISCARD lode_status version_expire(const struct version *from, uint64_t now_ms,
                                      struct version **ret_version, lode_error *error);
 /* A version with the views of `from` and room for `extra` more behind them. NULL: out of memory. */
 struct version *version_extend(const struct version *from, size_t extra);
-/* The live row of an id: returns its view, or NULL when there is none. */
-const struct segment_view *version_find(const struct version *version, const uint8_t *id,
-                                        size_t id_size, uint32_t *ret_row);
+/* The live row of an id: its view, or NULL when there is none. LODE_CORRUPT, LODE_IO. */
+NODISCARD lode_status version_find(const struct version *version, const uint8_t *id, size_t id_size,
+                                   const struct segment_view **ret_view, uint32_t *ret_row,
+                                   lode_error *error);
 
 #endif

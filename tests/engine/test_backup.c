@@ -374,12 +374,20 @@ static void leftovers_are_not_written_into(void **state)
 
 /* --- Only what is new -------------------------------------------------------------------------- */
 
-/* Counts what is read of files that never change. */
+/* Counts what is read of files that never change, beyond header and footer. */
+struct reads {
+    char path[128]; /* read last */
+    unsigned of_path, counted;
+};
 static int count_reads(void *context, const char *operation, const char *path)
 {
-    unsigned *reads = context;
-    if (strcmp(operation, "read") == 0 && strncmp(path, "db/", 3) == 0 && strstr(path, "seg-"))
-        ++*reads;
+    struct reads *reads = context;
+    if (strcmp(operation, "read") != 0 || strncmp(path, "db/", 3) != 0 || !strstr(path, "seg-"))
+        return 0;
+    if (strcmp(reads->path, path) != 0)
+        reads->of_path = 0;
+    snprintf(reads->path, sizeof reads->path, "%s", path);
+    reads->counted += ++reads->of_path > 3; /* header, trailer, footer */
     return 0;
 }
 
@@ -388,7 +396,7 @@ static void the_next_takes_what_is_new(void **state)
     (void)state;
     struct fixture fixture;
     lode_backup_info first, second, third;
-    unsigned reads = 0;
+    struct reads reads = {0};
     fixture_open(&fixture);
     assert_ok(lode_flush(fixture.points, &error));
     assert_ok(lode_flush(fixture.other, &error));
@@ -396,7 +404,7 @@ static void the_next_takes_what_is_new(void **state)
     vfs_memory_set_fault(fixture.vfs, count_reads, &reads);
     assert_ok(backup_database(fixture.db, "b", NULL, &second, &error));
     vfs_memory_set_fault(fixture.vfs, NULL, NULL);
-    assert_int_equal(reads, 0);
+    assert_int_equal(reads.counted, 0);
     assert_int_equal(second.number, 2);
     assert_int_equal(second.files, first.files);
     assert_int_equal(second.new_files, 0);

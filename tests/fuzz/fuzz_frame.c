@@ -37,11 +37,15 @@ static void use(struct vfs *vfs)
     INVARIANT(status == LODE_OK || status == LODE_CORRUPT || status == LODE_VERSION);
     if (status)
         return;
-    for (size_t i = 0; i < frame.section_count; i++)
+    for (size_t i = 0; i < frame.section_count; i++) {
+        status = guard_touch(frame.guard, frame.sections[i].data, frame.sections[i].size, &error);
+        INVARIANT(status == LODE_OK || status == LODE_CORRUPT);
         touch(frame.sections[i].data, frame.sections[i].size);
+    }
     (void)frame_find(&frame, 1);
-    status = frame_check(&frame, &offset, &error);
-    INVARIANT(status == LODE_OK || offset < frame.size);
+    offset = 0;
+    status = frame_bad_block(&frame, &offset, &error);
+    INVARIANT(status == LODE_OK || (status == LODE_CORRUPT && offset < frame.size));
     frame_close(&frame);
 }
 

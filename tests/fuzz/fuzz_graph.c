@@ -36,7 +36,8 @@ static void prepare(void)
     for (int i = 0; i < ROWS * DIM; i++)
         vectors[i] = (float)rng_normal(&rng);
     space_init(&space, LODE_METRIC_L2, LODE_SCALAR_F32, DIM);
-    rows = (struct rows){&space, (const uint8_t *)vectors, sizeof(float) * DIM};
+    rows = (struct rows){
+        .space = &space, .base = (const uint8_t *)vectors, .stride = sizeof(float) * DIM};
     buf_init(&good, 1u << 24);
     struct index_sink sink = {.write = keep, .context = &good};
     INVARIANT(index_hnsw.build(&params, &rows, ROWS, NULL, &index, NULL) == LODE_OK);
@@ -64,7 +65,8 @@ static void use(const uint8_t *bytes, size_t size)
     struct index *index = NULL;
     struct buf again;
     uint64_t allowed[ROWS / 64 + 1];
-    if (index_hnsw.open(&params, &rows, ROWS, bytes, size, &index, NULL) != LODE_OK)
+    struct index_bytes given = {.data = bytes, .size = size};
+    if (index_hnsw.open(&params, &rows, ROWS, &given, &index, NULL) != LODE_OK)
         return;
     memset(allowed, 0x11, sizeof allowed);
     search(index, 8, ROWS, NULL);

@@ -25,19 +25,27 @@ static void fit(struct frame *frame)
     le_store_u32(bytes + 12, 0);
 }
 
+static void find(const struct id_table *table, const struct id_key *id)
+{
+    uint32_t found = 0;
+    lode_status status = id_table_find(table, id, &found, NULL);
+    INVARIANT(status == LODE_OK || status == LODE_CORRUPT);
+    INVARIANT(status || found == ROW_NONE || found < table->row_count);
+}
+
 static void use(const struct id_table *table, const uint8_t *data, size_t size)
 {
     for (uint32_t row = 0; row < table->row_count; row++) {
-        size_t id_size;
-        const uint8_t *id = id_table_id(table, row, &id_size);
-        if (!id)
+        struct id_key id;
+        if (id_table_id(table, row, &id.bytes, &id.size, NULL))
             continue;
-        touch(id, id_size);
-        uint32_t found = id_table_find(table, id, id_size, id_hash(id, id_size));
-        INVARIANT(found == ROW_NONE || found < table->row_count);
+        touch(id.bytes, id.size);
+        id.hash = id_hash(id.bytes, id.size);
+        find(table, &id);
     }
     if (size > 8)
-        (void)id_table_find(table, data + 8, size - 8, le_load_u64(data));
+        find(table,
+             &(struct id_key){.bytes = data + 8, .size = size - 8, .hash = le_load_u64(data)});
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -53,9 +61,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         use(&table, data, size);
         if (id_table_check(&table, &frame, &offset, &error) == LODE_OK)
             for (uint32_t row = 0; row < rows; row++) {
-                size_t id_size;
-                const uint8_t *id = id_table_id(&table, row, &id_size);
-                INVARIANT(id && id_table_find(&table, id, id_size, id_hash(id, id_size)) == row);
+                struct id_key id;
+                uint32_t found = 0;
+                INVARIANT(id_table_id(&table, row, &id.bytes, &id.size, NULL) == LODE_OK);
+                id.hash = id_hash(id.bytes, id.size);
+                INVARIANT(id_table_find(&table, &id, &found, NULL) == LODE_OK && found == row);
             }
     }
     sections_free(&frame);

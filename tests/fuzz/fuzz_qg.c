@@ -61,8 +61,9 @@ static const struct fixture *fixture_of(size_t i)
         return fixture;
     draw(shape, fixture->vectors);
     space_init(&fixture->space, shape->metric, LODE_SCALAR_F32, shape->dim);
-    fixture->rows =
-        (struct rows){&fixture->space, (const uint8_t *)fixture->vectors, fixture->space.row_size};
+    fixture->rows = (struct rows){.space = &fixture->space,
+                                  .base = (const uint8_t *)fixture->vectors,
+                                  .stride = fixture->space.row_size};
     fixture->params =
         (struct index_params){.m = 16, .ef_construction = 64, .seed = 1, .layout = shape->layout};
     buf_init(&fixture->good, 1u << 30);
@@ -102,8 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t at = le_load_u32(data) % good->size, stride = le_load_u32(data + 4) % 4096 + 1;
     for (size_t i = 8; i < size; i++, at = (at + stride) % good->size)
         bytes[at] = data[i];
-    if (index_qg.open(&fixture->params, &fixture->rows, COUNT, bytes, good->size, &index, NULL) ==
-        LODE_OK) {
+    struct index_bytes given = {.data = bytes, .size = good->size};
+    if (index_qg.open(&fixture->params, &fixture->rows, COUNT, &given, &index, NULL) == LODE_OK) {
         (void)!index->ops->check(index, NULL);
         search(fixture, index);
         index->ops->close(index);

@@ -14,9 +14,12 @@ static void check_range(const struct stamps *stamps, uint64_t from_ms, uint64_t 
     memset(words, 0xff, sizeof words);
     struct expiry_range range = {
         .row_count = stamps->row_count, .from_ms = from_ms, .to_ms = to_ms, .words = words};
-    uint64_t next = stamps_expire(stamps, &range), least = EXPIRES_NONE;
+    uint64_t next = 0, least = EXPIRES_NONE;
+    INVARIANT(stamps_expire(stamps, &range, &next, NULL) == LODE_OK);
     for (uint32_t row = 0; row < stamps->row_count; row++) {
-        uint64_t expires = stamps_get(stamps, row).expires_ms;
+        struct stamp stamp;
+        INVARIANT(stamps_get(stamps, row, &stamp, NULL) == LODE_OK);
+        uint64_t expires = stamp.expires_ms;
         int due = expires >= from_ms && expires <= to_ms;
         INVARIANT(!sound || bitset_test(words, row) == !due);
         if (expires >= from_ms && expires > to_ms && expires < least)

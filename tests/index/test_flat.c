@@ -29,7 +29,7 @@ static void compare(const struct data *data, uint32_t first, uint32_t row_limit,
                                 .allowed = allowed,
                                 .topk = &found,
                                 .counts = &counts};
-    flat_search(&data->rows, first, &query);
+    assert_int_equal(flat_search(&data->rows, first, &query, NULL), LODE_OK);
     expect(data, &query, first, &truth, &compared);
     topk_sort(&found);
     topk_sort(&truth);
@@ -105,7 +105,7 @@ static void a_top_k_is_carried_on(void **state)
     topk_push(&topk, -1.0f, 123456);
     struct index_query query = {
         .query = data_query(&data, 0), .row_limit = 500, .topk = &topk, .counts = &counts};
-    flat_search(&data.rows, 0, &query);
+    assert_int_equal(flat_search(&data.rows, 0, &query, NULL), LODE_OK);
     topk_sort(&topk);
     assert_int_equal(topk.count, 2);
     assert_int_equal(topk.items[0].row, 123456);

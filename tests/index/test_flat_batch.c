@@ -65,7 +65,8 @@ static void extreme_init(struct data *data, enum extreme kind, struct space spac
             vector[i] = extreme_value(kind, i, space.dim, exponent, &rng);
         encode(&space, vector, data->bytes + n * space.row_size);
     }
-    data->rows = (struct rows){&data->space, data->bytes, space.row_size};
+    data->rows =
+        (struct rows){.space = &data->space, .base = data->bytes, .stride = space.row_size};
     free(vector);
 }
 
@@ -110,7 +111,8 @@ static void check(const struct data *data, const struct given *given)
         LODE_OK);
     for (size_t i = 0; i < given->query_count; i++) {
         struct topk *got = &batch->topks[i], *wanted = &single->topks[i];
-        flat_search(&data->rows, given->first, &single->queries[i]);
+        assert_int_equal(flat_search(&data->rows, given->first, &single->queries[i], NULL),
+                         LODE_OK);
         assert_int_equal(got->count, wanted->count);
         topk_sort(got);
         topk_sort(wanted);
@@ -212,9 +214,12 @@ static void the_bound_is_close(void **state)
     data_init(&data, DATA_UNIFORM, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 128), 5000, 1);
     const float *query = (const float *)data_query(&data, 0);
     topk_init(&topk, items, 10);
-    flat_search(
-        &data.rows, 0,
-        &(struct index_query){.query = query, .row_limit = 5000, .topk = &topk, .counts = &counts});
+    assert_int_equal(
+        flat_search(&data.rows, 0,
+                    &(struct index_query){
+                        .query = query, .row_limit = 5000, .topk = &topk, .counts = &counts},
+                    NULL),
+        LODE_OK);
     flat_bound_init(&bound, &data.space);
     flat_bound_of_query(&bound, query, 128, &side);
     float base = flat_bound_base(&bound, &side, topk_bound(&topk)), lift, norm;

@@ -271,9 +271,9 @@ static void check_finds_a_bad_link(void **state)
     uint8_t *mapped = aligned_alloc(64, buf.size);
     memcpy(mapped, buf.data, buf.size);
     le_store_u32(mapped + 64 + (size_t)77 * 2 * 16 * 4, 600); /* the first link of row 77 */
+    struct index_bytes given = {.data = mapped, .size = buf.size};
     assert_int_equal(
-        index_hnsw.open(&contract_params, &data.rows, data.count, mapped, buf.size, &opened, NULL),
-        LODE_OK);
+        index_hnsw.open(&contract_params, &data.rows, data.count, &given, &opened, NULL), LODE_OK);
     lode_error error = {LODE_OK, 0, ""};
     assert_int_equal(opened->ops->check(opened, &error), LODE_CORRUPT);
     assert_non_null(strstr(error.message, "row 77"));
@@ -290,7 +290,7 @@ static void the_page_shows_what_is_written(void **state)
     static const struct index_params small = {.m = 2, .ef_construction = 10, .seed = 3};
     static const float values[6] = {0, 1, 2, 3, 4, 5};
     struct space space = data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 1);
-    struct rows rows = {&space, (const uint8_t *)values, sizeof *values};
+    struct rows rows = {.space = &space, .base = (const uint8_t *)values, .stride = sizeof *values};
     struct index *index = NULL;
     struct buf buf;
     assert_int_equal(index_hnsw.build(&small, &rows, 6, NULL, &index, NULL), LODE_OK);

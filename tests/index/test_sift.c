@@ -36,7 +36,7 @@ static void recall_floors(void **state)
     struct index *index = NULL;
     size_t row_size = data.space.row_size;
     data.bytes = malloc((ROWS + QUERIES) * row_size);
-    data.rows = (struct rows){&data.space, data.bytes, row_size};
+    data.rows = (struct rows){.space = &data.space, .base = data.bytes, .stride = row_size};
     if (!read_bvecs("base.bvecs", ROWS, &data.space, data.bytes) ||
         !read_bvecs("query.bvecs", QUERIES, &data.space, data.bytes + ROWS * row_size)) {
         print_message("sift10k is not in build/bench: run bench/run.sh sift10k\n");

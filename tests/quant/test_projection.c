@@ -38,7 +38,7 @@ static float *low_rank(size_t intrinsic, double noise)
 static void fit(struct projection *projection, struct space *space, const float *rows)
 {
     space_init(space, LODE_METRIC_L2, LODE_SCALAR_F32, WIDE);
-    struct rows at = {space, (const uint8_t *)rows, space->row_size};
+    struct rows at = {.space = space, .base = (const uint8_t *)rows, .stride = space->row_size};
     assert_int_equal(projection_fit(projection, &at, ROWS, 1, NULL, NULL), 0);
 }
 
@@ -150,7 +150,7 @@ static void projection_stands_outliers(void **state)
             rows[i * DIM + j] = (float)((i % 50 == 0 ? 1e6 : 1) * rng_normal(&rng));
     }
     space_init(&space, LODE_METRIC_L2, LODE_SCALAR_F32, DIM);
-    struct rows at = {&space, (const uint8_t *)rows, space.row_size};
+    struct rows at = {.space = &space, .base = (const uint8_t *)rows, .stride = space.row_size};
     assert_int_equal(projection_fit(&projection, &at, COUNT, 1, NULL, NULL), 0);
     assert_true(projection.scale > 0.3f && projection.scale < 3);
     for (size_t i = 0; i < DIM; i++)
@@ -166,7 +166,7 @@ static void projection_of_equal_rows(void **state)
     struct space space;
     struct projection projection;
     space_init(&space, LODE_METRIC_L2, LODE_SCALAR_F32, 4);
-    struct rows at = {&space, (const uint8_t *)rows, space.row_size};
+    struct rows at = {.space = &space, .base = (const uint8_t *)rows, .stride = space.row_size};
     assert_int_equal(projection_fit(&projection, &at, 100, 1, NULL, NULL), 0);
     assert_true(projection.scale == 0);
     projection_release(&projection);

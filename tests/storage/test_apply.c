@@ -59,7 +59,9 @@ static void check_metadata(const struct version *version, unsigned id, const cha
     uint8_t bytes[ID_BYTES_MAX];
     uint32_t row = 0;
     struct document document;
-    const struct segment_view *view = version_find(version, bytes, kit_id(id, bytes), &row);
+    const struct segment_view *view;
+    size_t size = kit_id(id, bytes);
+    assert_ok(version_find(version, bytes, size, &view, &row, &error));
     assert_int_equal(view != NULL, wanted != NULL);
     if (!view)
         return;

@@ -402,16 +402,23 @@ static void use_all(const struct segment_view *view)
     lode_error error;
     struct document document;
     for (uint32_t row = 0; row < view->row_count; row++) {
-        size_t size;
-        const uint8_t *id = view->segment->ops->id(view->segment, row, &size);
-        if (id)
-            (void)view->segment->ops->find(view, id, size, id_hash(id, size));
-        lode_status status = view->segment->ops->document(view->segment, row, &document, &error);
+        struct id_key id;
+        uint32_t found;
+        lode_status status =
+            view->segment->ops->id(view->segment, row, &id.bytes, &id.size, &error);
+        if (!status) {
+            id.hash = id_hash(id.bytes, id.size);
+            status = view->segment->ops->find(view, &id, &found, &error);
+        }
+        if (status)
+            assert_int_equal(status, LODE_CORRUPT);
+        status = view->segment->ops->document(view->segment, row, &document, &error);
         if (status)
             assert_int_equal(status, LODE_CORRUPT);
         else if (document.metadata_size)
             (void)id_hash((const uint8_t *)document.metadata, document.metadata_size);
-        (void)id_hash(rows_at(&view->segment->rows, row), view->segment->rows.stride);
+        if (rows_touch(&view->segment->rows, row, 1, &error) == LODE_OK)
+            (void)id_hash(rows_at(&view->segment->rows, row), view->segment->rows.stride);
     }
 }
 

@@ -82,7 +82,8 @@ void data_init(struct data *data, enum data_kind kind, struct space space, uint3
         data_vector(&rng, kind, space.dim, vector);
         space_encode(&space, vector, data->bytes + i * space.row_size);
     }
-    data->rows = (struct rows){&data->space, data->bytes, space.row_size};
+    data->rows =
+        (struct rows){.space = &data->space, .base = data->bytes, .stride = space.row_size};
     free(vector);
 }
 

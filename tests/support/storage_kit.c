@@ -205,8 +205,8 @@ static void check_row(const struct segment *segment, uint32_t row, int value, un
     char metadata[32], text[32];
     struct document document;
     size_t size, wanted = kit_id(id, bytes);
-    const uint8_t *stored = segment->ops->id(segment, row, &size);
-    assert_non_null(stored);
+    const uint8_t *stored;
+    assert_ok(segment->ops->id(segment, row, &stored, &size, &error));
     assert_int_equal(size, wanted);
     assert_memory_equal(stored, bytes, wanted);
     assert_ok(segment->ops->document(segment, row, &document, &error));
@@ -223,6 +223,8 @@ static int value_of(const struct segment *segment, uint32_t row, unsigned id)
     const struct space *space = segment->rows.space;
     float *vector = malloc(space->dim * sizeof *vector);
     assert_non_null(vector);
+    lode_error error;
+    assert_ok(rows_touch(&segment->rows, row, 1, &error));
     space_decode(space, rows_at(&segment->rows, row), vector);
     int value = (int)vector[0];
     for (size_t i = 0; i < space->dim; i++)
@@ -236,7 +238,10 @@ int kit_value(const struct version *version, unsigned id)
 {
     uint8_t bytes[ID_BYTES_MAX];
     uint32_t row;
-    const struct segment_view *view = version_find(version, bytes, kit_id(id, bytes), &row);
+    lode_error error;
+    const struct segment_view *view;
+    size_t size = kit_id(id, bytes);
+    assert_ok(version_find(version, bytes, size, &view, &row, &error));
     return view ? value_of(view->segment, row, id) : KIT_DELETE;
 }
 
@@ -244,7 +249,10 @@ int kit_view_value(const struct segment_view *view, unsigned id)
 {
     uint8_t bytes[ID_BYTES_MAX];
     size_t size = kit_id(id, bytes);
-    uint32_t row = view->segment->ops->find(view, bytes, size, id_hash(bytes, size));
+    struct id_key key = {.bytes = bytes, .size = size, .hash = id_hash(bytes, size)};
+    lode_error error;
+    uint32_t row;
+    assert_ok(view->segment->ops->find(view, &key, &row, &error));
     return row == ROW_NONE ? KIT_DELETE : value_of(view->segment, row, id);
 }
 
