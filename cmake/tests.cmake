@@ -65,6 +65,18 @@ foreach(file IN LISTS test_programs)
   endif()
 endforeach()
 
+# Once more with databases that are encrypted (tests/support/key_kit.h).
+foreach(name crash faults model named point_in_time kept_states expiry_concurrent
+    requests text search)
+  if(TARGET engine.test_${name})
+    set(test engine/test_${name}_encrypted)
+    add_test(NAME ${test} COMMAND engine.test_${name})
+    lode_register(${test} "${PROJECT_SOURCE_DIR}/tests/engine/test_${name}.c" 300)
+    set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT LODE_TEST_KEY=1)
+    set_property(TEST ${test} APPEND PROPERTY LABELS encrypted)
+  endif()
+endforeach()
+
 foreach(file IN LISTS test_scripts)
   get_filename_component(name "${file}" NAME)
   get_filename_component(folder "${file}" DIRECTORY)

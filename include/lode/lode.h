@@ -83,6 +83,8 @@ typedef enum lode_status {
     LODE_UNSUPPORTED = 13, /* not in this build */
     LODE_READONLY = 14,    /* writes are refused after an earlier I/O error, until it is reopened */
     LODE_CONFLICT = 15,    /* a condition of a write does not hold: read again, and decide anew */
+    LODE_KEY =
+        16, /* encrypted, and no key or another one was given; or not encrypted, and one was */
 } lode_status;
 
 typedef struct lode_error { /* caller-owned; zero-initialise; nothing to free */
@@ -127,6 +129,36 @@ LODE_API lode_id lode_id_text(const char *text);
 /* <0, 0, >0 in the order above. */
 LODE_API int lode_id_compare(const lode_id *a, const lode_id *b);
 
+/* --- Keys -------------------------------------------------------------------------------------- */
+
+/* A database is encrypted at rest when it was created with a key (docs/encryption.md): 32 random bytes, which
+ * Lode never stores. A key is known by its id, 16 hexadecimal digits that tell nothing about it. */
+#define LODE_KEY_SIZE         32
+#define LODE_KEY_ID_TEXT_SIZE 17 /* with NUL */
+
+/* Where a key comes from: just one of the three. It is fetched when it is needed and not kept longer than what
+ * it opens. */
+typedef struct lode_key_source {
+    const char *file;    /* holds it: 32 bytes as they are, 64 hexadecimal digits, or base64 (44
+                            characters); a line end may follow text. LODE_INVALID when others than
+                            its owner may read it */
+    const char *command; /* prints it, in one of these forms. It is run without a shell: the line is
+                            cut at blanks, quotes and $ mean nothing; 60 seconds at most */
+    /* Writes the key of that id to `key`. key_id is NULL for a new database, and where any will do. Anything
+     * but LODE_OK is returned to the caller, with the error if that was filled. */
+    lode_status (*fetch)(void *context, const char *key_id, uint8_t key[LODE_KEY_SIZE],
+                         lode_error *error);
+    void *context;
+} lode_key_source;
+
+/* Make a new key and write it, as hexadecimal digits, to a new file that only its owner may read; durable on
+ * return. ret_id, of LODE_KEY_ID_TEXT_SIZE bytes, may be NULL. LODE_EXISTS, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_key_new(const char *path, char *ret_id, lode_error *error);
+
+/* Fetch a key for its id, into ret_id, of LODE_KEY_ID_TEXT_SIZE bytes. */
+LODE_NODISCARD LODE_API lode_status lode_key_id(const lode_key_source *key, char *ret_id,
+                                                lode_error *error);
+
 /* --- Database ---------------------------------------------------------------------------------- */
 
 typedef struct lode_db lode_db;
@@ -146,15 +178,67 @@ typedef struct lode_db_options {
                                    newest that fit into this: backups take them along, for restoring
                                    to any batch in them. Remembered by the database; 0: as it
                                    remembers, nothing at first; LODE_LOG_KEEP_NONE: nothing again */
+    const lode_key_source *key; /* of an encrypted database: LODE_KEY without it, or with another.
+                                   A new database is encrypted with it. NULL: none; LODE_KEY when
+                                   there is one and the database is not encrypted */
 } lode_db_options;
 
 #define LODE_LOG_KEEP_NONE UINT64_MAX
 
 /* Open, or create, the database in directory `path`. options may be NULL.
  * One process at a time: a second one gets LODE_BUSY with the owner's process id in the message.
- * Errors: LODE_BUSY, LODE_NOT_FOUND, LODE_IO, LODE_CORRUPT, LODE_VERSION, LODE_NOMEM. */
+ * Errors: LODE_BUSY, LODE_NOT_FOUND, LODE_IO, LODE_CORRUPT, LODE_VERSION, LODE_NOMEM, LODE_KEY. */
 LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db_options *options,
                                                  lode_db **ret_db, lode_error *error);
+
+/* --- Encryption of a database ------------------------------------------------------------------ */
+
+typedef struct lode_encryption {
+    int encrypted;
+    int unfinished; /* 1: lode_encrypt was interrupted, and files are left that are not encrypted */
+    char key_id[LODE_KEY_ID_TEXT_SIZE]; /* "" when it is not encrypted */
+    uint32_t data_keys;                 /* of this or earlier rotations, that files may be under */
+} lode_encryption;
+
+LODE_API void lode_db_encryption(lode_db *db, lode_encryption *ret_encryption);
+
+/* The id of the key that the database, or the newest backup, at `path` needs; "" when it needs none. Nothing is
+ * decrypted, and the database may be open elsewhere. ret_id has LODE_KEY_ID_TEXT_SIZE bytes. LODE_NOT_FOUND. */
+LODE_NODISCARD LODE_API lode_status lode_key_needed(const char *path, char *ret_id,
+                                                    lode_error *error);
+
+typedef struct lode_rotate_options {
+    const lode_key_source *key; /* that opens the database from now on: a new one, or the same */
+    int new_data_key;           /* 1: files written from now on are under a new data key */
+    int rewrite; /* 1: so are all others on return, and older data keys are gone. No collection may
+                    be open meanwhile. Otherwise compaction does so for the segments it writes */
+    /* How far the rewriting is; not 0 stops it with LODE_CANCELLED: what is rewritten stays so. */
+    int (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+} lode_rotate_options;
+
+/* Change the key of an encrypted database. Its data keys are wrapped anew, at once: the old key opens it no more
+ * on return. Whoever had the old key may have had the data keys too: against that, new_data_key and rewrite.
+ * After a crash or an error amid the change either key may be the one; nothing is lost.
+ * Errors: LODE_INVALID (it is not encrypted), LODE_BUSY (rewrite, and a collection is open), LODE_LIMIT (64
+ * data keys), LODE_CORRUPT (rewrite, and a file is damaged), LODE_CANCELLED, LODE_FULL, LODE_IO. */
+LODE_NODISCARD LODE_API lode_status lode_db_rotate_key(lode_db *db,
+                                                       const lode_rotate_options *options,
+                                                       lode_error *error);
+
+typedef struct lode_encrypt_options {
+    const lode_key_source *key; /* required */
+    int (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+} lode_encrypt_options;
+
+/* Encrypt a database that no process has open and that is not encrypted: each of its files is replaced. After a
+ * crash, an error or LODE_CANCELLED it needs the key and works, and the same call goes on where it ended. The
+ * blocks of the disk that held the old files are free, not wiped. Errors: as lode_db_rotate_key; LODE_INVALID (it
+ * is encrypted), LODE_NOT_FOUND. */
+LODE_NODISCARD LODE_API lode_status lode_encrypt(const char *path,
+                                                 const lode_encrypt_options *options,
+                                                 lode_error *error);
 
 /* What lode_db_options.log_keep_bytes is remembered as; 0: nothing is kept. */
 LODE_API uint64_t lode_db_log_keep_bytes(const lode_db *db);
@@ -720,10 +804,15 @@ typedef struct lode_verify_options {
     void (*report)(void *context, const lode_verify_finding *finding);
     void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
     void *context;
+    const lode_key_source *key; /* of what is encrypted: of a database it is needed (LODE_KEY); of a
+                                   backup it checks more, see lode_verify */
+    /* Called once for what could not be checked for want of a key. May be NULL. */
+    void (*unchecked)(void *context, const char *what);
 } lode_verify_options;
 
 /* `path` may be a backup too: then every content of it is checked against its hash, and every backup's
- * files against its root hash, without restoring anything. */
+ * files against its root hash, without restoring anything. Contents that are encrypted are hashed as they lie;
+ * with the key every block of them is authenticated besides, and each inventory. */
 LODE_NODISCARD LODE_API lode_status lode_verify(const char *path,
                                                 const lode_verify_options *options,
                                                 lode_error *error);
@@ -786,6 +875,7 @@ typedef struct lode_backup_entry {
     const lode_backup_collection *collections; /* ordered by uid */
     size_t collection_count;
     int damaged; /* 1: its inventory cannot be read, and nothing but the number is known */
+    char key_id[LODE_KEY_ID_TEXT_SIZE]; /* of the key that it needs; "" when it is not encrypted */
 } lode_backup_entry;
 
 typedef struct lode_backup_list {
@@ -798,6 +888,11 @@ typedef struct lode_backup_list {
 LODE_NODISCARD LODE_API lode_status lode_backup_list_get(const char *path,
                                                          lode_backup_list **ret_list,
                                                          lode_error *error);
+/* The same with a key: of encrypted backups without it, the names of collections are "". */
+LODE_NODISCARD LODE_API lode_status lode_backup_list_get_with_key(const char *path,
+                                                                  const lode_key_source *key,
+                                                                  lode_backup_list **ret_list,
+                                                                  lode_error *error);
 LODE_API void lode_backup_list_free(lode_backup_list *list); /* NULL is allowed */
 
 typedef struct lode_restore_options {
@@ -808,6 +903,8 @@ typedef struct lode_restore_options {
     uint64_t to_sequence;   /* the state after this batch, by the kept logs; 0: as backed up. The
                                collection must be named, unless there is only one */
     unsigned sample;        /* searches of each collection that measure recall; 0: 100 */
+    const lode_key_source *key; /* of an encrypted backup: LODE_KEY without it, or with another. The
+                                   database needs it too. NULL: none */
     int (*progress)(void *context, const char *stage, uint64_t done_bytes, uint64_t total_bytes);
     void *context;
 } lode_restore_options;

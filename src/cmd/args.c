@@ -3,6 +3,7 @@
 #include "cmd/args.h"
 
 #include "base/number.h"
+#include "cmd/keys.h"
 #include "cmd/output.h"
 
 #include <math.h>
@@ -21,6 +22,18 @@ static const struct arg_option common_options[] = {
      .flag = &json_wanted,
      .help = "Print exactly one JSON document on stdout, for errors too: {\"error\": {...}}."},
     {.name = "quiet", .kind = ARG_FLAG, .flag = &quiet_wanted, .help = "No progress, no advice."},
+    {.name = "key-file",
+     .value_name = "FILE",
+     .kind = ARG_TEXT,
+     .text = &keys_file,
+     .help =
+         "Of an encrypted database or backup: the file that holds its key. Or LODE_KEY_FILE in the "
+         "environment."},
+    {.name = "key-command",
+     .value_name = "COMMAND",
+     .kind = ARG_TEXT,
+     .text = &keys_command,
+     .help = "Or a command that prints it, run without a shell; or LODE_KEY_COMMAND."},
 };
 static const size_t common_count = sizeof common_options / sizeof *common_options;
 
@@ -283,6 +296,7 @@ static int is_help(const char *word)
 static void read_common(int argc, char **argv)
 {
     json_wanted = quiet_wanted = 0;
+    keys_file = keys_command = NULL;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         json_wanted |= strcmp(argv[i], "--json") == 0;
     output_set_json(json_wanted);
@@ -328,6 +342,8 @@ int args_parse(const struct arg_spec *spec, int argc, char **argv, struct args *
     }
     if (*ret_exit == 0)
         *ret_exit = check_operands(spec, &args);
+    if (*ret_exit == 0)
+        *ret_exit = keys_check(spec->command);
     output_set_quiet(quiet_wanted);
     if (*ret_exit)
         return 0;

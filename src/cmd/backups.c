@@ -1,6 +1,7 @@
 /* backups.c: see backups.h. */
 #include "cmd/backups.h"
 
+#include "cmd/keys.h"
 #include "cmd/table.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 lode_backup_list *backups_find(const char *path)
 {
     lode_backup_list *list = NULL;
-    return lode_backup_list_get(path, &list, NULL) == LODE_OK ? list : NULL;
+    return lode_backup_list_get_with_key(path, keys_given(), &list, NULL) == LODE_OK ? list : NULL;
 }
 
 static void write_collection(struct document *document, const lode_backup_collection *collection)
@@ -32,6 +33,8 @@ static void write_entry(struct document *document, const lode_backup_entry *entr
     if (!entry->damaged) {
         document_key_text(document, "made", amount_time(entry->made_us, text));
         document_key_text(document, "root", entry->root);
+        if (*entry->key_id)
+            document_key_text(document, "key", entry->key_id);
         if (*entry->base)
             document_key_text(document, "base", entry->base);
         document_key_u64(document, "files", entry->files);
@@ -63,7 +66,7 @@ static void add_collections(struct table *table, const lode_backup_entry *entry)
         const lode_backup_collection *one = &entry->collections[i];
         size_t used = strlen(line);
         int size = snprintf(line + used, sizeof line - used, "%s%s %s points", i ? ", " : "",
-                            one->name, amount_count(one->points, points));
+                            *one->name ? one->name : "(encrypted)", amount_count(one->points, points));
         if (size < 0 || (size_t)size >= sizeof line - used)
             break;
         used = strlen(line);

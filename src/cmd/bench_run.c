@@ -3,6 +3,7 @@
 #include "cmd/bench.h"
 
 #include "cmd/interrupt.h"
+#include "cmd/keys.h"
 #include "cmd/load.h"
 #include "cmd/output.h"
 #include "cmd/source_hdf5.h"
@@ -93,7 +94,8 @@ static lode_status open_place(struct bench *bench, const char *path, struct sess
                               lode_error *error)
 {
     const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST,
-                                     .thread_count = (unsigned)bench->build_threads};
+                                     .thread_count = (unsigned)bench->build_threads,
+                                     .key = keys_given()};
     *session = (struct session){.db = NULL};
     return lode_db_open(path, &options, &session->db, error);
 }

@@ -19,6 +19,7 @@ int drop_run(int argc, char **argv);
 int export_run(int argc, char **argv);
 int get_run(int argc, char **argv);
 int import_run(int argc, char **argv);
+int key_run(int argc, char **argv);
 int keep_log_run(int argc, char **argv);
 int list_run(int argc, char **argv);
 int patch_run(int argc, char **argv);

@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
+#include "cmd/keys.h"
 #include "cmd/names.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
@@ -230,7 +231,7 @@ static int complete(struct create *create, struct session *session)
 
 static int is_made_by_open(const char *name)
 {
-    return strcmp(name, "catalog") == 0 || strcmp(name, "LOCK") == 0;
+    return strcmp(name, "catalog") == 0 || strcmp(name, "keys") == 0 || strcmp(name, "LOCK") == 0;
 }
 
 static int holds_more(const char *dir)
@@ -261,6 +262,7 @@ static void unmake(const char *dir, int had_dir)
     if (holds_more(dir))
         return;
     remove_in(dir, "catalog");
+    remove_in(dir, "keys"); /* after what needs it */
     remove_in(dir, "LOCK");
     if (!had_dir)
         rmdir(dir);
@@ -302,7 +304,8 @@ int create_run(int argc, char **argv)
     lode_error error = {0};
     const char *dir = create.args.operands[0];
     int had_dir = has_file(dir, "."), had_database = has_file(dir, "catalog");
-    if (lode_db_open(dir, NULL, &session.db, &error) ||
+    const lode_db_options options = {.key = keys_given()};
+    if (lode_db_open(dir, &options, &session.db, &error) ||
         lode_collection_create(session.db, create.args.operands[1], &schema, &session.collection,
                                &error))
         code = output_error(&error, CAUSE_ARGUMENTS);

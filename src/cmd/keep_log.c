@@ -1,6 +1,7 @@
 /* keep_log.c: `lode keep-log`. */
 #include "cmd/args.h"
 #include "cmd/command.h"
+#include "cmd/keys.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "cmd/table.h"
@@ -155,7 +156,8 @@ int keep_log_run(int argc, char **argv)
     int code = EXIT_OK;
     if (!args_parse(&spec, argc, argv, &args, &code))
         return code;
-    lode_db_options options = {.must_exist = 1, .maintenance = LODE_MAINTAIN_ON_REQUEST};
+    lode_db_options options = {
+        .must_exist = 1, .maintenance = LODE_MAINTAIN_ON_REQUEST, .key = keys_given()};
     if (args.operand_count > 1)
         options.log_keep_bytes = parse_size(args.operands[1]);
     if (args.operand_count > 1 && options.log_keep_bytes == 0)

@@ -138,7 +138,8 @@ static int exit_code(lode_status status, enum output_cause cause)
     case LODE_CANCELLED:
     case LODE_UNSUPPORTED:
     case LODE_READONLY:
-    case LODE_CONFLICT: break;
+    case LODE_CONFLICT:
+    case LODE_KEY: break;
     }
     return EXIT_FAILED;
 }
@@ -151,6 +152,10 @@ static const char *advice(lode_status status)
     case LODE_FULL: return "make room on the disk and run it again; what was acknowledged is kept";
     case LODE_CORRUPT: return "'lode verify DIR' lists all that is damaged; restore it from a copy";
     case LODE_VERSION: return "use a newer lode to read these files";
+    case LODE_KEY:
+        return "--key-file FILE or --key-command COMMAND gives a key; 'lode key show DIR' tells "
+               "which "
+               "is needed";
     case LODE_NOMEM: return "free memory, or use a smaller --batch";
     default: return NULL;
     }

@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/interrupt.h"
+#include "cmd/keys.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
 
@@ -130,6 +131,7 @@ int restore_run(int argc, char **argv)
         .collection = job.collection,
         .to_sequence = job.to_sequence,
         .sample = (unsigned)job.sample,
+        .key = keys_given(),
         .progress = on_progress,
         .context = &job,
     };

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cmd/interrupt.h"
+#include "cmd/keys.h"
 #include "cmd/output.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ int session_open(struct session *session, const char *dir, const char *collectio
                  lode_maintenance maintenance)
 {
     lode_error error = {0};
-    lode_db_options options = {.must_exist = 1, .maintenance = maintenance};
+    lode_db_options options = {.must_exist = 1, .maintenance = maintenance, .key = keys_given()};
     *session = (struct session){.db = NULL};
     if (lode_db_open(dir, &options, &session->db, &error) ||
         (collection &&

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "crypt/keyring.h"
 #include "engine/collection.h"
 #include "engine/logs.h"
 #include "engine/state.h"
@@ -298,6 +299,17 @@ static lode_status add_collection(struct backing *backing, struct holding *holdi
     return status;
 }
 
+/* Last, so that every data key that anything before is under is among them. */
+static lode_status add_keys(struct backing *backing, lode_error *error)
+{
+    struct inventory_file file = {.name = {.kind = NAME_KEYS}};
+    char path[PATH_SIZE_MAX];
+    if (!backing->db->crypt)
+        return LODE_OK;
+    lode_status status = vfs_join(path, backing->db->path, KEYRING_FILE_NAME, error);
+    return status ? status : backup_writer_add(backing->writer, path, &file, error);
+}
+
 static lode_status add_catalog(struct backing *backing, lode_error *error)
 {
     char path[PATH_SIZE_MAX];
@@ -334,6 +346,8 @@ static lode_status write_all(struct backing *backing, struct backup_written *ret
         status = add_collection(backing, &backing->holdings[i], error);
     if (!status)
         status = add_catalog(backing, error);
+    if (!status)
+        status = add_keys(backing, error);
     return status ? status : backup_writer_finish(backing->writer, now, ret_written, error);
 }
 
@@ -351,12 +365,25 @@ static void tell(const struct backing *backing, const struct backup_written *wri
     sha256_text(backup_writer_inventory(backing->writer)->root, info->root);
 }
 
-static uint64_t history_of(lode_db *db)
+/* From here on the database's key stays what it is: the inventory is sealed with keys that are backed up. */
+static lode_status begin(lode_db *db, uint64_t *ret_history, lode_error *error)
 {
     mutex_lock(&db->mutex);
-    uint64_t history = db->catalog.history;
+    lode_status status = LODE_OK;
+    if (db->rotating)
+        status = error_set(error, LODE_BUSY, "the database's key is being changed");
+    else
+        db->backups++;
+    *ret_history = db->catalog.history;
     mutex_unlock(&db->mutex);
-    return history;
+    return status;
+}
+
+static void end(lode_db *db)
+{
+    mutex_lock(&db->mutex);
+    db->backups--;
+    mutex_unlock(&db->mutex);
 }
 
 lode_status backup_database(lode_db *db, const char *target, const lode_backup_options *options,
@@ -368,14 +395,18 @@ lode_status backup_database(lode_db *db, const char *target, const lode_backup_o
     struct backup_written written;
     struct backup_target where = {
         .vfs = db->vfs, .path = target, .one_file = given->one_file, .base = given->base};
-    where.history = history_of(db);
     if (given->base && !given->one_file)
         return error_set(error, LODE_INVALID,
                          "options.base is for a backup that is one file: a directory finds the "
                          "backup before by itself");
-    lode_status status = backup_writer_begin(&where, &backing.writer, error);
+    lode_status status = begin(db, &where.history, error);
     if (status)
         return status;
+    status = backup_writer_begin(&where, &backing.writer, error);
+    if (status) {
+        end(db);
+        return status;
+    }
     backup_writer_progress(backing.writer, given->progress, given->context);
     status = copy_catalog(&backing, error);
     if (!status)
@@ -386,5 +417,6 @@ lode_status backup_database(lode_db *db, const char *target, const lode_backup_o
         tell(&backing, &written, ret_info);
     release_all(&backing);
     backup_writer_close(backing.writer);
+    end(db);
     return status;
 }

@@ -12,6 +12,12 @@ NODISCARD lode_status backup_verify(struct vfs *vfs, const char *path,
                                     const lode_verify_options *options, lode_error *error);
 NODISCARD lode_status backup_list(struct vfs *vfs, const char *path, lode_backup_list **ret_list,
                                   lode_error *error);
+NODISCARD lode_status backup_list_with_key(struct vfs *vfs, const char *path,
+                                           const lode_key_source *key, lode_backup_list **ret_list,
+                                           lode_error *error);
+/* The id of the key that the newest backup needs, "" for none. */
+NODISCARD lode_status backup_key_needed(struct vfs *vfs, const char *path,
+                                        char ret_id[LODE_KEY_ID_TEXT_SIZE], lode_error *error);
 /* env as of db_open: where it is restored to, and with what the result is proved. */
 NODISCARD lode_status restore_database(const char *backup, const char *path,
                                        const lode_restore_options *options,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypt/crypt_check.h"
 #include "engine/backup.h"
 #include "storage/backup_format.h"
 #include "storage/backup_reader.h"
@@ -57,6 +58,8 @@ struct check {
     const struct backup *backup;
     const lode_verify_options *options;
     struct seen seen;
+    struct keyring
+        *keyring; /* of the backup being checked, if it is encrypted and could be decrypted */
     uint64_t findings;
     uint64_t done_bytes, total_bytes;
 };
@@ -95,6 +98,40 @@ static lode_status add_progress(void *context, const void *data, size_t size, lo
     return LODE_OK;
 }
 
+/* What a content is read with: hashed by whoever reads, and, when it is encrypted and a key was given,
+ * authenticated. */
+struct authenticating {
+    struct check *check;
+    struct crypt_check blocks;
+    int is_encrypted;
+};
+
+static lode_status use_content(void *context, const void *data, size_t size, lode_error *error)
+{
+    struct authenticating *auth = context;
+    lode_status status = add_progress(auth->check, data, size, error);
+    return status || !auth->is_encrypted ? status
+                                         : crypt_check_update(&auth->blocks, data, size, error);
+}
+
+static lode_status read_content(struct check *check, const struct inventory_file *file,
+                                const struct backup_content *content, lode_error *error)
+{
+    struct authenticating auth = {.check = check};
+    auth.is_encrypted =
+        check->keyring && file->name.kind != NAME_LOG && file->name.kind != NAME_KEYS;
+    lode_status status = LODE_OK;
+    if (auth.is_encrypted)
+        status = crypt_check_init(&auth.blocks, check->keyring, file->size, "it", error);
+    if (!status)
+        status = backup_content_read(content, file, use_content, &auth, error);
+    if (!status && auth.is_encrypted)
+        status = crypt_check_end(&auth.blocks, error);
+    if (auth.is_encrypted)
+        crypt_check_release(&auth.blocks);
+    return status;
+}
+
 static lode_status check_content(struct check *check, const struct inventory *inventory,
                                  uint64_t number, const struct inventory_file *file,
                                  lode_error *error)
@@ -103,7 +140,7 @@ static lode_status check_content(struct check *check, const struct inventory *in
     lode_error reason = {0};
     lode_status status = backup_content_open(check->backup, file, &content, &reason);
     if (!status) {
-        status = backup_content_read(&content, file, add_progress, check, &reason);
+        status = read_content(check, file, &content, &reason);
         backup_content_close(&content);
     }
     const char *what = status == LODE_NOT_FOUND ? "it is missing"
@@ -141,10 +178,40 @@ static lode_status check_files(struct check *check, const struct inventory *inve
     return status;
 }
 
+static void tell_unchecked(const struct check *check, uint64_t number, const char *reason)
+{
+    char name[BACKUP_NAME_MAX], what[sizeof((lode_error *)0)->message + 160];
+    snprintf(what, sizeof what,
+             "%s: names of collections, and whether anybody changed it who can compute hashes: %s",
+             backup_name(number, name), reason);
+    if (check->options->unchecked)
+        check->options->unchecked(check->options->context, what);
+}
+
+/* Of an encrypted backup, without its key, hashes are all that is checked. *ret_fault: what is wrong, to be
+ * reported unless a content's hash tells of it. */
+static lode_status decrypt(struct check *check, struct inventory *inventory, uint64_t number,
+                           lode_error *ret_fault, lode_error *error)
+{
+    lode_error reason = {0};
+    lode_status status =
+        backup_decrypt(check->backup, inventory, check->options->key, &check->keyring, &reason);
+    if (status == LODE_KEY)
+        tell_unchecked(check, number, reason.message);
+    else if (status == LODE_CORRUPT || status == LODE_VERSION)
+        *ret_fault = reason;
+    else if (status) {
+        if (error)
+            *error = reason;
+        return status;
+    }
+    return LODE_OK;
+}
+
 static lode_status check_backup(struct check *check, size_t i, lode_error *error)
 {
     struct inventory inventory;
-    lode_error reason = {0};
+    lode_error reason = {0}, fault = {0};
     char name[BACKUP_NAME_MAX];
     uint64_t number = backup_number(check->backup, i);
     lode_status status = backup_inventory(check->backup, i, &inventory, &reason);
@@ -162,7 +229,14 @@ static lode_status check_backup(struct check *check, size_t i, lode_error *error
     /* The first that is checked has nearly everything. */
     for (size_t f = 0; check->total_bytes == 0 && f < inventory.file_count; f++)
         check->total_bytes += is_held(check, &inventory.files[f]) ? inventory.files[f].size : 0;
-    status = check_files(check, &inventory, number, error);
+    uint64_t before = check->findings;
+    status = decrypt(check, &inventory, number, &fault, error);
+    if (!status)
+        status = check_files(check, &inventory, number, error);
+    if (!status && fault.status && check->findings == before)
+        report(check, backup_name(number, name), 0, fault.message);
+    keyring_free(check->keyring);
+    check->keyring = NULL;
     inventory_release(&inventory);
     return status;
 }
@@ -262,8 +336,26 @@ static lode_status describe(const struct backup *backup, const struct inventory 
     return list_collections(inventory, entry, error);
 }
 
-static lode_status list_one(const struct backup *backup, size_t i, lode_backup_entry *entry,
-                            lode_error *error)
+/* Without the right key the names stay unknown. */
+static lode_status decrypt_names(const struct backup *backup, struct inventory *inventory,
+                                const lode_key_source *key, lode_backup_entry *entry,
+                                lode_error *error)
+{
+    struct keyring *keyring = NULL;
+    lode_error reason = {0};
+    lode_status status = backup_needs(backup, inventory, entry->key_id, &reason);
+    if (!status && key)
+        status = backup_decrypt(backup, inventory, key, &keyring, &reason);
+    keyring_free(keyring);
+    if (status == LODE_KEY)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
+static lode_status list_one(const struct backup *backup, size_t i, const lode_key_source *key,
+                            lode_backup_entry *entry, lode_error *error)
 {
     struct inventory inventory;
     lode_error reason = {0};
@@ -277,13 +369,21 @@ static lode_status list_one(const struct backup *backup, size_t i, lode_backup_e
             *error = reason;
         return status;
     }
-    status = describe(backup, &inventory, entry, error);
+    status = decrypt_names(backup, &inventory, key, entry, &reason);
+    if (status == LODE_CORRUPT || status == LODE_VERSION || status == LODE_NOT_FOUND)
+        entry->damaged = 1;
+    else if (!status)
+        status = describe(backup, &inventory, entry, &reason);
     inventory_release(&inventory);
+    if (entry->damaged)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
     return status;
 }
 
-static lode_status list_all(const struct backup *backup, lode_backup_list **ret_list,
-                            lode_error *error)
+static lode_status list_all(const struct backup *backup, const lode_key_source *key,
+                            lode_backup_list **ret_list, lode_error *error)
 {
     size_t count = backup_count(backup);
     struct entry_list *list = calloc(1, sizeof *list);
@@ -296,7 +396,7 @@ static lode_status list_all(const struct backup *backup, lode_backup_list **ret_
         list->head.backups = list->entries;
     for (size_t i = 0; !status && i < count; i++) {
         list->head.count++;
-        status = list_one(backup, i, &list->entries[i], error);
+        status = list_one(backup, i, key, &list->entries[i], error);
     }
     if (status)
         lode_backup_list_free(list ? &list->head : NULL);
@@ -308,11 +408,38 @@ static lode_status list_all(const struct backup *backup, lode_backup_list **ret_
 lode_status backup_list(struct vfs *vfs, const char *path, lode_backup_list **ret_list,
                         lode_error *error)
 {
+    return backup_list_with_key(vfs, path, NULL, ret_list, error);
+}
+
+lode_status backup_list_with_key(struct vfs *vfs, const char *path, const lode_key_source *key,
+                                 lode_backup_list **ret_list, lode_error *error)
+{
     struct backup *backup;
     lode_status status = backup_open(vfs, path, &backup, error);
     if (status)
         return status;
-    status = list_all(backup, ret_list, error);
+    status = list_all(backup, key, ret_list, error);
+    backup_close(backup);
+    return status;
+}
+
+lode_status backup_key_needed(struct vfs *vfs, const char *path, char ret_id[LODE_KEY_ID_TEXT_SIZE],
+                              lode_error *error)
+{
+    struct backup *backup;
+    struct inventory inventory;
+    lode_status status = backup_open(vfs, path, &backup, error);
+    if (status)
+        return status;
+    size_t count = backup_count(backup);
+    ret_id[0] = '\0';
+    if (count > 0) {
+        status = backup_inventory(backup, count - 1, &inventory, error);
+        if (!status) {
+            status = backup_needs(backup, &inventory, ret_id, error);
+            inventory_release(&inventory);
+        }
+    }
     backup_close(backup);
     return status;
 }

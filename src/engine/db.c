@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/random.h"
 #include "engine/collection.h"
+#include "engine/encryption.h"
 #include "engine/files.h"
 #include "engine/schema.h"
 #include "os/entropy.h"
@@ -81,30 +82,33 @@ static lode_status check_restored(const lode_db *db, const struct db_env *env, l
 static int is_ours(const char *name)
 {
     return strcmp(name, LOCK_NAME) == 0 || strcmp(name, "catalog.tmp") == 0 ||
+           strcmp(name, KEYRING_FILE_NAME) == 0 || strcmp(name, KEYRING_TEMP_NAME) == 0 ||
            strcmp(name, RESERVE_NAME) == 0;
 }
 
 /* The directory's own name may not be durable yet, whoever made it. */
-static lode_status found_catalog(lode_db *db, lode_error *error)
+static lode_status found_catalog(lode_db *db, const lode_key_source *key, lode_error *error)
 {
     char parent[PATH_SIZE_MAX];
     vfs_parent(db->path, parent);
     int unknown;
     db->catalog.history = entropy_u64();
     lode_status status = vfs_dir_sync(db->vfs, parent, error);
+    if (!status && key && !db->crypt)
+        status = encryption_begin(db, key, error);
     return status ? status : catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
 }
 
 /* A directory without a catalog becomes a database only when nothing else is in it: neither somebody's
  * files, nor collections whose catalog has been lost. */
-static lode_status begin_catalog(lode_db *db, int must_exist, lode_error *error)
+static lode_status begin_catalog(lode_db *db, const lode_db_options *options, lode_error *error)
 {
     struct file_names names;
     uint64_t uid;
     lode_status status = file_names_list(db->vfs, db->path, &names, error);
     if (status)
         return status;
-    if (must_exist)
+    if (options->must_exist)
         status = error_set(error, LODE_NOT_FOUND, "there is no database at '%s'", db->path);
     for (size_t i = 0; i < names.count; i++) {
         if (catalog_parse_dir_name(names.names[i], &uid))
@@ -117,7 +121,7 @@ static lode_status begin_catalog(lode_db *db, int must_exist, lode_error *error)
                                names.names[i]);
     }
     file_names_release(&names);
-    return status ? status : found_catalog(db, error);
+    return status ? status : found_catalog(db, options->key, error);
 }
 
 static int has_uid(const struct catalog *catalog, uint64_t uid)
@@ -175,7 +179,7 @@ static lode_status begin_history(lode_db *db, lode_error *error)
     return catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
 }
 
-static lode_status open_catalog(lode_db *db, int must_exist, lode_error *error)
+static lode_status open_catalog(lode_db *db, const lode_db_options *options, lode_error *error)
 {
     char path[PATH_SIZE_MAX];
     int exists = 0;
@@ -185,7 +189,9 @@ static lode_status open_catalog(lode_db *db, int must_exist, lode_error *error)
     if (status)
         return status;
     if (!exists)
-        return begin_catalog(db, must_exist, error);
+        return begin_catalog(db, options, error);
+    if (options->key && !db->crypt)
+        return encryption_missing(db, path, error);
     status = catalog_load(db->vfs, db->path, &db->catalog, error);
     /* A process that was killed may not have synced its name: what is in it must not be lost once it
      * has been shown. */
@@ -223,6 +229,7 @@ static void db_free(lode_db *db)
     catalog_release(&db->catalog);
     if (db->lock)
         vfs_unlock(db->lock);
+    crypt_vfs_free(db->crypt);
     cond_release(&db->changed);
     mutex_release(&db->mutex);
     free(db->path);
@@ -272,7 +279,9 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
     if (!status)
         status = check_restored(db, env, error);
     if (!status)
-        status = open_catalog(db, given->must_exist, error);
+        status = encryption_open(db, given->key, error);
+    if (!status)
+        status = open_catalog(db, given, error);
     if (!status && !env->restoring)
         status = begin_history(db, error);
     if (!status)
@@ -302,6 +311,9 @@ void db_close(lode_db *db)
 
 lode_status db_check(const lode_db *db, lode_error *error)
 {
+    if (db->rewriting)
+        return error_set(error, LODE_BUSY, "the files of '%s' are being written anew under a key",
+                         vfs_path_tail(db->path));
     if (!db->broken.status)
         return LODE_OK;
     return error_set(error, LODE_READONLY,

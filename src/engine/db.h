@@ -12,7 +12,8 @@
 
 struct lode_db {
     /* Constant while open. */
-    struct vfs *vfs;
+    struct vfs *vfs;   /* with the keys of an encrypted database */
+    struct vfs *crypt; /* the same, owned; NULL: it is not encrypted */
     const struct clock *clock;
     char *path;
     lode_maintenance maintenance;
@@ -30,6 +31,9 @@ struct lode_db {
     struct mutex mutex;  /* guards everything below, and the collections' state */
     struct cond changed; /* a collection has become open, or is gone */
     struct catalog catalog;
+    int rotating;     /* its key is being changed */
+    unsigned backups; /* under way: meanwhile it is not */
+    int rewriting; /* all files are being written anew: no collection may be opened, nothing changed */
     lode_error broken; /* why the catalog on disk may be another; status LODE_OK: it is not */
     lode_collection *collections; /* open, opening or closing */
 };

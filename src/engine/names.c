@@ -31,6 +31,7 @@ const char *lode_status_name(lode_status status)
     case LODE_UNSUPPORTED: return "LODE_UNSUPPORTED";
     case LODE_READONLY: return "LODE_READONLY";
     case LODE_CONFLICT: return "LODE_CONFLICT";
+    case LODE_KEY: return "LODE_KEY";
     }
     return "unknown status";
 }

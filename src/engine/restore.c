@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "crypt/crypt_vfs.h"
 #include "engine/files.h"
 
 /* --- Sources ----------------------------------------------------------------------------------- */
@@ -42,7 +43,27 @@ static lode_status choose_backup(struct restoring *restoring, lode_error *error)
                          "'%s' holds no backup %" PRIu64 "; the newest is %" PRIu64,
                          backup_path(backup), number, backup_number(backup, count - 1));
     restoring->info.number = backup_number(backup, i - 1);
-    return backup_inventory(backup, i - 1, &restoring->inventory, error);
+    lode_status status = backup_inventory(backup, i - 1, &restoring->inventory, error);
+    if (!status)
+        status = backup_decrypt(backup, &restoring->inventory, restoring->options->key,
+                               &restoring->keyring, error);
+    if (!status && restoring->options->key && !restoring->keyring)
+        status = error_set(error, LODE_KEY,
+                           "the backup is not encrypted, and a key was given: leave the key out");
+    return status;
+}
+
+/* What is written from here on is encrypted as the backup is. */
+static lode_status take_keys(struct restoring *restoring, lode_error *error)
+{
+    if (!restoring->keyring)
+        return LODE_OK;
+    struct keyring *keyring = restoring->keyring;
+    restoring->keyring = NULL;
+    lode_status status = crypt_vfs_new(restoring->vfs, keyring, &restoring->crypt, error);
+    if (!status)
+        restoring->vfs = restoring->crypt;
+    return status;
 }
 
 static lode_status choose_collection(struct restoring *restoring, lode_error *error)
@@ -167,6 +188,8 @@ int restoring_wants(const struct restoring *restoring, const struct inventory_fi
 {
     if (file->name.kind == NAME_LOG)
         return 0;
+    if (file->name.kind == NAME_KEYS)
+        return 1;
     if (restoring->from_nothing && file->name.kind != NAME_MANIFEST &&
         file->name.kind != NAME_TEXT_MODEL)
         return 0;
@@ -215,8 +238,9 @@ static lode_status file_path(const struct restoring *restoring, const struct inv
                              char path[], lode_error *error)
 {
     char text[INVENTORY_TEXT_MAX];
-    return file->uid ? vfs_join(path, restoring->path, inventory_file_text(file, text), error)
-                     : vfs_join(path, restoring->path, RESTORING_NAME "/catalog", error);
+    return file->uid || file->name.kind == NAME_KEYS
+               ? vfs_join(path, restoring->path, inventory_file_text(file, text), error)
+               : vfs_join(path, restoring->path, RESTORING_NAME "/catalog", error);
 }
 
 static lode_status write_files(struct restoring *restoring, lode_error *error)
@@ -420,6 +444,8 @@ lode_status restore_database(const char *backup, const char *path,
     if (!status)
         status = choose_collection(&restoring, error);
     if (!status)
+        status = take_keys(&restoring, error);
+    if (!status)
         status = check_sources(&restoring, error);
     if (!status)
         status = restore(&restoring, error);
@@ -430,5 +456,7 @@ lode_status restore_database(const char *backup, const char *path,
     free(restoring.sources);
     inventory_release(&restoring.inventory);
     buf_release(&restoring.logs);
+    keyring_free(restoring.keyring);
+    crypt_vfs_free(restoring.crypt);
     return status;
 }

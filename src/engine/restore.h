@@ -6,7 +6,9 @@
 #include "storage/backup_reader.h"
 
 struct restoring {
-    struct vfs *vfs;
+    struct vfs *vfs;         /* with the keys of what is restored, once they are known */
+    struct vfs *crypt;       /* the same, owned; NULL: it is not encrypted */
+    struct keyring *keyring; /* of the inventory, until the vfs has it */
     const struct db_env *env;
     const char *path;
     const lode_restore_options *options;

@@ -23,7 +23,9 @@ struct choice {
     uint64_t sequence;
     struct inventory earliest; /* where nothing is old enough: whose schema is taken */
     uint64_t earliest_sequence;
-    struct buf logs; /* struct inventory_file each */
+    struct keyring *state_keys, *earliest_keys; /* of these two, when they are encrypted */
+    struct keyring *all_keys; /* of every backup that was considered: logs may need any */
+    struct buf logs;          /* struct inventory_file each */
 };
 
 static void take(struct inventory *to, struct inventory *own_from)
@@ -31,6 +33,21 @@ static void take(struct inventory *to, struct inventory *own_from)
     inventory_release(to);
     *to = *own_from;
     *own_from = (struct inventory){0};
+}
+
+static void take_keys(struct keyring **to, struct keyring **own_from)
+{
+    keyring_free(*to);
+    *to = *own_from;
+    *own_from = NULL;
+}
+
+static lode_status add_keys(struct choice *choice, const struct keyring *keys, lode_error *error)
+{
+    if (!keys)
+        return LODE_OK;
+    return choice->all_keys ? keyring_merge(choice->all_keys, keys, error)
+                            : keyring_copy(keys, &choice->all_keys, error);
 }
 
 static lode_status add_logs(struct choice *choice, const struct inventory *inventory,
@@ -51,8 +68,14 @@ static lode_status consider(struct choice *choice, const struct backup *source, 
 {
     struct inventory inventory;
     lode_error reason = {0};
+    struct keyring *keys = NULL;
     lode_status status = backup_inventory(source, i, &inventory, &reason);
-    if (status == LODE_CORRUPT)
+    if (!status) {
+        status = backup_decrypt(source, &inventory, choice->restoring->options->key, &keys, &reason);
+        if (status)
+            inventory_release(&inventory);
+    }
+    if (status == LODE_CORRUPT || status == LODE_KEY)
         return LODE_OK; /* others may do */
     if (status) {
         if (error)
@@ -65,17 +88,22 @@ static lode_status consider(struct choice *choice, const struct backup *source, 
     if (found && inventory.history == choice->restoring->inventory.history) {
         uint64_t sequence = found->sequence;
         status = add_logs(choice, &inventory, error);
+        if (!status)
+            status = add_keys(choice, keys, error);
         if (!status && sequence <= choice->restoring->to_sequence &&
             (choice->state.file_count == 0 || sequence > choice->sequence)) {
             choice->sequence = sequence;
             choice->number = backup_number(source, i);
             take(&choice->state, &inventory);
+            take_keys(&choice->state_keys, &keys);
         } else if (!status && choice->state.file_count == 0 &&
                    (choice->earliest.file_count == 0 || sequence < choice->earliest_sequence)) {
             choice->earliest_sequence = sequence;
             take(&choice->earliest, &inventory);
+            take_keys(&choice->earliest_keys, &keys);
         }
     }
+    keyring_free(keys);
     inventory_release(&inventory);
     return status;
 }
@@ -122,6 +150,7 @@ static void choose_nothing(struct choice *choice)
     choice->restoring->from_nothing = 1;
     choice->number = choice->restoring->info.number;
     take(&choice->state, &choice->earliest);
+    take_keys(&choice->state_keys, &choice->earliest_keys);
 }
 
 static lode_status choose(struct choice *choice, lode_error *error)
@@ -140,7 +169,10 @@ static lode_status choose(struct choice *choice, lode_error *error)
     restoring->from_sequence = choice->sequence;
     restoring->info.number = choice->number;
     take(&restoring->inventory, &choice->state);
-    return LODE_OK;
+    take_keys(&restoring->keyring, &choice->state_keys);
+    if (!restoring->keyring || !choice->all_keys)
+        return LODE_OK;
+    return keyring_merge(restoring->keyring, choice->all_keys, error);
 }
 
 lode_status restoring_choose_state(struct restoring *restoring, lode_error *error)
@@ -151,6 +183,9 @@ lode_status restoring_choose_state(struct restoring *restoring, lode_error *erro
     inventory_release(&choice.state);
     inventory_release(&choice.earliest);
     buf_release(&choice.logs);
+    keyring_free(choice.state_keys);
+    keyring_free(choice.earliest_keys);
+    keyring_free(choice.all_keys);
     return status;
 }
 

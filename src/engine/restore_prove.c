@@ -162,8 +162,8 @@ static lode_status prove_collection(struct restoring *restoring, lode_db *db,
 
 lode_status restoring_prove(struct restoring *restoring, lode_error *error)
 {
-    static const lode_db_options options = {.must_exist = 1,
-                                            .maintenance = LODE_MAINTAIN_ON_REQUEST};
+    const lode_db_options options = {
+        .must_exist = 1, .maintenance = LODE_MAINTAIN_ON_REQUEST, .key = restoring->options->key};
     const struct inventory *inventory = &restoring->inventory;
     struct db_env env = *restoring->env;
     struct sample totals = {0};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "crypt/crypt_vfs.h"
 #include "embed/embed.h"
 #include "engine/catalog.h"
 #include "engine/db.h"
@@ -185,9 +186,63 @@ static int is_database(const struct file_names *names)
     uint64_t uid;
     for (size_t i = 0; i < names->count; i++)
         if (strcmp(names->names[i], "catalog") == 0 ||
+            strcmp(names->names[i], KEYRING_FILE_NAME) == 0 ||
             catalog_parse_dir_name(names->names[i], &uid))
             return 1;
     return 0;
+}
+
+/* Both copies of the keys; with the one that is sound, everything else is checked. */
+static lode_status check_keys(struct check *check, struct vfs **ret_crypt, lode_error *error)
+{
+    uint8_t bytes[KEYRING_FILE_SIZE];
+    char what[160];
+    size_t size = 0;
+    uint64_t offset = 0;
+    lode_error reason = {0};
+    struct keyring *keyring = NULL;
+    lode_status status = keyring_read(check->vfs, check->path, bytes, &size, &reason);
+    if (status == LODE_NOT_FOUND)
+        return LODE_OK;
+    snprintf(what, sizeof what, "'%s'", vfs_path_tail(check->path));
+    if (!status && keyring_bad_copies(bytes, size, &offset) == 1)
+        report(check, KEYRING_FILE_NAME, offset,
+               "one of the two copies of the keys is damaged; changing the key, even to the same, "
+               "writes both anew");
+    if (!status)
+        status = keyring_decode(bytes, size, what, check->options->key, &keyring, &reason);
+    if (status == LODE_CORRUPT || status == LODE_VERSION)
+        report(check, KEYRING_FILE_NAME, 0, reason.message);
+    if (status && error)
+        *error = reason;
+    return status ? status : crypt_vfs_new(check->vfs, keyring, ret_crypt, error);
+}
+
+static int has_name(const struct file_names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->names[i], name) == 0)
+            return 1;
+    return 0;
+}
+
+static lode_status check_with_keys(struct check *check, const struct file_names *names,
+                                   lode_error *error)
+{
+    struct vfs *crypt = NULL, *below = check->vfs;
+    if (!has_name(names, KEYRING_FILE_NAME) && check->options->key)
+        return error_set(error, LODE_KEY,
+                         "'%s' is not encrypted, or its file '" KEYRING_FILE_NAME
+                         "' is missing, and a key was given: leave the key out",
+                         vfs_path_tail(check->path));
+    lode_status status = check_keys(check, &crypt, error);
+    if (!status && crypt)
+        check->vfs = crypt;
+    if (!status)
+        status = check_all(check, names, error);
+    check->vfs = below;
+    crypt_vfs_free(crypt);
+    return status;
 }
 
 static lode_status check_locked(struct check *check, const struct file_names *names,
@@ -207,7 +262,7 @@ static lode_status check_locked(struct check *check, const struct file_names *na
         status = vfs_lock(check->vfs, path, &lock, error);
     if (status)
         return status;
-    status = check_all(check, names, error);
+    status = check_with_keys(check, names, error);
     vfs_unlock(lock);
     return status;
 }

@@ -41,6 +41,34 @@ void memory_huge(void *memory, size_t size)
 #endif
 }
 
+void memory_keep_from_dumps(void *memory, size_t size)
+{
+#ifdef MADV_DONTDUMP
+    (void)madvise(memory, size ? size : 1, MADV_DONTDUMP);
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
+
+void *memory_secret_new(size_t size)
+{
+    void *memory = memory_reserve(size);
+    if (!memory)
+        return NULL;
+    (void)mlock(memory, size); /* refused beyond RLIMIT_MEMLOCK */
+    memory_keep_from_dumps(memory, size);
+    return memory;
+}
+
+void memory_secret_free(void *memory, size_t size)
+{
+    if (!memory)
+        return;
+    explicit_bzero(memory, size);
+    memory_unreserve(memory, size);
+}
+
 void *memory_aligned(size_t alignment, size_t size)
 {
     void *memory = NULL;

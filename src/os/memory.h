@@ -12,6 +12,12 @@ void memory_unreserve(void *memory, size_t size); /* NULL is allowed */
 void memory_huge(void *memory, size_t size);
 /* malloc with an alignment (power of two, at least 8); free with free(). NULL on failure. */
 void *memory_aligned(size_t alignment, size_t size);
+/* Zeroed memory for keys: kept from the swap where the limit on locked memory allows it, and out of core dumps;
+ * wiped when freed, with the same size. NULL on failure. */
+void *memory_secret_new(size_t size);
+void memory_secret_free(void *memory, size_t size); /* NULL is allowed */
+/* Ask that it is left out of core dumps (a hint). */
+void memory_keep_from_dumps(void *memory, size_t size);
 /* Bytes of this process resident in memory now, and at most so far; 0 when unknown. */
 size_t memory_resident(void);
 size_t memory_resident_peak(void);

@@ -18,6 +18,9 @@ enum vfs_flag {
     VFS_CREATE = 4,    /* create it when missing */
     VFS_EXCLUSIVE = 8, /* with CREATE: LODE_EXISTS when it is there already */
     VFS_TRUNCATE = 16,
+    VFS_ENCRYPTED =
+        32, /* where the vfs has keys (crypt/crypt_vfs.h): the file is an encrypted one; to be written
+                           once, from its beginning to its sync. Elsewhere it means nothing */
 };
 
 #define VFS_ROOM_UNKNOWN UINT64_MAX

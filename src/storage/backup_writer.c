@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "crypt/crypt_check.h"
+#include "crypt/crypt_vfs.h"
 #include "storage/backup_format.h"
 #include "storage/backup_reader.h"
 #include "storage/names.h"
@@ -14,6 +16,8 @@
 
 struct backup_writer {
     struct vfs *vfs;
+    const struct keyring
+        *keyring; /* of an encrypted database, whose files are copied as they lie; else NULL */
     char *path;
     char *staging;
     int one_file;
@@ -405,9 +409,11 @@ static lode_status writer_new(const struct backup_target *target, struct backup_
         return error_nomem(error, "a backup", sizeof *writer);
     *writer = (struct backup_writer){
         .vfs = target->vfs,
+        .keyring = crypt_vfs_keyring(target->vfs),
         .one_file = target->one_file,
         .number = 1,
-        .inventory = {.history = target->history},
+        .inventory = {.history = target->history,
+                      .is_encrypted = crypt_vfs_keyring(target->vfs) != NULL},
         .path = strndup(target->path, size),
         .staging = strdup(staging),
         .piece = malloc(PIECE_SIZE),
@@ -470,6 +476,9 @@ static lode_status is_known(const struct backup_writer *writer, const struct inv
                             int *ret_known, lode_error *error)
 {
     *ret_known = 0;
+    /* A file without its keys could not tell what it is. */
+    if (writer->one_file && file->name.kind == NAME_KEYS)
+        return LODE_OK;
     if (!writer->one_file)
         return object_exists(writer, file, ret_known, error);
     if (writer->before.file_count > 0)
@@ -510,7 +519,8 @@ static lode_status find_unread(const struct backup_writer *writer, struct invent
 struct copying {
     struct backup_writer *writer;
     struct vfs_file *from;
-    const struct frame *frame; /* NULL of a log */
+    const struct frame *frame; /* to check blocks with; NULL of logs, keys, and what is encrypted */
+    struct crypt_check *check; /* of what is encrypted, but for logs; else NULL */
     struct vfs_file *to;
     uint64_t to_offset;
     struct sha256 sha;
@@ -535,6 +545,8 @@ static lode_status copy_piece(struct copying *copying, uint64_t offset, size_t s
     lode_status status = vfs_read(copying->from, offset, writer->piece, size, error);
     if (!status)
         status = check_blocks(copying, offset, size, error);
+    if (!status && copying->check)
+        status = crypt_check_update(copying->check, writer->piece, size, error);
     if (status)
         return status;
     sha256_update(&copying->sha, writer->piece, size);
@@ -551,6 +563,8 @@ static lode_status copy_all(struct copying *copying, struct inventory_file *file
     }
     if (!status)
         sha256_digest(&copying->sha, file->hash);
+    if (!status && copying->check)
+        status = crypt_check_end(copying->check, error);
     sha256_release(&copying->sha);
     return status;
 }
@@ -608,13 +622,12 @@ static lode_status copy_to_dir(struct copying *copying, struct inventory_file *f
     return status ? status : keep_object(writer, temporary, file, ret_new, error);
 }
 
-static lode_status copy(struct backup_writer *writer, struct vfs_file *from,
-                        const struct frame *frame, struct inventory_file *file, lode_error *error)
+static lode_status copy(struct copying *copying, struct inventory_file *file, lode_error *error)
 {
-    struct copying copying = {.writer = writer, .from = from, .frame = frame};
+    struct backup_writer *writer = copying->writer;
     int is_new = 0;
-    lode_status status = writer->one_file ? copy_to_file(&copying, file, &is_new, error)
-                                          : copy_to_dir(&copying, file, &is_new, error);
+    lode_status status = writer->one_file ? copy_to_file(copying, file, &is_new, error)
+                                          : copy_to_dir(copying, file, &is_new, error);
     if (!status && is_new) {
         writer->written.new_files++;
         writer->written.new_bytes += file->size;
@@ -638,6 +651,33 @@ static enum frame_kind frame_kind_of(const struct inventory_file *file)
     }
 }
 
+static lode_status copy_framed(struct backup_writer *writer, const struct frame *frame,
+                               struct inventory_file *file, lode_error *error)
+{
+    return copy(&(struct copying){.writer = writer, .from = frame->file, .frame = frame}, file,
+                error);
+}
+
+static lode_status copy_encrypted(struct backup_writer *writer, const struct frame *frame,
+                                  struct inventory_file *file, lode_error *error)
+{
+    struct crypt_check check;
+    struct copying copying = {
+        .writer = writer, .from = crypt_file_raw(frame->file), .check = &check};
+    lode_status status = crypt_check_init(&check, writer->keyring, file->size, "it", error);
+    if (!status)
+        status = copy(&copying, file, error);
+    crypt_check_release(&check);
+    return status;
+}
+
+/* As it lies on the disk. */
+static lode_status measure(const struct frame *frame, uint64_t *ret_size, lode_error *error)
+{
+    *ret_size = frame->size;
+    return frame->is_encrypted ? vfs_size(crypt_file_raw(frame->file), ret_size, error) : LODE_OK;
+}
+
 static lode_status add_framed(struct backup_writer *writer, const char *path,
                               struct inventory_file *file, lode_error *error)
 {
@@ -647,11 +687,13 @@ static lode_status add_framed(struct backup_writer *writer, const char *path,
                                     file->name.number, &frame, error);
     if (status)
         return status;
-    file->size = frame.size;
+    status = measure(&frame, &file->size, error);
     file->sum = frame_sum(&frame);
-    status = find_unread(writer, file, &known, error);
+    if (!status)
+        status = find_unread(writer, file, &known, error);
     if (!status && !known)
-        status = copy(writer, frame.file, &frame, file, error);
+        status = frame.is_encrypted ? copy_encrypted(writer, &frame, file, error)
+                                    : copy_framed(writer, &frame, file, error);
     if (!status && known)
         writer->total_bytes -= file->size < writer->total_bytes - writer->done_bytes
                                    ? file->size
@@ -660,14 +702,18 @@ static lode_status add_framed(struct backup_writer *writer, const char *path,
     return status;
 }
 
-static lode_status add_log(struct backup_writer *writer, const char *path,
-                           struct inventory_file *file, lode_error *error)
+/* A log, of which as much as `file` says, or the keys, all of them. */
+static lode_status add_unframed(struct backup_writer *writer, const char *path,
+                                struct inventory_file *file, lode_error *error)
 {
     struct vfs_file *from;
     lode_status status = vfs_open(writer->vfs, path, VFS_READ, &from, error);
     if (status)
         return status;
-    status = copy(writer, from, NULL, file, error);
+    if (file->name.kind == NAME_KEYS)
+        status = vfs_size(from, &file->size, error);
+    if (!status)
+        status = copy(&(struct copying){.writer = writer, .from = from}, file, error);
     vfs_close(from);
     return status;
 }
@@ -676,8 +722,9 @@ lode_status backup_writer_add(struct backup_writer *writer, const char *path,
                               const struct inventory_file *file, lode_error *error)
 {
     struct inventory_file added = *file;
-    lode_status status = file->name.kind == NAME_LOG ? add_log(writer, path, &added, error)
-                                                     : add_framed(writer, path, &added, error);
+    int framed = file->name.kind != NAME_LOG && file->name.kind != NAME_KEYS;
+    lode_status status = framed ? add_framed(writer, path, &added, error)
+                                : add_unframed(writer, path, &added, error);
     if (!status)
         status = inventory_add_file(&writer->inventory, &added, error);
     if (status) {
@@ -741,7 +788,7 @@ lode_status backup_writer_finish(struct backup_writer *writer, uint64_t made_us,
     writer->inventory.made_us = made_us;
     lode_status status = inventory_seal(&writer->inventory, error);
     if (!status)
-        status = inventory_encode(&writer->inventory, &bytes, error);
+        status = inventory_encode(&writer->inventory, writer->keyring, &bytes, error);
     if (!status)
         status = writer->one_file ? finish_file(writer, &bytes, error)
                                   : finish_dir(writer, &bytes, error);

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/le.h"
+#include "crypt/crypt_file.h"
 #include "storage/frame_blocks.h"
 
 #include <inttypes.h>
@@ -58,7 +59,7 @@ static void writer_free(struct frame_writer *writer)
 static lode_status create_anew(struct vfs *vfs, const char *path, struct vfs_file **ret_file,
                                lode_error *error)
 {
-    unsigned flags = VFS_READ | VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE;
+    unsigned flags = VFS_READ | VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE | VFS_ENCRYPTED;
     lode_status status = vfs_open(vfs, path, flags, ret_file, error);
     if (status != LODE_EXISTS)
         return status;
@@ -273,6 +274,10 @@ static lode_status check_header(const struct opening *open, enum frame_kind kind
     lode_status status = vfs_read(open->frame->file, 0, header, sizeof header, open->error);
     if (status)
         return status;
+    if (crypt_is_header(header))
+        return damaged(open, 0,
+                       "it is encrypted, and the database has no keys: its file '" KEYRING_FILE_NAME
+                       "' is missing");
     if (memcmp(header, header_magic, sizeof header_magic) != 0)
         return damaged(open, 0, "it does not begin as Lode's files do");
     if (le_load_u64(header + HEADER_CHECKSUM_AT) != checksum64(header, HEADER_CHECKSUM_AT))
@@ -357,7 +362,11 @@ static lode_status read_footer(const struct opening *open, uint64_t offset, uint
 static lode_status open_file(struct vfs *vfs, const struct opening *open)
 {
     struct frame *frame = open->frame;
-    lode_status status = vfs_open(vfs, open->path, VFS_READ, &frame->file, open->error);
+    *open->bad_offset = 0;
+    lode_status status =
+        vfs_open(vfs, open->path, VFS_READ | VFS_ENCRYPTED, &frame->file, open->error);
+    if (!status)
+        frame->is_encrypted = crypt_file_is(frame->file);
     if (!status)
         status = vfs_size(frame->file, &frame->size, open->error);
     if (!status && frame->size < HEADER_SIZE + TRAILER_SIZE)

@@ -53,6 +53,7 @@ struct frame {
     struct guard *guard;         /* of everything before the footer */
     struct frame_blocks *blocks; /* frame_blocks.c; owned */
     uint64_t size;
+    int is_encrypted; /* the file is; data and sizes are those of its content */
     uint32_t version;
     uint64_t collection_uid;
     size_t section_count;
@@ -83,8 +84,8 @@ NODISCARD lode_status frame_check(const struct frame *frame, lode_error *error);
 /* How many rows the file is about, for messages that say what is lost; 0: not known. */
 void frame_set_rows(struct frame *frame, uint32_t row_count);
 size_t frame_memory(const struct frame *frame); /* bytes owned beside the map */
-/* The footer's checksum, which covers those of all blocks: files of one size and sum are the same, but for
- * chance. */
+/* Files of one size and sum are the same, but for chance: the footer's checksum, which covers those of all
+ * blocks; of an encrypted file a part of its salt, which tells nothing of the content. */
 uint64_t frame_sum(const struct frame *frame);
 /* Whether data[0, size), read from offset, a multiple of FRAME_BLOCK_SIZE, is the block that was written
  * there. What is read may go on behind the last block. */

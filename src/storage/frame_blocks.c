@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/le.h"
+#include "crypt/crypt_file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -50,7 +51,9 @@ static lode_status check_block(struct frame_blocks *blocks, uint64_t offset, lod
     if (!data)
         return error_nomem(error, "a block", size);
     lode_status status = vfs_read(blocks->file, offset, data, size, error);
-    if (status == LODE_IO || status == LODE_CORRUPT)
+    if (status == LODE_CORRUPT && crypt_file_is(blocks->file)) /* it does not authenticate */
+        status = lost(blocks, offset, LODE_OK, error);
+    else if (status == LODE_IO || status == LODE_CORRUPT)
         status = lost(blocks, offset, status, error);
     else if (!status && !matches(blocks, offset, data))
         status = lost(blocks, offset, LODE_OK, error);
@@ -58,9 +61,22 @@ static lode_status check_block(struct frame_blocks *blocks, uint64_t offset, lod
     return status;
 }
 
+/* Of an encrypted file what is mapped is memory in which the block is put: nobody reads it before. */
+static lode_status decrypt_block(struct frame_blocks *blocks, uint64_t offset, lode_error *error)
+{
+    const uint8_t *data;
+    lode_status status = crypt_file_fill(blocks->file, offset, &data, error);
+    if (status == LODE_CORRUPT || (!status && !matches(blocks, offset, data)))
+        return lost(blocks, offset, LODE_OK, error);
+    return status == LODE_IO ? lost(blocks, offset, status, error) : status;
+}
+
 static lode_status fill(void *context, uint64_t block, lode_error *error)
 {
-    return check_block(context, block * FRAME_BLOCK_SIZE, error);
+    struct frame_blocks *blocks = context;
+    uint64_t offset = block * FRAME_BLOCK_SIZE;
+    return crypt_file_is(blocks->file) ? decrypt_block(blocks, offset, error)
+                                       : check_block(blocks, offset, error);
 }
 
 lode_status frame_blocks_new(struct frame *frame, const char *path, enum frame_kind kind,
@@ -106,6 +122,8 @@ void frame_blocks_free(struct frame_blocks *blocks)
 uint64_t frame_sum(const struct frame *frame)
 {
     const struct frame_blocks *blocks = frame->blocks;
+    if (frame->is_encrypted)
+        return crypt_file_sum(frame->file);
     return le_load_u64(blocks->footer + blocks->footer_size - sizeof(uint64_t));
 }
 

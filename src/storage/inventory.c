@@ -10,17 +10,20 @@
 #include "base/le.h"
 
 #define MAGIC           "lodeinv\n"
-#define FORMAT          2u
+#define FORMAT          3u
+#define FLAG_ENCRYPTED  1u
 #define HEAD_SIZE       104
 #define COLLECTION_SIZE 32 /* before the name */
 #define FILE_SIZE       104
 #define CHECKSUM_SIZE   8
+#define MARK_NAME       0u /* in nonces, beside a collection's index */
+#define MARK_WHOLE      1u /* beside the number of collections */
 #define ALIGNMENT       64 /* of contents in one file */
 
 /* The numbers in the format are those of enum name_kind. */
 _Static_assert(NAME_OTHER == 0 && NAME_MANIFEST == 1 && NAME_LOG == 2 && NAME_VECTORS == 3 &&
                    NAME_IDS == 4 && NAME_DOCS == 5 && NAME_GRAPH == 6 && NAME_LIVE == 7 &&
-                   NAME_TEXT_MODEL == 8,
+                   NAME_TEXT_MODEL == 8 && NAME_KEYS == 11,
                "kinds of files are stored");
 
 void inventory_release(struct inventory *inventory)
@@ -113,6 +116,11 @@ const struct inventory_collection *inventory_collection(const struct inventory *
 
 /* --- Names ------------------------------------------------------------------------------------- */
 
+static const char *root_file_name(const struct inventory_file *file)
+{
+    return file->name.kind == NAME_KEYS ? KEYRING_FILE_NAME : "catalog";
+}
+
 static const char *directory_text(const struct inventory_file *file, char text[32])
 {
     snprintf(text, 32, "%s-%016" PRIx64, file->name.kind == NAME_LOG ? "log" : "c", file->uid);
@@ -123,7 +131,7 @@ const char *inventory_file_text(const struct inventory_file *file, char text[INV
 {
     char directory[32], name[NAME_TEXT_MAX];
     if (file->uid == 0)
-        snprintf(text, INVENTORY_TEXT_MAX, "catalog");
+        snprintf(text, INVENTORY_TEXT_MAX, "%s", root_file_name(file));
     else
         snprintf(text, INVENTORY_TEXT_MAX, "%s/%s", directory_text(file, directory),
                  name_format(file->name, name));
@@ -141,6 +149,7 @@ const char *inventory_loss(const struct inventory_file *file)
     case NAME_GRAPH: return "links of the graph (it can be built again)";
     case NAME_LIVE: return "which rows are deleted";
     case NAME_TEXT_MODEL: return "the text model";
+    case NAME_KEYS: return "the keys: nothing of the backup can be decrypted";
     default: return "the names of collections and aliases";
     }
 }
@@ -200,7 +209,7 @@ static lode_status hash_directory(const struct inventory *inventory, size_t firs
 struct tree {
     const struct inventory *inventory;
     struct line *lines;       /* room for every file's */
-    struct line *directories; /* two a collection, and the catalog */
+    struct line *directories; /* two a collection, the catalog, the keys */
     uint8_t (*hashes)[SHA256_SIZE];
     size_t count;
 };
@@ -212,7 +221,7 @@ static lode_status add_directory(struct tree *tree, size_t first, lode_error *er
     size_t count;
     lode_status status = LODE_OK;
     if (file->uid == 0) {
-        snprintf(line->name, sizeof line->name, "catalog");
+        snprintf(line->name, sizeof line->name, "%s", root_file_name(file));
         memcpy(tree->hashes[tree->count], file->hash, SHA256_SIZE);
     } else {
         char text[32];
@@ -227,7 +236,7 @@ static lode_status add_directory(struct tree *tree, size_t first, lode_error *er
 /* A directory begins with a collection's first file, its logs with the first log. */
 static int begins_directory(const struct inventory_file *files, size_t i)
 {
-    if (i == 0 || files[i].uid != files[i - 1].uid)
+    if (i == 0 || files[i].uid == 0 || files[i].uid != files[i - 1].uid)
         return 1;
     if (files[i].name.kind == NAME_LOG)
         return files[i - 1].name.kind != NAME_LOG;
@@ -237,7 +246,7 @@ static int begins_directory(const struct inventory_file *files, size_t i)
 static lode_status compute_root(const struct inventory *inventory, uint8_t root[SHA256_SIZE],
                                 lode_error *error)
 {
-    size_t room = 2 * inventory->collection_count + 1;
+    size_t room = 2 * inventory->collection_count + 2;
     struct tree tree = {.inventory = inventory};
     tree.lines = calloc(inventory->file_count + 1, sizeof *tree.lines);
     tree.directories = calloc(room, sizeof *tree.directories);
@@ -287,15 +296,29 @@ static const char *content_fault(const struct inventory_file *file)
     return NULL;
 }
 
+/* The catalog comes first, then the keys of what is encrypted; they have no collection, and no others. */
+static const char *place_fault(const struct inventory *inventory, size_t i)
+{
+    const struct inventory_file *file = &inventory->files[i];
+    if ((i == 0) != (file->name.kind == NAME_OTHER))
+        return "it has not just one catalog";
+    if ((i == 1 && inventory->is_encrypted) != (file->name.kind == NAME_KEYS))
+        return "it has keys and is not encrypted, or the other way round";
+    if ((file->uid == 0) != (i == 0 || file->name.kind == NAME_KEYS))
+        return "a file is of no collection";
+    return NULL;
+}
+
 static const char *file_fault(const struct inventory *inventory, size_t i)
 {
     const struct inventory_file *file = &inventory->files[i];
     int is_log = file->name.kind == NAME_LOG;
     if (i > 0 && compare_files(file - 1, file) >= 0)
         return "its files are not in order";
-    if ((i == 0) != (file->uid == 0) || (file->uid == 0) != (file->name.kind == NAME_OTHER))
-        return "it has not just one catalog";
-    if (file->name.kind > NAME_TEXT_MODEL)
+    const char *misplaced = place_fault(inventory, i);
+    if (misplaced)
+        return misplaced;
+    if (file->name.kind > NAME_TEXT_MODEL && file->name.kind != NAME_KEYS)
         return "a file's kind is unknown";
     if (file->uid == 0 && (file->name.number || file->name.generation))
         return "the catalog has a number";
@@ -324,7 +347,9 @@ static const char *collection_fault(const struct inventory *inventory, size_t i)
 
 static const char *find_fault(const struct inventory *inventory)
 {
-    const char *fault = inventory->file_count == 0 ? "it has no catalog" : NULL;
+    const char *fault = inventory->file_count == 0 ? "it has no catalog"
+                        : inventory->is_encrypted && inventory->file_count == 1 ? "it has no keys"
+                                                                                : NULL;
     for (size_t i = 0; !fault && i < inventory->collection_count; i++)
         if (i > 0 && inventory->collections[i].uid <= inventory->collections[i - 1].uid)
             fault = "its collections are not in order";
@@ -356,6 +381,7 @@ static lode_status encode_head(const struct inventory *inventory, struct buf *ou
     uint8_t head[HEAD_SIZE] = {0};
     memcpy(head, MAGIC, 8);
     le_store_u32(head + 8, FORMAT);
+    le_store_u32(head + 12, inventory->is_encrypted ? FLAG_ENCRYPTED : 0);
     le_store_u64(head + 16, inventory->made_us);
     memcpy(head + 24, inventory->root, SHA256_SIZE);
     memcpy(head + 56, inventory->base, SHA256_SIZE);
@@ -365,9 +391,37 @@ static lode_status encode_head(const struct inventory *inventory, struct buf *ou
     return buf_append(out, head, sizeof head, error);
 }
 
-static lode_status encode_collection(const struct inventory_collection *collection, struct buf *out,
-                                     lode_error *error)
+#define ADDITIONAL_SIZE 24 /* authenticated with a name: uid, sequence, points */
+
+static struct cipher_message name_message(const uint8_t *bytes, uint64_t index, const uint8_t *from,
+                                          uint8_t *to, size_t size)
 {
+    struct cipher_message message = {.additional = bytes,
+                                     .additional_size = ADDITIONAL_SIZE,
+                                     .from = from,
+                                     .to = to,
+                                     .size = size};
+    cipher_nonce(message.nonce, index, MARK_NAME);
+    return message;
+}
+
+/* index: of the collection. bytes: what stands before the name. */
+static lode_status encode_name(const char *name, const uint8_t *bytes, uint64_t index,
+                               struct cipher *cipher, struct buf *out, lode_error *error)
+{
+    uint8_t hidden[LODE_NAME_SIZE_MAX + CIPHER_TAG_SIZE];
+    size_t size = strlen(name);
+    if (!cipher->state)
+        return buf_append(out, name, size, error);
+    struct cipher_message message = name_message(bytes, index, (const uint8_t *)name, hidden, size);
+    cipher_seal(cipher, &message, hidden + size);
+    return buf_append(out, hidden, size + CIPHER_TAG_SIZE, error);
+}
+
+static lode_status encode_collection(const struct inventory *inventory, size_t i,
+                                     struct cipher *cipher, struct buf *out, lode_error *error)
+{
+    const struct inventory_collection *collection = &inventory->collections[i];
     uint8_t bytes[COLLECTION_SIZE] = {0};
     size_t name_size = strlen(collection->name);
     le_store_u64(bytes, collection->uid);
@@ -375,7 +429,36 @@ static lode_status encode_collection(const struct inventory_collection *collecti
     le_store_u64(bytes + 16, collection->point_count);
     le_store_u32(bytes + 24, (uint32_t)name_size);
     lode_status status = buf_append(out, bytes, sizeof bytes, error);
-    return status ? status : buf_append(out, collection->name, name_size, error);
+    return status ? status : encode_name(collection->name, bytes, i, cipher, out, error);
+}
+
+/* The encryption header, behind the head. */
+static lode_status encode_header(const struct keyring *keyring, struct cipher *cipher,
+                                 struct buf *out, lode_error *error)
+{
+    uint8_t header[CRYPT_HEADER_SIZE];
+    lode_status status = crypt_header_make(keyring, CRYPT_INVENTORY, header, cipher, error);
+    return status ? status : buf_append(out, header, sizeof header, error);
+}
+
+static struct cipher_message whole_message(const uint8_t digest[SHA256_SIZE], uint64_t collections)
+{
+    struct cipher_message message = {.additional = digest, .additional_size = SHA256_SIZE};
+    cipher_nonce(message.nonce, collections, MARK_WHOLE);
+    return message;
+}
+
+/* Of all that stands in `out` from `begin` on. */
+static lode_status encode_tag(const struct inventory *inventory, struct cipher *cipher,
+                               size_t begin, struct buf *out, lode_error *error)
+{
+    uint8_t digest[SHA256_SIZE], tag[CIPHER_TAG_SIZE];
+    lode_status status = sha256_of(out->data + begin, out->size - begin, digest, error);
+    if (status)
+        return status;
+    struct cipher_message message = whole_message(digest, inventory->collection_count);
+    cipher_seal(cipher, &message, tag);
+    return buf_append(out, tag, sizeof tag, error);
 }
 
 static lode_status encode_file(const struct inventory_file *file, struct buf *out,
@@ -395,14 +478,22 @@ static lode_status encode_file(const struct inventory_file *file, struct buf *ou
     return buf_append(out, bytes, sizeof bytes, error);
 }
 
-lode_status inventory_encode(const struct inventory *inventory, struct buf *out, lode_error *error)
+lode_status inventory_encode(const struct inventory *inventory, const struct keyring *keyring,
+                             struct buf *out, lode_error *error)
 {
     size_t begin = out->size;
+    struct cipher cipher = {0};
+    INVARIANT(inventory->is_encrypted == (keyring != NULL));
     lode_status status = encode_head(inventory, out, error);
+    if (!status && keyring)
+        status = encode_header(keyring, &cipher, out, error);
     for (size_t i = 0; !status && i < inventory->collection_count; i++)
-        status = encode_collection(&inventory->collections[i], out, error);
+        status = encode_collection(inventory, i, &cipher, out, error);
     for (size_t i = 0; !status && i < inventory->file_count; i++)
         status = encode_file(&inventory->files[i], out, error);
+    if (!status && keyring)
+        status = encode_tag(inventory, &cipher, begin, out, error);
+    cipher_release(&cipher);
     if (!status)
         status = buf_append_u64(out, checksum64(out->data + begin, out->size - begin), error);
     return status;
@@ -429,7 +520,10 @@ static lode_status decode_head(struct reader *reader, struct inventory *inventor
     if (format > FORMAT)
         return error_set(error, LODE_VERSION, "the backup has format %u; this Lode knows 1 to %u",
                          format, FORMAT);
-    if (format == 0 || !is_zero(head + 12, 4) || (format == 1 && !is_zero(head + 96, 8)))
+    uint32_t flags = le_load_u32(head + 12);
+    inventory->is_encrypted = inventory->is_hidden = flags == FLAG_ENCRYPTED;
+    if (format == 0 || (flags && (flags != FLAG_ENCRYPTED || format < 3)) ||
+        (format == 1 && !is_zero(head + 96, 8)))
         return bad(error, "its head makes no sense");
     inventory->made_us = le_load_u64(head + 16);
     inventory->history = le_load_u64(head + 96);
@@ -452,10 +546,12 @@ static lode_status decode_collection(struct reader *reader, struct inventory *in
     uint32_t zero = reader_u32(reader);
     if (reader->failed || zero || name_size == 0 || name_size > LODE_NAME_SIZE_MAX)
         return bad(error, "a collection's name is not of the right size");
-    const uint8_t *name = reader_bytes(reader, name_size);
-    if (!name || memchr(name, 0, name_size))
+    size_t size = name_size + (inventory->is_encrypted ? CIPHER_TAG_SIZE : 0);
+    const uint8_t *name = reader_bytes(reader, size);
+    if (!name || (!inventory->is_encrypted && memchr(name, 0, name_size)))
         return bad(error, "a collection's name is no name");
-    memcpy(collection.name, name, name_size);
+    collection.hidden_size = inventory->is_encrypted ? size : 0;
+    memcpy(inventory->is_encrypted ? collection.hidden : (uint8_t *)collection.name, name, size);
     return inventory_add_collection(inventory, &collection, error);
 }
 
@@ -477,6 +573,27 @@ static lode_status decode_file(struct reader *reader, struct inventory *inventor
     return inventory_add_file(inventory, &file, error);
 }
 
+static lode_status decode_header(struct reader *reader, struct inventory *inventory,
+                                 lode_error *error)
+{
+    const uint8_t *header = reader_bytes(reader, CRYPT_HEADER_SIZE);
+    if (!header || !crypt_header_is_whole(header))
+        return bad(error, "its encryption header is damaged");
+    memcpy(inventory->header, header, CRYPT_HEADER_SIZE);
+    return LODE_OK;
+}
+
+static lode_status decode_tag(struct reader *reader, struct inventory *inventory,
+                               lode_error *error)
+{
+    size_t before = reader->offset;
+    const uint8_t *tag = reader_bytes(reader, CIPHER_TAG_SIZE);
+    if (!tag)
+        return bad(error, "its tag is cut off");
+    memcpy(inventory->tag, tag, CIPHER_TAG_SIZE);
+    return sha256_of(reader->data, before, inventory->digest, error);
+}
+
 static lode_status check_root(const struct inventory *inventory, lode_error *error)
 {
     uint8_t root[SHA256_SIZE];
@@ -490,10 +607,14 @@ static lode_status decode_all(struct reader *reader, struct inventory *inventory
 {
     struct counts counts = {0};
     lode_status status = decode_head(reader, inventory, &counts, error);
+    if (!status && inventory->is_encrypted)
+        status = decode_header(reader, inventory, error);
     for (uint32_t i = 0; !status && i < counts.collections; i++)
         status = decode_collection(reader, inventory, error);
     for (uint32_t i = 0; !status && i < counts.files; i++)
         status = decode_file(reader, inventory, error);
+    if (!status && inventory->is_encrypted)
+        status = decode_tag(reader, inventory, error);
     if (!status && reader_left(reader) > 0)
         status = bad(error, "it goes on behind its last file");
     const char *fault = status ? NULL : find_fault(inventory);
@@ -519,5 +640,44 @@ lode_status inventory_decode(const void *data, size_t size, struct inventory *re
         inventory_release(&inventory);
     else
         *ret_inventory = inventory;
+    return status;
+}
+
+/* --- Decrypting --------------------------------------------------------------------------------- */
+
+static lode_status decrypt_name(struct inventory_collection *collection, uint64_t index,
+                               struct cipher *cipher, lode_error *error)
+{
+    uint8_t bytes[ADDITIONAL_SIZE], name[LODE_NAME_SIZE_MAX];
+    size_t size = collection->hidden_size - CIPHER_TAG_SIZE;
+    le_store_u64(bytes, collection->uid);
+    le_store_u64(bytes + 8, collection->sequence);
+    le_store_u64(bytes + 16, collection->point_count);
+    struct cipher_message message = name_message(bytes, index, collection->hidden, name, size);
+    if (!cipher_open(cipher, &message, collection->hidden + size) || memchr(name, 0, size))
+        return bad(error, "the name of a collection does not authenticate");
+    memcpy(collection->name, name, size);
+    collection->name[size] = '\0';
+    return LODE_OK;
+}
+
+lode_status inventory_decrypt(struct inventory *inventory, const struct keyring *keyring,
+                             lode_error *error)
+{
+    struct cipher cipher = {0};
+    if (!inventory->is_hidden)
+        return LODE_OK;
+    lode_status status = crypt_header_open(keyring, CRYPT_INVENTORY, inventory->header,
+                                           "the inventory", &cipher, error);
+    if (status)
+        return status;
+    struct cipher_message message = whole_message(inventory->digest, inventory->collection_count);
+    if (!cipher_open(&cipher, &message, inventory->tag))
+        status = bad(error, "the inventory does not authenticate: it was changed by somebody "
+                            "without the key");
+    for (size_t i = 0; !status && i < inventory->collection_count; i++)
+        status = decrypt_name(&inventory->collections[i], i, &cipher, error);
+    cipher_release(&cipher);
+    inventory->is_hidden = status != LODE_OK;
     return status;
 }

@@ -8,16 +8,17 @@
 
 #include "base/buf.h"
 #include "base/sha256.h"
+#include "crypt/header.h"
 #include "storage/names.h"
 
 #define INVENTORY_FILES_MAX (1u << 24)
 #define INVENTORY_SIZE_MAX  ((size_t)4 << 30)
 
 struct inventory_file {
-    uint64_t uid;     /* of the collection; 0: the file `catalog`, the only one without */
+    uint64_t uid; /* of the collection; 0: the file `catalog`, or `keys`, the only ones without */
     struct name name; /* in the collection's directory. Logs are not restored as they are */
     uint64_t size;
-    uint64_t sum;    /* frame_sum; 0 of logs */
+    uint64_t sum;    /* frame_sum; 0 of logs and keys */
     uint64_t offset; /* in a backup that is one file: where it is; 0: in the base */
     uint64_t first_sequence, last_sequence; /* of a log's batches */
     uint8_t hash[SHA256_SIZE];
@@ -27,7 +28,9 @@ struct inventory_collection {
     uint64_t uid;
     uint64_t sequence; /* of the state */
     uint64_t point_count;
-    char name[LODE_NAME_SIZE_MAX + 1];
+    char name[LODE_NAME_SIZE_MAX + 1]; /* "" while it is hidden */
+    size_t hidden_size;                /* bytes of: */
+    uint8_t hidden[LODE_NAME_SIZE_MAX + CIPHER_TAG_SIZE];
 };
 
 struct inventory {
@@ -36,6 +39,11 @@ struct inventory {
     uint8_t root[SHA256_SIZE];
     uint8_t
         base[SHA256_SIZE]; /* root of the backup that has what this file leaves out; zeros: none */
+    int is_encrypted;      /* of an encrypted database: it has `keys`, and its names are hidden */
+    int is_hidden;         /* and have not been decrypted */
+    uint8_t header[CRYPT_HEADER_SIZE];
+    uint8_t tag[CIPHER_TAG_SIZE]; /* of the hash of all of it, as it was encoded: */
+    uint8_t digest[SHA256_SIZE];
     struct inventory_collection *collections; /* by uid */
     size_t collection_count;
     struct inventory_file *files; /* by uid, kind, number, generation */
@@ -51,11 +59,17 @@ NODISCARD lode_status inventory_add_file(struct inventory *inventory,
 /* Once all is added: put it in order and compute the root. */
 NODISCARD lode_status inventory_seal(struct inventory *inventory, lode_error *error);
 
-NODISCARD lode_status inventory_encode(const struct inventory *inventory, struct buf *out,
+/* keyring: of what is encrypted, which hides the names and authenticates all; else NULL. */
+NODISCARD lode_status inventory_encode(const struct inventory *inventory,
+                                       const struct keyring *keyring, struct buf *out,
                                        lode_error *error);
 /* Everything is checked, the root too: what comes out is what inventory_encode could have written. */
 NODISCARD lode_status inventory_decode(const void *data, size_t size,
                                        struct inventory *ret_inventory, lode_error *error);
+
+/* Of an encrypted one: the names become known, and it is authenticated. LODE_CORRUPT. */
+NODISCARD lode_status inventory_decrypt(struct inventory *inventory, const struct keyring *keyring,
+                                       lode_error *error);
 
 /* NULL when there is none. */
 const struct inventory_file *inventory_find(const struct inventory *inventory, uint64_t uid,

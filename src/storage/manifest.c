@@ -303,6 +303,7 @@ static int is_leftover(const struct manifest *manifest, struct name name)
     case NAME_TEMPORARY: return 1;
     case NAME_LOG:
     case NAME_SNAPSHOT:
+    case NAME_KEYS:
     case NAME_OTHER: break;
     }
     return 0;

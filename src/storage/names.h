@@ -17,6 +17,7 @@ enum name_kind {
     NAME_TEXT_MODEL, /* text-model-<number> */
     NAME_SNAPSHOT,   /* snapshot-<number> */
     NAME_TEMPORARY,  /* <anything>.tmp */
+    NAME_KEYS,       /* keys: of the database; in inventories alone */
 };
 
 struct name {

@@ -7,6 +7,7 @@
 
 #include "base/le.h"
 #include "base/limits.h"
+#include "crypt/crypt_vfs.h"
 #include "storage/names.h"
 #include "storage/wal_format.h"
 
@@ -26,6 +27,11 @@ struct wal {
     uint64_t reserved;   /* disk space asked for */
     struct buf groups;   /* behind them: kept, or being put together */
     lode_status refused; /* LODE_OK, or why appends are refused for good */
+    /* Of an encrypted log. Each group gets a number that none before it had, written or not: a group that
+     * could not be written is never sealed anew under its own. Nothing is appended to a log that was not
+     * created by this object, so that no other counts under its key. */
+    struct cipher cipher; /* state NULL: it is not encrypted */
+    uint64_t sealed;      /* groups so far */
 };
 
 static lode_status wal_path(char path[], const char *dir, uint64_t number, lode_error *error)
@@ -33,16 +39,33 @@ static lode_status wal_path(char path[], const char *dir, uint64_t number, lode_
     return name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
 }
 
-static lode_status write_header(struct vfs_file *file, uint64_t collection_uid, uint64_t number,
-                                lode_error *error)
+struct header_of {
+    uint64_t collection_uid, number;
+    const struct keyring *keyring; /* NULL: it is not encrypted */
+};
+
+static uint64_t header_size(const struct keyring *keyring)
 {
-    uint8_t header[WAL_HEADER_SIZE] = {0};
+    return keyring ? WAL_ENCRYPTED_HEADER : WAL_HEADER_SIZE;
+}
+
+/* With a new key each time, which *ret_cipher gets. */
+static lode_status write_header(struct vfs_file *file, const struct header_of *of,
+                                struct cipher *ret_cipher, lode_error *error)
+{
+    uint8_t header[WAL_ENCRYPTED_HEADER] = {0};
+    lode_status status = LODE_OK;
     memcpy(header, wal_magic, sizeof wal_magic);
     le_store_u32(header + 8, WAL_VERSION);
-    le_store_u64(header + 16, collection_uid);
-    le_store_u64(header + 24, number);
+    le_store_u32(header + 12, of->keyring ? WAL_FLAG_ENCRYPTED : 0);
+    le_store_u64(header + 16, of->collection_uid);
+    le_store_u64(header + 24, of->number);
     le_store_u64(header + WAL_HEADER_CHECKSUM_AT, checksum64(header, WAL_HEADER_CHECKSUM_AT));
-    lode_status status = vfs_write(file, 0, header, sizeof header, error);
+    if (of->keyring)
+        status =
+            crypt_header_make(of->keyring, CRYPT_LOG, header + WAL_HEADER_SIZE, ret_cipher, error);
+    if (!status)
+        status = vfs_write(file, 0, header, (size_t)header_size(of->keyring), error);
     return status ? status : vfs_sync(file, error);
 }
 
@@ -71,7 +94,11 @@ static lode_status create_file(struct vfs *vfs, const char *dir, struct wal *wal
     if (!status)
         status = vfs_open(vfs, path, flags, &wal->file, error);
     if (!status)
-        status = write_header(wal->file, wal->collection_uid, wal->number, error);
+        status = write_header(wal->file,
+                              &(struct header_of){.collection_uid = wal->collection_uid,
+                                                  .number = wal->number,
+                                                  .keyring = crypt_vfs_keyring(vfs)},
+                              &wal->cipher, error);
     if (!status)
         status = vfs_dir_sync(vfs, dir, error);
     return status && status != LODE_EXISTS ? take_back(vfs, dir, path, status, error) : status;
@@ -85,8 +112,8 @@ lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid
         return error_nomem(error, "a log", sizeof *wal);
     *wal = (struct wal){.collection_uid = collection_uid,
                         .number = number,
-                        .written = WAL_HEADER_SIZE,
-                        .synced = WAL_HEADER_SIZE};
+                        .written = header_size(crypt_vfs_keyring(vfs)),
+                        .synced = header_size(crypt_vfs_keyring(vfs))};
     buf_init(&wal->groups, SIZE_MAX / 2);
     lode_status status = create_file(vfs, dir, wal, error);
     if (status)
@@ -98,36 +125,71 @@ lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid
 
 /* --- Appending --------------------------------------------------------------------------------- */
 
-static size_t group_size(const struct wal_batch *batches, size_t batch_count)
+/* How much of a payload stands before the batches. */
+static size_t payload_begin(const struct wal *wal)
 {
-    size_t size = WAL_GROUP_HEADER_SIZE;
+    return wal->cipher.state ? WAL_GROUP_NUMBER_SIZE : 0;
+}
+
+static size_t group_size(const struct wal *wal, const struct wal_batch *batches, size_t batch_count)
+{
+    size_t size = WAL_GROUP_HEADER_SIZE + (wal->cipher.state ? WAL_GROUP_SEAL_SIZE : 0);
     for (size_t i = 0; i < batch_count; i++)
         size += sizeof(uint32_t) + batches[i].size;
     return wal_align(size);
+}
+
+/* Returns where they end. */
+static uint8_t *put_batches(uint8_t *at, const struct wal_batch *batches, size_t batch_count)
+{
+    for (size_t i = 0; i < batch_count; i++) {
+        le_store_u32(at, (uint32_t)batches[i].size);
+        memcpy(at + sizeof(uint32_t), batches[i].data, batches[i].size);
+        at += sizeof(uint32_t) + batches[i].size;
+    }
+    return at;
+}
+
+/* The batches are in their place in the group, and so are the fields of its header; `offset` is the group's. */
+static void seal_group(struct wal *wal, uint8_t *group, const struct wal_group *header,
+                       uint64_t offset)
+{
+    uint8_t additional[WAL_ADDITIONAL_SIZE], *payload = group + WAL_GROUP_HEADER_SIZE;
+    uint8_t *batches = payload + WAL_GROUP_NUMBER_SIZE;
+    size_t size = (size_t)header->payload_size - WAL_GROUP_SEAL_SIZE;
+    wal_put_additional(additional, group, wal->collection_uid, wal->number, offset);
+    struct cipher_message message = {.additional = additional,
+                                     .additional_size = sizeof additional,
+                                     .from = batches,
+                                     .to = batches,
+                                     .size = size};
+    le_store_u64(payload, wal->sealed);
+    cipher_nonce(message.nonce, wal->sealed++, 0);
+    cipher_seal(&wal->cipher, &message, batches + size);
 }
 
 static lode_status put_group(struct wal *wal, uint64_t first_sequence,
                              const struct wal_batch *batches, size_t batch_count, lode_error *error)
 {
     struct buf *groups = &wal->groups;
-    size_t size = group_size(batches, batch_count);
+    size_t size = group_size(wal, batches, batch_count);
     lode_status status = buf_reserve(groups, size, error);
     if (status)
         return status;
-    uint8_t *group = groups->data + groups->size, *at = group + WAL_GROUP_HEADER_SIZE;
-    for (size_t i = 0; i < batch_count; i++) {
-        le_store_u32(at, (uint32_t)batches[i].size);
-        memcpy(at + sizeof(uint32_t), batches[i].data, batches[i].size);
-        at += sizeof(uint32_t) + batches[i].size;
-    }
-    size_t used = (size_t)(at - group);
-    memset(at, 0, size - used);
+    uint8_t *group = groups->data + groups->size;
+    uint8_t *end =
+        put_batches(group + WAL_GROUP_HEADER_SIZE + payload_begin(wal), batches, batch_count);
+    size_t used = (size_t)(end - group) + (wal->cipher.state ? CIPHER_TAG_SIZE : 0);
+    memset(end, 0, size - (size_t)(end - group));
     struct wal_group header = {.batch_count = (uint32_t)batch_count,
                                .payload_size = used - WAL_GROUP_HEADER_SIZE,
                                .first_sequence = first_sequence,
                                .synced = wal->synced};
-    wal_put_group_header(group, &header,
-                         wal_group_seed(wal->collection_uid, wal->number, wal_size(wal)));
+    wal_put_group_fields(group, &header);
+    if (wal->cipher.state)
+        seal_group(wal, group, &header, wal_size(wal));
+    wal_put_group_checksum(group, &header,
+                           wal_group_seed(wal->collection_uid, wal->number, wal_size(wal)));
     groups->size += size;
     return LODE_OK;
 }
@@ -260,6 +322,7 @@ void wal_close(struct wal *wal)
     if (wal->file)
         vfs_close(wal->file);
     buf_release(&wal->groups);
+    cipher_release(&wal->cipher);
     free(wal);
 }
 
@@ -302,6 +365,9 @@ lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid
 {
     char path[PATH_SIZE_MAX];
     struct vfs_file *file;
+    struct cipher unused = {0};
+    struct header_of of = {
+        .collection_uid = collection_uid, .number = number, .keyring = crypt_vfs_keyring(vfs)};
     lode_status status = wal_path(path, dir, number, error);
     if (!status)
         status = vfs_open(vfs, path, VFS_READ | VFS_WRITE, &file, error);
@@ -310,8 +376,9 @@ lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid
     status = cut(file, found->valid_size, error);
     if (!status)
         status = found->valid_size < WAL_HEADER_SIZE
-                     ? write_header(file, collection_uid, number, error)
+                     ? write_header(file, &of, &unused, error)
                      : rewrite(file, found->synced_size, found->valid_size, error);
+    cipher_release(&unused);
     if (!status)
         status = vfs_sync(file, error);
     if (!status)

@@ -4,6 +4,7 @@
 #include "storage/wal.h"
 
 #include "base/limits.h"
+#include "crypt/crypt_vfs.h"
 #include "storage/names.h"
 #include "storage/wal_format.h"
 
@@ -17,8 +18,15 @@ struct log_bytes {
     uint64_t size;
     uint64_t collection_uid;
     uint64_t number;
+    const struct keyring *keyring; /* NULL: no log may be encrypted */
+    struct cipher cipher;          /* of an encrypted log; state NULL: it is not */
     lode_error *error;
 };
+
+static uint64_t header_size(const struct log_bytes *log)
+{
+    return log->cipher.state ? WAL_ENCRYPTED_HEADER : WAL_HEADER_SIZE;
+}
 
 static lode_status damaged(const struct log_bytes *log, uint64_t offset, const char *what)
 {
@@ -70,13 +78,40 @@ static lode_status judge(const struct log_bytes *log, uint64_t offset, int last_
     return LODE_OK;
 }
 
-/* *ret_whole 0: the header was never written whole, so there is no batch. */
-static lode_status read_header(const struct log_bytes *log, int last_file, int *ret_whole)
+/* A log that is not encrypted passes while its database is being encrypted. */
+static lode_status read_encryption(struct log_bytes *log, uint32_t flags)
+{
+    if (flags & ~WAL_FLAG_ENCRYPTED)
+        return damaged(log, 12, "its flags are unknown");
+    if (!flags && (!log->keyring || keyring_accepts_plain(log->keyring)))
+        return LODE_OK;
+    if (!flags)
+        return damaged(log, 12, "it is not encrypted, and the database is");
+    if (!log->keyring)
+        return damaged(log, 12,
+                       "it is encrypted, and the database has no keys: its file '" KEYRING_FILE_NAME
+                       "' is missing");
+    return crypt_header_open(log->keyring, CRYPT_LOG, log->data + WAL_HEADER_SIZE,
+                             vfs_path_tail(log->path), &log->cipher, log->error);
+}
+
+/* Whether the encryption header, if there is to be one, is whole. */
+static int has_whole_header(const struct log_bytes *log)
 {
     const uint8_t *header = log->data;
-    *ret_whole =
-        log->size >= WAL_HEADER_SIZE && memcmp(header, wal_magic, sizeof wal_magic) == 0 &&
-        le_load_u64(header + WAL_HEADER_CHECKSUM_AT) == checksum64(header, WAL_HEADER_CHECKSUM_AT);
+    if (log->size < WAL_HEADER_SIZE || memcmp(header, wal_magic, sizeof wal_magic) != 0 ||
+        le_load_u64(header + WAL_HEADER_CHECKSUM_AT) != checksum64(header, WAL_HEADER_CHECKSUM_AT))
+        return 0;
+    if (le_load_u32(header + 8) != WAL_VERSION || le_load_u32(header + 12) != WAL_FLAG_ENCRYPTED)
+        return 1;
+    return log->size >= WAL_ENCRYPTED_HEADER && crypt_header_is_whole(header + WAL_HEADER_SIZE);
+}
+
+/* *ret_whole 0: the header was never written whole, so there is no batch. */
+static lode_status read_header(struct log_bytes *log, int last_file, int *ret_whole)
+{
+    const uint8_t *header = log->data;
+    *ret_whole = has_whole_header(log);
     if (!*ret_whole)
         return judge(log, 0, last_file);
     uint32_t version = le_load_u32(header + 8);
@@ -89,15 +124,42 @@ static lode_status read_header(const struct log_bytes *log, int last_file, int *
         return damaged(log, 16, "it belongs to another collection");
     if (le_load_u64(header + 24) != log->number)
         return damaged(log, 24, "it has another number than its name");
-    return LODE_OK;
+    return read_encryption(log, le_load_u32(header + 12));
+}
+
+/* The batches of an encrypted group, into bytes that are the caller's to free. */
+static lode_status open_group(struct log_bytes *log, uint64_t offset, const struct wal_group *group,
+                              uint8_t **ret_batches)
+{
+    uint8_t additional[WAL_ADDITIONAL_SIZE];
+    const uint8_t *data = log->data + offset, *payload = data + WAL_GROUP_HEADER_SIZE;
+    if (group->payload_size < WAL_GROUP_SEAL_SIZE)
+        return damaged(log, offset, "a group is too short to be encrypted");
+    size_t size = (size_t)group->payload_size - WAL_GROUP_SEAL_SIZE;
+    uint8_t *batches = malloc(size ? size : 1);
+    if (!batches)
+        return error_nomem(log->error, "a group of a log", size);
+    wal_put_additional(additional, data, log->collection_uid, log->number, offset);
+    struct cipher_message message = {.additional = additional,
+                                     .additional_size = sizeof additional,
+                                     .from = payload + WAL_GROUP_NUMBER_SIZE,
+                                     .to = batches,
+                                     .size = size};
+    cipher_nonce(message.nonce, le_load_u64(payload), 0);
+    if (cipher_open(&log->cipher, &message, payload + WAL_GROUP_NUMBER_SIZE + size)) {
+        *ret_batches = batches;
+        return LODE_OK;
+    }
+    free(batches);
+    return damaged(log, offset,
+                   "a group does not authenticate: it was changed by somebody without the key");
 }
 
 /* Hand out the batches of a valid group. */
-static lode_status replay_group(const struct log_bytes *log, uint64_t offset,
-                                const struct wal_group *group, const struct wal_replay *replay)
+static lode_status replay_batches(const struct log_bytes *log, uint64_t offset,
+                                  const struct wal_group *group, struct reader payload,
+                                  const struct wal_replay *replay)
 {
-    struct reader payload;
-    reader_init(&payload, log->data + offset + WAL_GROUP_HEADER_SIZE, (size_t)group->payload_size);
     for (uint32_t i = 0; i < group->batch_count; i++) {
         uint32_t size = reader_u32(&payload);
         const uint8_t *data = reader_bytes(&payload, size);
@@ -115,6 +177,27 @@ static lode_status replay_group(const struct log_bytes *log, uint64_t offset,
                                  : LODE_OK;
 }
 
+static lode_status replay_group(struct log_bytes *log, uint64_t offset,
+                                const struct wal_group *group, const struct wal_replay *replay)
+{
+    struct reader payload;
+    uint8_t *batches = NULL;
+    if (!log->cipher.state) {
+        reader_init(&payload, log->data + offset + WAL_GROUP_HEADER_SIZE,
+                    (size_t)group->payload_size);
+        return replay_batches(log, offset, group, payload, replay);
+    }
+    lode_status status = open_group(log, offset, group, &batches);
+    if (status)
+        return status;
+    size_t size = (size_t)group->payload_size - WAL_GROUP_SEAL_SIZE;
+    reader_init(&payload, batches, size);
+    status = replay_batches(log, offset, group, payload, replay);
+    cipher_wipe(batches, size);
+    free(batches);
+    return status;
+}
+
 static lode_status check_sequence(const struct log_bytes *log, uint64_t offset,
                                   const struct wal_group *group, uint64_t last_sequence)
 {
@@ -125,7 +208,7 @@ static lode_status check_sequence(const struct log_bytes *log, uint64_t offset,
     return LODE_OK;
 }
 
-static lode_status replay_groups(const struct log_bytes *log, const struct wal_replay *replay,
+static lode_status replay_groups(struct log_bytes *log, const struct wal_replay *replay,
                                  struct wal_found *found)
 {
     while (found->valid_size < log->size &&
@@ -146,16 +229,17 @@ static lode_status replay_groups(const struct log_bytes *log, const struct wal_r
     return LODE_OK;
 }
 
-static lode_status replay_bytes(const struct log_bytes *log, const struct wal_replay *replay,
+static lode_status replay_bytes(struct log_bytes *log, const struct wal_replay *replay,
                                 struct wal_found *ret_found)
 {
     struct wal_found found = {0};
     int whole;
     lode_status status = read_header(log, replay->last_file, &whole);
     if (!status && whole) {
-        found.valid_size = WAL_HEADER_SIZE;
+        found.valid_size = header_size(log);
         status = replay_groups(log, replay, &found);
     }
+    cipher_release(&log->cipher);
     found.torn_size = log->size - found.valid_size;
     if (!status || status == LODE_CORRUPT)
         *ret_found = found;
@@ -227,6 +311,7 @@ lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid
     struct vfs_file *file;
     struct log_bytes log = {
         .path = path, .collection_uid = collection_uid, .number = number, .error = error};
+    log.keyring = crypt_vfs_keyring(vfs);
     lode_status status =
         name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
     if (!status)

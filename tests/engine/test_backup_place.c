@@ -55,7 +55,8 @@ static lode_status restore(struct fixture *fixture, const char *backup, const ch
 {
     struct db_env env = {.vfs = fixture->vfs};
     assert_ok(executor_inline_new(&env.executor, &error));
-    lode_status status = restore_database(backup, path, NULL, &env, NULL, &error);
+    lode_restore_options options = {.key = key_kit_default()};
+    lode_status status = restore_database(backup, path, &options, &env, NULL, &error);
     executor_free(env.executor);
     return status;
 }

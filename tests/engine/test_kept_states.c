@@ -107,7 +107,7 @@ static int write_next(struct world *world, lode_ack ack)
 static lode_status restore(struct world *world, const char *path, uint64_t to_sequence)
 {
     struct db_env env = {.vfs = world->vfs, .clock = &world->clock};
-    lode_restore_options options = {.to_sequence = to_sequence};
+    lode_restore_options options = {.to_sequence = to_sequence, .key = key_kit_default()};
     assert_ok(executor_inline_new(&env.executor, &error));
     lode_status status = restore_database("b", path, &options, &env, NULL, &error);
     executor_free(env.executor);
@@ -346,7 +346,8 @@ static void what_has_expired_is_not_kept(void **state)
     lode_snapshot_close(snapshot);
     assert_ok(backup_database(world->db, "b", NULL, NULL, &error));
     assert_ok(executor_inline_new(&env.executor, &error));
-    assert_ok(restore_database("b", "r", NULL, &env, &info, &error));
+    lode_restore_options options = {.key = key_kit_default()};
+    assert_ok(restore_database("b", "r", &options, &env, &info, &error));
     executor_free(env.executor);
     assert_int_equal(info.points, 4);
     close_world(world);

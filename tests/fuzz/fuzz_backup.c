@@ -95,7 +95,7 @@ static void use_with_root(uint8_t *data, size_t size)
     if (inventory.file_count > 0 && has_manifest && (!data[88] || inventory.collections[0].uid)) {
         buf_init(&bytes, INVENTORY_SIZE_MAX);
         INVARIANT(!inventory_seal(&inventory, &error) &&
-                  !inventory_encode(&inventory, &bytes, &error));
+                  !inventory_encode(&inventory, NULL, &bytes, &error));
         INVARIANT(use(bytes.data, bytes.size));
         buf_release(&bytes);
     }

@@ -14,6 +14,7 @@ static void mend_header(uint8_t *data, size_t size)
         return;
     memcpy(data, wal_magic, sizeof wal_magic);
     le_store_u32(data + 8, WAL_VERSION);
+    le_store_u32(data + 12, 0);
     le_store_u64(data + 16, UID);
     le_store_u64(data + 24, NUMBER);
     le_store_u64(data + WAL_HEADER_CHECKSUM_AT, checksum64(data, WAL_HEADER_CHECKSUM_AT));
@@ -28,7 +29,8 @@ static void mend_groups(uint8_t *data, size_t size)
                                   .synced = le_load_u64(data + at + 32)};
         if (wal_group_size(&group) > size - at)
             return;
-        wal_put_group_header(data + at, &group, wal_group_seed(UID, NUMBER, at));
+        wal_put_group_fields(data + at, &group);
+        wal_put_group_checksum(data + at, &group, wal_group_seed(UID, NUMBER, at));
         at += wal_group_size(&group);
     }
 }

@@ -61,7 +61,7 @@ static struct buf encode(const struct inventory *inventory)
 {
     struct buf bytes;
     buf_init(&bytes, INVENTORY_SIZE_MAX);
-    assert_ok(inventory_encode(inventory, &bytes, &error));
+    assert_ok(inventory_encode(inventory, NULL, &bytes, &error));
     return bytes;
 }
 

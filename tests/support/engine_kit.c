@@ -28,10 +28,13 @@ lode_db *engine_open_at(struct vfs *vfs, const char *path, const lode_db_options
                         uint64_t growing_bytes, const struct clock *clock)
 {
     struct db_env env = {.vfs = vfs, .clock = clock};
+    lode_db_options with = options ? *options : (lode_db_options){0};
     lode_db *db;
+    if (!with.key)
+        with.key = key_kit_default();
     if (vfs)
         assert_ok(executor_inline_new(&env.executor, &error));
-    assert_ok(db_open(path, options, &env, &db, &error));
+    assert_ok(db_open(path, &with, &env, &db, &error));
     if (growing_bytes)
         db->growing_bytes_max = growing_bytes;
     return db;
@@ -53,7 +56,7 @@ static void found(void *context, const lode_verify_finding *finding)
 
 void engine_verify(struct vfs *vfs, const char *path)
 {
-    lode_verify_options options = {.report = found};
+    lode_verify_options options = {.report = found, .key = key_kit_default()};
     assert_ok(verify_database(vfs ? vfs : vfs_posix(), path, &options, &error));
 }
 

@@ -4,6 +4,7 @@
 #define TESTS_SUPPORT_ENGINE_KIT_H
 
 #include "engine/db.h"
+#include "support/key_kit.h"
 #include "support/storage_kit.h"
 #include "support/temp_dir.h"
 #include "support/vfs_memory.h"

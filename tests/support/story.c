@@ -87,6 +87,7 @@ void story_init(struct story *story, struct vfs *vfs)
     story->vfs = vfs;
     story->growing_bytes = 512;
     story->sure.alias = STORY_NO_ALIAS;
+    story->key = key_kit_default();
     atomic_init(&story->time_us, hour_ms(0) * 1000);
     story->clock = (struct clock){tell_time, tell_time, &story->time_us};
     for (size_t i = 0; i < STORY_COLLECTIONS; i++)
@@ -96,7 +97,8 @@ void story_init(struct story *story, struct vfs *vfs)
 lode_status story_open(struct story *story, struct story_fate fate)
 {
     lode_db_options options = {.maintenance = story->maintenance,
-                               .log_keep_bytes = story->log_keep_bytes};
+                               .log_keep_bytes = story->log_keep_bytes,
+                               .key = story->key};
     struct db_env env = {.vfs = story->vfs, .clock = &story->clock};
     story->fate = fate;
     vfs_memory_set_fault(story->vfs, decide, &story->fate);

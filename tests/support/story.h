@@ -86,6 +86,7 @@ struct story {
     lode_maintenance maintenance;
     int weak_writes;         /* some are acknowledged before they are durable; not with fail_at */
     uint64_t log_keep_bytes; /* as of lode_db_options */
+    const lode_key_source *key; /* NULL: it is not encrypted */
     struct story_fate fate;
     struct story_state sure;  /* what was promised */
     struct story_state maybe; /* if in_doubt: what may be there instead */
