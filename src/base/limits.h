@@ -3,7 +3,7 @@
 #define BASE_LIMITS_H
 
 #define SEGMENT_ROWS_MAX      0x7fffffffu /* rows are uint32_t; the top bit is free for marks */
-#define GROWING_ROWS_MAX      (1u << 20)  /* rows of one growing segment: bounds its tables */
+#define GROWING_ROWS_MAX      (1u << 18)  /* rows of one growing segment: bounds what is replayed */
 #define GROWING_BYTES_DEFAULT (64ull << 20)
 #define GROWING_BYTES_MIN     (1ull << 20)
 #define GROWING_BYTES_MAX     (4ull << 30)

@@ -1,0 +1,781 @@
+/* Every public function with every kind of bad argument: docs/errors.md is the table of what each gets, made
+ * and checked by this test (LODE_WRITE_ERRORS=1 writes it anew). After each call nothing has changed: no
+ * output was written, no batch applied, no collection, alias, snapshot or file made. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "engine/files.h"
+#include "support/engine_kit.h"
+
+enum { DIM = 4 };
+
+static lode_error error;
+
+static struct {
+    char path[PATH_SIZE_MAX];
+    lode_db *db;
+    lode_collection *l2, *cosine, *f16, *int8;
+    lode_snapshot *other_snapshot; /* of another collection than l2 */
+    struct buf table;
+    uint64_t sequence, files;
+} fixture;
+
+static const float good[DIM] = {1, 2, 3, 4};
+
+/* Outputs, which no refused call may touch. */
+static char sentinel;
+static struct {
+    lode_db *db;
+    lode_collection *collection;
+    lode_catalog *catalog;
+    lode_snapshot *snapshot;
+    lode_snapshot_list *snapshots;
+    lode_result *result;
+    lode_iterator *iterator;
+    const lode_hit *hit;
+    lode_stats *stats;
+    lode_backup_list *backups;
+    lode_write_info info;
+    lode_train_info trained;
+    float vector[DIM];
+    int known;
+} out, untouched;
+
+static void make_sentinels(void)
+{
+    void *mark = &sentinel;
+    memset(&untouched, 0, sizeof untouched);
+    untouched.db = mark;
+    untouched.collection = mark;
+    untouched.catalog = mark;
+    untouched.snapshot = mark;
+    untouched.snapshots = mark;
+    untouched.result = mark;
+    untouched.iterator = mark;
+    untouched.hit = mark;
+    untouched.stats = mark;
+    untouched.backups = mark;
+    untouched.info.sequence = 77;
+    untouched.known = 77;
+    out = untouched;
+}
+
+/* --- What there is, to see that it stays -------------------------------------------------------- */
+
+static uint64_t count_entries(const char *path)
+{
+    struct file_names names;
+    if (file_names_list(vfs_posix(), path, &names, NULL))
+        return 0;
+    uint64_t count = names.count;
+    for (size_t i = 0; i < names.count; i++) {
+        char below[PATH_SIZE_MAX];
+        if (strncmp(names.names[i], "c-", 2) == 0 && !vfs_join(below, path, names.names[i], NULL))
+            count += count_entries(below);
+    }
+    file_names_release(&names);
+    return count;
+}
+
+static uint64_t sum_of_sequences(void)
+{
+    lode_collection *all[] = {fixture.l2, fixture.cosine, fixture.f16, fixture.int8};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        lode_snapshot *snapshot;
+        assert_ok(lode_snapshot_open(all[i], &snapshot, &error));
+        sum += lode_snapshot_sequence(snapshot) * 1000 + lode_snapshot_point_count(snapshot);
+        lode_snapshot_close(snapshot);
+    }
+    return sum;
+}
+
+/* --- The table ---------------------------------------------------------------------------------- */
+
+static void put(const char *text, size_t size)
+{
+    assert_ok(buf_append(&fixture.table, text, size, NULL));
+}
+
+static void put_text(const char *text)
+{
+    put(text, strlen(text));
+}
+
+/* Where the database of the test lies is nobody's business, and | would end the cell. */
+static void put_cell(const char *text)
+{
+    size_t path_size = strlen(fixture.path);
+    while (*text) {
+        if (strncmp(text, fixture.path, path_size) == 0) {
+            put_text("DB");
+            text += path_size;
+        } else if (*text == '|') {
+            put_text("\\|");
+            text++;
+        } else {
+            put(text++, 1);
+        }
+    }
+}
+
+static void put_row(const char *function, const char *what)
+{
+    static const char *last = "";
+    put_text("| ");
+    if (strcmp(function, last) != 0) {
+        put_text("`");
+        put_text(function);
+        put_text("`");
+    }
+    last = function;
+    put_text(" | ");
+    put_text(what);
+    put_text(" | ");
+    put_text(lode_status_name(error.status));
+    put_text(" | ");
+    put_cell(error.message);
+    put_text(" |\n");
+}
+
+static void note(const char *function, const char *what, lode_status status)
+{
+    if (status == LODE_OK)
+        fail_msg("%s takes this: %s", function, what);
+    assert_int_equal(error.status, status);
+    if (strlen(error.message) < 8)
+        fail_msg("%s, %s: no reason: '%s'", function, what, error.message);
+    put_row(function, what);
+    if (memcmp(&out, &untouched, sizeof out) != 0)
+        fail_msg("%s, %s: an output was written", function, what);
+    if (sum_of_sequences() != fixture.sequence || count_entries(fixture.path) != fixture.files)
+        fail_msg("%s, %s: something has changed", function, what);
+    memset(&error, 0, sizeof error);
+}
+
+#define BAD(function, what, ...) note(#function, what, function(__VA_ARGS__))
+
+/* --- Set-up ------------------------------------------------------------------------------------- */
+
+static void write_first(lode_collection *collection)
+{
+    lode_point point = {.id = lode_id_number(1), .vector = good, .metadata = "{\"count\":1}",
+                        .metadata_size = 11};
+    assert_ok(lode_upsert(collection, &point, 1, NULL, &error));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    temp_dir_make(fixture.path);
+    fixture.db = engine_open(NULL, fixture.path, NULL, 0);
+    static const lode_field fields[] = {
+        {"count", LODE_FIELD_INTEGER},  {"share", LODE_FIELD_FLOAT}, {"kind", LODE_FIELD_KEYWORD},
+        {"when", LODE_FIELD_DATETIME},  {"done", LODE_FIELD_BOOLEAN},
+    };
+    fixture.l2 =
+        engine_create(fixture.db, "l2", (lode_schema){.dim = DIM, .fields = fields, .field_count = 5});
+    fixture.cosine = engine_create(fixture.db, "cosine",
+                                   (lode_schema){.dim = DIM, .metric = LODE_METRIC_COSINE});
+    fixture.f16 =
+        engine_create(fixture.db, "f16", (lode_schema){.dim = DIM, .scalar = LODE_SCALAR_F16});
+    fixture.int8 =
+        engine_create(fixture.db, "int8", (lode_schema){.dim = DIM, .scalar = LODE_SCALAR_INT8});
+    write_first(fixture.l2);
+    write_first(fixture.cosine);
+    write_first(fixture.f16);
+    write_first(fixture.int8);
+    assert_ok(lode_alias_set(fixture.db, "alias", "l2", &error));
+    assert_ok(lode_snapshot_create(fixture.l2, "monday", &error));
+    assert_ok(lode_snapshot_open(fixture.cosine, &fixture.other_snapshot, &error));
+    assert_ok(lode_wait_idle(fixture.l2, 0, &error));
+    buf_init(&fixture.table, 1 << 20);
+    make_sentinels();
+    fixture.sequence = sum_of_sequences();
+    fixture.files = count_entries(fixture.path);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    lode_snapshot_close(fixture.other_snapshot);
+    lode_collection_close(fixture.l2);
+    lode_collection_close(fixture.cosine);
+    lode_collection_close(fixture.f16);
+    lode_collection_close(fixture.int8);
+    engine_close(fixture.db);
+    temp_dir_remove(fixture.path);
+    buf_release(&fixture.table);
+    return 0;
+}
+
+static char *repeat(char c, size_t size)
+{
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    memset(text, c, size);
+    text[size] = '\0';
+    return text;
+}
+
+/* --- Databases and collections ------------------------------------------------------------------ */
+
+static void databases(void)
+{
+    char *path = repeat('p', PATH_SIZE_MAX);
+    lode_db_options options = {.thread_count = 257};
+    BAD(lode_db_open, "path NULL", NULL, NULL, &out.db, &error);
+    BAD(lode_db_open, "path empty", "", NULL, &out.db, &error);
+    BAD(lode_db_open, "path of 4,096 bytes", path, NULL, &out.db, &error);
+    BAD(lode_db_open, "ret_db NULL", fixture.path, NULL, NULL, &error);
+    BAD(lode_db_open, "too many threads", fixture.path, &options, &out.db, &error);
+    options = (lode_db_options){.maintenance = (lode_maintenance)7};
+    BAD(lode_db_open, "unknown maintenance", fixture.path, &options, &out.db, &error);
+    options = (lode_db_options){.growing_bytes_max = 1000};
+    BAD(lode_db_open, "growing_bytes_max too small", fixture.path, &options, &out.db, &error);
+    options = (lode_db_options){.growing_bytes_max = UINT64_MAX};
+    BAD(lode_db_open, "growing_bytes_max too large", fixture.path, &options, &out.db, &error);
+    options = (lode_db_options){.must_exist = 1};
+    BAD(lode_db_open, "must_exist, and it does not", "/nonexistent/db", &options, &out.db, &error);
+    BAD(lode_db_open, "no such parent directory", "/nonexistent/db", NULL, &out.db, &error);
+    BAD(lode_db_open, "path is a device", "/dev/null", NULL, &out.db, &error);
+    free(path);
+}
+
+static void schemas(void)
+{
+    static const lode_field no_name[] = {{NULL, LODE_FIELD_TEXT}};
+    static const lode_field not_text[] = {{"\xff", LODE_FIELD_TEXT}};
+    static const lode_field no_type[] = {{"a", (lode_field_type)9}};
+    static const lode_field twice[] = {{"a", LODE_FIELD_TEXT}, {"a", LODE_FIELD_FLOAT}};
+    const struct {
+        const char *what;
+        lode_schema schema;
+    } bad[] = {
+        {"dim 0", {.dim = 0}},
+        {"dim above the limit", {.dim = LODE_DIM_MAX + 1}},
+        {"unknown metric", {.dim = 4, .metric = (lode_metric)3}},
+        {"unknown scalar", {.dim = 4, .scalar = (lode_scalar)4}},
+        {"unknown index", {.dim = 4, .index = (lode_index)2}},
+        {"unknown layout", {.dim = 4, .layout = (lode_layout)2}},
+        {"m 1", {.dim = 4, .m = 1}},
+        {"m above the limit", {.dim = 4, .m = LODE_M_MAX + 1}},
+        {"ef_construction above the limit", {.dim = 4, .ef_construction = LODE_EF_MAX + 1}},
+        {"fields NULL", {.dim = 4, .field_count = 1}},
+        {"too many fields", {.dim = 4, .fields = twice, .field_count = LODE_FIELDS_MAX + 1}},
+        {"field without a name", {.dim = 4, .fields = no_name, .field_count = 1}},
+        {"field's name not UTF-8", {.dim = 4, .fields = not_text, .field_count = 1}},
+        {"field of unknown type", {.dim = 4, .fields = no_type, .field_count = 1}},
+        {"field declared twice", {.dim = 4, .fields = twice, .field_count = 2}},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        BAD(lode_collection_create, bad[i].what, fixture.db, "new", &bad[i].schema, &out.collection,
+            &error);
+}
+
+static void collections(void)
+{
+    static const lode_schema schema = {.dim = 4};
+    char *name = repeat('n', LODE_NAME_SIZE_MAX + 1);
+    BAD(lode_collection_create, "db NULL", NULL, "a", &schema, &out.collection, &error);
+    BAD(lode_collection_create, "name NULL", fixture.db, NULL, &schema, &out.collection, &error);
+    BAD(lode_collection_create, "schema NULL", fixture.db, "a", NULL, &out.collection, &error);
+    BAD(lode_collection_create, "ret_collection NULL", fixture.db, "a", &schema, NULL, &error);
+    BAD(lode_collection_create, "name empty", fixture.db, "", &schema, &out.collection, &error);
+    BAD(lode_collection_create, "name too long", fixture.db, name, &schema, &out.collection, &error);
+    BAD(lode_collection_create, "name begins with a dot", fixture.db, ".a", &schema,
+        &out.collection, &error);
+    BAD(lode_collection_create, "name with a slash", fixture.db, "../a", &schema, &out.collection,
+        &error);
+    BAD(lode_collection_create, "name with a blank", fixture.db, "a b", &schema, &out.collection,
+        &error);
+    BAD(lode_collection_create, "name taken", fixture.db, "l2", &schema, &out.collection, &error);
+    BAD(lode_collection_create, "name taken by an alias", fixture.db, "alias", &schema,
+        &out.collection, &error);
+    schemas();
+    BAD(lode_collection_open, "db NULL", NULL, "l2", &out.collection, &error);
+    BAD(lode_collection_open, "name NULL", fixture.db, NULL, &out.collection, &error);
+    BAD(lode_collection_open, "ret_collection NULL", fixture.db, "l2", NULL, &error);
+    BAD(lode_collection_open, "name with a slash", fixture.db, "l2/", &out.collection, &error);
+    BAD(lode_collection_open, "unknown collection", fixture.db, "none", &out.collection, &error);
+    BAD(lode_collection_drop, "db NULL", NULL, "l2", &error);
+    BAD(lode_collection_drop, "name NULL", fixture.db, NULL, &error);
+    BAD(lode_collection_drop, "unknown collection", fixture.db, "none", &error);
+    BAD(lode_collection_drop, "name of an alias", fixture.db, "alias", &error);
+    BAD(lode_collection_drop, "it is open", fixture.db, "l2", &error);
+    BAD(lode_alias_set, "db NULL", NULL, "a", "l2", &error);
+    BAD(lode_alias_set, "alias NULL", fixture.db, NULL, "l2", &error);
+    BAD(lode_alias_set, "alias empty", fixture.db, "", "l2", &error);
+    BAD(lode_alias_set, "alias of a collection's name", fixture.db, "l2", "cosine", &error);
+    BAD(lode_alias_set, "unknown target", fixture.db, "a", "none", &error);
+    BAD(lode_alias_set, "target is an alias", fixture.db, "a", "alias", &error);
+    BAD(lode_alias_set, "remove an alias that there is not", fixture.db, "a", NULL, &error);
+    BAD(lode_catalog_list, "db NULL", NULL, &out.catalog, &error);
+    BAD(lode_catalog_list, "ret_catalog NULL", fixture.db, NULL, &error);
+    free(name);
+}
+
+/* --- Writing ------------------------------------------------------------------------------------ */
+
+static lode_write_op upsert_of(lode_id id, const float *vector)
+{
+    return (lode_write_op){.kind = LODE_WRITE_UPSERT, .point = {.id = id, .vector = vector}};
+}
+
+/* The bad operation stands behind a good one, which must not be applied either. */
+static void bad_op(const char *what, lode_collection *collection, lode_write_op op)
+{
+    lode_write_op ops[] = {upsert_of(lode_id_number(2), good), op};
+    note("lode_write", what, lode_write(collection, ops, 2, NULL, &out.info, &error));
+}
+
+static void ids(void)
+{
+    char *id = repeat('i', LODE_ID_SIZE_MAX + 1);
+    lode_id bad = lode_id_text(id);
+    bad_op("string id of 513 bytes", fixture.l2, upsert_of(bad, good));
+    bad_op("string id empty", fixture.l2, upsert_of(lode_id_text(""), good));
+    bad_op("string id NULL", fixture.l2, upsert_of(lode_id_text(NULL), good));
+    bad_op("string id not UTF-8", fixture.l2, upsert_of(lode_id_text("a\xff"), good));
+    bad = (lode_id){.kind = LODE_ID_STRING, .string = "a\0b", .string_size = 3};
+    bad_op("string id with NUL", fixture.l2, upsert_of(bad, good));
+    bad_op("id zeroed", fixture.l2, upsert_of((lode_id){0}, good));
+    bad_op("id of unknown kind", fixture.l2, upsert_of((lode_id){.kind = (lode_id_kind)9}, good));
+    free(id);
+}
+
+static void vectors(void)
+{
+    static const float nan_at_2[DIM] = {1, 2, NAN, 4}, inf_at_0[DIM] = {INFINITY, 2, 3, 4};
+    static const float zero[DIM] = {0}, huge[DIM] = {3e38f, 3e38f, 0, 0}, big[DIM] = {7e4f};
+    lode_id id = lode_id_number(3);
+    bad_op("NaN", fixture.l2, upsert_of(id, nan_at_2));
+    bad_op("infinity", fixture.l2, upsert_of(id, inf_at_0));
+    bad_op("zero vector under cosine", fixture.cosine, upsert_of(id, zero));
+    bad_op("vector longer than 2^62 under l2", fixture.l2, upsert_of(id, huge));
+    bad_op("component beyond f16", fixture.f16, upsert_of(id, big));
+    bad_op("neither vector nor text", fixture.l2, upsert_of(id, NULL));
+    lode_write_op text = upsert_of(id, NULL);
+    text.point.text = "words";
+    text.point.text_size = 5;
+    bad_op("text without a text model", fixture.l2, text);
+}
+
+static void bad_metadata(const char *what, const char *json)
+{
+    lode_write_op op = upsert_of(lode_id_number(3), good);
+    op.point.metadata = json;
+    op.point.metadata_size = strlen(json);
+    bad_op(what, fixture.l2, op);
+}
+
+static void documents(void)
+{
+    char *large = repeat('x', LODE_METADATA_SIZE_MAX + 1), *deep = repeat('[', 200);
+    memcpy(deep, "{\"a\":", 5);
+    bad_metadata("metadata above the limit", large);
+    bad_metadata("metadata not JSON", "{\"a\":");
+    bad_metadata("metadata not an object", "[1]");
+    bad_metadata("metadata with something behind it", "{} x");
+    bad_metadata("metadata not UTF-8", "{\"a\":\"\xff\"}");
+    bad_metadata("metadata too deep", deep);
+    bad_metadata("number beyond double", "{\"a\":1e999}");
+    bad_metadata("member named twice", "{\"a\":1,\"a\":2}");
+    bad_metadata("integer field with a string", "{\"count\":\"1\"}");
+    bad_metadata("integer field with a fraction", "{\"count\":1.5}");
+    bad_metadata("integer field beyond int64", "{\"count\":9223372036854775808}");
+    bad_metadata("float field with true", "{\"share\":true}");
+    bad_metadata("keyword field with a number", "{\"kind\":1}");
+    bad_metadata("boolean field with 0", "{\"done\":0}");
+    bad_metadata("datetime field with no moment", "{\"when\":\"yesterday\"}");
+    bad_metadata("datetime field with February 30", "{\"when\":\"2024-02-30T00:00:00Z\"}");
+    bad_metadata("array field with one bad element", "{\"count\":[1,2,\"3\"]}");
+    lode_write_op op = upsert_of(lode_id_number(3), good);
+    op.point.metadata_size = 2;
+    bad_op("metadata NULL, size 2", fixture.l2, op);
+    op = upsert_of(lode_id_number(3), good);
+    op.point.text_size = 2;
+    bad_op("text NULL, size 2", fixture.l2, op);
+    op.point.text = large;
+    op.point.text_size = LODE_TEXT_SIZE_MAX + 1;
+    bad_op("text above the limit", fixture.l2, op);
+    op.point.text = "\xff\xfe";
+    op.point.text_size = 2;
+    bad_op("text not UTF-8", fixture.l2, op);
+    free(large);
+    free(deep);
+}
+
+static void expiries(void)
+{
+    lode_write_op op = upsert_of(lode_id_number(3), good);
+    op.point.expires_at_ms = 1700000000;
+    bad_op("expires_at_ms in seconds", fixture.l2, op);
+    op.point.expires_at_ms = LODE_EXPIRES_AT_MAX + 1;
+    bad_op("expires_at_ms in microseconds", fixture.l2, op);
+}
+
+static void kinds_and_conditions(void)
+{
+    lode_write_op op = upsert_of(lode_id_number(1), good);
+    op.kind = (lode_write_kind)0;
+    bad_op("kind zeroed", fixture.l2, op);
+    op.kind = (lode_write_kind)4;
+    bad_op("unknown kind", fixture.l2, op);
+    op = upsert_of(lode_id_number(1), good);
+    op.condition = (lode_condition)9;
+    bad_op("unknown condition", fixture.l2, op);
+    op.condition = LODE_IF_VERSION;
+    bad_op("LODE_IF_VERSION without version", fixture.l2, op);
+    op.condition = LODE_IF_PRESENT;
+    op.if_version = 1;
+    bad_op("if_version without LODE_IF_VERSION", fixture.l2, op);
+    op = (lode_write_op){.kind = LODE_WRITE_DELETE, .point = {.id = lode_id_number(1)}};
+    op.condition = LODE_IF_ABSENT;
+    bad_op("delete with LODE_IF_ABSENT", fixture.l2, op);
+    op = upsert_of(lode_id_number(1), good);
+    op.condition = LODE_IF_ABSENT;
+    bad_op("insert only, and it is there", fixture.l2, op);
+    op = upsert_of(lode_id_number(9), good);
+    op.condition = LODE_IF_PRESENT;
+    bad_op("update only, and it is not there", fixture.l2, op);
+    op = upsert_of(lode_id_number(1), good);
+    op.condition = LODE_IF_VERSION;
+    op.if_version = 99;
+    bad_op("another version", fixture.l2, op);
+}
+
+static void patches(void)
+{
+    static const char *const null_field[] = {NULL}, *const field[] = {"count"};
+    lode_write_op plain = {.kind = LODE_WRITE_PATCH, .point = {.id = lode_id_number(1)}};
+    bad_op("patch that changes nothing", fixture.l2, plain);
+    lode_write_op op = plain;
+    op.point.vector = good;
+    bad_op("patch with a vector", fixture.l2, op);
+    op = plain;
+    op.patch = (lode_patch_mode)7;
+    bad_op("patch of unknown mode", fixture.l2, op);
+    op = plain;
+    op.fields = field;
+    op.field_count = 1;
+    bad_op("fields without LODE_PATCH_REMOVE", fixture.l2, op);
+    op.patch = LODE_PATCH_REMOVE;
+    op.point.metadata = "{}";
+    op.point.metadata_size = 2;
+    bad_op("LODE_PATCH_REMOVE with metadata", fixture.l2, op);
+    op = plain;
+    op.patch = LODE_PATCH_REMOVE;
+    bad_op("LODE_PATCH_REMOVE without fields", fixture.l2, op);
+    op.field_count = 1;
+    bad_op("fields NULL", fixture.l2, op);
+    op.fields = null_field;
+    bad_op("a field that is NULL", fixture.l2, op);
+    op = plain;
+    op.point.metadata = "{\"count\":\"many\"}";
+    op.point.metadata_size = strlen(op.point.metadata);
+    bad_op("patch of a field's type", fixture.l2, op);
+}
+
+static void batches(void)
+{
+    static lode_write_op many[LODE_BATCH_MAX + 1];
+    static lode_point points[LODE_BATCH_MAX + 1];
+    static lode_id numbers[LODE_BATCH_MAX + 1];
+    static const float nan_at_0[DIM] = {NAN, 2, 3, 4};
+    static const char request[LODE_REQUEST_ID_SIZE_MAX + 1];
+    lode_write_op op = upsert_of(lode_id_number(3), good);
+    lode_write_options options = {.ack = (lode_ack)3};
+    BAD(lode_write, "collection NULL", NULL, &op, 1, NULL, &out.info, &error);
+    BAD(lode_write, "ops NULL", fixture.l2, NULL, 1, NULL, &out.info, &error);
+    BAD(lode_write, "10,001 operations", fixture.l2, many, LODE_BATCH_MAX + 1, NULL, &out.info,
+        &error);
+    BAD(lode_write, "unknown ack", fixture.l2, &op, 1, &options, &out.info, &error);
+    options = (lode_write_options){.request_id_size = 1};
+    BAD(lode_write, "request_id NULL", fixture.l2, &op, 1, &options, &out.info, &error);
+    options = (lode_write_options){.request_id = request, .request_id_size = sizeof request};
+    BAD(lode_write, "request_id of 65 bytes", fixture.l2, &op, 1, &options, &out.info, &error);
+    ids();
+    vectors();
+    documents();
+    expiries();
+    kinds_and_conditions();
+    patches();
+    points[0] = (lode_point){.id = lode_id_number(3), .vector = nan_at_0};
+    BAD(lode_upsert, "collection NULL", NULL, points, 1, &out.info, &error);
+    BAD(lode_upsert, "points NULL", fixture.l2, NULL, 1, &out.info, &error);
+    BAD(lode_upsert, "10,001 points", fixture.l2, points, LODE_BATCH_MAX + 1, &out.info, &error);
+    BAD(lode_upsert, "NaN", fixture.l2, points, 1, &out.info, &error);
+    BAD(lode_delete, "collection NULL", NULL, numbers, 1, &out.info, &error);
+    BAD(lode_delete, "ids NULL", fixture.l2, NULL, 1, &out.info, &error);
+    BAD(lode_delete, "10,001 ids", fixture.l2, numbers, LODE_BATCH_MAX + 1, &out.info, &error);
+    BAD(lode_delete, "id zeroed", fixture.l2, numbers, 1, &out.info, &error);
+    BAD(lode_sync, "collection NULL", NULL, &error);
+}
+
+/* --- Reading ------------------------------------------------------------------------------------ */
+
+static void bad_search(const char *what, lode_collection *collection, lode_search_request request)
+{
+    note("lode_search", what, lode_search(collection, &request, &out.result, &error));
+}
+
+static void searches(void)
+{
+    static const float nan_at_1[DIM] = {1, NAN, 3, 4}, inf_at_3[DIM] = {1, 2, 3, -INFINITY};
+    static const float zero[DIM] = {0}, huge[DIM] = {3e38f, 3e38f, 0, 0};
+    static lode_search_request many[LODE_SEARCH_BATCH_MAX + 1];
+    lode_search_request request = {.vector = good};
+    lode_id unknown = lode_id_number(99), zeroed = {0};
+    char *name = repeat('n', LODE_NAME_SIZE_MAX + 1);
+    BAD(lode_search, "collection NULL", NULL, &request, &out.result, &error);
+    BAD(lode_search, "request NULL", fixture.l2, NULL, &out.result, &error);
+    BAD(lode_search, "ret_result NULL", fixture.l2, &request, NULL, &error);
+    bad_search("no vector, text or like", fixture.l2, (lode_search_request){.k = 5});
+    bad_search("vector and like", fixture.l2, (lode_search_request){.vector = good, .like = &unknown});
+    bad_search("k above the limit", fixture.l2,
+               (lode_search_request){.vector = good, .k = LODE_K_MAX + 1});
+    bad_search("ef_search above the limit", fixture.l2,
+               (lode_search_request){.vector = good, .ef_search = LODE_EF_MAX + 1});
+    bad_search("unknown bits in with", fixture.l2,
+               (lode_search_request){.vector = good, .with = 0x100});
+    bad_search("one_per empty", fixture.l2, (lode_search_request){.vector = good, .one_per = ""});
+    bad_search("one_per too long", fixture.l2,
+               (lode_search_request){.vector = good, .one_per = name});
+    bad_search("NaN", fixture.l2, (lode_search_request){.vector = nan_at_1});
+    bad_search("infinity", fixture.l2, (lode_search_request){.vector = inf_at_3});
+    bad_search("zero vector under cosine", fixture.cosine, (lode_search_request){.vector = zero});
+    bad_search("vector longer than 2^62 under l2", fixture.l2, (lode_search_request){.vector = huge});
+    bad_search("like of an unknown point", fixture.l2, (lode_search_request){.like = &unknown});
+    bad_search("like of an id zeroed", fixture.l2, (lode_search_request){.like = &zeroed});
+    bad_search("text without a text model", fixture.l2,
+               (lode_search_request){.text = "words", .text_size = 5});
+    bad_search("text not UTF-8", fixture.l2, (lode_search_request){.text = "\xff", .text_size = 1});
+    bad_search("text_size without text", fixture.l2,
+               (lode_search_request){.vector = good, .text_size = 1});
+    bad_search("snapshot of another collection", fixture.l2,
+               (lode_search_request){.vector = good, .snapshot = fixture.other_snapshot});
+    lode_search_request two[2] = {{.vector = good}, {.vector = nan_at_1}};
+    BAD(lode_search_batch, "collection NULL", NULL, two, 1, &out.result, &error);
+    BAD(lode_search_batch, "requests NULL", fixture.l2, NULL, 1, &out.result, &error);
+    BAD(lode_search_batch, "ret_results NULL", fixture.l2, two, 1, NULL, &error);
+    BAD(lode_search_batch, "10,001 requests", fixture.l2, many, LODE_SEARCH_BATCH_MAX + 1,
+        &out.result, &error);
+    BAD(lode_search_batch, "NaN in the second", fixture.l2, two, 2, &out.result, &error);
+    two[1] = (lode_search_request){.vector = good, .k = LODE_K_MAX + 1};
+    BAD(lode_search_batch, "k above the limit in the second", fixture.l2, two, 2, &out.result,
+        &error);
+    two[1] = (lode_search_request){.vector = good, .snapshot = fixture.other_snapshot};
+    BAD(lode_search_batch, "different snapshots", fixture.l2, two, 2, &out.result, &error);
+    two[0] = two[1];
+    BAD(lode_search_batch, "snapshots of another collection", fixture.l2, two, 2, &out.result,
+        &error);
+    free(name);
+}
+
+static void gets(void)
+{
+    lode_id id = lode_id_number(1), zeroed = {0};
+    BAD(lode_get, "collection NULL", NULL, NULL, &id, 1, 0, &out.result, &error);
+    BAD(lode_get, "ids NULL", fixture.l2, NULL, NULL, 1, 0, &out.result, &error);
+    BAD(lode_get, "ret_result NULL", fixture.l2, NULL, &id, 1, 0, NULL, &error);
+    BAD(lode_get, "id zeroed", fixture.l2, NULL, &zeroed, 1, 0, &out.result, &error);
+    BAD(lode_get, "unknown bits in with", fixture.l2, NULL, &id, 1, 0x80000000, &out.result, &error);
+    BAD(lode_get, "snapshot of another collection", fixture.l2, fixture.other_snapshot, &id, 1, 0,
+        &out.result, &error);
+    BAD(lode_iterator_open, "collection NULL", NULL, NULL, 0, &out.iterator, &error);
+    BAD(lode_iterator_open, "ret_iterator NULL", fixture.l2, NULL, 0, NULL, &error);
+    BAD(lode_iterator_open, "unknown bits in with", fixture.l2, NULL, 0x40, &out.iterator, &error);
+    BAD(lode_iterator_open, "snapshot of another collection", fixture.l2, fixture.other_snapshot, 0,
+        &out.iterator, &error);
+    BAD(lode_iterator_next, "iterator NULL", NULL, &out.hit, &error);
+}
+
+static void snapshots(void)
+{
+    char *name = repeat('n', LODE_NAME_SIZE_MAX + 1);
+    BAD(lode_snapshot_open, "collection NULL", NULL, &out.snapshot, &error);
+    BAD(lode_snapshot_open, "ret_snapshot NULL", fixture.l2, NULL, &error);
+    BAD(lode_snapshot_create, "collection NULL", NULL, "a", &error);
+    BAD(lode_snapshot_create, "name NULL", fixture.l2, NULL, &error);
+    BAD(lode_snapshot_create, "name empty", fixture.l2, "", &error);
+    BAD(lode_snapshot_create, "name too long", fixture.l2, name, &error);
+    BAD(lode_snapshot_create, "name with a slash", fixture.l2, "a/b", &error);
+    BAD(lode_snapshot_create, "name begins with snapshot-", fixture.l2, "snapshot-1", &error);
+    BAD(lode_snapshot_create, "name taken", fixture.l2, "monday", &error);
+    BAD(lode_snapshot_open_named, "collection NULL", NULL, "monday", &out.snapshot, &error);
+    BAD(lode_snapshot_open_named, "name NULL", fixture.l2, NULL, &out.snapshot, &error);
+    BAD(lode_snapshot_open_named, "ret_snapshot NULL", fixture.l2, "monday", NULL, &error);
+    BAD(lode_snapshot_open_named, "unknown snapshot", fixture.l2, "sunday", &out.snapshot, &error);
+    BAD(lode_snapshot_drop, "collection NULL", NULL, "monday", &error);
+    BAD(lode_snapshot_drop, "name NULL", fixture.l2, NULL, &error);
+    BAD(lode_snapshot_drop, "unknown snapshot", fixture.l2, "sunday", &error);
+    BAD(lode_snapshot_list_get, "collection NULL", NULL, &out.snapshots, &error);
+    BAD(lode_snapshot_list_get, "ret_list NULL", fixture.l2, NULL, &error);
+    free(name);
+}
+
+/* --- Texts, upkeep, backups --------------------------------------------------------------------- */
+
+static void texts(void)
+{
+    lode_text one[] = {{"words of a text", 15}}, no_data[] = {{NULL, 3}};
+    lode_train_options options = {.language = "klingon"};
+    lode_collection *empty = fixture.cosine;
+    BAD(lode_text_model_train, "collection NULL", NULL, one, 1, NULL, &out.trained, &error);
+    BAD(lode_text_model_train, "texts NULL", empty, NULL, 1, NULL, &out.trained, &error);
+    BAD(lode_text_model_train, "a text's data NULL", empty, no_data, 1, NULL, &out.trained, &error);
+    BAD(lode_text_model_train, "metric l2", fixture.l2, one, 1, NULL, &out.trained, &error);
+    BAD(lode_text_model_train, "collection has points", empty, one, 1, NULL, &out.trained, &error);
+    options.word_exponent = 2;
+    BAD(lode_text_model_train, "word_exponent 2", empty, one, 1, &options, &out.trained, &error);
+    options.word_exponent = NAN;
+    BAD(lode_text_model_train, "word_exponent NaN", empty, one, 1, &options, &out.trained, &error);
+    BAD(lode_text_embed, "collection NULL", NULL, "a", 1, out.vector, &out.known, &error);
+    BAD(lode_text_embed, "text NULL", empty, NULL, 1, out.vector, &out.known, &error);
+    BAD(lode_text_embed, "vector NULL", empty, "a", 1, NULL, &out.known, &error);
+    BAD(lode_text_embed, "ret_known NULL", empty, "a", 1, out.vector, NULL, &error);
+    BAD(lode_text_embed, "no text model", empty, "a", 1, out.vector, &out.known, &error);
+}
+
+static void upkeep(void)
+{
+    BAD(lode_flush, "collection NULL", NULL, &error);
+    BAD(lode_compact, "collection NULL", NULL, &error);
+    BAD(lode_wait_idle, "collection NULL", NULL, 0, &error);
+    BAD(lode_stats_get, "collection NULL", NULL, &out.stats, &error);
+    BAD(lode_stats_get, "ret_stats NULL", fixture.l2, NULL, &error);
+    BAD(lode_verify, "path NULL", NULL, NULL, &error);
+    BAD(lode_verify, "path empty", "", NULL, &error);
+    BAD(lode_verify, "nothing there", "/nonexistent/db", NULL, &error);
+}
+
+static void backups(void)
+{
+    static const char *const no_base[] = {NULL};
+    lode_backup_options base = {.base = "/nonexistent/base", .one_file = 1};
+    lode_restore_options options = {.base_count = 1};
+    BAD(lode_backup, "db NULL", NULL, "/tmp/none", NULL, NULL, &error);
+    BAD(lode_backup, "target NULL", fixture.db, NULL, NULL, NULL, &error);
+    BAD(lode_backup, "target empty", fixture.db, "", NULL, NULL, &error);
+    BAD(lode_backup, "no such parent directory", fixture.db, "/nonexistent/a/b", NULL, NULL, &error);
+    BAD(lode_backup, "target is the database", fixture.db, fixture.path, NULL, NULL, &error);
+    BAD(lode_backup, "no such base", fixture.db, "/nonexistent/b", &base, NULL, &error);
+    base.base = "";
+    BAD(lode_backup, "base empty", fixture.db, "/nonexistent/b", &base, NULL, &error);
+    BAD(lode_backup_list_get, "path NULL", NULL, &out.backups, &error);
+    BAD(lode_backup_list_get, "ret_list NULL", fixture.path, NULL, &error);
+    BAD(lode_backup_list_get, "nothing there", "/nonexistent/b", &out.backups, &error);
+    BAD(lode_backup_list_get, "a database", fixture.path, &out.backups, &error);
+    BAD(lode_restore, "backup NULL", NULL, "/nonexistent/a", NULL, NULL, &error);
+    BAD(lode_restore, "path NULL", "/nonexistent/b", NULL, NULL, NULL, &error);
+    BAD(lode_restore, "nothing there", "/nonexistent/b", "/nonexistent/a", NULL, NULL, &error);
+    BAD(lode_restore, "bases NULL", "/nonexistent/b", "/nonexistent/a", &options, NULL, &error);
+    options.bases = no_base;
+    BAD(lode_restore, "a base that is NULL", "/nonexistent/b", "/nonexistent/a", &options, NULL,
+        &error);
+    options = (lode_restore_options){.sample = LODE_SEARCH_BATCH_MAX + 1};
+    BAD(lode_restore, "sample above the limit", "/nonexistent/b", "/nonexistent/a", &options, NULL,
+        &error);
+}
+
+/* --- The page ----------------------------------------------------------------------------------- */
+
+#define BEGIN_MARK "<!-- table: made by tests/engine/test_bad_input.c -->\n"
+
+static char *read_page(char path[PATH_SIZE_MAX])
+{
+    const char *source = getenv("LODE_SOURCE");
+    if (!source)
+        return NULL;
+    snprintf(path, PATH_SIZE_MAX, "%s/docs/errors.md", source);
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, 1 << 20);
+    assert_non_null(text);
+    if (file) {
+        size_t size = fread(text, 1, (1 << 20) - 1, file);
+        text[size] = '\0';
+        fclose(file);
+    }
+    return text;
+}
+
+static void write_page(const char *path, const char *page)
+{
+    const char *mark = strstr(page, BEGIN_MARK);
+    assert_non_null(mark);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fwrite(page, 1, (size_t)(mark - page) + strlen(BEGIN_MARK), file);
+    fwrite(fixture.table.data, 1, fixture.table.size, file);
+    fclose(file);
+}
+
+static void compare_with_page(void)
+{
+    char path[PATH_SIZE_MAX];
+    char *page = read_page(path);
+    if (!page)
+        return; /* run by hand: the calls are checked all the same */
+    put("", 1);
+    fixture.table.size--;
+    const char *mark = strstr(page, BEGIN_MARK);
+    if (getenv("LODE_WRITE_ERRORS"))
+        write_page(path, page);
+    else if (!mark || strcmp(mark + strlen(BEGIN_MARK), (const char *)fixture.table.data) != 0)
+        fail_msg("docs/errors.md is not what the functions say: LODE_WRITE_ERRORS=1 writes it");
+    free(page);
+}
+
+static void each_has_its_error(void **state)
+{
+    (void)state;
+    put_text("| function | argument | status | message |\n|---|---|---|---|\n");
+    databases();
+    collections();
+    batches();
+    searches();
+    gets();
+    snapshots();
+    texts();
+    upkeep();
+    backups();
+    compare_with_page();
+}
+
+/* What takes NULL and is no error. */
+static void nothing_is_closed_and_freed(void **state)
+{
+    (void)state;
+    lode_db_close(NULL);
+    lode_collection_close(NULL);
+    lode_catalog_free(NULL);
+    lode_snapshot_close(NULL);
+    lode_snapshot_list_free(NULL);
+    lode_result_free(NULL);
+    lode_iterator_close(NULL);
+    lode_stats_free(NULL);
+    lode_backup_list_free(NULL);
+    assert_null(lode_collection_schema(NULL));
+    assert_int_equal(lode_snapshot_sequence(NULL), 0);
+    assert_int_equal(lode_db_log_keep_bytes(NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_has_its_error, set_up, tear_down),
+        cmocka_unit_test(nothing_is_closed_and_freed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
