@@ -6,6 +6,10 @@
 #include "base/limits.h"
 #include "engine/change.h"
 #include "engine/overlay.h"
+#include "engine/pressure.h"
+#include "os/budget.h"
+#include "os/mapped.h"
+
 
 static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
 {
@@ -34,15 +38,40 @@ int build_has_hasty_graph(const struct store *store, const struct segment_view *
            index->ops->effort(index) < store->params.ef_construction;
 }
 
+struct estimate build_estimate(const struct lode_collection *collection)
+{
+    const struct store *store = &collection->store;
+    return estimate_build(&store->params, &store->space, executor_width(collection->db->executor));
+}
+
+/* Build and write the graph, in memory of the budget: of a segment for which all of that is not enough, what grows
+ * with the rows lies in files (docs/decisions/0092). */
+static lode_status build_within(struct lode_collection *collection, const struct segment *segment,
+                                uint32_t rows, struct job *job, lode_error *error)
+{
+    struct index_work work = work_of(collection, &job->indexed);
+    struct estimate estimate = build_estimate(collection);
+    uint64_t bytes = estimate_bytes(estimate, rows);
+    if (bytes + job->held > budget_share(BUDGET_BUILD)) {
+        work.spill_dir = collection->store.dir;
+        bytes = estimate.fixed;
+    }
+    lode_status status = pressure_admit_build(collection, bytes, job->held, error);
+    if (status)
+        return status;
+    status = sealed_build_graph(&collection->store, segment, rows, &work, error);
+    pressure_dismiss_build(bytes);
+    mapped_look();
+    return status;
+}
+
 /* Build the graph of a sealed segment that is open without one, and open it anew. Takes *segment when it
  * succeeds, and gives the one with the graph. */
 static lode_status build_graph(struct lode_collection *collection, struct sealed_entry *entry,
                                struct segment *segment, struct job *job,
                                struct segment **ret_segment, lode_error *error)
 {
-    struct index_work work = work_of(collection, &job->indexed);
-    lode_status status =
-        sealed_build_graph(&collection->store, segment, entry->row_count, &work, error);
+    lode_status status = build_within(collection, segment, entry->row_count, job, error);
     if (status)
         return status;
     entry->has_graph = 1;
@@ -110,6 +139,8 @@ static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers
         total += rewrite->views[i].live_count;
     }
     rewrite->count = count;
+    rewrite->job.held = total * BUILD_ROW_BYTES + BUILD_WRITE_BYTES;
+    budget_take(BUDGET_BUILD, rewrite->job.held); /* what is written out gives more back */
     atomic_init(&rewrite->job.total, total);
     return LODE_OK;
 }
@@ -123,6 +154,8 @@ static void rewrite_release(struct rewrite *rewrite)
     free(rewrite->sources);
     segment_unref(rewrite->target);
     version_unref(rewrite->version);
+    budget_give(BUDGET_BUILD, rewrite->job.held);
+    mapped_look();
 }
 
 /* A flush is not to be cancelled: closing waits for it, and it is quick. */

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "engine/files.h"
 #include "engine/logs.h"
+#include "engine/pressure.h"
 #include "engine/recover.h"
 #include "engine/schema.h"
 #include "engine/text.h"
@@ -128,7 +129,7 @@ struct growing_options collection_growing_options(const struct lode_collection *
     return (struct growing_options){
         .space = &collection->store.space,
         .number = number,
-        .bytes_max = collection->db->growing_bytes_max,
+        .bytes_max = pressure_growing_bytes(collection),
         .use_graph = collection->store.index == LODE_INDEX_HNSW,
         .params = collection->store.params,
     };

@@ -30,6 +30,7 @@ struct text_model {
     _Atomic uint32_t refs;
     uint32_t version;
     struct embedder *embedder;
+    uint64_t held; /* of the memory budget */
 };
 
 struct lode_collection {

@@ -36,6 +36,7 @@ struct job {
     _Atomic uint64_t indexed;
     _Atomic uint64_t total;
     uint64_t begin_us;
+    uint64_t held; /* of the memory budget, beside the memory of a graph */
     struct job *next;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "engine/build.h"
+#include "engine/pressure.h"
 
 /* Four of a size become one. More would leave more segments to search, fewer would rebuild graphs more
  * often: each point's graph is built once a tier. */
@@ -37,9 +38,9 @@ size_t merge_choose(const struct lode_collection *collection, const struct compa
 {
     struct compaction_options options = {
         .tier_width = TIER_WIDTH,
-        .tier_bytes_base = collection->db->growing_bytes_max,
+        .tier_bytes_base = pressure_growing_bytes(collection),
         .dead_share_max = DEAD_SHARE_MAX,
-        .rows_max = SEGMENT_ROWS_MAX,
+        .rows_max = pressure_rows_max(collection),
     };
     return compaction_plan(inputs, count, &options, chosen);
 }
@@ -99,13 +100,14 @@ static void end_exclusive(struct lode_collection *collection, lode_status status
 }
 
 /* Views [first, *end) of sealed segments that fit one segment together; their numbers. */
-static size_t next_group(const struct version *version, size_t first, uint64_t *numbers)
+static size_t next_group(const struct version *version, size_t first, uint64_t rows_max,
+                         uint64_t *numbers)
 {
     size_t count = 0;
     uint64_t rows = 0;
     for (size_t i = first; i < version->view_count && version->views[i].segment->sealed; i++) {
         rows += version->views[i].live_count;
-        if (count > 0 && rows > SEGMENT_ROWS_MAX)
+        if (count > 0 && rows > rows_max)
             break;
         numbers[count++] = version->views[i].segment->number;
     }
@@ -131,7 +133,7 @@ static lode_status compact_sealed(struct lode_collection *collection, lode_error
     lode_status status = numbers ? LODE_OK : error_nomem(error, "a compaction", sizeof *numbers);
     size_t count;
     for (size_t first = 0; !status; first += count) {
-        count = next_group(version, first, numbers);
+        count = next_group(version, first, pressure_rows_max(collection), numbers);
         if (count == 0)
             break;
         status = compact_group(collection, &version->views[first], numbers, count, error);

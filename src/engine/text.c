@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/change.h"
+#include "os/budget.h"
 #include "storage/frame.h"
 #include "storage/names.h"
 
@@ -35,6 +36,7 @@ void text_model_unref(struct text_model *model)
     if (!model || atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) > 1)
         return;
     model->embedder->ops->free(model->embedder);
+    budget_give(BUDGET_OTHER, model->held);
     free(model);
 }
 
@@ -49,6 +51,8 @@ static lode_status model_new(struct embedder *own_embedder, uint32_t version,
     atomic_init(&model->refs, 1);
     model->version = version;
     model->embedder = own_embedder;
+    model->held = own_embedder->ops->memory(own_embedder);
+    budget_take(BUDGET_OTHER, model->held);
     *ret_model = model;
     return LODE_OK;
 }

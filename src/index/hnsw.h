@@ -38,6 +38,7 @@ struct hnsw {
     uint32_t ef_construction;
     uint64_t seed;
     uint32_t capacity;    /* every valid link is below it */
+    const char *spill_dir; /* where links lie while it is built; NULL: in memory */
     int mapped;           /* the arrays below are borrowed and read-only */
     uint32_t *links;      /* capacity x 2m */
     uint32_t *upper_slot; /* capacity: a row's first slot; meaningless for rows of level 0 */
@@ -132,6 +133,7 @@ struct hnsw_frontier {
 
 struct hnsw_scratch {
     size_t size;             /* bytes, as made; what searches add later is small */
+    size_t counted;          /* of them, in the budget */
     const struct rows *rows; /* what is compared: the rows, or their codes; */
     const void *target;      /* with this one of that kind */
     float *decoded;          /* dim; of a row that is coded */

@@ -2,6 +2,8 @@
  * a graph of a few rows gives concurrent inserts nothing to find. */
 #include "index/hnsw.h"
 
+#include "os/mapped.h"
+
 #define ALONE_ROWS 256u /* inserted before the other threads begin */
 #define CHUNK_ROWS 64u  /* inserted between two visits to the executor */
 
@@ -57,6 +59,7 @@ static void insert_chunk(void *context, size_t i)
     uint64_t first = build->alone + (uint64_t)i * CHUNK_ROWS, last = first + CHUNK_ROWS;
     if (!atomic_load_explicit(&build->stopped, memory_order_relaxed))
         insert_rows(build, (uint32_t)first, (uint32_t)(last < build->count ? last : build->count));
+    mapped_look();
 }
 
 static void insert_all(struct build *build)
@@ -77,7 +80,7 @@ static void insert_all(struct build *build)
 lode_status hnsw_build(const struct index_params *params, const struct rows *rows, uint32_t count,
                        const struct index_work *work, struct index **ret_index, lode_error *error)
 {
-    const struct index_work alone = {NULL, NULL, NULL};
+    const struct index_work alone = {.executor = NULL};
     struct index *index;
     lode_status status = hnsw_create(params, rows, count, &index, error);
     if (status != LODE_OK)

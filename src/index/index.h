@@ -19,6 +19,8 @@ struct index_params {
     /* create: links are found on codes, centred at the mean of the first so many rows, which are there
      * already. 0: by the rows themselves. */
     uint32_t coded_from;
+    /* build: what grows with the rows lies in files without names in this directory; NULL: in memory. */
+    const char *spill_dir;
 };
 
 struct index_counts {
@@ -44,6 +46,7 @@ struct index_work {
     struct executor *executor; /* NULL: this thread alone, and then deterministic */
     const _Atomic int *cancel; /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
     _Atomic uint64_t *done;    /* may be NULL; rows done so far, for progress */
+    const char *spill_dir;     /* see index_params; of sealed_build_graph */
 };
 
 /* Where serialize puts its bytes. */

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/mapped.h"
+
 struct posix_file {
     struct vfs_file base;
     int fd;
@@ -243,6 +245,7 @@ static lode_status posix_map(struct vfs_file *base, uint64_t size, const uint8_t
     void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, file->fd, 0);
     if (data == MAP_FAILED)
         return fail(error, errno, "map", file->path);
+    mapped_add(data, size);
     *ret_data = data;
     return LODE_OK;
 }
@@ -260,6 +263,7 @@ static void posix_unmap(struct vfs_file *file, const uint8_t *data, uint64_t siz
     (void)file;
     if (size == 0)
         return;
+    mapped_remove(data, size);
     int failed = munmap((void *)(uintptr_t)data, size);
     INVARIANT(!failed);
 }

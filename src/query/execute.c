@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/mapped.h"
 #include "query/plan.h"
 #include "query/scan.h"
 #include "storage/id.h"
@@ -140,6 +141,7 @@ static lode_status search_views(struct executions *executions, size_t *ret_faile
         for (size_t i = 0; !status && i < executions->count; i++) {
             *ret_failed = i;
             status = search_view(executions, &executions->all[i], view, error);
+            mapped_look();
         }
         if (status)
             return status;

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/le.h"
+#include "os/mapped.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -402,6 +403,8 @@ static int bad_block_before(const struct frame *frame, uint64_t *offset, uint64_
     for (uint64_t at = *offset; at < footer_offset && at < end; at += BLOCK_SIZE) {
         uint64_t left = footer_offset - at;
         uint64_t sum = checksum64(frame->data + at, left < BLOCK_SIZE ? left : BLOCK_SIZE);
+        if (at % MAPPED_STEP == 0)
+            mapped_look();
         if (sum == le_load_u64(sums + at / BLOCK_SIZE * sizeof sum))
             continue;
         *offset = at;

@@ -222,8 +222,10 @@ lode_status sealed_build_graph(const struct store *store, const struct segment *
 {
     struct index *index;
     lode_status status = sealed_check_vectors(segment, error);
+    struct index_params params = store->params;
+    params.spill_dir = work ? work->spill_dir : NULL;
     if (!status)
-        status = index_qg.build(&store->params, &segment->rows, row_count, work, &index, error);
+        status = index_qg.build(&params, &segment->rows, row_count, work, &index, error);
     if (status)
         return status;
     struct part part = {.store = store,
