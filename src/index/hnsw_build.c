@@ -40,6 +40,7 @@ static void insert_rows(struct build *build, uint32_t first, uint32_t last)
     lode_error error = {LODE_OK, 0, ""};
     for (uint32_t row = first; row < last; row++) {
         lode_status status = LODE_OK;
+        mapped_look();
         if (is_cancelled(build))
             status = error_set(&error, LODE_CANCELLED, "hnsw: build cancelled at row %u", row);
         else
@@ -59,7 +60,6 @@ static void insert_chunk(void *context, size_t i)
     uint64_t first = build->alone + (uint64_t)i * CHUNK_ROWS, last = first + CHUNK_ROWS;
     if (!atomic_load_explicit(&build->stopped, memory_order_relaxed))
         insert_rows(build, (uint32_t)first, (uint32_t)(last < build->count ? last : build->count));
-    mapped_look();
 }
 
 static void insert_all(struct build *build)

@@ -26,7 +26,7 @@ static struct mapping *mappings;
 static size_t count, capacity;
 static uint64_t bytes;
 static size_t hand_mapping, hand_offset;
-static _Atomic int trimming; /* one thread is enough */
+static struct mutex trim_mutex = {PTHREAD_MUTEX_INITIALIZER}; /* before the other one */
 static _Atomic uint64_t trims, trimmed;
 
 static int grow(void)
@@ -109,12 +109,22 @@ static void trim(uint64_t low)
 void mapped_look(void)
 {
     uint64_t budget = budget_bytes();
-    int none = 0;
-    if (budget == 0 || memory_resident() < budget / 16 * HIGH ||
-        !atomic_compare_exchange_strong(&trimming, &none, 1))
+    if (budget == 0 || memory_resident() < budget / 16 * HIGH)
         return;
-    trim(budget / 16 * LOW);
-    atomic_store(&trimming, 0);
+    /* The others wait: while they map more than one gives back, nothing would be gained. */
+    mutex_lock(&trim_mutex);
+    if (memory_resident() >= budget / 16 * HIGH)
+        trim(budget / 16 * LOW);
+    mutex_unlock(&trim_mutex);
+}
+
+int mapped_is_much(size_t size)
+{
+    uint64_t budget = budget_bytes();
+    mutex_lock(&mutex);
+    uint64_t sum = bytes + size;
+    mutex_unlock(&mutex);
+    return budget != 0 && sum > budget;
 }
 
 void mapped_figures(struct mapped_figures *ret_figures)

@@ -19,6 +19,14 @@ void mapped_remove(const void *data, size_t size);
 #define MAPPED_STEP ((size_t)1 << 20)
 void mapped_look(void);
 
+/* Whether there is a budget, and with a mapping of that size more is mapped than it. Then a touched page is best
+ * brought in alone: what the kernel brings in with it, to read ahead or because both were written at once, takes the
+ * place of something that somebody asked for. */
+int mapped_is_much(size_t size);
+
+/* Of pages far apart, each of which may bring in others around it, so many make MAPPED_STEP. */
+#define MAPPED_TOUCHES 32u
+
 struct mapped_figures {
     uint64_t bytes;   /* mapped, in memory or not */
     uint64_t trims;   /* how often pages were given back */

@@ -7,6 +7,7 @@
 #include "os/mapped.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,15 +103,27 @@ size_t memory_resident(void)
     return memory_resident_parts(&file);
 }
 
+/* Asked for very often: the file stays open. A forked child opens its own. */
+static int statm(void)
+{
+    static _Atomic uint64_t opened; /* process id, and the descriptor + 1 */
+    uint64_t pid = (uint64_t)getpid(), was = atomic_load(&opened);
+    if (was >> 32 == pid)
+        return (int)(was & 0xffffffff) - 1;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && !atomic_compare_exchange_strong(&opened, &was, pid << 32 | (uint64_t)(fd + 1))) {
+        close(fd); /* another thread was faster */
+        fd = (int)(was & 0xffffffff) - 1;
+    }
+    return fd;
+}
+
 size_t memory_resident_parts(size_t *ret_file)
 {
     *ret_file = 0;
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
+    int fd = statm();
     char text[128];
-    ssize_t size = read(fd, text, sizeof text - 1);
-    close(fd);
+    ssize_t size = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
     if (size <= 0)
         return 0;
     text[size] = '\0';

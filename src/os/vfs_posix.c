@@ -245,6 +245,10 @@ static lode_status posix_map(struct vfs_file *base, uint64_t size, const uint8_t
     void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, file->fd, 0);
     if (data == MAP_FAILED)
         return fail(error, errno, "map", file->path);
+    if (mapped_is_much(size)) {
+        (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED); /* as written: in large pieces */
+        (void)madvise(data, size, MADV_RANDOM);
+    }
     mapped_add(data, size);
     *ret_data = data;
     return LODE_OK;

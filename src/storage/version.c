@@ -1,6 +1,7 @@
 /* version.c: live sets and versions: immutable once shown, counted, freed by the last reader. */
 #include "storage/version.h"
 
+#include "os/mapped.h"
 #include "storage/id.h"
 
 #include <stdlib.h>
@@ -88,6 +89,7 @@ const struct segment_view *version_find(const struct version *version, const uin
                                         size_t id_size, uint32_t *ret_row)
 {
     uint64_t hash = id_hash(id, id_size);
+    mapped_look();
     /* Newest first: what is written again was often written a short time ago. */
     for (size_t i = version->view_count; i-- > 0;) {
         const struct segment_view *view = &version->views[i];
