@@ -65,6 +65,16 @@ static lode_status build_within(struct lode_collection *collection, const struct
     return status;
 }
 
+/* The newest version of these segments alone. */
+static struct version *pin_part(struct lode_collection *collection, const uint64_t *numbers,
+                                size_t count)
+{
+    struct version *version = collection_pin(collection);
+    struct version *part = version_part(version, numbers, count);
+    version_unref(version);
+    return part;
+}
+
 /* Build the graph of a sealed segment that is open without one, and open it anew. Takes *segment when it
  * succeeds, and gives the one with the graph. */
 static lode_status build_graph(struct lode_collection *collection, struct sealed_entry *entry,
@@ -98,8 +108,10 @@ lode_status index_segment(struct lode_collection *collection, uint64_t number, l
     lode_status status = change_check(collection, error);
     if (status)
         return status;
-    struct version *version = collection_pin(collection);
-    const struct segment_view *view = version_view(version, number);
+    struct version *version = pin_part(collection, &number, 1);
+    if (!version)
+        return error_nomem(error, "a version", sizeof *version);
+    const struct segment_view *view = &version->views[0];
     struct sealed_entry entry = {.number = number, .row_count = view->row_count};
     struct job job = {.total = view->row_count};
     job_begin(collection, &job, LODE_JOB_INDEX);
@@ -127,15 +139,15 @@ struct rewrite {
 static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers, size_t count,
                                 lode_error *error)
 {
-    rewrite->version = collection_pin(rewrite->collection);
+    rewrite->version = pin_part(rewrite->collection, numbers, count);
     rewrite->views = calloc(count, sizeof *rewrite->views);
     rewrite->row_maps = calloc(count, sizeof *rewrite->row_maps);
     rewrite->sources = calloc(count, sizeof *rewrite->sources);
-    if (!rewrite->views || !rewrite->row_maps || !rewrite->sources)
+    if (!rewrite->version || !rewrite->views || !rewrite->row_maps || !rewrite->sources)
         return error_nomem(error, "the views of a merge", count * sizeof *rewrite->views);
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++) {
-        rewrite->views[i] = *version_view(rewrite->version, numbers[i]);
+        rewrite->views[i] = rewrite->version->views[i];
         total += rewrite->views[i].live_count;
     }
     rewrite->count = count;

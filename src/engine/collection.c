@@ -113,14 +113,6 @@ void collection_publish(struct lode_collection *collection, struct version *own_
     version_unref(old); /* perhaps the last: it may unmap and remove files */
 }
 
-const struct segment_view *version_view(const struct version *version, uint64_t number)
-{
-    for (size_t i = 0; i < version->view_count; i++)
-        if (version->views[i].segment->number == number)
-            return &version->views[i];
-    return NULL;
-}
-
 /* --- The growing segment ----------------------------------------------------------------------- */
 
 struct growing_options collection_growing_options(const struct lode_collection *collection,

@@ -118,9 +118,6 @@ struct text_model *collection_model(struct lode_collection *collection);
 struct text_model *text_model_ref(struct text_model *model); /* NULL gives NULL */
 void text_model_unref(struct text_model *model);             /* NULL is allowed */
 
-/* The view of segment `number`, or NULL. */
-const struct segment_view *version_view(const struct version *version, uint64_t number);
-
 /* Make durable what the version shows. The lane is held. A failed sync leaves unknown what the disk holds:
  * the collection is broken then. */
 NODISCARD lode_status collection_sync_log(struct lode_collection *collection, lode_error *error);

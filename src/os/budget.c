@@ -10,8 +10,8 @@
 /* Sixteenths of the budget. What is left over, five of them, is for scratch and other, for the process itself,
  * and for mapped pages: docs/decisions/0091. */
 static const unsigned sixteenths[BUDGET_PARTS] = {
-    [BUDGET_GROWING] = 4,
-    [BUDGET_BUILD] = 5,
+    [BUDGET_GROWING] = 3,
+    [BUDGET_BUILD] = 6,
     [BUDGET_WRITE] = 2,
 };
 

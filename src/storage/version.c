@@ -118,6 +118,30 @@ struct version *version_extend(const struct version *from, size_t extra)
     return version;
 }
 
+const struct segment_view *version_view(const struct version *version, uint64_t number)
+{
+    for (size_t i = 0; i < version->view_count; i++)
+        if (version->views[i].segment->number == number)
+            return &version->views[i];
+    return NULL;
+}
+
+struct version *version_part(const struct version *from, const uint64_t *numbers, size_t count)
+{
+    struct version *version = version_new(count);
+    if (!version)
+        return NULL;
+    version->sequence = from->sequence;
+    version->generation = from->generation;
+    version->point_count = from->point_count;
+    for (size_t i = 0; i < count; i++) {
+        version->views[i] = *version_view(from, numbers[i]);
+        segment_ref(version->views[i].segment);
+        liveset_ref(version->views[i].live);
+    }
+    return version;
+}
+
 /* --- Expiry ------------------------------------------------------------------------------------ */
 
 void version_settle(struct version *version)
