@@ -59,11 +59,12 @@ static void base_row(uint64_t row, float *vector)
 
 /* --- The database ------------------------------------------------------------------------------ */
 
-static void open_db(void)
+static void open_db(lode_maintenance maintenance)
 {
+    lode_db_options db_options = {.maintenance = maintenance};
     lode_error error = {0};
     bench_must(lode_memory_budget_set(options.memory, &error), &error);
-    bench_must(lode_db_open(options.dir, NULL, &db, &error), &error);
+    bench_must(lode_db_open(options.dir, &db_options, &db, &error), &error);
     if (lode_collection_open(db, "vectors", &collection, &error) == LODE_OK)
         return;
     lode_schema schema = {.dim = (uint32_t)dim};
@@ -89,7 +90,7 @@ static void load(void)
     lode_point points[LOAD_BATCH];
     float *vectors = malloc(LOAD_BATCH * dim * sizeof *vectors);
     uint64_t highest = 0, begin = (uint64_t)bench_wall();
-    open_db();
+    open_db(LODE_MAINTAIN_ON_REQUEST);
     for (uint64_t id = 0; id < options.points;) {
         size_t count = 0;
         for (; count < LOAD_BATCH && id < options.points; count++, id++) {
@@ -100,11 +101,8 @@ static void load(void)
         bench_must(lode_upsert(collection, points, count, NULL, &error), &error);
         highest = resident() > highest ? resident() : highest;
     }
-    lode_status status;
-    while ((status = lode_wait_idle(collection, 50, &error)) == LODE_PARTIAL)
-        highest = resident() > highest ? resident() : highest;
-    bench_must(status, &error);
-    printf("loaded %" PRIu64 " points in %.0f s, at most %.1f MiB resident\n", options.points,
+    bench_must(lode_compact(collection, &error), &error);
+    printf("loaded %" PRIu64 " points in %.0f s, at most %.1f MiB resident while writing\n", options.points,
            bench_wall() - (double)begin, (double)highest / 0x1p20);
     fflush(stdout);
     close_db();
@@ -374,7 +372,7 @@ static void write_json(const lode_memory_stats *memory)
 
 static int serve(void)
 {
-    open_db();
+    open_db(LODE_MAINTAIN_AUTO);
     start(&writer, run_writer, 1);
     for (uint64_t i = 0; i < options.readers; i++)
         start(&readers[i], run_reader, i * 499);
