@@ -95,15 +95,14 @@ static void load(void)
         size_t count = 0;
         for (; count < LOAD_BATCH && id < options.points; count++, id++) {
             base_row(id, vectors + count * dim);
-            points[count] =
-                (lode_point){.id = lode_id_number(id), .vector = vectors + count * dim};
+            points[count] = (lode_point){.id = lode_id_number(id), .vector = vectors + count * dim};
         }
         bench_must(lode_upsert(collection, points, count, NULL, &error), &error);
         highest = resident() > highest ? resident() : highest;
     }
     bench_must(lode_compact(collection, &error), &error);
-    printf("loaded %" PRIu64 " points in %.0f s, at most %.1f MiB resident while writing\n", options.points,
-           bench_wall() - (double)begin, (double)highest / 0x1p20);
+    printf("loaded %" PRIu64 " points in %.0f s, at most %.1f MiB resident while writing\n",
+           options.points, bench_wall() - (double)begin, (double)highest / 0x1p20);
     fflush(stdout);
     close_db();
     free(vectors);
@@ -196,7 +195,7 @@ static void run_reader(void *context)
 
 struct window {
     double at, seconds;
-    double writes, deletes, searches; /* a second */
+    double writes, deletes, searches;                    /* a second */
     double search_p50, search_p99, write_p50, write_p99; /* ms */
     uint64_t rss_max;
     lode_memory_stats memory;
@@ -241,8 +240,8 @@ static void print_window(const struct window *w)
     if (printed++ % 20 == 0)
         printf("%5s %7s %7s %7s | search %6s %7s | write %6s %7s | %5s %5s %5s | %6s %6s %5s %5s "
                "%5s | %5s %5s %5s\n",
-               "s", "write/s", "del/s", "query/s", "p50ms", "p99ms", "p50ms", "p99ms", "rss", "anon",
-               "file", "grow", "build", "batch", "scr", "oth", "waits", "trims", "refus");
+               "s", "write/s", "del/s", "query/s", "p50ms", "p99ms", "p50ms", "p99ms", "rss",
+               "anon", "file", "grow", "build", "batch", "scr", "oth", "waits", "trims", "refus");
     printf("%5.0f %7.0f %7.0f %7.0f |        %6.2f %7.2f |       %6.2f %7.2f | %5.0f %5.0f %5.0f | "
            "%6.1f %6.1f %5.1f %5.1f %5.1f | %5" PRIu64 " %5" PRIu64 " %5" PRIu64 "\n",
            w->at, w->writes, w->deletes, w->searches, w->search_p50, w->search_p99, w->write_p50,
@@ -330,7 +329,8 @@ static FILE *create(const char *path)
 static void write_dat(void)
 {
     FILE *file = create(options.dat);
-    fprintf(file, "# s rss_max anon file growing build write scratch other query/s p50 p99 write/s\n");
+    fprintf(file,
+            "# s rss_max anon file growing build write scratch other query/s p50 p99 write/s\n");
     for (size_t i = 0; i < sums.count; i++) {
         const struct window *w = &sums.windows[i];
         const lode_memory_stats *m = &w->memory;
@@ -441,8 +441,7 @@ int main(int argc, char **argv)
         options.batch == 0 || options.window == 0)
         bench_fail("at most %d readers and batches of 1 to %d", READERS_MAX, LODE_BATCH_MAX / 10);
     base_open();
-    options.memory =
-        bench_number(argc, argv, "memory", options.points * dim * sizeof(float) / 4);
+    options.memory = bench_number(argc, argv, "memory", options.points * dim * sizeof(float) / 4);
     printf("%" PRIu64 " x %zu float32, %.0f MiB; budget %.0f MiB\n", options.points, dim,
            mib(options.points * dim * sizeof(float)), mib(options.memory));
     int code = stat(options.dir, &info) == 0 ? 0 : in_child(run_load);

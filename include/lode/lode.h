@@ -142,22 +142,22 @@ LODE_API int lode_id_compare(const lode_id *a, const lode_id *b);
 LODE_NODISCARD LODE_API lode_status lode_memory_budget_set(uint64_t bytes, lode_error *error);
 
 typedef struct lode_memory_stats {
-    uint64_t budget_bytes;   /* 0: no limit */
-    uint64_t used_bytes;     /* counted, now: the sum of the next five */
-    uint64_t growing_bytes;  /* rows not written out yet, and their graphs */
-    uint64_t build_bytes;    /* flushes, merges, graphs being built */
-    uint64_t write_bytes;    /* batches on their way */
-    uint64_t scratch_bytes;  /* of queries, and of what was kept for the next ones */
-    uint64_t other_bytes;    /* text models, request ids, logs being replayed */
-    uint64_t peak_bytes;     /* of used_bytes */
-    uint64_t mapped_bytes;   /* of mapped files, in memory or not */
-    uint64_t resident_bytes; /* of the whole process, as the system counts; 0: unknown */
+    uint64_t budget_bytes;        /* 0: no limit */
+    uint64_t used_bytes;          /* counted, now: the sum of the next five */
+    uint64_t growing_bytes;       /* rows not written out yet, and their graphs */
+    uint64_t build_bytes;         /* flushes, merges, graphs being built */
+    uint64_t write_bytes;         /* batches on their way */
+    uint64_t scratch_bytes;       /* of queries, and of what was kept for the next ones */
+    uint64_t other_bytes;         /* text models, request ids, logs being replayed */
+    uint64_t peak_bytes;          /* of used_bytes */
+    uint64_t mapped_bytes;        /* of mapped files, in memory or not */
+    uint64_t resident_bytes;      /* of the whole process, as the system counts; 0: unknown */
     uint64_t resident_file_bytes; /* of them, pages of mapped files: the kernel can drop them */
     uint64_t trims;               /* how often such pages were given back */
     uint64_t waits;               /* writes that had to wait for memory */
     uint64_t waited_ms;           /* they, together */
     uint64_t refusals;            /* writes that were refused for want of it */
-    uint64_t batch_bytes_max;     /* a write of more is LODE_LIMIT: about twice the bytes of its points
+    uint64_t batch_bytes_max; /* a write of more is LODE_LIMIT: about twice the bytes of its points
                                      count, and what other writers have; 0: no limit */
 } lode_memory_stats;
 

@@ -11,7 +11,7 @@ struct batch {
     lode_point *points;
     size_t count, count_max;
     size_t bytes_max; /* of vectors, and of all the rest: full at either */
-    float *vectors; /* room for vector_rows × dim */
+    float *vectors;   /* room for vector_rows × dim */
     size_t vector_rows, vector_count;
     uint32_t dim;
     struct arena arena;                     /* ids, metadata, texts */

@@ -10,7 +10,6 @@
 #include "os/budget.h"
 #include "os/mapped.h"
 
-
 static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
 {
     return (struct index_work){

@@ -194,11 +194,12 @@ static lode_status refuse_batch(const struct lode_collection *collection, size_t
     uint64_t share = budget_share(BUDGET_WRITE);
     budget_refused();
     if (bytes > share)
-        return error_set(error, LODE_LIMIT,
-                         "collection '%s': a batch of %zu operations takes %llu bytes of memory; of "
-                         "a budget of %llu, batches may take %llu: write fewer at once",
-                         collection->name, count, (unsigned long long)bytes,
-                         (unsigned long long)budget_bytes(), (unsigned long long)share);
+        return error_set(
+            error, LODE_LIMIT,
+            "collection '%s': a batch of %zu operations takes %llu bytes of memory; of "
+            "a budget of %llu, batches may take %llu: write fewer at once",
+            collection->name, count, (unsigned long long)bytes, (unsigned long long)budget_bytes(),
+            (unsigned long long)share);
     return error_set(error, LODE_NOMEM,
                      "memory budget of %llu bytes: other batches on their way hold %llu of their "
                      "%llu, and none has ended for %u s; this one needs %llu",

@@ -230,8 +230,8 @@ static lode_status replay_log(struct replay *replay, uint64_t number, int last, 
     if (status)
         return status;
     budget_take(BUDGET_OTHER, size);
-    status = wal_replay(store->vfs, store->dir, store->collection_uid, number, &options, &found,
-                        error);
+    status =
+        wal_replay(store->vfs, store->dir, store->collection_uid, number, &options, &found, error);
     budget_give(BUDGET_OTHER, size);
     return status ? status : end_segment(replay, number, last, &found, error);
 }

@@ -10,6 +10,7 @@
 #include "storage/frame.h"
 #include "storage/names.h"
 
+#define TRAINING_BYTES ((uint64_t)3000) /* of memory for each text, roughly */
 #define SECTION_MODEL  1u
 #define MODEL_SIZE_MAX ((size_t)1 << 36)
 
@@ -251,8 +252,12 @@ lode_status text_model_train(struct lode_collection *collection, const lode_text
     lode_train_info info = {0};
     struct embedder *embedder;
     lode_status status = check_trainable(collection, error);
-    if (!status)
-        status = corpus_train(texts, text_count, &corpus, &embedder, &info.texts, error);
+    if (status)
+        return status;
+    uint64_t memory = text_count * TRAINING_BYTES;
+    budget_take(BUDGET_OTHER, memory);
+    status = corpus_train(texts, text_count, &corpus, &embedder, &info.texts, error);
+    budget_give(BUDGET_OTHER, memory);
     if (status)
         return status;
     info.words = embedder->word_count;

@@ -106,9 +106,9 @@ static lode_status wait_for_room(struct lode_collection *collection, struct pres
                                  lode_error *error)
 {
     lane_leave(&collection->lane);
-    lode_status status =
-        pressure ? pressure_wait(collection, pressure, error)
-                 : jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 0, error);
+    lode_status status = pressure
+                             ? pressure_wait(collection, pressure, error)
+                             : jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 0, error);
     lane_enter(&collection->lane);
     return status;
 }

@@ -6,13 +6,13 @@
 #include "quant/projection.h"
 #include "quant/rotation.h"
 
-#define SAMPLE_ROWS   4096u                /* quant/projection_fit.c: SAMPLE_MAX */
-#define SAMPLE_FLOATS ((uint64_t)1 << 23)  /* and SAMPLE_FLOATS_MAX */
-#define WIDTH_MAX     528u                 /* directions that are iterated: KEPT_MAX and linalg's MORE */
-#define REDUCED_MIN   128u                 /* dimensions from which on directions are looked for, */
-#define REDUCED_MAX   4096u                /* and up to which */
+#define SAMPLE_ROWS   4096u               /* quant/projection_fit.c: SAMPLE_MAX */
+#define SAMPLE_FLOATS ((uint64_t)1 << 23) /* and SAMPLE_FLOATS_MAX */
+#define WIDTH_MAX     528u  /* directions that are iterated: KEPT_MAX and linalg's MORE */
+#define REDUCED_MIN   128u  /* dimensions from which on directions are looked for, */
+#define REDUCED_MAX   4096u /* and up to which */
 #define PAGE          ((uint64_t)4096)
-#define WRITE_BUFFERS ((uint64_t)6 << 20)  /* rows made and the file's own buffer */
+#define WRITE_BUFFERS ((uint64_t)6 << 20)   /* rows made and the file's own buffer */
 #define SMALL_THINGS  ((uint64_t)512 << 10) /* stripes, lists, pages begun */
 
 static uint64_t larger(uint64_t a, uint64_t b)

@@ -75,7 +75,8 @@ struct qg {
     const uint8_t
         *graph; /* count x stride; mapped, or NULL until a built graph is first searched */
     uint8_t *owned_graph; /* the same, when it is ours */
-    const char *spill_dir; /* where codes, coordinates and links lie while it is built; NULL: in memory */
+    const char
+        *spill_dir; /* where codes, coordinates and links lie while it is built; NULL: in memory */
     struct mutex graph_lock;
     /* Of a built graph; NULL in a mapped one. */
     uint8_t *codes;    /* count x code_size; only while it is built */

@@ -12,18 +12,18 @@
 #include "os/mapped.h"
 #include "os/memory.h"
 
-#define SPREAD_SAMPLE      512u
-#define BLURRED_MAX        (SPREAD_SAMPLE / 100) /* of them; more, and a plain graph serves better */
-#define SPREAD_PER_ERROR   1.5f                  /* see docs/decisions/0054 */
-#define SPREAD_PER_ERROR_1 3.0f                  /* for codes of one bit */
-#define CHUNK_ROWS         64u
-#define PASSES             2u
-#define CHUNKS_BETWEEN_LOOKS 8u /* at how much memory is mapped */
-#define LENGTH_MAX         1000.0f /* times the typical one; beyond, f16 says too little */
-#define LENGTH_CODED       16.0f   /* beyond, 7-bit codes say too little: */
-#define LONG_SHARE         1000u   /* bearable for one row in so many */
-#define LONGEST_LIFTED     4.0f    /* times the radius, for inner products */
-#define ENTRIES_SCANNED    512u    /* of the pivots linked so far, while pivots are linked */
+#define SPREAD_SAMPLE        512u
+#define BLURRED_MAX          (SPREAD_SAMPLE / 100) /* of them; more, and a plain graph serves better */
+#define SPREAD_PER_ERROR     1.5f                  /* see docs/decisions/0054 */
+#define SPREAD_PER_ERROR_1   3.0f                  /* for codes of one bit */
+#define CHUNK_ROWS           64u
+#define PASSES               2u
+#define CHUNKS_BETWEEN_LOOKS 8u      /* at how much memory is mapped */
+#define LENGTH_MAX           1000.0f /* times the typical one; beyond, f16 says too little */
+#define LENGTH_CODED         16.0f   /* beyond, 7-bit codes say too little: */
+#define LONG_SHARE           1000u   /* bearable for one row in so many */
+#define LONGEST_LIFTED       4.0f    /* times the radius, for inner products */
+#define ENTRIES_SCANNED      512u    /* of the pivots linked so far, while pivots are linked */
 
 struct build {
     struct qg *qg;

@@ -13,9 +13,9 @@
 #include "quant/projection.h"
 #include "simd/hop.h"
 
-#define SAMPLE_MAX        4096u
-#define SAMPLE_FLOATS_MAX ((size_t)1 << 23) /* 32 MiB: of wider vectors fewer are sampled */
-#define CODE_RANGE        63.0f
+#define SAMPLE_MAX         4096u
+#define SAMPLE_FLOATS_MAX  ((size_t)1 << 23) /* 32 MiB: of wider vectors fewer are sampled */
+#define CODE_RANGE         63.0f
 #define ROWS_BETWEEN_LOOKS 64u /* at how much memory is mapped: they lie far apart */
 
 #define REDUCED_DIM_MIN                                                                            \

@@ -16,11 +16,11 @@
 #include "os/budget.h"
 #include "support/engine_kit.h"
 
-#define MIB    ((uint64_t)1 << 20)
-#define BUDGET ((uint64_t)LODE_MEMORY_BUDGET_MIN)
+#define MIB           ((uint64_t)1 << 20)
+#define BUDGET        ((uint64_t)LODE_MEMORY_BUDGET_MIN)
 #define GROWING_SHARE (BUDGET / 16 * 3)
-#define DIM    128u
-#define BATCH  500u
+#define DIM           128u
+#define BATCH         500u
 
 static lode_error error;
 static float vectors[BATCH * DIM];
@@ -36,8 +36,8 @@ static void world_open(struct world *world, lode_schema schema, lode_maintenance
     lode_db_options options = {.maintenance = maintenance, .thread_count = 2};
     temp_dir_make(world->path);
     assert_int_equal(lode_db_open(world->path, &options, &world->db, &error), LODE_OK);
-    assert_int_equal(
-        lode_collection_create(world->db, "c", &schema, &world->collection, &error), LODE_OK);
+    assert_int_equal(lode_collection_create(world->db, "c", &schema, &world->collection, &error),
+                     LODE_OK);
 }
 
 static void world_close(struct world *world)
@@ -244,10 +244,9 @@ static void patches_count_as_what_they_become(void **state)
     uint64_t highest = 0;
     for (unsigned turn = 0; turn < 100; turn++) {
         for (uint64_t i = 0; i < BATCH; i++)
-            ops[i] = (lode_write_op){.kind = LODE_WRITE_PATCH,
-                                     .point = {.id = lode_id_number(i),
-                                               .metadata = "{\"a\":1}",
-                                               .metadata_size = 7}};
+            ops[i] = (lode_write_op){
+                .kind = LODE_WRITE_PATCH,
+                .point = {.id = lode_id_number(i), .metadata = "{\"a\":1}", .metadata_size = 7}};
         assert_int_equal(lode_write(world.collection, ops, BATCH, NULL, NULL, &error), LODE_OK);
         uint64_t used = budget_used(BUDGET_GROWING);
         highest = used > highest ? used : highest;
@@ -308,8 +307,7 @@ static void graphs_are_as_large_as_it_allows(void **state)
     uint64_t most, scanned, highest = 0;
     set_budget(BUDGET);
     /* Rows of 128 dimensions: some 26,000 of them are what builds may have. */
-    world_open(&world, (lode_schema){.dim = DIM, .ef_construction = 40},
-               LODE_MAINTAIN_ON_REQUEST);
+    world_open(&world, (lode_schema){.dim = DIM, .ef_construction = 40}, LODE_MAINTAIN_ON_REQUEST);
     uint64_t rows_max = pressure_rows_max(world.collection);
     assert_true(rows_max > BUILD_ROWS_LEAST && rows_max < 35000);
     for (uint64_t first = 0; first < 80 * BATCH; first += BATCH) {
@@ -418,9 +416,8 @@ static void all_at_once(void **state)
         actors[i] = (struct actor){.collection = worlds[i % 2].collection,
                                    .first = (uint64_t)i * 1000,
                                    .stopping = &stopping};
-        assert_int_equal(thread_start(&actors[i].thread, "actor", i < 5 ? act_write : act_read,
-                                      &actors[i]),
-                         0);
+        assert_int_equal(
+            thread_start(&actors[i].thread, "actor", i < 5 ? act_write : act_read, &actors[i]), 0);
     }
     for (int i = 0; i < 10; i++) {
         usleep(100000);

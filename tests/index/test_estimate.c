@@ -77,7 +77,8 @@ static void check_build(enum data_kind kind, struct space space, uint32_t count,
     print_message("%u rows of %zu: expected %.1f MiB, took %.1f\n", count, space.dim,
                   (double)expected / (double)MIB, (double)taken / (double)MIB);
     assert_true(taken <= expected + MIB);
-    assert_true(expected <= 2 * taken + 24 * MIB); /* nor far more: graphs would be small for nothing */
+    assert_true(expected <=
+                2 * taken + 24 * MIB); /* nor far more: graphs would be small for nothing */
     data_release(&data);
 }
 
@@ -107,8 +108,7 @@ static void overlays_take_no_more(void **state)
     (void)state;
     if (!can_measure())
         skip();
-    struct index_params params = {
-        .m = 16, .ef_construction = 40, .seed = 1, .coded_from = 4096};
+    struct index_params params = {.m = 16, .ef_construction = 40, .seed = 1, .coded_from = 4096};
     struct data data;
     struct index *index;
     uint32_t count = 30000;
@@ -170,8 +170,8 @@ static void a_graph_built_in_files_is_the_same(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct index_params params = {.m = 8, .ef_construction = 40, .seed = 5};
         struct data data;
-        data_init(&data, DATA_CLUSTERED,
-                  data_space(cases[i].metric, LODE_SCALAR_F32, cases[i].dim), 3000, 1);
+        data_init(&data, DATA_CLUSTERED, data_space(cases[i].metric, LODE_SCALAR_F32, cases[i].dim),
+                  3000, 1);
         struct bytes in_memory = bytes_of(&data, &params);
         params.spill_dir = dir;
         struct bytes in_files = bytes_of(&data, &params);
