@@ -55,8 +55,19 @@ class Cgroup:
             self.path.rmdir()
 
 
-def write_vectors(path, count, dim=DIM):
-    """Clusters, as text embeddings have them; .fvecs."""
+def write_many(path, count, dim=DIM):
+    """Windows of a run of random numbers, repeated after 100,003; .fvecs."""
+    rng = random.Random(2)
+    pool = array.array("f", [rng.gauss(0, 1) for _ in range(100_003 + dim)]).tobytes()
+    width = array.array("i", [dim]).tobytes()
+    with open(path, "wb") as out:
+        for i in range(count):
+            at = i * 17 % 100_003 * 4
+            out.write(width + pool[at:at + 4 * dim])
+
+
+def write_clusters(path, count, dim=DIM):
+    """As embeddings of texts lie; .fvecs."""
     rng = random.Random(1)
     centres = [[rng.gauss(0, 1) for _ in range(dim)] for _ in range(64)]
     noise = array.array("f", [rng.gauss(0, 0.3) for _ in range(65536 + dim)])
@@ -96,7 +107,7 @@ class MemoryTest(unittest.TestCase):
         group = self.cgroup()
         count = 4 * BUDGET // (DIM * 4)
         vectors = self.path / "x.fvecs"
-        write_vectors(vectors, count)
+        write_many(vectors, count)
         limit = ("--memory", "64MiB")
         self.run_lode("create", self.db, "c", "--dim", DIM, "--metric", "l2", "--index", "flat", *limit, before=group.enter)
         done = self.json("import", self.db, "c", vectors, *limit, before=group.enter)
@@ -113,9 +124,9 @@ class MemoryTest(unittest.TestCase):
 
     def test_graphs_in_a_cgroup(self):
         group = self.cgroup()
-        count = 100_000
+        count = 60_000
         vectors = self.path / "x.fvecs"
-        write_vectors(vectors, count)
+        write_clusters(vectors, count)
         self.run_lode("create", self.db, "c", "--dim", DIM, "--metric", "l2", "--ef-construction", 60)
         os.environ["LODE_MEMORY"] = "64MiB"
         self.addCleanup(os.environ.pop, "LODE_MEMORY")
@@ -133,7 +144,7 @@ class MemoryTest(unittest.TestCase):
         """Mapped files need addresses: too few of them are an error that says so."""
         count = 2 * BUDGET // (DIM * 4)
         vectors = self.path / "x.fvecs"
-        write_vectors(vectors, count)
+        write_many(vectors, count)
         self.run_lode("create", self.db, "c", "--dim", DIM, "--metric", "l2", "--index", "flat")
         outcomes = []
         for mib in (120, 200, 300, 2000):
