@@ -263,7 +263,8 @@ uint64_t pressure_rows_max(const struct lode_collection *collection)
 {
     if (budget_bytes() == 0)
         return SEGMENT_ROWS_MAX;
-    struct estimate estimate = build_estimate(collection);
+    int has_graph = collection->store.index == LODE_INDEX_HNSW;
+    struct estimate estimate = has_graph ? build_estimate(collection) : (struct estimate){0};
     estimate.per_row += BUILD_ROW_BYTES;
     estimate.fixed += BUILD_WRITE_BYTES;
     uint64_t rows = estimate_rows(estimate, budget_share(BUDGET_BUILD));

@@ -412,15 +412,26 @@ static void describe_nothing(struct lode_collection *collection, lode_write_info
     version_unref(version);
 }
 
+/* What an operation takes in its batch; a patch, what it may leave of its point. */
+static uint64_t memory_of_op(const struct lode_collection *collection, lode_write_kind kind,
+                             const lode_point *point)
+{
+    uint64_t row = kind == LODE_WRITE_DELETE ? 0 : collection->store.space.row_size;
+    return OP_BYTES + row + point->id.string_size + point->metadata_size + point->text_size;
+}
+
 /* What a batch takes until it is applied: itself, and its copy in the log's memory. */
 static uint64_t memory_of(const struct lode_collection *collection, const struct write_input *input)
 {
-    uint64_t bytes = 0, row = collection->store.space.row_size + OP_BYTES;
-    for (size_t i = 0; i < input->count && !input->ids; i++) {
-        const lode_point *point = input->ops ? &input->ops[i].point : &input->points[i];
-        bytes += point->metadata_size + point->text_size + point->id.string_size;
-    }
-    return BATCH_COPIES * (bytes + input->count * row);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < input->count; i++)
+        if (input->ids)
+            bytes += OP_BYTES + input->ids[i].string_size;
+        else if (input->ops)
+            bytes += memory_of_op(collection, input->ops[i].kind, &input->ops[i].point);
+        else
+            bytes += memory_of_op(collection, LODE_WRITE_UPSERT, &input->points[i]);
+    return BATCH_COPIES * bytes;
 }
 
 static lode_status write_batch(struct lode_collection *collection, const struct write_input *input,

@@ -11,6 +11,7 @@
 #define WIDTH_MAX     528u  /* directions that are iterated: KEPT_MAX and linalg's MORE */
 #define REDUCED_MIN   128u  /* dimensions from which on directions are looked for, */
 #define REDUCED_MAX   4096u /* and up to which */
+#define CHUNK_ROWS    64u   /* qg_build.c's */
 #define PAGE          ((uint64_t)4096)
 #define WRITE_BUFFERS ((uint64_t)6 << 20)   /* rows made and the file's own buffer */
 #define SMALL_THINGS  ((uint64_t)512 << 10) /* stripes, lists, pages begun */
@@ -25,7 +26,13 @@ static uint64_t scratch_bytes(const struct index_params *params, size_t dim)
 {
     uint64_t lists = (HNSW_MET_MAX + 64 * (uint64_t)params->m) * sizeof(uint32_t);
     uint64_t beam = (uint64_t)params->ef_construction * 4 * sizeof(uint64_t);
-    return lists + beam + 64 * 3 * (uint64_t)dim * sizeof(float) + 8 * PAGE;
+    return lists + beam + 4 * (uint64_t)dim * sizeof(float) + 8 * PAGE;
+}
+
+/* One that projects: rows of a chunk, centred and projected (qg_build.c). */
+static uint64_t coder_bytes(size_t dim)
+{
+    return (projection_padded(dim) + CHUNK_ROWS * (projection_padded(dim) + dim)) * sizeof(float);
 }
 
 /* Rows of the sample, their products and the directions found: freed before the graph begins. */
@@ -61,7 +68,8 @@ struct estimate estimate_build(const struct index_params *params, const struct s
                                unsigned threads)
 {
     uint64_t pivots = (uint64_t)QG_PIVOTS_MAX * (space->dim + HOP_CODE_STEP + 12);
-    uint64_t scratches = (threads + 1) * scratch_bytes(params, space->dim);
+    uint64_t scratches =
+        (threads + 1) * (scratch_bytes(params, space->dim) + coder_bytes(space->dim));
     /* hnsw_repair has five bytes for each row, when all are inserted. */
     uint64_t row = larger(plain_row(params) + 5, coded_row(params, space));
     return (struct estimate){

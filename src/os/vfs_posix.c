@@ -229,7 +229,8 @@ static lode_status posix_sync(struct vfs_file *base, lode_error *error)
 
 static const uint8_t nothing_mapped[1];
 
-#define WRITTEN_S 60 /* what is in the kernel's cache of a file that changed since is from writing it */
+#define WRITTEN_S                                                                                  \
+    60 /* what is in the kernel's cache of a file that changed since is from writing it */
 
 /* Pages that are touched come in by themselves: docs/decisions/0093. What was written a moment ago lies in the cache
  * in large pieces, which would be mapped whole. */

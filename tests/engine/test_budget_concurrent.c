@@ -224,6 +224,12 @@ static void a_batch_beyond_all_budgets_is_refused(void **state)
     assert_non_null(strstr(error.message, "a batch of 5 operations"));
     assert_non_null(strstr(error.message, "8388608"));
     assert_int_equal(lode_upsert(world.collection, points, 3, NULL, &error), LODE_OK);
+    /* What is deleted has no vector. */
+    lode_id *ids = malloc(LODE_BATCH_MAX * sizeof *ids);
+    for (uint64_t i = 0; i < LODE_BATCH_MAX; i++)
+        ids[i] = lode_id_number(1000 + i);
+    assert_int_equal(lode_delete(world.collection, ids, LODE_BATCH_MAX, NULL, &error), LODE_OK);
+    free(ids);
     lode_stats *stats;
     assert_int_equal(lode_stats_get(world.collection, &stats, &error), LODE_OK);
     assert_int_equal(stats->points, 3);
