@@ -14,7 +14,7 @@
 /* Deletes write to the log but take no room in the segment: the log has a bound of its own. */
 #define WAL_BYTES_FACTOR 2u
 
-#define OP_BYTES     64u /* of an operation, beside vector, metadata, text and a long id; roughly */
+#define OP_BYTES     64u /* of an operation, beside vector, metadata and text; roughly */
 #define BATCH_COPIES 2u
 
 /* What a leader carries to the log. */
@@ -412,12 +412,19 @@ static void describe_nothing(struct lode_collection *collection, lode_write_info
     version_unref(version);
 }
 
+/* Sizes are checked later, where the message names the operation. */
+static uint64_t within(size_t size, size_t max)
+{
+    return size < max ? size : max;
+}
+
 /* What an operation takes in its batch; a patch, what it may leave of its point. */
 static uint64_t memory_of_op(const struct lode_collection *collection, lode_write_kind kind,
                              const lode_point *point)
 {
     uint64_t row = kind == LODE_WRITE_DELETE ? 0 : collection->store.space.row_size;
-    return OP_BYTES + row + point->id.string_size + point->metadata_size + point->text_size;
+    return OP_BYTES + row + within(point->metadata_size, LODE_METADATA_SIZE_MAX) +
+           within(point->text_size, LODE_TEXT_SIZE_MAX);
 }
 
 /* What a batch takes until it is applied: itself, and its copy in the log's memory. */
@@ -426,7 +433,7 @@ static uint64_t memory_of(const struct lode_collection *collection, const struct
     uint64_t bytes = 0;
     for (size_t i = 0; i < input->count; i++)
         if (input->ids)
-            bytes += OP_BYTES + input->ids[i].string_size;
+            bytes += OP_BYTES;
         else if (input->ops)
             bytes += memory_of_op(collection, input->ops[i].kind, &input->ops[i].point);
         else
