@@ -8,6 +8,8 @@
 #   growth    distances and hops a query from 10,000 to 1,000,000 points
 #   flat      exact search as a share of what memory and core can do
 #   upserts   writing into a growing segment, and what readers feel
+#   sustained writes, deletes and queries for SUSTAINED_SECONDS (600) under a memory budget of a quarter of
+#             the data; not among the parts that run by default
 #   layers    what HNSW's upper layers are worth, on hnswlib's graph
 #
 # Everything stays in build/bench/: sets, indexes with what building them took, figures (*.json; speed.json
@@ -201,6 +203,35 @@ plot "$out/growth.dat" using 1:2 with linespoints title "distances", \
 GNUPLOT
 }
 
+# Data on the disk, a process that opens it with a budget of a quarter of it: figures each ten seconds.
+sustained() {
+    prepare B
+    need sustained
+    say "sustained: ${SUSTAINED_SECONDS:-600} s of writes, deletes and queries under a quarter of the data"
+    local code=0
+    "$programs/sustained" --base "$out/B/base.fvecs" --query "$out/B/query.fvecs" --dir "$out/sustained.lode" \
+        --seconds "${SUSTAINED_SECONDS:-600}" --json "$out/sustained.json" --dat "$out/sustained.dat" || code=$?
+    [ -e "$out/sustained.dat" ] && plot_sustained
+    return $code
+}
+
+plot_sustained() {
+    plot sustained <<GNUPLOT
+set title "1,000,000 x 128 float32 under a budget of a quarter of the data"
+set xlabel "seconds"
+set ylabel "MiB"
+set y2label "ms"
+set y2tics
+set yrange [0:*]
+set y2range [0:*]
+plot "$out/sustained.dat" using 1:2 with lines lw 2 title "resident, at most", \
+     "" using 1:3 with lines title "of it no file", \
+     "" using 1:(\$5+\$6+\$7+\$8+\$9) with lines title "counted", \
+     "" using 1:11 axes x1y2 with lines dashtype 2 title "search p50 (ms)", \
+     "" using 1:12 axes x1y2 with lines dashtype 2 title "search p99 (ms)"
+GNUPLOT
+}
+
 write_speed_json() {
     local name rows=()
     for name in "${sets[@]}"; do
@@ -217,7 +248,7 @@ echo "One thread unless it says otherwise. The machine should do nothing else; C
 for part in "$@"; do
     case $part in
         sift10k | mnist-784 | B | C) search "$part" ;;
-        threads | growth | flat | upserts | layers) "$part" ;;
+        threads | growth | flat | upserts | layers | sustained) "$part" ;;
         *) echo "run.sh: unknown part '$part'" >&2; exit 2 ;;
     esac
 done

@@ -133,12 +133,12 @@ static struct index *build_and_open(const struct set *set, const char *layout, u
     wall = seconds(CLOCK_MONOTONIC) - wall;
     cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     size_t size = 0;
-    struct index_sink sizing = {measure, &size, executor};
+    struct index_sink sizing = {.write = measure, .context = &size, .executor = executor};
     double writing = seconds(CLOCK_PROCESS_CPUTIME_ID);
     must(index->ops->serialize(index, &sizing, &error), &error);
     writing = seconds(CLOCK_PROCESS_CPUTIME_ID) - writing;
     uint8_t *bytes = memory_reserve(size), *end = bytes;
-    struct index_sink keeping = {keep, &end, executor};
+    struct index_sink keeping = {.write = keep, .context = &end, .executor = executor};
     memory_huge(bytes, size);
     must(index->ops->serialize(index, &keeping, &error), &error);
     struct index_bytes given = {.data = bytes, .size = size};

@@ -158,6 +158,42 @@ LODE_NODISCARD LODE_API lode_status lode_key_new(const char *path, char *ret_id,
 /* Fetch a key for its id, into ret_id, of LODE_KEY_ID_TEXT_SIZE bytes. */
 LODE_NODISCARD LODE_API lode_status lode_key_id(const lode_key_source *key, char *ret_id,
                                                 lode_error *error);
+/* --- Memory ------------------------------------------------------------------------------------ */
+
+#define LODE_MEMORY_BUDGET_MIN 67108864 /* bytes: below it the largest point has no way in */
+
+/* How much memory the process may hold for all its databases together, in bytes; 0: no limit, as in the beginning.
+ * Rows that are not written out yet, batches, builds of graphs have shares of it (docs/memory.md). Writers wait
+ * when theirs is used up, and are refused with LODE_NOMEM when nothing is given back for five seconds, or with
+ * LODE_LIMIT when a batch is larger than it could ever have; reads are never refused. Pages of mapped files, which the
+ * kernel can drop, are given back too, so that all of what the process has in memory stays within the budget,
+ * as long as the program around it takes less than an eighth of it.
+ * To be set before databases are opened: what is held is not given back, and segments already made with more
+ * memory stay as they are. Errors: LODE_LIMIT below LODE_MEMORY_BUDGET_MIN. */
+LODE_NODISCARD LODE_API lode_status lode_memory_budget_set(uint64_t bytes, lode_error *error);
+
+typedef struct lode_memory_stats {
+    uint64_t budget_bytes;        /* 0: no limit */
+    uint64_t used_bytes;          /* counted, now: the sum of the next five */
+    uint64_t growing_bytes;       /* rows not written out yet, and their graphs */
+    uint64_t build_bytes;         /* flushes, merges, graphs being built */
+    uint64_t write_bytes;         /* batches on their way */
+    uint64_t scratch_bytes;       /* of queries, and of what was kept for the next ones */
+    uint64_t other_bytes;         /* text models, request ids, logs being replayed */
+    uint64_t peak_bytes;          /* of used_bytes */
+    uint64_t mapped_bytes;        /* of mapped files, in memory or not */
+    uint64_t resident_bytes;      /* of the whole process, as the system counts; 0: unknown */
+    uint64_t resident_file_bytes; /* of them, pages of mapped files: the kernel can drop them */
+    uint64_t trims;               /* how often such pages were given back */
+    uint64_t waits;               /* writes that had to wait for memory */
+    uint64_t waited_ms;           /* they, together */
+    uint64_t refusals;            /* writes that were refused for want of it */
+    uint64_t batch_bytes_max; /* a write of more is LODE_LIMIT: about twice the bytes of its points
+                                     count, and what other writers have; 0: no limit */
+} lode_memory_stats;
+
+/* Of the process, at this moment; the figures need not be of the very same one. */
+LODE_API void lode_memory_stats_get(lode_memory_stats *ret_stats);
 
 /* --- Database ---------------------------------------------------------------------------------- */
 

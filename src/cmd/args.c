@@ -2,6 +2,8 @@
  * the options; a lone "-" is an operand (standard input or output). */
 #include "cmd/args.h"
 
+#include "cmd/memory.h"
+
 #include "base/number.h"
 #include "cmd/keys.h"
 #include "cmd/output.h"
@@ -16,6 +18,7 @@
 
 static int json_wanted;
 static int quiet_wanted;
+static const char *memory_wanted;
 static const struct arg_option common_options[] = {
     {.name = "json",
      .kind = ARG_FLAG,
@@ -34,6 +37,12 @@ static const struct arg_option common_options[] = {
      .kind = ARG_TEXT,
      .text = &keys_command,
      .help = "Or a command that prints it, run without a shell; or LODE_KEY_COMMAND."},
+    {.name = "memory",
+     .value_name = "BYTES",
+     .kind = ARG_TEXT,
+     .text = &memory_wanted,
+     .help = "How much memory to hold at most, as 2GiB; from 64MiB on. Default: LODE_MEMORY in the "
+             "environment, or no limit. docs/memory.md tells what happens at the limit."},
 };
 static const size_t common_count = sizeof common_options / sizeof *common_options;
 
@@ -297,6 +306,7 @@ static void read_common(int argc, char **argv)
 {
     json_wanted = quiet_wanted = 0;
     keys_file = keys_command = NULL;
+    memory_wanted = NULL;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         json_wanted |= strcmp(argv[i], "--json") == 0;
     output_set_json(json_wanted);
@@ -345,6 +355,8 @@ int args_parse(const struct arg_spec *spec, int argc, char **argv, struct args *
     if (*ret_exit == 0)
         *ret_exit = keys_check(spec->command);
     output_set_quiet(quiet_wanted);
+    if (*ret_exit == 0)
+        *ret_exit = memory_apply(spec->command, memory_wanted);
     if (*ret_exit)
         return 0;
     *ret_args = args;

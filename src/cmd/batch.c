@@ -5,7 +5,7 @@
 
 lode_status batch_init(struct batch *batch, size_t count_max, lode_error *error)
 {
-    *batch = (struct batch){.count_max = count_max};
+    *batch = (struct batch){.count_max = count_max, .bytes_max = BATCH_BYTES_MAX};
     arena_init(&batch->arena);
     batch->points = calloc(count_max, sizeof *batch->points);
     if (!batch->points)
@@ -30,7 +30,7 @@ void batch_clear(struct batch *batch)
 
 int batch_full(const struct batch *batch)
 {
-    return batch->count == batch->count_max || batch->arena.used_bytes >= BATCH_BYTES_MAX ||
+    return batch->count == batch->count_max || batch->arena.used_bytes >= batch->bytes_max ||
            (batch->vectors && batch->vector_count == batch->vector_rows);
 }
 
@@ -38,7 +38,9 @@ lode_status batch_vector(struct batch *batch, uint32_t dim, float **ret_vector, 
 {
     if (!batch->vectors) {
         size_t vector_size = dim * sizeof(float);
-        size_t rows = BATCH_BYTES_MAX / vector_size; /* at least 64: dim is bounded */
+        size_t rows = batch->bytes_max / vector_size;
+        if (rows == 0)
+            rows = 1;
         if (rows > batch->count_max)
             rows = batch->count_max;
         batch->vectors = aligned_alloc(64, (rows * vector_size + 63) / 64 * 64);

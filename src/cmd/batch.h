@@ -10,7 +10,8 @@
 struct batch {
     lode_point *points;
     size_t count, count_max;
-    float *vectors; /* room for vector_rows × dim */
+    size_t bytes_max; /* of vectors, and of all the rest: full at either */
+    float *vectors;   /* room for vector_rows × dim */
     size_t vector_rows, vector_count;
     uint32_t dim;
     struct arena arena;                     /* ids, metadata, texts */

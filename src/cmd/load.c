@@ -167,6 +167,18 @@ static void loader_release(struct loader *loader)
     pthread_mutex_destroy(&loader->lock);
 }
 
+/* A batch is held twice while it is written, and several of them lie about here. */
+#define COPIES 4u
+
+/* So that all batches together are within what a memory budget lets batches take. */
+static size_t batch_bytes(size_t batch_count)
+{
+    lode_memory_stats memory;
+    lode_memory_stats_get(&memory);
+    uint64_t bytes = memory.batch_bytes_max / (COPIES * batch_count);
+    return memory.batch_bytes_max == 0 || bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : (size_t)bytes;
+}
+
 static lode_status loader_init(struct loader *loader, struct load *load, lode_error *error)
 {
     *loader = (struct loader){.load = load, .origin = load->source->index};
@@ -183,6 +195,7 @@ static lode_status loader_init(struct loader *loader, struct load *load, lode_er
         status = batch_init(&loader->batches[loader->batch_count], load->batch_size, error);
         if (status)
             break;
+        loader->batches[loader->batch_count].bytes_max = batch_bytes(count);
         ring_put(&loader->idle, &loader->batches[loader->batch_count]);
     }
     return status;

@@ -44,6 +44,7 @@ static void print_help(void)
         "  lode query films.lode films --like 42 --k 5 --show title,year\n"
         "\nA database is a directory (films.lode), made by the first 'lode create'. One process\n"
         "at a time has it open. --json makes every command print one JSON document.\n"
+        "--memory BYTES, or LODE_MEMORY in the environment, bounds the memory of every command.\n"
         "LODE_SIMD=scalar|avx2|avx512|neon in the environment forces an instruction set.\n"
         "\nExit status: %s\n",
         EXIT_CODES_TEXT);

@@ -96,6 +96,38 @@ static void write_jobs(struct document *document, const lode_stats *stats)
         document_key_text(document, "job_error", stats->job_error.message);
 }
 
+/* Of this process, which holds nothing but what it opened to look. */
+static void write_memory(struct document *document)
+{
+    lode_memory_stats memory;
+    lode_memory_stats_get(&memory);
+    json_write_key(&document->json, "process_memory");
+    json_write_object(&document->json);
+    document_key_u64(document, "budget_bytes", memory.budget_bytes);
+    document_key_u64(document, "used_bytes", memory.used_bytes);
+    document_key_u64(document, "growing_bytes", memory.growing_bytes);
+    document_key_u64(document, "build_bytes", memory.build_bytes);
+    document_key_u64(document, "write_bytes", memory.write_bytes);
+    document_key_u64(document, "scratch_bytes", memory.scratch_bytes);
+    document_key_u64(document, "other_bytes", memory.other_bytes);
+    document_key_u64(document, "peak_bytes", memory.peak_bytes);
+    document_key_u64(document, "mapped_bytes", memory.mapped_bytes);
+    document_key_u64(document, "resident_bytes", memory.resident_bytes);
+    document_key_u64(document, "resident_file_bytes", memory.resident_file_bytes);
+    json_write_object_end(&document->json);
+}
+
+static void print_memory(void)
+{
+    char used[AMOUNT_TEXT_MAX], budget[AMOUNT_TEXT_MAX], resident[AMOUNT_TEXT_MAX];
+    lode_memory_stats memory;
+    lode_memory_stats_get(&memory);
+    if (memory.budget_bytes)
+        printf("  budget     %s of memory: %s counted, %s resident in this process\n",
+               amount_bytes(memory.budget_bytes, budget), amount_bytes(memory.used_bytes, used),
+               amount_bytes(memory.resident_bytes, resident));
+}
+
 static void write_stats(struct document *document, const char *name, const lode_schema *schema,
                         const lode_stats *stats)
 {
@@ -112,6 +144,7 @@ static void write_stats(struct document *document, const char *name, const lode_
     document_key_u64(document, "disk_bytes", stats->disk_bytes);
     document_key_u64(document, "memory_bytes", stats->memory_bytes);
     document_key_u64(document, "mapped_bytes", stats->mapped_bytes);
+    write_memory(document);
     document_key_u64(document, "text_model_version", stats->text_model_version);
     json_write_key(&document->json, "segments");
     json_write_array(&document->json);
@@ -206,6 +239,7 @@ static void print_stats(const char *name, const lode_schema *schema, const lode_
            amount_bytes(stats->wal_bytes, wal));
     printf("  memory     %s, and %s mapped\n", amount_bytes(stats->memory_bytes, memory),
            amount_bytes(stats->mapped_bytes, mapped));
+    print_memory();
     printf("  state      sequence %llu, generation %llu\n", (unsigned long long)stats->sequence,
            (unsigned long long)stats->generation);
     if (stats->named_snapshots)

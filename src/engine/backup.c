@@ -281,11 +281,12 @@ static lode_status add_collection(struct backing *backing, struct holding *holdi
     struct store staging = holding->collection->store;
     staging.dir = backup_writer_staging(backing->writer);
     staging.pins = NULL;
+    size_t sealed_count = state->entry_count;
     lode_status status = add_figures(backing, state, error);
-    for (size_t i = 0; !status && i < state->entry_count; i++)
-        status = add_segment(backing, &holding->collection->store, &state->entries[i], add, error);
-    if (!status)
+    if (!status) /* first: what is in memory yet is then held no longer */
         status = add_tail(backing, state, &staging, error);
+    for (size_t i = 0; !status && i < sealed_count; i++)
+        status = add_segment(backing, &holding->collection->store, &state->entries[i], add, error);
     for (size_t i = 0; !status && i < state->entry_count; i++)
         status = add_live(backing, &staging, &state->entries[i], state->live[i], error);
     if (!status)

@@ -9,7 +9,10 @@
 #include "engine/change.h"
 #include "engine/need.h"
 #include "engine/overlay.h"
+#include "engine/pressure.h"
 #include "engine/room.h"
+#include "os/budget.h"
+#include "os/mapped.h"
 
 static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
 {
@@ -57,13 +60,15 @@ static lode_status write_graph(struct lode_collection *collection, const struct 
     return sealed_write_graph(&collection->store, plan->entry->number, index, &work, error);
 }
 
-/* Build it, write it, and open the segment anew with it: *ret_segment. */
-static lode_status build_graph(struct lode_collection *collection, const struct graph_plan *plan,
-                               struct segment **ret_segment, lode_error *error)
+/* Build it, in memory of the budget, and write it. Of a segment for which all of that is not enough, what grows with
+ * the rows lies in files (docs/decisions/0092). */
+static lode_status make_graph(struct lode_collection *collection, const struct graph_plan *plan,
+                              const char *spill_dir, lode_error *error)
 {
     struct index_work work = work_of(collection, &plan->job->done[JOB_GRAPH]);
     struct index *index;
     work.origin = plan->origin;
+    work.spill_dir = spill_dir;
     job_enter(collection, plan->job, JOB_GRAPH);
     lode_status status = sealed_make_graph(&collection->store, plan->segment,
                                            plan->entry->row_count, &work, &index, error);
@@ -71,6 +76,49 @@ static lode_status build_graph(struct lode_collection *collection, const struct 
         return status;
     status = write_graph(collection, plan, index, error);
     index->ops->close(index);
+    return status;
+}
+
+struct estimate build_estimate(const struct lode_collection *collection)
+{
+    const struct store *store = &collection->store;
+    return estimate_build(&store->params, &store->space, executor_width(collection->db->executor));
+}
+
+static lode_status build_within(struct lode_collection *collection, const struct graph_plan *plan,
+                                lode_error *error)
+{
+    const char *spill_dir = NULL;
+    struct estimate estimate = build_estimate(collection);
+    uint64_t bytes = estimate_bytes(estimate, plan->entry->row_count);
+    if (bytes + plan->job->held > budget_share(BUDGET_BUILD)) {
+        spill_dir = collection->store.dir;
+        bytes = estimate.fixed;
+    }
+    lode_status status = pressure_admit_build(collection, bytes, plan->job->held, error);
+    if (status)
+        return status;
+    status = make_graph(collection, plan, spill_dir, error);
+    pressure_dismiss_build(bytes);
+    mapped_look();
+    return status;
+}
+
+/* The newest version of these segments alone. */
+static struct version *pin_part(struct lode_collection *collection, const uint64_t *numbers,
+                                size_t count)
+{
+    struct version *version = collection_pin(collection);
+    struct version *part = version_part(version, numbers, count);
+    version_unref(version);
+    return part;
+}
+
+/* Build and write it, and open the segment anew with it: *ret_segment. */
+static lode_status build_graph(struct lode_collection *collection, const struct graph_plan *plan,
+                               struct segment **ret_segment, lode_error *error)
+{
+    lode_status status = build_within(collection, plan, error);
     if (status)
         return status;
     plan->entry->has_graph = 1;
@@ -127,8 +175,10 @@ lode_status index_segment(struct lode_collection *collection, uint64_t number,
     lode_status status = change_check(collection, error);
     if (status)
         return status;
-    struct version *version = collection_pin(collection);
-    const struct segment_view *view = version_view(version, number);
+    struct version *version = pin_part(collection, &number, 1);
+    if (!version)
+        return error_nomem(error, "a version", sizeof *version);
+    const struct segment_view *view = &version->views[0];
     struct sealed_entry entry = {.number = number, .row_count = view->row_count};
     struct job job = {.kind = LODE_JOB_INDEX, .reason = reason};
     add_source(&job, view);
@@ -163,21 +213,23 @@ static int wants_graph(const struct store *store, uint64_t rows)
 static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers, size_t count,
                                 lode_error *error)
 {
-    rewrite->version = collection_pin(rewrite->collection);
+    rewrite->version = pin_part(rewrite->collection, numbers, count);
     rewrite->views = calloc(count, sizeof *rewrite->views);
     rewrite->row_maps = calloc(count, sizeof *rewrite->row_maps);
     rewrite->sources = calloc(count, sizeof *rewrite->sources);
-    if (!rewrite->views || !rewrite->row_maps || !rewrite->sources)
+    if (!rewrite->version || !rewrite->views || !rewrite->row_maps || !rewrite->sources)
         return error_nomem(error, "the views of a merge", count * sizeof *rewrite->views);
     struct job *job = &rewrite->job;
     for (size_t i = 0; i < count; i++) {
-        rewrite->views[i] = *version_view(rewrite->version, numbers[i]);
+        rewrite->views[i] = rewrite->version->views[i];
         add_source(job, &rewrite->views[i]);
     }
     rewrite->count = count;
     atomic_init(&job->total[JOB_ROWS], job->rows_in);
     if (job->kind == LODE_JOB_MERGE && wants_graph(&rewrite->collection->store, job->rows_in))
         expect_graph(job, job->rows_in);
+    job->held = job->rows_in * BUILD_ROW_BYTES + BUILD_WRITE_BYTES;
+    budget_take(BUDGET_BUILD, job->held); /* what is written out gives more back */
     return LODE_OK;
 }
 
@@ -190,6 +242,8 @@ static void rewrite_release(struct rewrite *rewrite)
     free(rewrite->sources);
     segment_unref(rewrite->target);
     version_unref(rewrite->version);
+    budget_give(BUDGET_BUILD, rewrite->job.held);
+    mapped_look();
 }
 
 /* At least this much is written: the new segment's rows, ids and documents. */
@@ -408,10 +462,11 @@ static int is_mostly_expired(const struct segment_view *view, uint64_t now_ms)
     memset(words, 0xff, bitset_words(view->row_count) * sizeof *words);
     struct expiry_range range = {
         .row_count = view->row_count, .from_ms = 1, .to_ms = now_ms, .words = words};
-    (void)view->segment->ops->expire(view->segment, &range);
+    uint64_t next;
+    lode_status status = view->segment->ops->expire(view->segment, &range, &next, NULL);
     uint64_t expired = view->row_count - bitset_count(words, view->row_count);
     free(words);
-    return 2 * expired > view->row_count - view->live_count;
+    return !status && 2 * expired > view->row_count - view->live_count;
 }
 
 static void find_reason(struct rewrite *rewrite)

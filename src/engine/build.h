@@ -3,12 +3,22 @@
 #ifndef ENGINE_BUILD_H
 #define ENGINE_BUILD_H
 
+#include "base/limits.h"
 #include "engine/collection.h"
+#include "index/estimate.h"
 
 /* Write the oldest frozen segment out and drop its log. */
 NODISCARD lode_status flush_frozen(struct lode_collection *collection, const struct frozen *frozen,
                                    lode_error *error);
 
+/* Memory of a merge for each row, beside its graph: the row maps of its sources and the table of ids. */
+#define BUILD_ROW_BYTES   16u
+#define BUILD_WRITE_BYTES ((uint64_t)2 << 20) /* and for all: buffers of the files being written */
+/* The rows of the smallest graph that a memory budget must not forbid: more memory than that is in files. */
+#define BUILD_ROWS_LEAST (4 * INDEX_ROWS_MIN)
+
+/* The memory of building a graph of this collection. */
+struct estimate build_estimate(const struct lode_collection *collection);
 /* Whether this segment is sealed, large enough for a graph and without one. */
 int build_wants_graph(const struct store *store, const struct segment_view *view);
 /* Whether this segment is sealed and its graph the overlay that it was flushed with. */

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "engine/files.h"
 #include "engine/logs.h"
+#include "engine/pressure.h"
 #include "engine/recover.h"
 #include "engine/schema.h"
 #include "engine/text.h"
@@ -112,14 +113,6 @@ void collection_publish(struct lode_collection *collection, struct version *own_
     version_unref(old); /* perhaps the last: it may unmap and remove files */
 }
 
-const struct segment_view *version_view(const struct version *version, uint64_t number)
-{
-    for (size_t i = 0; i < version->view_count; i++)
-        if (version->views[i].segment->number == number)
-            return &version->views[i];
-    return NULL;
-}
-
 /* --- The growing segment ----------------------------------------------------------------------- */
 
 struct growing_options collection_growing_options(const struct lode_collection *collection,
@@ -128,7 +121,7 @@ struct growing_options collection_growing_options(const struct lode_collection *
     return (struct growing_options){
         .space = &collection->store.space,
         .number = number,
-        .bytes_max = collection->db->growing_bytes_max,
+        .bytes_max = pressure_growing_bytes(collection),
         .use_graph = collection->store.index == LODE_INDEX_HNSW,
         .params = collection->store.params,
     };

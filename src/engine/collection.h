@@ -30,6 +30,7 @@ struct text_model {
     _Atomic uint32_t refs;
     uint32_t version;
     struct embedder *embedder;
+    uint64_t held; /* of the memory budget */
 };
 
 struct lode_collection {
@@ -116,9 +117,6 @@ void collection_publish(struct lode_collection *collection, struct version *own_
 struct text_model *collection_model(struct lode_collection *collection);
 struct text_model *text_model_ref(struct text_model *model); /* NULL gives NULL */
 void text_model_unref(struct text_model *model);             /* NULL is allowed */
-
-/* The view of segment `number`, or NULL. */
-const struct segment_view *version_view(const struct version *version, uint64_t number);
 
 /* Make durable what the version shows. The lane is held. A failed sync leaves unknown what the disk holds:
  * the collection is broken then. */

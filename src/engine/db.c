@@ -9,6 +9,7 @@
 #include "engine/collection.h"
 #include "engine/encryption.h"
 #include "engine/files.h"
+#include "engine/pressure.h"
 #include "engine/schema.h"
 #include "os/entropy.h"
 #include "storage/names.h"
@@ -288,6 +289,8 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
         status = settle_logs(db, given->log_keep_bytes, error);
     if (!status)
         status = open_threads(db, env, given->thread_count, error);
+    if (!status)
+        status = pressure_join(db, error);
     if (status)
         db_free(db);
     else
@@ -298,6 +301,7 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
 void db_close(lode_db *db)
 {
     retry_stop(db);
+    pressure_leave(db);
     while (db->collections) {
         lode_collection *collection = db->collections;
         db->collections = collection->next;

@@ -65,6 +65,8 @@ NODISCARD lode_status db_acquire(lode_db *db, const char *name, lode_collection 
 void db_release(lode_collection *collection);
 /* One more reference to a collection that the caller holds. */
 void db_retain(lode_collection *collection);
+/* The same of one that others hold, unless the last of them has gone and it is being closed: 1, or 0. */
+int db_retain_open(lode_collection *collection);
 NODISCARD lode_status db_drop(lode_db *db, const char *name, lode_error *error);
 NODISCARD lode_status db_alias(lode_db *db, const char *alias, const char *target,
                                lode_error *error);

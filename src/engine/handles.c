@@ -49,8 +49,7 @@ static lode_status collection_new(lode_db *db, const struct catalog_name *name,
     return LODE_OK;
 }
 
-/* One more handle, unless the last one is gone and the collection is being closed. */
-static int retain_open(lode_collection *collection)
+int db_retain_open(lode_collection *collection)
 {
     unsigned handles = atomic_load(&collection->handles);
     while (handles > 0)
@@ -80,7 +79,7 @@ static lode_status enter(lode_db *db, const char *name, lode_collection **ret_co
             *ret_load = 1;
             return LODE_OK;
         }
-        if (collection->state == COLLECTION_OPEN && retain_open(collection)) {
+        if (collection->state == COLLECTION_OPEN && db_retain_open(collection)) {
             *ret_collection = collection;
             *ret_load = 0;
             return LODE_OK;

@@ -2,7 +2,10 @@
 #include <stdlib.h>
 
 #include "engine/read.h"
+#include "os/mapped.h"
 #include "query/fetch.h"
+
+#define ROWS_BETWEEN_LOOKS 256u /* at how much memory is mapped */
 
 struct lode_iterator {
     struct lode_collection *collection; /* retained */
@@ -39,6 +42,8 @@ static const struct segment_view *advance(lode_iterator *iterator, uint32_t *ret
     for (; iterator->view < iterator->version->view_count; iterator->view++, iterator->row = 0) {
         const struct segment_view *view = &iterator->version->views[iterator->view];
         while (iterator->row < view->row_count) {
+            if (iterator->row % ROWS_BETWEEN_LOOKS == 0)
+                mapped_look();
             *ret_row = iterator->row++;
             if (view_alive(view, *ret_row))
                 return view;

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "engine/build.h"
+#include "engine/pressure.h"
 
 /* Four of a size become one. More would leave more segments to search, fewer would rebuild graphs more
  * often: each point's graph is built once a tier. */
@@ -44,9 +45,9 @@ size_t merge_choose(const struct lode_collection *collection, const struct compa
     enum compaction_reason reason;
     struct compaction_options options = {
         .tier_width = TIER_WIDTH,
-        .tier_bytes_base = collection->db->growing_bytes_max,
+        .tier_bytes_base = pressure_growing_bytes(collection),
         .dead_share_max = DEAD_SHARE_MAX,
-        .rows_max = SEGMENT_ROWS_MAX,
+        .rows_max = pressure_rows_max(collection),
     };
     size_t chosen_count = compaction_plan(inputs, count, &options, chosen, &reason);
     if (chosen_count)
@@ -115,7 +116,8 @@ static int is_damaged(const struct version *version, size_t i)
 }
 
 /* Views [first, *end) of sealed segments that fit one segment together; their numbers. */
-static size_t next_group(const struct version *version, size_t first, uint64_t *numbers)
+static size_t next_group(const struct version *version, size_t first, uint64_t rows_max,
+                         uint64_t *numbers)
 {
     size_t count = 0;
     uint64_t rows = 0;
@@ -123,7 +125,7 @@ static size_t next_group(const struct version *version, size_t first, uint64_t *
         if (is_damaged(version, i))
             break;
         rows += version->views[i].live_count;
-        if (count > 0 && rows > SEGMENT_ROWS_MAX)
+        if (count > 0 && rows > rows_max)
             break;
         numbers[count++] = version->views[i].segment->number;
     }
@@ -154,7 +156,7 @@ static lode_status compact_sealed(struct lode_collection *collection, int *ret_f
         count = 1;
         if (is_damaged(version, first))
             continue;
-        count = next_group(version, first, numbers);
+        count = next_group(version, first, pressure_rows_max(collection), numbers);
         if (count == 0)
             break;
         status = compact_group(collection, &version->views[first], numbers, count, error);

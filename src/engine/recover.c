@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "os/budget.h"
 #include "storage/apply.h"
 #include "storage/names.h"
 
@@ -118,6 +119,7 @@ static lode_status apply_gathered(struct replay *replay, lode_error *error)
             requests_add(&collection->requests, &replay->applied[i].request,
                          replay->applied[i].sequence);
     collection_publish(collection, apply_commit(apply));
+    growing_hold_all(replay->growing);
     for (size_t i = 0; i < replay->count; i++)
         buf_clear(&replay->batches[i]);
     replay->count = replay->bytes = 0;
@@ -167,17 +169,14 @@ static lode_status log_size(const struct store *store, uint64_t number, uint64_t
 }
 
 /* The segment must hold the whole log, also when segments were allowed to be larger then. */
-static lode_status begin_segment(struct replay *replay, uint64_t number, lode_error *error)
+static lode_status begin_segment(struct replay *replay, uint64_t number, uint64_t size,
+                                 lode_error *error)
 {
     struct lode_collection *collection = replay->collection;
     struct growing_options options = collection_growing_options(collection, number);
-    uint64_t size = 0;
-    lode_status status = log_size(&collection->store, number, &size, error);
-    if (status)
-        return status;
     if (options.bytes_max < size)
         options.bytes_max = size;
-    status = growing_new(&options, &replay->growing, error);
+    lode_status status = growing_new(&options, &replay->growing, error);
     if (status)
         return status;
     growing_announce(replay->growing, size);
@@ -236,10 +235,16 @@ static lode_status replay_log(struct replay *replay, uint64_t number, int last, 
     const struct store *store = &replay->collection->store;
     struct wal_replay options = {.last_file = last, .batch = gather, .context = replay};
     struct wal_found found;
-    lode_status status = begin_segment(replay, number, error);
+    uint64_t size = 0; /* it is read as a whole */
+    lode_status status = log_size(store, number, &size, error);
     if (!status)
-        status = wal_replay(store->vfs, store->dir, store->collection_uid, number, &options, &found,
-                            error);
+        status = begin_segment(replay, number, size, error);
+    if (status)
+        return status;
+    budget_take(BUDGET_OTHER, size);
+    status =
+        wal_replay(store->vfs, store->dir, store->collection_uid, number, &options, &found, error);
+    budget_give(BUDGET_OTHER, size);
     return status ? status : end_segment(replay, number, last, &found, error);
 }
 

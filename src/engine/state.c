@@ -123,6 +123,22 @@ static lode_status write_rows(struct state *state, const struct store *store,
     return status;
 }
 
+/* What is written is not needed in memory any more, but by others. Without memory for that, it stays. */
+static void let_go(struct state *state, size_t sealed_count)
+{
+    uint64_t *numbers = malloc((sealed_count + 1) * sizeof *numbers);
+    struct version *part = NULL;
+    for (size_t i = 0; numbers && i < sealed_count; i++)
+        numbers[i] = state->version->views[i].segment->number;
+    if (numbers)
+        part = version_part(state->version, numbers, sealed_count);
+    free(numbers);
+    if (!part)
+        return;
+    version_unref(state->version);
+    state->version = part;
+}
+
 lode_status state_write_tail(struct state *state, const struct store *store, lode_error *error)
 {
     const struct version *version = state->version;
@@ -140,6 +156,8 @@ lode_status state_write_tail(struct state *state, const struct store *store, lod
     if (!status)
         status =
             write_rows(state, store, version->views + first, version->view_count - first, error);
+    if (!status)
+        let_go(state, first);
     return status;
 }
 

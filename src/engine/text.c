@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "engine/change.h"
+#include "os/budget.h"
 #include "storage/frame.h"
 #include "storage/names.h"
 
+#define TRAINING_BYTES ((uint64_t)3000) /* of memory for each text, roughly */
 #define SECTION_MODEL  1u
 #define MODEL_SIZE_MAX ((size_t)1 << 36)
 
@@ -35,6 +37,7 @@ void text_model_unref(struct text_model *model)
     if (!model || atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) > 1)
         return;
     model->embedder->ops->free(model->embedder);
+    budget_give(BUDGET_OTHER, model->held);
     free(model);
 }
 
@@ -49,6 +52,8 @@ static lode_status model_new(struct embedder *own_embedder, uint32_t version,
     atomic_init(&model->refs, 1);
     model->version = version;
     model->embedder = own_embedder;
+    model->held = own_embedder->ops->memory(own_embedder);
+    budget_take(BUDGET_OTHER, model->held);
     *ret_model = model;
     return LODE_OK;
 }
@@ -246,8 +251,12 @@ lode_status text_model_train(struct lode_collection *collection, const lode_text
     lode_train_info info = {0};
     struct embedder *embedder;
     lode_status status = check_trainable(collection, error);
-    if (!status)
-        status = corpus_train(texts, text_count, &corpus, &embedder, &info.texts, error);
+    if (status)
+        return status;
+    uint64_t memory = text_count * TRAINING_BYTES;
+    budget_take(BUDGET_OTHER, memory);
+    status = corpus_train(texts, text_count, &corpus, &embedder, &info.texts, error);
+    budget_give(BUDGET_OTHER, memory);
     if (status)
         return status;
     info.words = embedder->word_count;

@@ -8,10 +8,14 @@
 #include "base/limits.h"
 #include "engine/collection.h"
 #include "engine/overlay.h"
+#include "engine/pressure.h"
 #include "storage/apply.h"
 
 /* Deletes write to the log but take no room in the segment: the log has a bound of its own. */
 #define WAL_BYTES_FACTOR 2u
+
+#define OP_BYTES     64u /* of an operation, beside vector, metadata and text; roughly */
+#define BATCH_COPIES 2u
 
 /* What a leader carries to the log. */
 struct group {
@@ -75,7 +79,7 @@ static void finish(struct write_queue *queue, size_t count)
 
 static uint64_t log_room(const struct lode_collection *collection)
 {
-    uint64_t size_max = WAL_BYTES_FACTOR * collection->db->growing_bytes_max;
+    uint64_t size_max = WAL_BYTES_FACTOR * growing_bytes_max(collection->growing);
     uint64_t size = wal_size(collection->wal);
     return size < size_max ? size_max - size : 0;
 }
@@ -104,33 +108,53 @@ static lode_status refuse(const struct lode_collection *collection, lode_error *
                      collection->broken.message);
 }
 
-/* See that there is a growing segment with room for this batch, or one that has taken none. Holds the
- * lane, but may leave it for a while to wait for a flush. */
+/* Leave the lane to wait until memory may be had, of the budget or by a flush of this collection. */
+static lode_status wait_for_room(struct lode_collection *collection, struct pressure *pressure,
+                                 lode_error *error)
+{
+    lane_leave(&collection->lane);
+    lode_status status = pressure
+                             ? pressure_wait(collection, pressure, error)
+                             : jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 0, error);
+    lane_enter(&collection->lane);
+    return status;
+}
+
+/* Begin another segment, unless too many wait to be written out. */
+static lode_status begin_segment(struct lode_collection *collection, lode_error *error)
+{
+    lode_status status = collection_freeze(collection, error);
+    if (status)
+        return status;
+    if (jobs_frozen_count(&collection->jobs) <
+        FROZEN_MAX + (unsigned)collection->queue.group->frees)
+        return collection_grow(collection, error);
+    return wait_for_room(collection, NULL, error);
+}
+
+/* See that there is a growing segment with room for this batch, or one that has taken none, and memory for it.
+ * Holds the lane, but may leave it for a while. */
 static lode_status make_room(struct lode_collection *collection,
                              const struct write_request *request, int fresh, lode_error *error)
 {
+    struct pressure pressure = {0};
+    size_t rows = request->row_count, bytes = request->batch.size;
     int frees = collection->queue.group->frees;
     lode_status status = frees ? LODE_OK : room_admit(collection->db, error);
-    if (status)
-        return status;
-    for (;;) {
+    while (!status) {
+        struct segment *growing = collection->growing;
         if (collection->broken.status)
-            return refuse(collection, error);
-        if (collection->growing &&
-            (is_fresh(collection) || frees ||
-             (!fresh && fits(collection, request->row_count, request->batch.size))))
-            return LODE_OK;
-        status = collection_freeze(collection, error);
-        if (status)
-            return status;
-        if (jobs_frozen_count(&collection->jobs) < FROZEN_MAX + (unsigned)frees)
-            return collection_grow(collection, error);
-        lane_leave(&collection->lane);
-        status = jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 0, error);
-        lane_enter(&collection->lane);
-        if (status)
-            return status;
+            status = refuse(collection, error);
+        else if (!growing ||
+                 !(is_fresh(collection) || frees || (!fresh && fits(collection, rows, bytes))))
+            status = begin_segment(collection, error);
+        else if (growing_hold(growing, rows, bytes))
+            break;
+        else
+            status = wait_for_room(collection, &pressure, error);
     }
+    pressure_end(&pressure);
+    return status;
 }
 
 /* --- A group ----------------------------------------------------------------------------------- */
@@ -154,7 +178,8 @@ static void gather(struct lode_collection *collection, struct write_request *lea
     while (request && !queue->group->frees && queue->group->count < GROUP_BATCHES_MAX) {
         rows += request->row_count;
         bytes += request->batch.size;
-        if (bytes > GROUP_BYTES_MAX || !fits(collection, rows, bytes))
+        if (bytes > GROUP_BYTES_MAX || !fits(collection, rows, bytes) ||
+            !growing_hold(collection->growing, rows, bytes))
             break;
         add_to_group(queue->group, request);
         request = request->next;
@@ -259,6 +284,7 @@ static lode_status carry_out(struct lode_collection *collection, struct group *g
     }
     remember_requests(collection, applied);
     collection_publish(collection, apply_commit(own_apply));
+    growing_hold_all(collection->growing); /* patches may have become more than was asked for */
     collection->unsynced |= ack != LODE_ACK_DURABLE;
     atomic_store_explicit(&collection->wal_bytes, wal_size(collection->wal), memory_order_relaxed);
     return LODE_OK;
@@ -420,6 +446,53 @@ static void describe_nothing(struct lode_collection *collection, lode_write_info
     version_unref(version);
 }
 
+/* Sizes are checked later, where the message names the operation. */
+static uint64_t within(size_t size, size_t max)
+{
+    return size < max ? size : max;
+}
+
+/* What an operation takes in its batch; a patch, what it may leave of its point. */
+static uint64_t memory_of_op(const struct lode_collection *collection, lode_write_kind kind,
+                             const lode_point *point)
+{
+    uint64_t row = kind == LODE_WRITE_DELETE ? 0 : collection->store.space.row_size;
+    return OP_BYTES + row + within(point->metadata_size, LODE_METADATA_SIZE_MAX) +
+           within(point->text_size, LODE_TEXT_SIZE_MAX);
+}
+
+/* What a batch takes until it is applied: itself, and its copy in the log's memory. */
+static uint64_t memory_of(const struct lode_collection *collection, const struct write_input *input)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < input->count; i++)
+        if (input->ids)
+            bytes += OP_BYTES;
+        else if (input->ops)
+            bytes += memory_of_op(collection, input->ops[i].kind, &input->ops[i].point);
+        else
+            bytes += memory_of_op(collection, LODE_WRITE_UPSERT, &input->points[i]);
+    return BATCH_COPIES * bytes;
+}
+
+static lode_status write_batch(struct lode_collection *collection, const struct write_input *input,
+                               lode_write_info *ret_info, lode_error *error)
+{
+    struct write_request request = {.ack = input->ack};
+    uint64_t memory = memory_of(collection, input);
+    lode_status status = pressure_admit_batch(collection, input->count, memory, error);
+    if (status)
+        return status;
+    buf_init(&request.batch, LODE_BATCH_SIZE_MAX);
+    status = encode_batch(collection, input, &request, error);
+    if (!status)
+        status = submit(collection, &request, error);
+    buf_release(&request.batch);
+    pressure_dismiss_batch(memory);
+    *ret_info = request.info;
+    return status;
+}
+
 lode_status collection_write(struct lode_collection *collection, const struct write_input *input,
                              lode_write_info *ret_info, lode_error *error)
 {
@@ -428,13 +501,7 @@ lode_status collection_write(struct lode_collection *collection, const struct wr
     if (input->count == 0) {
         describe_nothing(collection, &info);
     } else {
-        struct write_request request = {.ack = input->ack};
-        buf_init(&request.batch, LODE_BATCH_SIZE_MAX);
-        status = encode_batch(collection, input, &request, error);
-        if (!status)
-            status = submit(collection, &request, error);
-        buf_release(&request.batch);
-        info = request.info;
+        status = write_batch(collection, input, &info, error);
     }
     if (!status && ret_info)
         *ret_info = info;

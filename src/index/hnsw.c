@@ -23,6 +23,7 @@ lode_status hnsw_create(const struct index_params *params, const struct rows *ro
     hnsw->ef_construction = params->ef_construction;
     hnsw->seed = params->seed;
     hnsw->capacity = capacity;
+    hnsw->spill_dir = params->spill_dir;
     atomic_init(&hnsw->entry, HNSW_NONE);
     mutex_init(&hnsw->entry_lock);
     lode_status status = hnsw_graph_init(hnsw, error);

@@ -37,11 +37,12 @@ struct hnsw {
     uint32_t m;
     uint32_t ef_construction;
     uint64_t seed;
-    uint32_t capacity;    /* every valid link is below it */
-    int mapped;           /* the arrays below are borrowed and read-only */
-    struct guard *guard;  /* of mapped ones, touched before they are read; else NULL */
-    uint32_t *links;      /* capacity x 2m */
-    uint32_t *upper_slot; /* capacity: a row's first slot; meaningless for rows of level 0 */
+    uint32_t capacity;     /* every valid link is below it */
+    const char *spill_dir; /* where links lie while it is built; NULL: in memory */
+    int mapped;            /* the arrays below are borrowed and read-only */
+    struct guard *guard;   /* of mapped ones, touched before they are read; else NULL */
+    uint32_t *links;       /* capacity x 2m */
+    uint32_t *upper_slot;  /* capacity: a row's first slot; meaningless for rows of level 0 */
     uint32_t *upper; /* slot_capacity x m; layer l of a row is at slot upper_slot[row] + l - 1 */
     uint32_t slot_capacity;
     _Atomic uint32_t slot_count; /* given out */
@@ -151,6 +152,7 @@ struct hnsw_frontier {
 
 struct hnsw_scratch {
     size_t size;             /* bytes, as made; what searches add later is small */
+    size_t counted;          /* of them, in the budget */
     const struct rows *rows; /* what is compared: the rows, or their codes; */
     const void *target;      /* with this one of that kind */
     float *decoded;          /* dim; of a row that is coded */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/bitset.h"
+#include "os/mapped.h"
 
 #define ALONE_ROWS 256u /* inserted before the other threads begin */
 #define CHUNK_ROWS 64u  /* inserted between two visits to the executor */
@@ -13,7 +14,7 @@ struct build {
     struct hnsw *hnsw;
     const struct index_work *work;
     uint32_t alone, count;
-    uint64_t *known; /* bitset of rows taken over from an earlier graph; NULL: none */
+    uint64_t *known;     /* bitset of rows taken over from an earlier graph; NULL: none */
     _Atomic int stopped; /* some chunk failed: the others need not begin */
     struct mutex error_lock;
     lode_error *error; /* guarded by error_lock, as is status: of the first that failed */
@@ -45,6 +46,7 @@ static void insert_rows(struct build *build, uint32_t first, uint32_t last)
         lode_status status = LODE_OK;
         if (build->known && bitset_test(build->known, row))
             continue;
+        mapped_look();
         if (is_cancelled(build))
             status = error_set(&error, LODE_CANCELLED, "hnsw: build cancelled at row %u", row);
         else
@@ -84,7 +86,7 @@ static void insert_all(struct build *build)
 lode_status hnsw_build(const struct index_params *params, const struct rows *rows, uint32_t count,
                        const struct index_work *work, struct index **ret_index, lode_error *error)
 {
-    const struct index_work alone = {0};
+    const struct index_work alone = {.executor = NULL};
     struct index *index;
     lode_status status = hnsw_create(params, rows, count, &index, error);
     if (status != LODE_OK)

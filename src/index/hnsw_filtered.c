@@ -5,6 +5,8 @@
  * a walk can become longer than a scan; then it is given up. */
 #include "index/hnsw.h"
 
+#include "os/mapped.h"
+
 #include "base/bitset.h"
 
 #define SCAN_SPEED 8 /* rows read in order for one read at random */
@@ -60,6 +62,8 @@ static void expand(struct filtered_walk *walk, uint32_t row)
 {
     const struct hnsw *hnsw = walk->hnsw;
     uint32_t count;
+    if (hnsw->mapped)
+        mapped_look();
     const uint32_t *batch = hnsw_meet_links(hnsw, walk->scratch, row, 0, &count);
     if (walk->scratch->frontier.count)
         hnsw_prefetch_list(hnsw, hnsw_item_row(walk->scratch->frontier.items[0]), 0);

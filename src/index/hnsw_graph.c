@@ -42,20 +42,30 @@ static uint32_t slots_needed(const struct hnsw *hnsw)
     return slots < HNSW_NONE ? (uint32_t)slots : HNSW_NONE;
 }
 
-static void *reserve(size_t size)
+static void *reserve(const struct hnsw *hnsw, size_t size)
 {
+    if (hnsw->spill_dir)
+        return memory_reserve_file(hnsw->spill_dir, size);
     void *memory = memory_reserve(size);
     if (memory)
         memory_huge(memory, size);
     return memory;
 }
 
+static void unreserve(const struct hnsw *hnsw, void *memory, size_t size)
+{
+    if (hnsw->spill_dir)
+        memory_unreserve_file(memory, size);
+    else
+        memory_unreserve(memory, size);
+}
+
 lode_status hnsw_graph_init(struct hnsw *hnsw, lode_error *error)
 {
     hnsw->slot_capacity = slots_needed(hnsw);
-    hnsw->links = reserve(links_size(hnsw));
-    hnsw->upper_slot = reserve(upper_slot_size(hnsw));
-    hnsw->upper = reserve(upper_size(hnsw));
+    hnsw->links = reserve(hnsw, links_size(hnsw));
+    hnsw->upper_slot = reserve(hnsw, upper_slot_size(hnsw));
+    hnsw->upper = reserve(hnsw, upper_size(hnsw));
     hnsw->stripes = calloc(HNSW_STRIPES, sizeof *hnsw->stripes);
     for (uint32_t i = 0; hnsw->stripes && i < HNSW_STRIPES; i++)
         mutex_init(&hnsw->stripes[i]);
@@ -68,9 +78,9 @@ void hnsw_graph_release(struct hnsw *hnsw)
 {
     if (hnsw->mapped)
         return;
-    memory_unreserve(hnsw->links, links_size(hnsw));
-    memory_unreserve(hnsw->upper_slot, upper_slot_size(hnsw));
-    memory_unreserve(hnsw->upper, upper_size(hnsw));
+    unreserve(hnsw, hnsw->links, links_size(hnsw));
+    unreserve(hnsw, hnsw->upper_slot, upper_slot_size(hnsw));
+    unreserve(hnsw, hnsw->upper, upper_size(hnsw));
     for (uint32_t i = 0; hnsw->stripes && i < HNSW_STRIPES; i++)
         mutex_release(&hnsw->stripes[i]);
     free(hnsw->stripes);

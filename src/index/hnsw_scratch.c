@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/bitset.h"
+#include "os/budget.h"
 #include "os/memory.h"
 
 static void scratch_free(struct hnsw_scratch *scratch)
 {
     if (!scratch)
         return;
+    budget_give(BUDGET_SCRATCH, scratch->counted);
     memory_unreserve(scratch->visited.bits, scratch->visited.bits_size);
     free(scratch->visited.met);
     free(scratch->beam.items);
@@ -80,6 +82,8 @@ static struct hnsw_scratch *scratch_new(struct hnsw *hnsw)
         return NULL;
     }
     atomic_fetch_add_explicit(&hnsw->scratch_size, scratch->size, memory_order_relaxed);
+    scratch->counted = scratch->size;
+    budget_take(BUDGET_SCRATCH, scratch->counted);
     return scratch;
 }
 

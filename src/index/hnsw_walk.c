@@ -9,6 +9,10 @@
  * them is more lines than the first has places to wait in (docs/decisions/0062). */
 #include "index/hnsw.h"
 
+#include "os/mapped.h"
+
+#define HOPS_BETWEEN_LOOKS 2u /* at how much memory is mapped: a hop touches all links of a row */
+
 #include "base/bitset.h"
 
 #define PREFETCH_MAX 4096u /* bytes of a row; the processor's own prefetcher goes on from there */
@@ -89,8 +93,12 @@ void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, struct nei
     struct hnsw_beam *beam = &scratch->beam;
     hnsw_visited_entry(&scratch->visited, entry.row);
     hnsw_beam_push(beam, hnsw_item(entry.distance, entry.row));
+    uint32_t touches = 0;
     for (uint32_t row; !scratch->failure.status && (row = hnsw_beam_take(beam)) != HNSW_NONE;) {
         uint32_t count;
+        /* Rows of a mapped graph lie in a file, as their lists do. */
+        if (hnsw->mapped && ++touches % HOPS_BETWEEN_LOOKS == 0)
+            mapped_look();
         const uint32_t *batch = hnsw_meet_links(hnsw, scratch, row, layer, &count);
         uint32_t next = hnsw_beam_peek(beam);
         if (next != HNSW_NONE)

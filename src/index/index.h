@@ -19,6 +19,8 @@ struct index_params {
     /* create: links are found on codes, centred at the mean of the first so many rows, which are there
      * already. 0: by the rows themselves. */
     uint32_t coded_from;
+    /* build: what grows with the rows lies in files without names in this directory; NULL: in memory. */
+    const char *spill_dir;
 };
 
 struct index_counts {
@@ -57,7 +59,8 @@ struct index_work {
     /* May be NULL. Called between small pieces of work by all threads but one; may sleep a little, to leave cores
      * to those who need them more. */
     void (*give_way)(void *context);
-    void *context; /* of give_way */
+    void *context;         /* of give_way */
+    const char *spill_dir; /* see index_params; of sealed_make_graph */
 };
 
 /* Where serialize puts its bytes. */

@@ -16,6 +16,7 @@ struct qg *qg_new(const struct index_params *params, const struct rows *rows, ui
     qg->ef_construction = params->ef_construction;
     qg->seed = params->seed;
     qg->layout = params->layout;
+    qg->spill_dir = params->spill_dir;
     qg->count = count;
     mutex_init(&qg->graph_lock);
     return qg;
@@ -52,6 +53,19 @@ size_t index_graph_row_max(const struct index_params *params, const struct space
     return (size + 2 * sizeof(float) + 127) / 64 * 64; /* and pivots */
 }
 
+void *qg_reserve(const struct qg *qg, size_t size)
+{
+    return qg->spill_dir ? memory_reserve_file(qg->spill_dir, size) : memory_reserve(size);
+}
+
+void qg_unreserve(const struct qg *qg, void *memory, size_t size)
+{
+    if (qg->spill_dir)
+        memory_unreserve_file(memory, size);
+    else
+        memory_unreserve(memory, size);
+}
+
 void qg_close(struct index *index)
 {
     struct qg *qg = (struct qg *)index;
@@ -60,9 +74,9 @@ void qg_close(struct index *index)
     size_t count = qg->count;
     qg_scratch_free_all(qg);
     memory_unreserve(qg->owned_graph, count * qg->stride);
-    memory_unreserve(qg->codes, count * qg->code_size);
-    memory_unreserve(qg->coordinates, count * qg->dim * sizeof *qg->coordinates);
-    memory_unreserve(qg->links, count * qg_places(qg) * sizeof *qg->links);
+    qg_unreserve(qg, qg->codes, count * qg->code_size);
+    qg_unreserve(qg, qg->coordinates, count * qg->dim * sizeof *qg->coordinates);
+    qg_unreserve(qg, qg->links, count * qg_places(qg) * sizeof *qg->links);
     if (qg->stripes)
         for (uint32_t i = 0; i < QG_STRIPES; i++)
             mutex_release(&qg->stripes[i]);

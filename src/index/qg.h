@@ -76,6 +76,8 @@ struct qg {
         *graph;          /* count x stride; mapped, or NULL until a built graph is first searched */
     struct guard *guard; /* of a mapped graph, touched before a row of it is read; else NULL */
     uint8_t *owned_graph; /* the same, when it is ours */
+    const char
+        *spill_dir; /* where codes, coordinates and links lie while it is built; NULL: in memory */
     struct mutex graph_lock;
     /* Of a built graph; NULL in a mapped one. */
     uint8_t *codes;    /* count x code_size; only while it is built */
@@ -219,7 +221,12 @@ struct qg_scratch {
     uint8_t *tables;          /* 4 dim */
     uint8_t *code;            /* code_size */
     void *memory;
+    size_t size; /* bytes of all of it, as counted in the budget */
 };
+
+/* Memory of a graph that is built. */
+void *qg_reserve(const struct qg *qg, size_t size); /* NULL: refused */
+void qg_unreserve(const struct qg *qg, void *memory, size_t size);
 
 struct qg_scratch *qg_scratch_new(const struct qg *qg);
 void qg_scratch_free(struct qg_scratch *scratch);

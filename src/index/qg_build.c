@@ -9,21 +9,23 @@
 
 #include "base/limits.h"
 #include "base/sort.h"
+#include "os/mapped.h"
 #include "os/memory.h"
 
-#define SPREAD_SAMPLE      512u
-#define BLURRED_MAX        (SPREAD_SAMPLE / 100) /* of them; more, and a plain graph serves better */
-#define SPREAD_PER_ERROR   1.5f                  /* see docs/decisions/0054 */
-#define SPREAD_PER_ERROR_1 3.0f                  /* for codes of one bit */
-#define CHUNK_ROWS         64u
-#define PASSES             2u
-#define JOIN_PASSES        1u
-#define UNITS_LINK         16u     /* of work: linking a row once; taking over its links is one */
-#define LENGTH_MAX         1000.0f /* times the typical one; beyond, f16 says too little */
-#define LENGTH_CODED       16.0f   /* beyond, 7-bit codes say too little: */
-#define LONG_SHARE         1000u   /* bearable for one row in so many */
-#define LONGEST_LIFTED     4.0f    /* times the radius, for inner products */
-#define ENTRIES_SCANNED    512u    /* of the pivots linked so far, while pivots are linked */
+#define SPREAD_SAMPLE        512u
+#define BLURRED_MAX          (SPREAD_SAMPLE / 100) /* of them; more, and a plain graph serves better */
+#define SPREAD_PER_ERROR     1.5f                  /* see docs/decisions/0054 */
+#define SPREAD_PER_ERROR_1   3.0f                  /* for codes of one bit */
+#define CHUNK_ROWS           64u
+#define PASSES               2u
+#define CHUNKS_BETWEEN_LOOKS 8u /* at how much memory is mapped */
+#define JOIN_PASSES          1u
+#define UNITS_LINK           16u     /* of work: linking a row once; taking over its links is one */
+#define LENGTH_MAX           1000.0f /* times the typical one; beyond, f16 says too little */
+#define LENGTH_CODED         16.0f   /* beyond, 7-bit codes say too little: */
+#define LONG_SHARE           1000u   /* bearable for one row in so many */
+#define LONGEST_LIFTED       4.0f    /* times the radius, for inner products */
+#define ENTRIES_SCANNED      512u    /* of the pivots linked so far, while pivots are linked */
 
 struct build {
     struct qg *qg;
@@ -149,8 +151,11 @@ static void code_chunks(void *context, size_t thread)
     uint32_t first, last;
     if (!room)
         stop(build, LODE_NOMEM);
-    while (room && take_chunk(build, thread, &first, &last))
+    while (room && take_chunk(build, thread, &first, &last)) {
         code_chunk(build, &coder, first, last);
+        if (first / CHUNK_ROWS % CHUNKS_BETWEEN_LOOKS == 0)
+            mapped_look();
+    }
     free(room);
 }
 
@@ -400,17 +405,19 @@ static lode_status room(struct qg *qg, lode_error *error)
     size_t links = (size_t)qg->count * qg_places(qg) * sizeof *qg->links;
     size_t codes = (size_t)qg->count * qg->code_size;
     size_t coordinates = (size_t)qg->count * qg->dim * sizeof *qg->coordinates;
-    qg->links = memory_reserve(links);
-    qg->codes = memory_reserve(codes);
-    qg->coordinates = memory_reserve(coordinates);
+    qg->links = qg_reserve(qg, links);
+    qg->codes = qg_reserve(qg, codes);
+    qg->coordinates = qg_reserve(qg, coordinates);
     qg->stripes = malloc(QG_STRIPES * sizeof *qg->stripes);
     if (qg->stripes)
         for (uint32_t i = 0; i < QG_STRIPES; i++)
             mutex_init(&qg->stripes[i]);
     if (!qg->links || !qg->codes || !qg->coordinates || !qg->stripes)
         return error_nomem(error, "graph", links + codes + coordinates);
-    memory_huge(qg->links, links);
-    memory_huge(qg->codes, codes);
+    if (!qg->spill_dir) {
+        memory_huge(qg->links, links);
+        memory_huge(qg->codes, codes);
+    }
     memset(qg->links, 0xff, links); /* QG_NONE */
     return LODE_OK;
 }
@@ -435,7 +442,7 @@ static lode_status build_all(struct build *build, lode_error *error)
         status = link_all(build, error);
     if (status == LODE_OK && !is_stopped(build))
         choose_bits(build);
-    memory_unreserve(qg->codes, (size_t)qg->count * qg->code_size);
+    qg_unreserve(qg, qg->codes, (size_t)qg->count * qg->code_size);
     qg->codes = NULL;
     return status;
 }
@@ -463,7 +470,7 @@ static int is_for_codes(const struct index_params *params, const struct space *s
 lode_status qg_build(const struct index_params *params, const struct rows *rows, uint32_t count,
                      const struct index_work *work, struct index **ret_index, lode_error *error)
 {
-    const struct index_work alone = {0};
+    const struct index_work alone = {.executor = NULL};
     if (!is_for_codes(params, rows->space, count))
         return index_hnsw.build(params, rows, count, work, ret_index, error);
     work = work ? work : &alone;

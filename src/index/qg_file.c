@@ -9,6 +9,7 @@
 
 #include "base/le.h"
 #include "base/limits.h"
+#include "os/mapped.h"
 
 #define MAGIC       "LODEQGRF"
 #define VERSION     2u
@@ -154,6 +155,7 @@ static lode_status rows_write(const struct qg *qg, const struct index_sink *sink
     for (; made.first < qg->count && status == LODE_OK; made.first += made.count) {
         made.count = qg->count - made.first < step ? qg->count - made.first : step;
         make_rows(&made, sink->executor);
+        mapped_look();
         status = made.failed
                      ? error_nomem(error, "graph rows", qg->stride)
                      : sink->write(sink->context, made.buffer, made.count * qg->stride, error);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bitset.h"
+#include "os/budget.h"
 #include "os/memory.h"
 
 #define LOG_CAPACITY 8192u
@@ -14,6 +15,7 @@ void qg_scratch_free(struct qg_scratch *scratch)
 {
     if (!scratch)
         return;
+    budget_give(BUDGET_SCRATCH, scratch->size);
     if (scratch->visited)
         memory_unreserve(scratch->visited, scratch->words * sizeof(uint64_t));
     free(scratch->log);
@@ -23,14 +25,23 @@ void qg_scratch_free(struct qg_scratch *scratch)
     free(scratch);
 }
 
+static void count(struct qg_scratch *scratch, size_t size)
+{
+    scratch->size += size;
+    budget_take(BUDGET_SCRATCH, size);
+}
+
 /* One piece for all that has a fixed size. */
 static int scratch_room(struct qg_scratch *scratch, const struct qg *qg)
 {
     size_t padded = projection_padded(qg->projection.dim), decoded = padded * sizeof(float);
     size_t query = qg->dim * sizeof(float), tables = 4 * qg->dim;
-    uint8_t *memory = memory_aligned(64, 2 * decoded + query + tables + qg->code_size + padded);
+    size_t size = 2 * decoded + query + tables + qg->code_size + padded;
+    uint8_t *memory = memory_aligned(64, size);
     if (!memory)
         return -1;
+    count(scratch, sizeof *scratch + scratch->words * sizeof *scratch->visited +
+                       LOG_CAPACITY * sizeof *scratch->log + size);
     scratch->memory = memory;
     scratch->decoded = (float *)(void *)memory;
     scratch->centred = (float *)(void *)(memory + decoded);
@@ -104,11 +115,13 @@ int qg_scratch_begin(struct qg_scratch *scratch, uint32_t pool_limit, uint32_t n
     if (pool_limit > scratch->pool_capacity) {
         free(scratch->pool.items);
         scratch->pool.items = malloc((pool_limit + 1) * sizeof *scratch->pool.items);
+        count(scratch, (pool_limit - scratch->pool_capacity) * sizeof *scratch->pool.items);
         scratch->pool_capacity = scratch->pool.items ? pool_limit : 0;
     }
     if (near_count > scratch->near_capacity) {
         free(scratch->near);
         scratch->near = malloc(near_count * sizeof *scratch->near);
+        count(scratch, (near_count - scratch->near_capacity) * sizeof *scratch->near);
         scratch->near_capacity = scratch->near ? near_count : 0;
     }
     scratch->pool.count = scratch->pool.next = 0;

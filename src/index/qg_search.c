@@ -10,6 +10,7 @@
 
 #include "base/bitset.h"
 #include "base/le.h"
+#include "os/mapped.h"
 
 /* What ef means here. The walk ends when the best row left is estimated further than (1 + gamma) times
  * the k-th best distance, with gamma = GAMMA_PER_LOG_EF * ln(ef / k) and the error of estimates; the
@@ -226,7 +227,7 @@ static void walk_from(struct walk *walk, uint32_t entry)
     struct qg_scratch *scratch = walk->scratch;
     struct qg_pool *pool = &scratch->pool;
     int is_compact = qg_is_compact(walk->qg);
-    uint32_t row;
+    uint32_t row, touches = 0;
     qg_visit(scratch, entry);
     if (is_compact)
         measure_compact(walk, entry);
@@ -237,6 +238,8 @@ static void walk_from(struct walk *walk, uint32_t entry)
         if (qg_key_distance((uint32_t)(item >> 32)) > bound_of(walk))
             break;
         prefetch_next(walk);
+        if (++touches % MAPPED_TOUCHES == 0)
+            mapped_look();
         walk->query->counts->hops++;
         if (is_compact)
             expand_compact(walk, row);
@@ -322,11 +325,14 @@ static void finish(struct walk *walk)
     const struct neighbor *near = walk->scratch->near;
     const struct index_query *query = walk->query;
     uint32_t count = walk->near_count < final_count(walk) ? walk->near_count : final_count(walk);
+    mapped_look();
     prefetch_stored(walk, 0);
     prefetch_stored(walk, 1);
     for (uint32_t i = 0; i < count; i++) {
         if (i >= walk->k && is_beyond(walk, near[i].distance))
             break;
+        if (i % MAPPED_TOUCHES == MAPPED_TOUCHES - 1)
+            mapped_look();
         query->counts->distances++;
         prefetch_stored(walk, i + 2);
         walk->status = rows_touch(rows, near[i].row, 1, walk->error);

@@ -8,6 +8,10 @@
  * NULL on failure. Free with memory_unreserve and the same size. */
 void *memory_reserve(size_t size);
 void memory_unreserve(void *memory, size_t size); /* NULL is allowed */
+/* The same in a file without a name, in directory `dir`, with its space reserved on the disk: its pages are not this
+ * process's own, the kernel may write them out and drop them. Slow once that happens. */
+void *memory_reserve_file(const char *dir, size_t size);
+void memory_unreserve_file(void *memory, size_t size); /* NULL is allowed */
 /* Ask for huge pages (a hint; never fails). */
 void memory_huge(void *memory, size_t size);
 /* malloc with an alignment (power of two, at least 8); free with free(). NULL on failure. */
@@ -20,6 +24,7 @@ void memory_secret_free(void *memory, size_t size); /* NULL is allowed */
 void memory_keep_from_dumps(void *memory, size_t size);
 /* Bytes of this process resident in memory now, and at most so far; 0 when unknown. */
 size_t memory_resident(void);
+size_t memory_resident_parts(size_t *ret_file); /* of them, pages of mapped files */
 size_t memory_resident_peak(void);
 
 #endif

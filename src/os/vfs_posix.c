@@ -13,7 +13,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "os/mapped.h"
 
 struct posix_file {
     struct vfs_file base;
@@ -235,6 +238,19 @@ static lode_status posix_sync(struct vfs_file *base, lode_error *error)
 
 static const uint8_t nothing_mapped[1];
 
+#define WRITTEN_S                                                                                  \
+    60 /* what is in the kernel's cache of a file that changed since is from writing it */
+
+/* Pages that are touched come in by themselves: docs/decisions/0093. What was written a moment ago lies in the cache
+ * in large pieces, which would be mapped whole. */
+static void bring_in_alone(const struct posix_file *file, void *data, uint64_t size)
+{
+    struct stat info;
+    if (fstat(file->fd, &info) == 0 && time(NULL) - info.st_mtime < WRITTEN_S)
+        (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    (void)madvise(data, size, MADV_RANDOM);
+}
+
 static lode_status posix_map(struct vfs_file *base, uint64_t size, const uint8_t **ret_data,
                              lode_error *error)
 {
@@ -252,6 +268,9 @@ static lode_status posix_map(struct vfs_file *base, uint64_t size, const uint8_t
     void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, file->fd, 0);
     if (data == MAP_FAILED)
         return fail(error, errno, "map", file->path);
+    if (mapped_is_much(size))
+        bring_in_alone(file, data, size);
+    mapped_add(data, size);
     *ret_data = data;
     return LODE_OK;
 }
@@ -269,6 +288,7 @@ static void posix_unmap(struct vfs_file *file, const uint8_t *data, uint64_t siz
     (void)file;
     if (size == 0)
         return;
+    mapped_remove(data, size);
     int failed = munmap((void *)(uintptr_t)data, size);
     INVARIANT(!failed);
 }

@@ -9,12 +9,14 @@
 #include "base/sort.h"
 #include "base/topk.h"
 #include "linalg/principal.h"
+#include "os/mapped.h"
 #include "quant/projection.h"
 #include "simd/hop.h"
 
-#define SAMPLE_MAX        4096u
-#define SAMPLE_FLOATS_MAX ((size_t)1 << 23) /* 32 MiB: of wider vectors fewer are sampled */
-#define CODE_RANGE        63.0f
+#define SAMPLE_MAX         4096u
+#define SAMPLE_FLOATS_MAX  ((size_t)1 << 23) /* 32 MiB: of wider vectors fewer are sampled */
+#define CODE_RANGE         63.0f
+#define ROWS_BETWEEN_LOOKS 64u /* at how much memory is mapped: they lie far apart */
 
 #define REDUCED_DIM_MIN                                                                            \
     128u /* fewer dimensions are all kept: a code of them is a cache line or two */
@@ -49,6 +51,13 @@ static const void *sample_row(const struct sample *sample, uint32_t i)
     return rows_at(sample->rows, sample_number(sample, i));
 }
 
+/* Sampled rows lie far apart: with each of them, pages around it are mapped. */
+static void look(uint32_t i)
+{
+    if (i % ROWS_BETWEEN_LOOKS == 0)
+        mapped_look();
+}
+
 /* --- Mean and scale ---------------------------------------------------------------------------- */
 
 /* Mean of the sampled rows no further than `reach` from the mean so far. In f64: the squares of large
@@ -60,6 +69,7 @@ static void fit_mean(struct projection *projection, const struct sample *sample,
     uint32_t count = 0;
     memset(sums, 0, dim * sizeof *sums);
     for (uint32_t i = 0; i < sample->size; i++) {
+        look(i);
         if ((double)lengths[i] > reach)
             continue;
         space_decode(sample->rows->space, sample_row(sample, i), decoded);
@@ -77,6 +87,7 @@ static double fit_lengths(const struct projection *projection, const struct samp
 {
     for (uint32_t i = 0; i < sample->size; i++) {
         double sum = 0;
+        look(i);
         space_decode(sample->rows->space, sample_row(sample, i), decoded);
         for (size_t j = 0; j < projection->dim; j++) {
             double x = (double)decoded[j] - (double)projection->mean[j];
@@ -122,6 +133,7 @@ static float *centred_sample(const struct projection *projection, const struct s
     float *rows = dense_new(sample->size, padded);
     float *decoded = malloc(projection->dim * sizeof *decoded);
     for (uint32_t i = 0; rows && decoded && i < sample->size; i++) {
+        look(i);
         float *row = rows + i * padded;
         projection_centre(projection, sample->rows->space, sample_row(sample, i), decoded, row);
         if (!(simd()->ip_f32(row, row, padded) <=
@@ -199,6 +211,7 @@ static void scan_share(void *context, size_t share)
     end = end < probes->count ? end : probes->count;
     for (uint32_t first = 0; first < rows && !is_cancelled(probes->cancel); first += PROBE_BLOCK) {
         uint32_t last = rows - first < PROBE_BLOCK ? rows : first + PROBE_BLOCK;
+        look(first / PROBE_BLOCK);
         for (uint32_t i = begin; i < end; i++)
             scan_block(probes, &probes->all[i], first, last);
     }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/budget.h"
+#include "os/mapped.h"
 #include "query/plan.h"
 #include "query/scan.h"
 #include "storage/id.h"
@@ -18,6 +20,7 @@ struct execution {
     struct query_hit *found;
     size_t found_count;
     struct index_counts counts;
+    uint64_t held; /* of the memory budget */
 };
 
 /* Searches of one version at work. */
@@ -166,6 +169,7 @@ static lode_status search_views(struct executions *executions, size_t *ret_faile
         for (size_t i = 0; !status && i < executions->count; i++) {
             *ret_failed = i;
             status = search_view(executions, &executions->all[i], view, error);
+            mapped_look();
         }
         if (status)
             return status;
@@ -193,6 +197,9 @@ static lode_status begin(struct execution *execution, struct query_task *task, l
 {
     size_t room = found_max(&task->query);
     execution->task = task;
+    execution->held =
+        (task->query.k + 1) * sizeof *execution->items + room * sizeof *execution->found;
+    budget_take(BUDGET_SCRATCH, execution->held); /* reads are not refused */
     execution->items = malloc((task->query.k + 1) * sizeof *execution->items);
     execution->found = malloc((room ? room : 1) * sizeof *execution->found);
     if (!execution->items || !execution->found)
@@ -248,6 +255,7 @@ lode_status query_execute(struct query_task *tasks, size_t task_count, size_t *r
     for (size_t i = 0; executions.all && i < task_count; i++) {
         free(executions.all[i].items);
         free(executions.all[i].found);
+        budget_give(BUDGET_SCRATCH, executions.all[i].held);
     }
     free(executions.all);
     free(executions.scans);

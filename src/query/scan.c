@@ -6,9 +6,12 @@
 
 #include <stdlib.h>
 
+#include "os/budget.h"
+#include "os/mapped.h"
 #include "storage/id.h"
 
-#define BLOCK_ROWS 256u
+#define BLOCK_ROWS  256u
+#define PIECE_BYTES ((size_t)4 << 20)
 
 /* Rows at exactly one distance. */
 struct ties {
@@ -109,6 +112,25 @@ static lode_status finish(const struct segment_view *view, const struct scan *sc
     return settle_ties(view, scan->row, k, scan->items, error);
 }
 
+/* In pieces where there is a memory budget, so that not more than that is mapped at once. */
+static lode_status scan_rows(const struct segment_view *view, struct index_query *queries,
+                             size_t scan_count, lode_error *error)
+{
+    const struct rows *rows = &view->segment->rows;
+    uint32_t step = budget_bytes() ? (uint32_t)(PIECE_BYTES / rows->stride) + 1 : view->row_count;
+    lode_status status = LODE_OK;
+    for (uint32_t first = 0; !status && first < view->row_count; first += step) {
+        uint32_t left = view->row_count - first;
+        for (size_t i = 0; i < scan_count; i++)
+            queries[i].row_limit = first + (left < step ? left : step);
+        status = flat_search_batch(rows, first, queries, scan_count, error);
+        if (left <= step)
+            break; /* first + step may be beyond 32 bits */
+        mapped_look();
+    }
+    return status;
+}
+
 static lode_status run(const struct segment_view *view, const struct scan *scans, size_t scan_count,
                        struct index_query *queries, struct topk *topks, lode_error *error)
 {
@@ -122,7 +144,7 @@ static lode_status run(const struct segment_view *view, const struct scan *scans
             .counts = scans[i].counts,
         };
     }
-    lode_status status = flat_search_batch(&view->segment->rows, 0, queries, scan_count, error);
+    lode_status status = scan_rows(view, queries, scan_count, error);
     for (size_t i = 0; !status && i < scan_count; i++)
         status = finish(view, &scans[i], &topks[i], error);
     return status;

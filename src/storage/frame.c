@@ -8,6 +8,7 @@
 #include "base/le.h"
 #include "crypt/crypt_file.h"
 #include "storage/frame_blocks.h"
+#include "os/mapped.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

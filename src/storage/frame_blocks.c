@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/le.h"
+#include "os/mapped.h"
 #include "crypt/crypt_file.h"
 
 #include <inttypes.h>
@@ -140,6 +141,8 @@ lode_status frame_bad_block(const struct frame *frame, uint64_t *offset, lode_er
 {
     struct frame_blocks *blocks = frame->blocks;
     for (uint64_t at = *offset; at < blocks->end; at += FRAME_BLOCK_SIZE) {
+        if (at % MAPPED_STEP == 0)
+            mapped_look();
         lode_status status =
             guard_is_ready(frame->guard, at / FRAME_BLOCK_SIZE)
                 ? check_block(blocks, at, error)

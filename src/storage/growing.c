@@ -3,12 +3,13 @@
 #include "storage/growing_rows.h"
 
 #include "base/limits.h"
+#include "os/budget.h"
 #include "os/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_SIZE ((size_t)256 << 10)
+#define CHUNK_SIZE GROWING_CHUNK_SIZE
 #define HUGE_FROM  ((uint64_t)4 << 20)
 
 #define OVERLAY_EF_LEAST 64u
@@ -230,6 +231,11 @@ uint64_t growing_bytes(const struct segment *segment)
     return growing_of(segment)->bytes;
 }
 
+uint64_t growing_bytes_max(const struct segment *segment)
+{
+    return growing_of(segment)->options.bytes_max;
+}
+
 /* --- The overlay graph ------------------------------------------------------------------------- */
 
 static const struct index *growing_index(const struct segment *segment, uint32_t *ret_covered)
@@ -335,6 +341,7 @@ static void growing_free(struct segment *segment)
     memory_unreserve(growing->infos, infos_size(growing));
     memory_unreserve((void *)growing->table, table_size(growing));
     mutex_release(&growing->index_mutex);
+    budget_give(BUDGET_GROWING, atomic_load_explicit(&growing->held, memory_order_relaxed));
     free(growing);
 }
 

@@ -26,6 +26,20 @@ int growing_fits(const struct segment *segment, size_t rows, size_t bytes);
 uint64_t growing_room(const struct segment *segment, uint64_t bytes);
 uint32_t growing_row_count(const struct segment *segment); /* appended so far (the writer's view) */
 uint64_t growing_bytes(const struct segment *segment);
+/* The bytes_max it was made with. */
+uint64_t growing_bytes_max(const struct segment *segment);
+
+/* --- growing_memory.c: its share of the memory budget (os/budget.h) --- */
+
+/* Of a segment that is to take at most `held` bytes of memory in all, how many may be vectors, ids and documents,
+ * where points are little more than their vectors. Not above options->bytes_max. */
+uint64_t growing_bytes_within(const struct growing_options *options, uint64_t held);
+/* Have so much of the budget that so many more rows and bytes can be taken: 1. 0: there is no room, and nothing has
+ * changed. By the writer. */
+int growing_hold(struct segment *segment, size_t rows, size_t bytes);
+/* Hold what it takes now, whether there is room or not. By the writer. */
+void growing_hold_all(struct segment *segment);
+uint64_t growing_held(const struct segment *segment); /* by any thread */
 /* Insert at most `rows_max` of the rows below row_limit that are not in it into the overlay graph: by one
  * thread at a time, the others wait; beside readers and the writer. */
 NODISCARD lode_status growing_index_some(struct segment *segment, uint32_t row_limit,

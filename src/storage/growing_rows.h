@@ -23,6 +23,8 @@ struct growing_row {
     uint16_t id_size;
 };
 
+#define GROWING_CHUNK_SIZE ((size_t)256 << 10)
+
 struct growing_chunk {
     struct growing_chunk *older;
     size_t used;
@@ -45,6 +47,7 @@ struct growing {
     struct mutex index_mutex; /* held while rows enter the graph */
     /* Anyone's: */
     _Atomic uint64_t memory;
+    _Atomic uint64_t held; /* of the budget; relaxed, written by the writer */
     _Atomic(struct index *) index;
     _Atomic uint32_t covered;
 };

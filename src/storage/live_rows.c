@@ -1,7 +1,10 @@
 /* live_rows.c: walking over the live rows of views. */
 #include "storage/live_rows.h"
 
+#include "os/mapped.h"
+
 #define ROWS_BETWEEN_LOOKS 4096u /* at the cancel flag */
+#define ROWS_BETWEEN_TRIMS 256u  /* looks at how much memory is mapped */
 
 static lode_status check_cancel(const struct live_rows *rows, uint32_t row, lode_error *error)
 {
@@ -18,6 +21,8 @@ lode_status live_rows_each(const struct live_rows *rows, live_row_fn *each, void
     for (size_t i = 0; !status && i < rows->view_count; i++) {
         const struct segment_view *view = &rows->views[i];
         for (uint32_t row = 0; !status && row < view->row_count; row++) {
+            if (row % ROWS_BETWEEN_TRIMS == 0)
+                mapped_look();
             status = check_cancel(rows, row, error);
             if (!status && view_alive(view, row))
                 status = each(context, view->segment, row, error);

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/le.h"
 #include "base/limits.h"
+#include "os/budget.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,12 @@ static uint32_t *chain_of(const struct requests *requests, const uint8_t *id, si
     return &requests->chains[hash64(id, id_size, 0) & (CHAINS - 1)];
 }
 
+#define REQUESTS_BYTES (REQUEST_IDS_MAX * sizeof(struct request) + CHAINS * sizeof(uint32_t))
+
 void requests_release(struct requests *requests)
 {
+    if (requests->items)
+        budget_give(BUDGET_OTHER, REQUESTS_BYTES);
     free(requests->items);
     free(requests->chains);
     *requests = (struct requests){0};
@@ -35,6 +40,7 @@ lode_status requests_reserve(struct requests *requests, lode_error *error)
         free(chains);
         return error_nomem(error, "request ids", CHAINS * sizeof *chains);
     }
+    budget_take(BUDGET_OTHER, REQUESTS_BYTES);
     requests->items = items;
     requests->chains = chains;
     return LODE_OK;

@@ -226,10 +226,11 @@ lode_status sealed_make_graph(const struct store *store, const struct segment *s
                               uint32_t row_count, const struct index_work *work,
                               struct index **ret_index, lode_error *error)
 {
+    struct index_params params = store->params;
+    params.spill_dir = work ? work->spill_dir : NULL;
     lode_status status = sealed_check_vectors(segment, error);
-    return status
-               ? status
-               : index_qg.build(&store->params, &segment->rows, row_count, work, ret_index, error);
+    return status ? status
+                  : index_qg.build(&params, &segment->rows, row_count, work, ret_index, error);
 }
 
 lode_status sealed_write_graph(const struct store *store, uint64_t number,

@@ -1,6 +1,7 @@
 /* version.c: live sets and versions: immutable once shown, counted, freed by the last reader. */
 #include "storage/version.h"
 
+#include "os/mapped.h"
 #include "storage/id.h"
 
 #include <stdlib.h>
@@ -89,6 +90,7 @@ lode_status version_find(const struct version *version, const uint8_t *id, size_
 {
     struct id_key key = {.bytes = id, .size = id_size, .hash = id_hash(id, id_size)};
     *ret_view = NULL;
+    mapped_look();
     /* Newest first: what is written again was often written a short time ago. */
     for (size_t i = version->view_count; i-- > 0;) {
         const struct segment_view *view = &version->views[i];
@@ -113,6 +115,30 @@ struct version *version_extend(const struct version *from, size_t extra)
     version->point_count = from->point_count;
     for (size_t i = 0; i < from->view_count; i++) {
         version->views[i] = from->views[i];
+        segment_ref(version->views[i].segment);
+        liveset_ref(version->views[i].live);
+    }
+    return version;
+}
+
+const struct segment_view *version_view(const struct version *version, uint64_t number)
+{
+    for (size_t i = 0; i < version->view_count; i++)
+        if (version->views[i].segment->number == number)
+            return &version->views[i];
+    return NULL;
+}
+
+struct version *version_part(const struct version *from, const uint64_t *numbers, size_t count)
+{
+    struct version *version = version_new(count);
+    if (!version)
+        return NULL;
+    version->sequence = from->sequence;
+    version->generation = from->generation;
+    version->point_count = from->point_count;
+    for (size_t i = 0; i < count; i++) {
+        version->views[i] = *version_view(from, numbers[i]);
         segment_ref(version->views[i].segment);
         liveset_ref(version->views[i].live);
     }

@@ -59,6 +59,12 @@ NODISCARD lode_status version_expire(const struct version *from, uint64_t now_ms
                                      struct version **ret_version, lode_error *error);
 /* A version with the views of `from` and room for `extra` more behind them. NULL: out of memory. */
 struct version *version_extend(const struct version *from, size_t extra);
+/* A version with the views of these segments of `from`, in that order, which holds no other: whoever works long on a
+ * few segments must not keep the memory of rows that were growing when it began. For its views, sequence and
+ * point_count are those of `from`. NULL: out of memory. Every number must be there. */
+struct version *version_part(const struct version *from, const uint64_t *numbers, size_t count);
+/* The view of segment `number`, or NULL. */
+const struct segment_view *version_view(const struct version *version, uint64_t number);
 /* The live row of an id: its view, or NULL when there is none. LODE_CORRUPT, LODE_IO. */
 NODISCARD lode_status version_find(const struct version *version, const uint8_t *id, size_t id_size,
                                    const struct segment_view **ret_view, uint32_t *ret_row,

@@ -200,11 +200,13 @@ static void damaged_origins(void **state)
         memcpy(mapped, buf.data, buf.size);
         for (int i = 0; i < 5000; i++)
             mapped[4096 + rng_below(&rng, (uint32_t)buf.size - 4096)] = (uint8_t)rng_u64(&rng);
-        if (index_qg.open(&contract_params, &data.rows, 600, mapped, buf.size, &opened, NULL))
+        struct index_bytes given = {.data = mapped, .size = buf.size};
+        if (index_qg.open(&contract_params, &data.rows, 600, &given, &opened, NULL))
             continue;
         for (uint32_t row = 0; row < 600; row++)
             map[row] = row % 7 ? row : INDEX_ROW_NONE;
-        struct index *built = build_on(&data, &(struct index_origin){opened, map});
+        struct index *built =
+            build_on(&data, &(struct index_origin){.index = opened, .row_map = map});
         data_recall(&data, built, 64, 600, NULL);
         built->ops->close(built);
         opened->ops->close(opened);
