@@ -39,14 +39,27 @@ static int is_change(const char *operation)
     return 0;
 }
 
+static int is_lie(struct story_fate *fate, const char *operation, const char *path)
+{
+    int is_sync = strcmp(operation, "sync") == 0 || strcmp(operation, "dir_sync") == 0;
+    if (!fate->lie_at || !is_sync || (fate->lie_where && !strstr(path, fate->lie_where)))
+        return 0;
+    fate->syncs++;
+    if (fate->syncs < fate->lie_at || fate->syncs - fate->lie_at > fate->lie_more)
+        return 0;
+    fate->lies++;
+    return 1;
+}
+
 static int decide(void *context, const char *operation, const char *path)
 {
     struct story_fate *fate = context;
-    (void)path;
     if (is_change(operation) && ++fate->changes == fate->crash_at)
         fate->crashed = 1;
     if (fate->crashed)
         return EIO;
+    if (is_lie(fate, operation, path))
+        return VFS_MEMORY_LIE;
     if (fate->paused)
         return 0;
     if (fate->fail_what && strcmp(operation, fate->fail_what) != 0)
@@ -81,6 +94,11 @@ static void let_expire(const struct story *story, struct story_state *state)
 {
     for (size_t i = 0; i < STORY_COLLECTIONS; i++)
         model_expire(&state->collections[i].model, hour_ms(story->hours));
+}
+
+const char *story_name(unsigned which)
+{
+    return names[which];
 }
 
 void story_init(struct story *story, struct vfs *vfs)

@@ -66,6 +66,11 @@ struct story_fate {
     int fail_errno;        /* as of vfs_memory_fault */
     unsigned fail_more;    /* how many after it fail too */
     unsigned crash_after;  /* this many changes after the first that fails, all ends; 0: never */
+    uint64_t lie_at;        /* the sync that only says that it has happened; 0: none */
+    unsigned lie_more;      /* how many after it lie too */
+    const char *lie_where;  /* only syncs of paths that contain this; NULL: any */
+    uint64_t syncs;         /* of those, so far */
+    unsigned lies;          /* told so far */
     uint64_t changes;      /* so far */
     uint64_t candidates;   /* for fail_at, so far */
     int paused;            /* nothing fails but by the crash */
@@ -142,6 +147,8 @@ void story_end(struct story *story, uint64_t seed);
 /* What the last crash left opens and is as promised; it is so after a write and a flush too, and all of its
  * files verify before and after. */
 void story_settle(struct story *story);
+
+const char *story_name(unsigned which); /* of a collection; static */
 
 /* A step that can succeed in the state that is sure. */
 struct story_step story_random_step(const struct story *story, struct rng *rng);
