@@ -72,13 +72,14 @@ static void at_every_change(void **state)
 {
     (void)state;
     unsigned lives = story_setting("LODE_CRASH_LIVES", story_fewer(4));
+    uint64_t first = story_setting("LODE_SEED", 1);
     uint64_t crash_at = 1;
     int crashed = 1;
     for (; crashed; crash_at++)
-        for (uint64_t i = 0; i < lives; i++) {
-            uint64_t seed = (crash_at * lives + i) * 4 + i % 4;
-            print_message("change %llu seed %llu\r", (unsigned long long)crash_at,
-                          (unsigned long long)seed);
+        for (unsigned i = 0; i < lives; i++) {
+            uint64_t seed = random_mix((first << 32) + crash_at * lives + i) / 4 * 4 + i % 4;
+            print_message("change %llu life %u of seed %llu\r", (unsigned long long)crash_at,
+                          i, (unsigned long long)first);
             crashed = crash_at_change(crash_at, seed);
         }
     print_message("%llu changes, %u lives each\n", (unsigned long long)crash_at - 2, lives);
@@ -226,7 +227,7 @@ static void while_graphs_are_built(void **state)
 {
     (void)state;
     uint64_t stride = story_setting("LODE_GRAPH_STRIDE", story_fewer(4) == 4 ? 5 : 20);
-    uint64_t crash_at = 1;
+    uint64_t crash_at = 1 + story_setting("LODE_SEED", 1) / 1000 % stride;
     while (crash_with_graphs(crash_at))
         crash_at += stride;
     print_message("%llu changes, every %llu\n", (unsigned long long)crash_at,
