@@ -18,11 +18,11 @@ static struct index_work work_of(struct lode_collection *collection, _Atomic uin
 
 /* --- Graphs ------------------------------------------------------------------------------------ */
 
-int build_wants_graph(const struct store *store, const struct segment_view *view)
+int build_wants_graph(const struct lode_collection *collection, const struct segment_view *view)
 {
     uint32_t covered = 0;
-    return store->index == LODE_INDEX_HNSW && view->segment->sealed &&
-           view->row_count >= INDEX_ROWS_MIN &&
+    return collection->store.index == LODE_INDEX_HNSW && view->segment->sealed &&
+           view->row_count >= collection->db->index_rows_min &&
            view->segment->ops->index(view->segment, &covered) == NULL;
 }
 
@@ -143,7 +143,7 @@ static lode_status write_rows(struct rewrite *rewrite, uint64_t number, int is_f
 static lode_status add_graph(struct rewrite *rewrite, lode_error *error)
 {
     struct segment_view view = {.segment = rewrite->target, .row_count = rewrite->entry.row_count};
-    if (!rewrite->target || !build_wants_graph(&rewrite->collection->store, &view))
+    if (!rewrite->target || !build_wants_graph(rewrite->collection, &view))
         return LODE_OK;
     atomic_fetch_add_explicit(&rewrite->job.total, view.row_count, memory_order_relaxed);
     struct segment *built = NULL;
@@ -198,7 +198,7 @@ lode_status flush_frozen(struct lode_collection *collection, const struct frozen
     status = rewrite_init(&rewrite, &frozen->number, 1, error);
     job_begin(collection, &rewrite.job, LODE_JOB_FLUSH);
     if (!status && collection->db->maintenance == LODE_MAINTAIN_AUTO)
-        status = overlay_finish(&rewrite.views[0], error);
+        status = overlay_finish(collection, &rewrite.views[0], error);
     if (!status)
         status = rewrite_segments(&rewrite, frozen->number, frozen, error);
     job_end(collection, &rewrite.job);
