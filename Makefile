@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test asan tsan tidy bench bench-speed bench-sustained bench-build demo format install clean help
+.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-sustained bench-build demo format install clean help
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -25,6 +25,12 @@ debug: ## the same without optimisation, in build/debug
 test: ## everything: release, ASan+UBSan and TSan tests, then tidy
 	$(call setup,test)
 	@JOBS=$(JOBS) tools/test.sh release asan tsan tidy
+
+crash: build ## crashes counted, 6 minutes; MINUTES=60 for longer, SEED=n to repeat one
+	$(call setup,test)
+	@cmake -S . -B build/release >/dev/null
+	@$(call cmake-build,build/release) >/dev/null
+	@tests/crash/crash.py --build build/release --jobs $(JOBS) --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 asan: ## build and test with AddressSanitizer and UBSan, in build/asan
 	$(call setup,test)

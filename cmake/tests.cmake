@@ -76,6 +76,32 @@ foreach(name crash faults model named point_in_time kept_states expiry_concurren
     set_property(TEST ${test} APPEND PROPERTY LABELS encrypted)
   endif()
 endforeach()
+# Programs that scripts of tests/golden run.
+if(support)
+  foreach(name generate check)
+    add_executable(golden.${name} "${PROJECT_SOURCE_DIR}/tests/golden/${name}.c")
+    set_target_properties(golden.${name} PROPERTIES OUTPUT_NAME ${name}
+      RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/golden")
+    target_link_libraries(golden.${name} PRIVATE lode_flags lode_test_support lode_internal PkgConfig::CMOCKA)
+  endforeach()
+endif()
+
+# Every harness of tests/fuzz, on what its corpus holds and on changed copies of that.
+file(GLOB harnesses CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c")
+if(support AND TARGET lode_cmd)
+  foreach(file IN LISTS harnesses)
+    get_filename_component(name "${file}" NAME_WE)
+    string(REPLACE "fuzz_" "" name ${name})
+    add_executable(fuzz.${name} "${file}" "${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c")
+    set_target_properties(fuzz.${name} PROPERTIES OUTPUT_NAME replay_${name}
+      RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/fuzz")
+    target_include_directories(fuzz.${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+    target_link_libraries(fuzz.${name} PRIVATE lode_flags lode_test_support lode_cmd lode_internal
+      PkgConfig::CMOCKA)
+    add_test(NAME fuzz/${name} COMMAND fuzz.${name} "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+    lode_register(fuzz/${name} "${file}" 120)
+  endforeach()
+endif()
 
 foreach(file IN LISTS test_scripts)
   get_filename_component(name "${file}" NAME)

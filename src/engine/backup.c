@@ -194,6 +194,7 @@ static lode_status add_manifest(struct backing *backing, const struct state *sta
         .collection_uid = staging->collection_uid,
         .generation = 1,
         .flushed_sequence = state->version->sequence,
+        .seen_sequence = state->version->sequence,
         .wal_first = next_number(state),
         .next_number = next_number(state),
         .text_model_version = state->model ? state->model->version : 0,

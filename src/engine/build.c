@@ -27,11 +27,11 @@ static struct index_work work_of(struct lode_collection *collection, _Atomic uin
 
 /* --- Graphs ------------------------------------------------------------------------------------ */
 
-int build_wants_graph(const struct store *store, const struct segment_view *view)
+int build_wants_graph(const struct lode_collection *collection, const struct segment_view *view)
 {
     uint32_t covered = 0;
-    return store->index == LODE_INDEX_HNSW && view->segment->sealed &&
-           view->row_count >= INDEX_ROWS_MIN &&
+    return collection->store.index == LODE_INDEX_HNSW && view->segment->sealed &&
+           view->row_count >= collection->db->index_rows_min &&
            view->segment->ops->index(view->segment, &covered) == NULL &&
            !segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL);
 }
@@ -205,9 +205,9 @@ struct rewrite {
     struct job job;
 };
 
-static int wants_graph(const struct store *store, uint64_t rows)
+static int wants_graph(const struct lode_collection *collection, uint64_t rows)
 {
-    return store->index == LODE_INDEX_HNSW && rows >= INDEX_ROWS_MIN;
+    return collection->store.index == LODE_INDEX_HNSW && rows >= collection->db->index_rows_min;
 }
 
 static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers, size_t count,
@@ -226,7 +226,7 @@ static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers
     }
     rewrite->count = count;
     atomic_init(&job->total[JOB_ROWS], job->rows_in);
-    if (job->kind == LODE_JOB_MERGE && wants_graph(&rewrite->collection->store, job->rows_in))
+    if (job->kind == LODE_JOB_MERGE && wants_graph(rewrite->collection, job->rows_in))
         expect_graph(job, job->rows_in);
     job->held = job->rows_in * BUILD_ROW_BYTES + BUILD_WRITE_BYTES;
     budget_take(BUDGET_BUILD, job->held); /* what is written out gives more back */
@@ -321,7 +321,7 @@ static lode_status add_graph(struct rewrite *rewrite, lode_error *error)
 {
     struct index_origin origin;
     struct segment_view view = {.segment = rewrite->target, .row_count = rewrite->entry.row_count};
-    if (!rewrite->target || !build_wants_graph(&rewrite->collection->store, &view))
+    if (!rewrite->target || !build_wants_graph(rewrite->collection, &view))
         return LODE_OK;
     struct segment *built = NULL;
     struct graph_plan plan = {.entry = &rewrite->entry,
@@ -366,7 +366,8 @@ static lode_status keep_overlay(struct rewrite *rewrite, lode_error *error)
 {
     const struct store *store = &rewrite->collection->store;
     struct segment_view view = {.segment = rewrite->target, .row_count = rewrite->entry.row_count};
-    if (!rewrite->target || !build_wants_graph(store, &view) || !overlay_left(rewrite))
+    if (!rewrite->target || !build_wants_graph(rewrite->collection, &view) ||
+        !overlay_left(rewrite))
         return LODE_OK;
     struct index *index;
     struct segment *opened;
@@ -443,7 +444,7 @@ lode_status flush_frozen(struct lode_collection *collection, const struct frozen
     status = rewrite_init(&rewrite, &frozen->number, 1, error);
     job_begin(collection, &rewrite.job);
     if (!status && collection->db->maintenance == LODE_MAINTAIN_AUTO)
-        status = overlay_finish(&rewrite.views[0], error);
+        status = overlay_finish(collection, &rewrite.views[0], error);
     if (!status)
         status = check_room(&rewrite, "writing out a full segment", error);
     if (!status)

@@ -20,7 +20,7 @@ NODISCARD lode_status flush_frozen(struct lode_collection *collection, const str
 /* The memory of building a graph of this collection. */
 struct estimate build_estimate(const struct lode_collection *collection);
 /* Whether this segment is sealed, large enough for a graph and without one. */
-int build_wants_graph(const struct store *store, const struct segment_view *view);
+int build_wants_graph(const struct lode_collection *collection, const struct segment_view *view);
 /* Whether this segment is sealed and its graph the overlay that it was flushed with. */
 int build_has_hasty_graph(const struct store *store, const struct segment_view *view);
 /* Give that sealed segment its graph. */

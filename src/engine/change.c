@@ -166,6 +166,8 @@ static lode_status make_manifest(struct commit *commit, lode_error *error)
             put_entry(commit, &from->entries[i], collection->saved[i]);
     manifest->generation = from->generation + 1;
     manifest->next_number = commit->next_number;
+    if (manifest->seen_sequence < commit->now->sequence)
+        manifest->seen_sequence = commit->now->sequence;
     if (change->flushed) {
         struct buf older = manifest->requests;
         manifest->requests = commit->requests;

@@ -123,6 +123,7 @@ struct growing_options collection_growing_options(const struct lode_collection *
         .number = number,
         .bytes_max = pressure_growing_bytes(collection),
         .use_graph = collection->store.index == LODE_INDEX_HNSW,
+        .overlay_rows_min = collection->db->overlay_rows_min,
         .params = collection->store.params,
     };
 }

@@ -274,6 +274,8 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
     db->maintenance = given->maintenance;
     db->growing_bytes_max =
         given->growing_bytes_max ? given->growing_bytes_max : GROWING_BYTES_DEFAULT;
+    db->overlay_rows_min = OVERLAY_ROWS_MIN;
+    db->index_rows_min = INDEX_ROWS_MIN;
     status = make_directory(db, given->must_exist, error);
     if (!status)
         status = lock_directory(db, error);

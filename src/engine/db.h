@@ -18,6 +18,8 @@ struct lode_db {
     char *path;
     lode_maintenance maintenance;
     uint64_t growing_bytes_max;
+    uint32_t overlay_rows_min; /* OVERLAY_ROWS_MIN and INDEX_ROWS_MIN; tests set less */
+    uint32_t index_rows_min;
     uint64_t log_keep_bytes; /* as the catalog has it */
     struct vfs_file *lock;
     struct executor *quick;    /* flushes and overlays: never behind a long build */

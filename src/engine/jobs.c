@@ -247,7 +247,7 @@ static uint64_t choose_index(const struct lode_collection *collection,
     const struct segment_view *best = NULL;
     for (size_t i = 0; i < version->view_count; i++) {
         const struct segment_view *view = &version->views[i];
-        if (build_wants_graph(&collection->store, view) &&
+        if (build_wants_graph(collection, view) &&
             !is_busy(&collection->jobs, view->segment->number) &&
             (!best || view->row_count > best->row_count))
             best = view;
@@ -330,6 +330,22 @@ void jobs_poke(struct lode_collection *collection)
 
 /* --- Waiting ----------------------------------------------------------------------------------- */
 
+void jobs_sleep(struct lode_collection *collection, uint64_t timeout_us)
+{
+    struct jobs *jobs = &collection->jobs;
+    const lode_db *db = collection->db;
+    if (executor_is_stepped(db->quick)) {
+        mutex_unlock(&jobs->mutex);
+        int ran = executor_step(db->quick) || executor_step(db->executor);
+        INVARIANT(ran || timeout_us); /* it waits for something that nobody does */
+        mutex_lock(&jobs->mutex);
+    } else if (timeout_us) {
+        (void)cond_wait_us(&jobs->changed, &jobs->mutex, timeout_us);
+    } else {
+        cond_wait(&jobs->changed, &jobs->mutex);
+    }
+}
+
 static size_t frozen_up_to(const struct jobs *jobs, uint64_t number)
 {
     size_t count = 0;
@@ -378,7 +394,7 @@ lode_status jobs_wait_frozen(struct lode_collection *collection, size_t count_ma
         if (status)
             break;
         if (jobs->slots[SLOT_FLUSH].active)
-            cond_wait(&jobs->changed, &jobs->mutex);
+            jobs_sleep(collection, 0);
     }
     mutex_unlock(&jobs->mutex);
     return status;
@@ -413,9 +429,9 @@ lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_
     while (jobs->active > 0 && !out_of_time) {
         uint64_t spent = clock_now_us(clock) - begin;
         if (timeout_us == 0)
-            cond_wait(&jobs->changed, &jobs->mutex);
+            jobs_sleep(collection, 0);
         else if (spent < timeout_us)
-            (void)cond_wait_us(&jobs->changed, &jobs->mutex, timeout_us - spent);
+            jobs_sleep(collection, timeout_us - spent);
         else
             out_of_time = 1;
     }
@@ -453,6 +469,6 @@ void jobs_stop(struct lode_collection *collection)
     atomic_store_explicit(&jobs->cancel, 1, memory_order_relaxed);
     cond_broadcast(&jobs->changed);
     while (jobs->active > 0)
-        cond_wait(&jobs->changed, &jobs->mutex);
+        jobs_sleep(collection, 0);
     mutex_unlock(&jobs->mutex);
 }

@@ -64,6 +64,10 @@ struct jobs {
 void jobs_init(struct jobs *jobs);
 void jobs_release(struct jobs *jobs);
 
+/* jobs.mutex is held, and given up meanwhile: until `changed`, or timeout_us have passed (0: no limit), or for no
+ * reason at all. Where jobs have no threads of their own, one of them runs on this one. */
+void jobs_sleep(struct lode_collection *collection, uint64_t timeout_us);
+
 /* Submit what is due. Takes no part of the lane; call it with no lock held. */
 void jobs_poke(struct lode_collection *collection);
 

@@ -77,7 +77,7 @@ static lode_status begin_exclusive(struct lode_collection *collection, lode_erro
     struct jobs *jobs = &collection->jobs;
     mutex_lock(&jobs->mutex);
     while (jobs->exclusive && !jobs->closing)
-        cond_wait(&jobs->changed, &jobs->mutex);
+        jobs_sleep(collection, 0);
     if (jobs->closing) {
         mutex_unlock(&jobs->mutex);
         return error_set(error, LODE_CANCELLED, "collection '%s' is being closed",
@@ -87,7 +87,7 @@ static lode_status begin_exclusive(struct lode_collection *collection, lode_erro
     jobs->active++;
     atomic_store_explicit(&jobs->cancel, 1, memory_order_relaxed);
     while (jobs->slots[SLOT_INDEX].active || jobs->slots[SLOT_MERGE].active)
-        cond_wait(&jobs->changed, &jobs->mutex);
+        jobs_sleep(collection, 0);
     atomic_store_explicit(&jobs->cancel, jobs->closing, memory_order_relaxed);
     mutex_unlock(&jobs->mutex);
     return LODE_OK;
@@ -139,7 +139,7 @@ static lode_status compact_group(struct lode_collection *collection,
     if (count > 1 || first->live_count < first->row_count ||
         build_has_hasty_graph(&collection->store, first))
         return merge_segments(collection, numbers, count, LODE_REASON_REQUEST, error);
-    if (build_wants_graph(&collection->store, first))
+    if (build_wants_graph(collection, first))
         return index_segment(collection, numbers[0], LODE_REASON_REQUEST, error);
     return LODE_OK;
 }

@@ -15,10 +15,10 @@ static const struct segment_view *growing_view(const struct version *version)
 }
 
 /* Rows of the view that its graph does not hold. */
-static uint32_t behind(const struct segment_view *view)
+static uint32_t behind(const struct lode_collection *collection, const struct segment_view *view)
 {
     uint32_t covered = 0;
-    if (view->row_count < OVERLAY_ROWS_MIN)
+    if (view->row_count < collection->db->overlay_rows_min)
         return 0;
     (void)view->segment->ops->index(view->segment, &covered);
     return covered < view->row_count ? view->row_count - covered : 0;
@@ -35,7 +35,7 @@ static int is_frozen(const struct jobs *jobs, uint64_t number)
 int overlay_is_due(const struct lode_collection *collection, const struct version *version)
 {
     const struct segment_view *view = growing_view(version);
-    return collection->store.index == LODE_INDEX_HNSW && view && behind(view) > 0 &&
+    return collection->store.index == LODE_INDEX_HNSW && view && behind(collection, view) > 0 &&
            !is_frozen(&collection->jobs, view->segment->number);
 }
 
@@ -50,9 +50,10 @@ lode_status overlay_slice(struct lode_collection *collection, lode_error *error)
     return status;
 }
 
-lode_status overlay_finish(const struct segment_view *view, lode_error *error)
+lode_status overlay_finish(const struct lode_collection *collection,
+                           const struct segment_view *view, lode_error *error)
 {
-    uint32_t left = behind(view);
+    uint32_t left = behind(collection, view);
     size_t row_size = view->segment->rows.space->row_size;
     uint64_t bytes = (uint64_t)left * (row_size > FINISH_ROW_LEAST ? row_size : FINISH_ROW_LEAST);
     if (left == 0 || bytes > OVERLAY_FINISH_MAX)
@@ -84,7 +85,7 @@ static int is_far_behind(struct lode_collection *collection)
 {
     struct version *version = collection_pin(collection);
     const struct segment_view *view = growing_view(version);
-    int far = view && behind(view) > OVERLAY_BEHIND_MAX;
+    int far = view && behind(collection, view) > OVERLAY_BEHIND_MAX;
     version_unref(version);
     return far;
 }
@@ -98,7 +99,7 @@ static int wait_for_slice(struct lode_collection *collection)
     mutex_lock(&jobs->mutex);
     int active = slot->active && !jobs->closing;
     if (active)
-        (void)cond_wait_us(&jobs->changed, &jobs->mutex, PATIENCE_US);
+        jobs_sleep(collection, PATIENCE_US);
     mutex_unlock(&jobs->mutex);
     return active;
 }

@@ -16,7 +16,8 @@ int overlay_is_due(const struct lode_collection *collection, const struct versio
 /* Insert some of them. */
 NODISCARD lode_status overlay_slice(struct lode_collection *collection, lode_error *error);
 /* Insert what is missing in a segment about to be flushed, unless that is much. */
-NODISCARD lode_status overlay_finish(const struct segment_view *view, lode_error *error);
+NODISCARD lode_status overlay_finish(const struct lode_collection *collection,
+                                     const struct segment_view *view, lode_error *error);
 
 /* Somebody searches this collection. */
 void overlay_searched(struct lode_collection *collection);

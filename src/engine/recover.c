@@ -207,6 +207,25 @@ static lode_status drop_empty(struct replay *replay, uint64_t number, lode_error
     return status ? status : vfs_dir_sync(collection->store.vfs, collection->store.dir, error);
 }
 
+/* The manifest knows of deaths up to some batch, which the log held durably then. If it ends before that, what
+ * looks like a torn tail is damage, and the rows that took the place of the dead are gone. */
+static lode_status check_seen(const struct lode_collection *collection, uint64_t log,
+                              uint64_t log_end, lode_error *error)
+{
+    uint64_t seen = collection->manifest.seen_sequence, last = collection->version->sequence;
+    if (last >= seen)
+        return LODE_OK;
+    if (log == 0)
+        return error_set(error, LODE_CORRUPT,
+                         "collection '%s': the logs behind batch %" PRIu64
+                         " are missing; batches up to %" PRIu64 " were acknowledged",
+                         collection->name, last, seen);
+    return error_set(error, LODE_CORRUPT,
+                     "wal-%" PRIu64 ".log is damaged at %" PRIu64 ": it ends with batch %" PRIu64
+                     ", and batches up to %" PRIu64 " were acknowledged",
+                     log, log_end, last, seen);
+}
+
 /* What the last log holds may never have been synced, by a process that was killed: it is made durable
  * before anybody sees it, and a torn tail is cut off before another log follows. */
 static lode_status end_segment(struct replay *replay, uint64_t number, int last,
@@ -215,6 +234,8 @@ static lode_status end_segment(struct replay *replay, uint64_t number, int last,
     struct lode_collection *collection = replay->collection;
     const struct store *store = &collection->store;
     lode_status status = apply_gathered(replay, error);
+    if (!status && last)
+        status = check_seen(collection, number, found->valid_size, error);
     if (!status && replay->growing_batches == 0)
         return drop_empty(replay, number, error);
     if (!status && last)
@@ -280,6 +301,8 @@ lode_status recover_logs(struct lode_collection *collection, lode_error *error)
         if (numbers[i] >= atomic_load(&collection->next_number))
             atomic_store(&collection->next_number, numbers[i] + 1);
     }
+    if (!status && first == count)
+        status = check_seen(collection, 0, 0, error);
     if (!status && replay->unsure.status)
         hold_back(collection, &replay->unsure);
     for (size_t i = 0; replay && i < REPLAY_BATCHES_MAX; i++)

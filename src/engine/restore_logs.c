@@ -271,7 +271,7 @@ static lode_status begin_empty(const struct restoring *restoring, const char *di
 {
     manifest->generation++;
     manifest->entry_count = 0;
-    manifest->flushed_sequence = 0;
+    manifest->flushed_sequence = manifest->seen_sequence = 0;
     buf_clear(&manifest->requests);
     return manifest_commit(restoring->vfs, dir, manifest, error);
 }

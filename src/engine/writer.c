@@ -383,7 +383,7 @@ static int wants_poke(struct lode_collection *collection, int froze)
 {
     return froze || (collection->growing && collection->store.index == LODE_INDEX_HNSW &&
                      collection->db->maintenance == LODE_MAINTAIN_AUTO &&
-                     growing_row_count(collection->growing) >= OVERLAY_ROWS_MIN &&
+                     growing_row_count(collection->growing) >= collection->db->overlay_rows_min &&
                      !atomic_load_explicit(&collection->jobs.overlaid, memory_order_relaxed));
 }
 

@@ -15,6 +15,16 @@ void executor_parallel(struct executor *executor, size_t count,
     executor->ops->parallel(executor, count, body, context);
 }
 
+int executor_is_stepped(const struct executor *executor)
+{
+    return executor->ops->step != NULL;
+}
+
+int executor_step(struct executor *executor)
+{
+    return executor->ops->step ? executor->ops->step(executor) : 0;
+}
+
 unsigned executor_width(const struct executor *executor)
 {
     return executor->ops->width(executor);

@@ -21,6 +21,9 @@ struct executor_ops {
     void (*parallel)(struct executor *executor, size_t count, void (*body)(void *context, size_t i),
                      void *context);
     unsigned (*width)(const struct executor *executor);
+    /* Run one queued job on the caller's thread: 1; 0 when none is queued. NULL: jobs have threads of their
+     * own, or run inside submit. */
+    int (*step)(struct executor *executor);
     /* Waits for queued and running jobs, then frees. */
     void (*free)(struct executor *executor);
 };
@@ -42,6 +45,9 @@ NODISCARD lode_status executor_submit(struct executor *executor, enum executor_p
                                       void (*run)(void *context), void *context, lode_error *error);
 void executor_parallel(struct executor *executor, size_t count,
                        void (*body)(void *context, size_t i), void *context);
+/* Whether jobs wait for executor_step: who waits for one, on whatever thread, has to call it. */
+int executor_is_stepped(const struct executor *executor);
+int executor_step(struct executor *executor); /* as above; 0 too when it is not stepped */
 unsigned executor_width(const struct executor *executor);
 void executor_free(struct executor *executor); /* NULL is allowed */
 

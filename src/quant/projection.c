@@ -81,6 +81,7 @@ float projection_round_i8(const float *vector, size_t dim, int8_t *code)
     float inverse = most > 0 ? 127.0f / most : 0;
     for (size_t i = 0; i < dim; i++) {
         float x = vector[i] * inverse;
+        x = fabsf(x) < 127.5f ? x : 0; /* NaN, from damaged files: of no int */
         code[i] = (int8_t)(int)(x + (x < 0 ? -0.5f : 0.5f));
     }
     return most / 127.0f;

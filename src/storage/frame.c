@@ -16,6 +16,7 @@
 
 #define FRAME_VERSION       1
 #define CATALOG_VERSION     2 /* with a history */
+#define MANIFEST_VERSION    2 /* with the sequence it has seen */
 #define HEADER_SIZE         64
 #define HEADER_CHECKSUM_AT  56
 #define SECTION_ALIGNMENT   64
@@ -70,7 +71,11 @@ static lode_status create_anew(struct vfs *vfs, const char *path, struct vfs_fil
 
 static uint32_t version_of(enum frame_kind kind)
 {
-    return kind == FRAME_CATALOG ? CATALOG_VERSION : FRAME_VERSION;
+    switch (kind) {
+    case FRAME_CATALOG: return CATALOG_VERSION;
+    case FRAME_MANIFEST: return MANIFEST_VERSION;
+    default: return FRAME_VERSION;
+    }
 }
 
 static void put_header(uint8_t header[HEADER_SIZE], enum frame_kind kind, uint64_t collection_uid,

@@ -293,7 +293,8 @@ lode_status growing_index_some(struct segment *segment, uint32_t row_limit, uint
                                lode_error *error)
 {
     struct growing *growing = growing_of(segment);
-    if (!growing->options.use_graph || row_limit < OVERLAY_ROWS_MIN)
+    uint32_t rows_min = growing->options.overlay_rows_min;
+    if (!growing->options.use_graph || row_limit < (rows_min ? rows_min : OVERLAY_ROWS_MIN))
         return LODE_OK;
     mutex_lock(&growing->index_mutex);
     lode_status status = index_some(growing, row_limit, rows_max, error);

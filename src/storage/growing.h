@@ -12,7 +12,8 @@ struct growing_options {
     const struct space *space;
     uint64_t number;
     uint64_t bytes_max; /* vectors, ids and documents; one batch always fits an empty segment */
-    int use_graph;      /* index hnsw: overlay once rows pass OVERLAY_ROWS_MIN */
+    int use_graph;      /* index hnsw: overlay once rows pass overlay_rows_min */
+    uint32_t overlay_rows_min; /* 0: OVERLAY_ROWS_MIN */
     struct index_params params;
 };
 

@@ -53,6 +53,7 @@ static void put_u64(struct out *out, uint64_t value)
 static void put_state(struct out *out, const struct manifest *manifest)
 {
     put_u64(out, manifest->flushed_sequence);
+    put_u64(out, manifest->seen_sequence);
     put_u64(out, manifest->wal_first);
     put_u64(out, manifest->next_number);
     put_u32(out, manifest->text_model_version);
@@ -158,12 +159,15 @@ static lode_status read_state(const struct decoding *in)
         return status;
     struct manifest *manifest = in->manifest;
     manifest->flushed_sequence = reader_u64(&reader);
+    manifest->seen_sequence = reader_u64(&reader);
     manifest->wal_first = reader_u64(&reader);
     manifest->next_number = reader_u64(&reader);
     manifest->text_model_version = reader_u32(&reader);
     uint32_t zero = reader_u32(&reader);
     if (reader.failed || reader_left(&reader) || zero)
         return bad(in, "its state is not of the right size");
+    if (manifest->seen_sequence < manifest->flushed_sequence)
+        return bad(in, "it has seen less than was flushed");
     if (manifest->wal_first > manifest->next_number)
         return bad(in, "its first log file is beyond its next number");
     return LODE_OK;

@@ -178,21 +178,41 @@ static lode_status check_kept_log(struct verifying *run, uint64_t number, size_t
     return check_log(run, number, 0, &check);
 }
 
+/* The logs lead as far as the manifest has seen. */
+static void check_seen(struct verifying *run, const struct manifest *manifest, uint64_t last_log,
+                       uint64_t last_sequence)
+{
+    char file[NAME_TEXT_MAX], problem[160];
+    struct name name = {.kind = NAME_MANIFEST, .number = manifest->generation};
+    if (last_sequence >= manifest->seen_sequence)
+        return;
+    if (last_log)
+        name = (struct name){.kind = NAME_LOG, .number = last_log};
+    snprintf(problem, sizeof problem,
+             "logs end with batch %" PRIu64 ", and batches up to %" PRIu64
+             " were acknowledged: they are lost",
+             last_sequence, manifest->seen_sequence);
+    verifying_report(run, name_format(name, file), 0, problem);
+}
+
 static lode_status check_logs(struct verifying *run, const struct manifest *manifest,
                               const struct space *space)
 {
     uint64_t *numbers = NULL;
     size_t count = 0;
+    uint64_t last = 0, findings = run->findings; /* last: of the logs that are replayed */
     struct log_check check = {.row_size = space->row_size,
                               .last_sequence = manifest->flushed_sequence};
     lode_status status =
         wal_list(run->verify->vfs, run->verify->dir, &numbers, &count, &run->error);
     for (size_t i = 0; !status && i < count; i++)
         if (numbers[i] >= manifest->wal_first)
-            status = check_log(run, numbers[i], i + 1 == count, &check);
+            status = check_log(run, last = numbers[i], i + 1 == count, &check);
         else
             status = check_kept_log(run, numbers[i], space->row_size);
     free(numbers);
+    if (!status && run->findings == findings)
+        check_seen(run, manifest, last, check.last_sequence);
     return status;
 }
 

@@ -13,19 +13,8 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "support/crash_counts.h"
 #include "support/story.h"
-
-/* The end of a life. Of four, one is the process's alone and one loses all that was not synced. */
-static void end(struct story *story, uint64_t seed)
-{
-    story_close(story);
-    story->power_failed |= seed % 4 != 1;
-    switch (seed % 4) {
-    case 0: vfs_memory_crash(story->vfs); break;
-    case 1: vfs_memory_kill(story->vfs); break;
-    default: vfs_memory_crash_random(story->vfs, seed);
-    }
-}
 
 /* Random steps until the crash, at most `steps`. */
 static void go_on(struct story *story, struct rng *rng, unsigned steps)
@@ -38,21 +27,21 @@ static void go_on(struct story *story, struct rng *rng, unsigned steps)
 /* One life after a crash, which may itself end in one before it has done anything. */
 static void live_again(struct story *story, struct rng *rng, uint64_t crash_at, unsigned steps)
 {
+    crash_count(&crash_counts.unopened);
     lode_status status = story_open(story, (struct story_fate){.crash_at = crash_at});
     if (status && !story->fate.crashed)
         fail_msg("it does not open: %s", story->error.message);
+    crash_uncount(&crash_counts.unopened);
     if (!status && story_check(story))
         go_on(story, rng, steps);
 }
 
-/* What the last crash left is whole, usable, and still so after an orderly close. */
+/* What the last crash left is whole and usable. */
 static void settle(struct story *story, struct rng *rng)
 {
     live_again(story, rng, 0, 6);
     story_close(story);
-    live_again(story, rng, 0, 0);
-    story_close(story);
-    engine_verify(story->vfs, "db");
+    story_settle(story);
 }
 
 /* --- Every change ------------------------------------------------------------------------------ */
@@ -71,9 +60,9 @@ static int crash_at_change(uint64_t crash_at, uint64_t seed)
     if (status && !story.fate.crashed)
         fail_msg("a step failed on a disk that works: %s", story.error.message);
     int crashed = story.fate.crashed;
-    end(&story, seed);
+    story_end(&story, seed);
     live_again(&story, &rng, 1 + rng_below(&rng, 40), 5);
-    end(&story, rng_u64(&rng));
+    story_end(&story, rng_u64(&rng));
     settle(&story, &rng);
     vfs_memory_free(story.vfs);
     return crashed;
@@ -83,13 +72,14 @@ static void at_every_change(void **state)
 {
     (void)state;
     unsigned lives = story_setting("LODE_CRASH_LIVES", story_fewer(4));
+    uint64_t first = story_setting("LODE_SEED", 1);
     uint64_t crash_at = 1;
     int crashed = 1;
     for (; crashed; crash_at++)
-        for (uint64_t i = 0; i < lives; i++) {
-            uint64_t seed = (crash_at * lives + i) * 4 + i % 4;
-            print_message("change %llu seed %llu\r", (unsigned long long)crash_at,
-                          (unsigned long long)seed);
+        for (unsigned i = 0; i < lives; i++) {
+            uint64_t seed = random_mix((first << 32) + crash_at * lives + i) / 4 * 4 + i % 4;
+            print_message("change %llu life %u of seed %llu\r", (unsigned long long)crash_at, i,
+                          (unsigned long long)first);
             crashed = crash_at_change(crash_at, seed);
         }
     print_message("%llu changes, %u lives each\n", (unsigned long long)crash_at - 2, lives);
@@ -113,7 +103,7 @@ static void random_lives(uint64_t seed, unsigned thread_count)
         unsigned changes = rng_below(&rng, 3) ? 400 : 40;
         story.log_keep_bytes = keep_bytes[rng_below(&rng, 5)];
         live_again(&story, &rng, 1 + rng_below(&rng, changes), 60);
-        end(&story, rng_u64(&rng));
+        story_end(&story, rng_u64(&rng));
     }
     settle(&story, &rng);
     vfs_memory_free(story.vfs);
@@ -224,7 +214,7 @@ static int crash_with_graphs(uint64_t crash_at)
         batches = build_graphs(story.db, &error);
     }
     int crashed = story.fate.crashed;
-    end(&story, random_mix(crash_at));
+    story_end(&story, random_mix(crash_at));
     lode_db *db = engine_open(story.vfs, "db", NULL, 1u << 20);
     check_graphs(db, batches);
     engine_close(db);
@@ -237,7 +227,7 @@ static void while_graphs_are_built(void **state)
 {
     (void)state;
     uint64_t stride = story_setting("LODE_GRAPH_STRIDE", story_fewer(4) == 4 ? 5 : 20);
-    uint64_t crash_at = 1;
+    uint64_t crash_at = 1 + story_setting("LODE_SEED", 1) / 1000 % stride;
     while (crash_with_graphs(crash_at))
         crash_at += stride;
     print_message("%llu changes, every %llu\n", (unsigned long long)crash_at,
@@ -252,5 +242,7 @@ int main(void)
         cmocka_unit_test(at_random_with_threads),
         cmocka_unit_test(while_graphs_are_built),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    crash_counts_report();
+    return failed;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "os/thread.h"
+#include "support/crash_counts.h"
 #include "support/story.h"
 
 enum { WRITERS = 4, SLOTS = 30, BATCHES = 200 };
@@ -108,7 +109,9 @@ static lode_db *open_threaded(struct vfs *vfs, struct executor *executors[2])
     assert_ok(executor_threads_new(2, &executors[0], &error));
     assert_ok(executor_threads_new(2, &executors[1], &error));
     struct db_env env = {.vfs = vfs, .quick = executors[0], .executor = executors[1]};
+    crash_count(&crash_counts.unopened);
     assert_ok(db_open("db", NULL, &env, &db, &error));
+    crash_uncount(&crash_counts.unopened);
     db->growing_bytes_max = 2048;
     return db;
 }
@@ -155,9 +158,14 @@ static void check(lode_collection *collection, struct writer writers[WRITERS])
         int value = value_in(collection, i * SLOTS);
         if (value == value_of(writers[i].acknowledged + 1))
             writers[i].acknowledged++;
+        else if (writers[i].acknowledged && value != value_of(writers[i].acknowledged))
+            crash_count(&crash_counts.lost);
         expect(&model, i, writers[i].acknowledged);
     }
+    crash_count(&crash_counts.partial);
     model_check_points(&model, collection, NULL);
+    crash_uncount(&crash_counts.partial);
+    crash_count(&crash_counts.opens);
 }
 
 static void live(uint64_t seed)
@@ -205,5 +213,7 @@ static void writers_and_jobs_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(writers_and_jobs_at_once)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    crash_counts_report();
+    return failed;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/crash_counts.h"
 #include "support/story.h"
 
 static lode_error error;
@@ -118,11 +119,7 @@ static int live(struct story_fate fate, uint64_t seed)
     story_close(&story);
     if (crashed)
         vfs_memory_crash_random(story.vfs, seed);
-    if (story_open(&story, (struct story_fate){0}))
-        fail_msg("it does not open: %s", story.error.message);
-    (void)!story_check(&story);
-    story_close(&story);
-    engine_verify(story.vfs, "db");
+    story_settle(&story);
     vfs_memory_free(story.vfs);
     return failed;
 }
@@ -190,16 +187,6 @@ static struct story_fate random_fate(struct rng *rng)
     };
 }
 
-static void end(struct story *story, struct rng *rng)
-{
-    story_close(story);
-    switch (rng_below(rng, 4)) {
-    case 0: vfs_memory_crash(story->vfs); break;
-    case 1: vfs_memory_kill(story->vfs); break;
-    default: vfs_memory_crash_random(story->vfs, rng_u64(rng));
-    }
-}
-
 static void random_lives(uint64_t seed)
 {
     struct story story;
@@ -214,13 +201,9 @@ static void random_lives(uint64_t seed)
         int known = !story.fate.crashed && story_check(&story);
         for (unsigned i = 0; known && i < 40 && !story.fate.crashed; i++)
             insist(&story, story_random_step(&story, &rng));
-        end(&story, &rng);
+        story_end(&story, rng_u64(&rng));
     }
-    if (story_open(&story, (struct story_fate){0}))
-        fail_msg("it does not open: %s", story.error.message);
-    (void)!story_check(&story);
-    story_close(&story);
-    engine_verify(story.vfs, "db");
+    story_settle(&story);
     vfs_memory_free(story.vfs);
 }
 
@@ -374,5 +357,7 @@ int main(void)
         cmocka_unit_test(a_torn_log_is_the_last),
         cmocka_unit_test(a_manifest_that_may_count_keeps_its_files),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    crash_counts_report();
+    return failed;
 }

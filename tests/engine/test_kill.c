@@ -1,5 +1,6 @@
-/* kill -9 in the middle of an import, again and again: every acknowledged batch is there, whole, and no
- * part of any other. LODE_KILL_ROUNDS makes it longer; the seed is printed, LODE_SEED repeats one.
+/* kill -9 in the middle of an import, while compactions go on and snapshots are named and dropped, again and
+ * again: every acknowledged batch is there, whole, and no part of any other. LODE_KILL_ROUNDS makes it
+ * longer; the seed is printed, LODE_SEED repeats one.
  *
  * Each writer's batches build on one another, so that the state after batch b is known:
  *   - batch b writes points b*4 .. b*4+3, each with the value b
@@ -22,6 +23,7 @@
 
 #include "base/random.h"
 #include "os/thread.h"
+#include "support/crash_counts.h"
 #include "support/engine_kit.h"
 
 #define WRITERS     3
@@ -31,6 +33,7 @@
 #define POINTS      4u
 #define OPS         (POINTS + 3)
 #define DELAY_US    120000u
+#define KILLS       10 /* of one database; then a new one */
 #define COUNTER(w)  ((uint64_t)(w)*1000000000u + 999999999u)
 #define POINT(w, n) ((uint64_t)(w)*1000000000u + (uint64_t)(n))
 
@@ -97,6 +100,24 @@ static void write_on(void *context)
     }
 }
 
+/* Compactions and named snapshots without end. */
+static void keep_up(void *context)
+{
+    lode_collection *collection = context;
+    lode_error own = {0};
+    for (;;) {
+        lode_status status = lode_snapshot_create(collection, "one", &own);
+        if (!status || status == LODE_EXISTS)
+            status = lode_compact(collection, &own);
+        if (!status)
+            status = lode_snapshot_drop(collection, "one", &own);
+        if (status) {
+            fprintf(stderr, "upkeep: %s\n", own.message);
+            abort();
+        }
+    }
+}
+
 /* The process that is killed. */
 _Noreturn static void import(const char *path, struct progress *progress)
 {
@@ -111,6 +132,9 @@ _Noreturn static void import(const char *path, struct progress *progress)
         if (thread_start(&writers[i].thread, "writer", write_on, &writers[i]))
             abort();
     }
+    struct thread upkeep;
+    if (thread_start(&upkeep, "upkeep", keep_up, collection))
+        abort();
     for (;;)
         pause();
 }
@@ -155,15 +179,21 @@ static void check(const char *path, struct progress *progress)
 {
     lode_snapshot *snapshot;
     size_t live = 0;
+    crash_count(&crash_counts.unopened);
     lode_db *db = engine_open(NULL, path, NULL, GROWING);
+    crash_uncount(&crash_counts.unopened);
     lode_collection *collection = engine_collection(db, "points");
     for (unsigned i = 0; i < WRITERS; i++) {
         unsigned acknowledged = progress->acknowledged[i];
         unsigned last = (unsigned)value_of(collection, COUNTER(i));
         if (last != acknowledged && last != acknowledged + 1)
+            crash_count(last < acknowledged ? &crash_counts.lost : &crash_counts.partial);
+        if (last != acknowledged && last != acknowledged + 1)
             fail_msg("writer %u: batch %u was acknowledged, %u is the last there", i, acknowledged,
                      last);
+        crash_count(&crash_counts.partial);
         live += check_writer(collection, i, last);
+        crash_uncount(&crash_counts.partial);
         progress->acknowledged[i] = last;
     }
     assert_ok(lode_snapshot_open(collection, &snapshot, &error));
@@ -187,7 +217,8 @@ static void begin(const char *path, struct progress *progress)
     engine_close(db);
 }
 
-static void kill_one(const char *path, struct progress *progress, useconds_t delay)
+/* Whether it was writing until then. */
+static int kill_one(const char *path, struct progress *progress, useconds_t delay)
 {
     int status;
     pid_t child = fork();
@@ -198,13 +229,38 @@ static void kill_one(const char *path, struct progress *progress, useconds_t del
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    for (unsigned i = 0; i < WRITERS; i++)
+        if (progress->acknowledged[i] + 1 < BATCHES)
+            return 1;
+    return 0;
+}
+
+/* Returns the kills under load. */
+static unsigned kill_often(struct progress *progress, struct rng *rng, unsigned count)
+{
+    char path[PATH_SIZE_MAX];
+    unsigned under_load = 0;
+    temp_dir_make(path);
+    begin(path, progress);
+    for (unsigned i = 0; i < count; i++) {
+        if (kill_one(path, progress, 1000 + rng_below(rng, DELAY_US))) {
+            under_load++;
+            crash_count(&crash_counts.kills);
+        }
+        engine_verify(NULL, path);
+        check(path, progress);
+        crash_count(&crash_counts.opens);
+        engine_verify(NULL, path);
+    }
+    temp_dir_remove(path);
+    return under_load;
 }
 
 static void acknowledged_batches_survive_kill(void **state)
 {
     (void)state;
     const char *rounds = getenv("LODE_KILL_ROUNDS"), *seed = getenv("LODE_SEED");
-    char path[PATH_SIZE_MAX];
+    unsigned under_load = 0, left = rounds ? (unsigned)strtoul(rounds, NULL, 10) : KILLS;
     struct rng rng;
     unsigned long number = seed ? strtoul(seed, NULL, 10) : (unsigned long)getpid();
     printf("seed %lu\n", number);
@@ -212,22 +268,18 @@ static void acknowledged_batches_survive_kill(void **state)
     struct progress *progress =
         mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(progress != MAP_FAILED);
-    temp_dir_make(path);
-    begin(path, progress);
-    for (unsigned long i = rounds ? strtoul(rounds, NULL, 10) : 10; i > 0; i--) {
-        kill_one(path, progress, 1000 + rng_below(&rng, DELAY_US));
-        engine_verify(NULL, path);
-        check(path, progress);
-        engine_verify(NULL, path);
+    for (; left > 0; left -= left < KILLS ? left : KILLS) {
+        under_load += kill_often(progress, &rng, left < KILLS ? left : KILLS);
+        printf("%u kills under load; batches: %u %u %u\n", under_load, progress->acknowledged[0],
+               progress->acknowledged[1], progress->acknowledged[2]);
     }
-    printf("batches: %u %u %u\n", progress->acknowledged[0], progress->acknowledged[1],
-           progress->acknowledged[2]);
-    temp_dir_remove(path);
     munmap(progress, sizeof *progress);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(acknowledged_batches_survive_kill)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    crash_counts_report();
+    return failed;
 }

@@ -21,14 +21,16 @@ static void check(const struct manifest *manifest)
 /* Sizes and numbers that nearly make sense, or random bytes would hardly ever get beyond the first check. */
 static void fit(struct frame *frame)
 {
-    section_cut(frame, 0, 32);
+    section_cut(frame, 0, 40);
     section_cut(frame, 2, frame->sections[2].size / 32 * 32);
     section_cut(frame, 3, frame->sections[3].size % 3 ? 0 : frame->sections[3].size);
     uint8_t *state = (uint8_t *)(uintptr_t)frame->sections[0].data;
     uint8_t *schema = (uint8_t *)(uintptr_t)frame->sections[1].data;
-    memset(state + 28, 0, 4);
-    state[15] = 0;    /* wal_first */
-    state[23] = 0xff; /* next_number */
+    memset(state + 36, 0, 4);
+    state[7] = 0;     /* flushed_sequence */
+    state[15] = 0xff; /* seen_sequence */
+    state[23] = 0;    /* wal_first */
+    state[31] = 0xff; /* next_number */
     if (frame->sections[1].size < 28)
         return;
     for (size_t i = 4; i < 7; i++)

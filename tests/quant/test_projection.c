@@ -172,14 +172,26 @@ static void projection_of_equal_rows(void **state)
     projection_release(&projection);
 }
 
+/* A damaged file may hold any mean: what is no number becomes 0, and no undefined behaviour. */
+static void round_what_is_no_number(void **state)
+{
+    (void)state;
+    int8_t code[4];
+    const float some[4] = {NAN, 2, -4, 1}, none[4] = {INFINITY, 1, NAN, -INFINITY};
+    (void)projection_round_i8(some, 4, code);
+    assert_int_equal(code[0], 0);
+    assert_int_equal(code[2], -127);
+    (void)projection_round_i8(none, 4, code);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(code[i], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(few_directions_suffice),
-        cmocka_unit_test(all_directions_count),
-        cmocka_unit_test(queries_as_rows),
-        cmocka_unit_test(round_to_i8),
-        cmocka_unit_test(projection_stands_outliers),
+        cmocka_unit_test(few_directions_suffice),   cmocka_unit_test(all_directions_count),
+        cmocka_unit_test(queries_as_rows),          cmocka_unit_test(round_to_i8),
+        cmocka_unit_test(round_what_is_no_number),  cmocka_unit_test(projection_stands_outliers),
         cmocka_unit_test(projection_of_equal_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

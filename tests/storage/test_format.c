@@ -133,6 +133,7 @@ static void manifest_file(void **state)
     struct manifest manifest = {.collection_uid = UID,
                                 .generation = 9,
                                 .flushed_sequence = 2,
+                                .seen_sequence = 3,
                                 .wal_first = 4,
                                 .next_number = 5,
                                 .schema = {.dim = 2,

@@ -42,6 +42,7 @@ static struct manifest sample(uint64_t generation)
         .collection_uid = 77,
         .generation = generation,
         .flushed_sequence = 1000 + generation,
+        .seen_sequence = 1002 + generation,
         .wal_first = 6,
         .next_number = 7,
         .text_model_version = 2,
@@ -64,6 +65,7 @@ static void assert_same(const struct manifest *a, const struct manifest *b)
     assert_int_equal(a->collection_uid, b->collection_uid);
     assert_int_equal(a->generation, b->generation);
     assert_int_equal(a->flushed_sequence, b->flushed_sequence);
+    assert_int_equal(a->seen_sequence, b->seen_sequence);
     assert_int_equal(a->wal_first, b->wal_first);
     assert_int_equal(a->next_number, b->next_number);
     assert_int_equal(a->text_model_version, b->text_model_version);

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "engine/verify.h"
 #include "os/executor.h"
+#include "support/crash_counts.h"
 #include "support/engine_kit.h"
 
 static lode_error error;
@@ -57,7 +58,10 @@ static void found(void *context, const lode_verify_finding *finding)
 void engine_verify(struct vfs *vfs, const char *path)
 {
     lode_verify_options options = {.report = found, .key = key_kit_default()};
+    crash_count(&crash_counts.unopened);
     assert_ok(verify_database(vfs ? vfs : vfs_posix(), path, &options, &error));
+    crash_uncount(&crash_counts.unopened);
+    crash_count(&crash_counts.verifies);
 }
 
 lode_collection *engine_create(lode_db *db, const char *name, lode_schema schema)
@@ -262,6 +266,13 @@ lode_status model_write_ack(struct model *model, lode_collection *collection,
                             lode_error *ret_error)
 {
     lode_write_options options = {.ack = ack};
+    return model_write_with(model, collection, ops, count, &options, ret_error);
+}
+
+lode_status model_write_with(struct model *model, lode_collection *collection,
+                             const struct model_op *ops, size_t count,
+                             const lode_write_options *options, lode_error *ret_error)
+{
     lode_write_op *writes = calloc(count, sizeof *writes);
     struct made_point *made = calloc(count, sizeof *made);
     struct model next = *model;
@@ -274,7 +285,7 @@ lode_status model_write_ack(struct model *model, lode_collection *collection,
         conflicts |= ops[i].condition == 2;
     }
     lode_write_info info, wanted = foretell(model, ops, count);
-    lode_status status = lode_write(collection, writes, count, &options, &info, ret_error);
+    lode_status status = lode_write(collection, writes, count, options, &info, ret_error);
     if (conflicts) {
         assert_int_not_equal(status, LODE_OK);
         status = status == LODE_CONFLICT ? LODE_OK : status;

@@ -67,6 +67,10 @@ lode_status model_write(struct model *model, lode_collection *collection,
 lode_status model_write_ack(struct model *model, lode_collection *collection,
                             const struct model_op *ops, size_t count, lode_ack ack,
                             lode_error *error);
+/* The same with options, of a request id that is new. */
+lode_status model_write_with(struct model *model, lode_collection *collection,
+                             const struct model_op *ops, size_t count,
+                             const lode_write_options *options, lode_error *error);
 void model_apply(struct model *model, const struct model_op *ops, size_t count);
 
 /* What has expired by then is gone. */

@@ -226,19 +226,57 @@ void inode_sync(struct inode *inode)
     journal_clear(&inode->journal);
 }
 
-/* Some sectors of a write: the first ones, or any. The size may have grown all the same. */
+struct inode_tally inode_tally;
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* What of a write that is torn is there afterwards. */
+struct tearing {
+    uint32_t grain;   /* bytes that are kept or lost together: a sector of 512, or less */
+    uint32_t percent; /* of the pieces that are kept */
+    int prefix;       /* the first ones, else any */
+    int garbage; /* where a piece is lost: bytes of somebody else's; else what was there, or zeros */
+};
+
+static struct tearing choose_tearing(struct rng *rng)
+{
+    struct tearing how = {.grain = SECTOR, .percent = rng_below(rng, 101)};
+    if (rng_below(rng, 2))
+        how.grain = rng_below(rng, 2) ? 1 : 1 + rng_below(rng, 64);
+    how.prefix = rng_below(rng, 2) == 0;
+    how.garbage = rng_below(rng, 3) == 0;
+    count(how.grain == SECTOR ? &inode_tally.torn_at_sectors : &inode_tally.torn_at_bytes);
+    if (how.garbage)
+        count(&inode_tally.garbage);
+    return how;
+}
+
+static void write_garbage(struct inode *inode, uint64_t offset, size_t size, struct rng *rng)
+{
+    for (size_t i = 0; i < size; i++) {
+        uint8_t byte = (uint8_t)rng_u64(rng);
+        bytes_write(&inode->durable_bytes, offset + i, &byte, 1);
+    }
+}
+
+/* Some pieces of a write. The size may have grown all the same. */
 static void tear(struct inode *inode, const struct change *change, struct rng *rng)
 {
-    uint32_t percent = rng_below(rng, 101);
-    int prefix = rng_below(rng, 2) == 0;
+    struct tearing how = choose_tearing(rng);
     size_t done = 0;
     while (done < change->size) {
-        size_t size = SECTOR - (size_t)((change->offset + done) % SECTOR);
+        size_t size = how.grain - (size_t)((change->offset + done) % how.grain);
         if (size > change->size - done)
             size = change->size - done;
-        int keep = prefix ? done * 100 < change->size * percent : rng_below(rng, 100) < percent;
+        int keep = how.prefix ? done * 100 < change->size * how.percent
+                              : rng_below(rng, 100) < how.percent;
         if (keep)
             bytes_write(&inode->durable_bytes, change->offset + done, change->data + done, size);
+        else if (how.garbage)
+            write_garbage(inode, change->offset + done, size, rng);
         done += size;
     }
     uint64_t end = change->offset + change->size;
@@ -246,19 +284,54 @@ static void tear(struct inode *inode, const struct change *change, struct rng *r
         bytes_resize(&inode->durable_bytes, end);
 }
 
-/* Each change is kept, lost or, when it is a write, torn. Names of a directory are now and then lost
- * from some point on, as a journaling file system loses them. */
+/* Both names of what was renamed are there. */
+static void keep_both_names(struct inode *dir, const struct change *change)
+{
+    entries_set(&dir->durable_names, change->name, change->inode);
+    count(&inode_tally.renames_halved);
+}
+
+static void lose(struct inode *inode, const struct change *change, struct rng *rng, int *reordered)
+{
+    *reordered = 1;
+    if (change->data && rng_below(rng, 2))
+        tear(inode, change, rng);
+    else if (change->from && change->inode && rng_below(rng, 4) == 0)
+        keep_both_names(inode, change);
+    else
+        count(inode->is_dir ? &inode_tally.names_lost : &inode_tally.writes_lost);
+}
+
+/* Which of the changes that were not synced are kept. */
+enum order {
+    ORDER_ANY,    /* each by itself */
+    ORDER_BEFORE, /* the first ones, as a journaling file system loses names */
+    ORDER_AFTER,  /* the last ones */
+};
+
+static size_t journal_count(const struct journal *journal)
+{
+    size_t n = 0;
+    for (const struct change *change = journal->first; change; change = change->next)
+        n++;
+    return n;
+}
+
 static void sync_at_random(struct inode *inode, struct rng *rng)
 {
-    uint32_t keep = rng_below(rng, 101);
-    int in_order = inode->is_dir && rng_below(rng, 2);
-    for (const struct change *change = inode->journal.first; change; change = change->next) {
-        if (rng_below(rng, 100) < keep)
-            carry_out(inode, change);
-        else if (change->data && rng_below(rng, 2))
-            tear(inode, change, rng);
-        else if (in_order)
-            break;
+    uint32_t percent = rng_below(rng, 101);
+    enum order order = (enum order)rng_below(rng, 3);
+    size_t bound = rng_below(rng, (uint32_t)journal_count(&inode->journal) + 1), i = 0;
+    int lost = 0;
+    for (const struct change *change = inode->journal.first; change; change = change->next, i++) {
+        int keep = order == ORDER_ANY ? rng_below(rng, 100) < percent
+                                      : (order == ORDER_BEFORE) == (i < bound);
+        if (!keep) {
+            lose(inode, change, rng, &lost);
+            continue;
+        }
+        carry_out(inode, change);
+        count(lost ? &inode_tally.kept_before_lost : &inode_tally.kept);
     }
     journal_clear(&inode->journal);
 }
@@ -275,6 +348,14 @@ void inode_crash(struct inode *inode, struct rng *rng)
     entries_copy(&inode->names, &inode->durable_names);
     for (size_t i = 0; i < inode->names.count; i++)
         inode_crash(inode->names.items[i].inode, rng);
+}
+
+void inode_flip(struct inode *inode, uint64_t offset, unsigned bit)
+{
+    INVARIANT(offset < inode->bytes.size && bit < 8);
+    inode->bytes.data[offset] ^= (uint8_t)(1u << bit);
+    if (offset < inode->durable_bytes.size)
+        inode->durable_bytes.data[offset] ^= (uint8_t)(1u << bit);
 }
 
 void inode_unlock(struct inode *inode)

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 struct inode;
@@ -68,6 +69,21 @@ void inode_forget(struct inode *inode);
 /* Visible state := durable state, below it too. rng NULL: what was not synced is all lost. */
 void inode_crash(struct inode *inode, struct rng *rng);
 void inode_unlock(struct inode *inode); /* and all below it */
+/* One bit is another from now on, on the disk too. */
+void inode_flip(struct inode *inode, uint64_t offset, unsigned bit);
+
+/* What crashes with rng have done to changes that were not synced, since the program began. */
+struct inode_tally {
+    _Atomic uint64_t kept;
+    _Atomic uint64_t kept_before_lost; /* reordered: an earlier change of the same file was lost */
+    _Atomic uint64_t writes_lost;
+    _Atomic uint64_t torn_at_sectors;
+    _Atomic uint64_t torn_at_bytes;
+    _Atomic uint64_t garbage; /* of those torn: foreign bytes where something is missing */
+    _Atomic uint64_t names_lost;
+    _Atomic uint64_t renames_halved; /* both names are there */
+};
+extern struct inode_tally inode_tally;
 
 struct entry *entries_find(struct entries *entries, const char *name);
 void entries_copy(struct entries *to, const struct entries *from);

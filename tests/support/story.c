@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/backup.h"
+#include "support/crash_counts.h"
 #include "support/story.h"
 
 #define PATH  "db"
@@ -37,14 +39,27 @@ static int is_change(const char *operation)
     return 0;
 }
 
+static int is_lie(struct story_fate *fate, const char *operation, const char *path)
+{
+    int is_sync = strcmp(operation, "sync") == 0 || strcmp(operation, "dir_sync") == 0;
+    if (!fate->lie_at || !is_sync || (fate->lie_where && !strstr(path, fate->lie_where)))
+        return 0;
+    fate->syncs++;
+    if (fate->syncs < fate->lie_at || fate->syncs - fate->lie_at > fate->lie_more)
+        return 0;
+    fate->lies++;
+    return 1;
+}
+
 static int decide(void *context, const char *operation, const char *path)
 {
     struct story_fate *fate = context;
-    (void)path;
     if (is_change(operation) && ++fate->changes == fate->crash_at)
         fate->crashed = 1;
     if (fate->crashed)
         return EIO;
+    if (is_lie(fate, operation, path))
+        return VFS_MEMORY_LIE;
     if (fate->paused)
         return 0;
     if (fate->fail_what && strcmp(operation, fate->fail_what) != 0)
@@ -79,6 +94,11 @@ static void let_expire(const struct story *story, struct story_state *state)
 {
     for (size_t i = 0; i < STORY_COLLECTIONS; i++)
         model_expire(&state->collections[i].model, hour_ms(story->hours));
+}
+
+const char *story_name(unsigned which)
+{
+    return names[which];
 }
 
 void story_init(struct story *story, struct vfs *vfs)
@@ -167,6 +187,26 @@ static void remember(struct story_weak *weak, const struct model *before, const 
     weak->models[weak->count++] = *after;
 }
 
+/* Some batches are given a request id, by which the last of them can be tried again. */
+static const char *give_request_id(struct story *story, unsigned which, struct rng *rng,
+                                   char text[24], lode_write_options *options)
+{
+    if (rng_below(rng, 3))
+        return NULL;
+    unsigned number = ++story->numbers;
+    options->request_id_size = (size_t)snprintf(text, 24, "request %u", number);
+    options->request_id = text;
+    story->requests[which] = (struct story_request){
+        .number = number, .sequence = story->sure.collections[which].model.sequence + 1};
+    return text;
+}
+
+/* A batch of this collection was refused, or failed and nothing crashed: its id may be of no batch. */
+static void forget_request(struct story *story, unsigned which)
+{
+    story->requests[which].number = 0;
+}
+
 /* New points, replaced, patched and deleted ones, a few of each. */
 static lode_status write_some(struct story *story, unsigned which, unsigned seed,
                               struct story_state *after)
@@ -190,14 +230,59 @@ static lode_status write_some(struct story *story, unsigned which, unsigned seed
             ops[i].condition = 2; /* refuses the batch */
     }
     struct model model = story->sure.collections[which].model, before = model;
-    lode_ack ack = choose_ack(story, which, &rng);
+    char request_id[24];
+    lode_write_options options = {.ack = choose_ack(story, which, &rng)};
+    int has_id = give_request_id(story, which, &rng, request_id, &options) != NULL;
     model_apply(&after->collections[which].model, ops, count);
     after->collections[which].sequence = after->collections[which].model.sequence;
     lode_status status =
-        model_write_ack(&model, story->handles[which], ops, count, ack, &story->error);
+        model_write_with(&model, story->handles[which], ops, count, &options, &story->error);
     if (!status && model.sequence > before.sequence)
-        remember(&story->weak[which], &before, &model, ack);
+        remember(&story->weak[which], &before, &model, options.ack);
+    else if (has_id && !story->fate.crashed)
+        forget_request(story, which);
     return status;
+}
+
+/* Whatever a batch of a known request id holds, the answer is the first one's. */
+static lode_status retry(struct story *story, unsigned which)
+{
+    const struct story_request *request = &story->requests[which];
+    char text[24];
+    struct engine_id id;
+    if (!request->number)
+        return lode_sync(story->handles[which], &story->error);
+    lode_write_op op = {.kind = LODE_WRITE_DELETE, .point.id = *engine_id(1, &id)};
+    lode_write_options options = {.request_id = text};
+    lode_write_info info;
+    options.request_id_size = (size_t)snprintf(text, sizeof text, "request %u", request->number);
+    lode_status status = lode_write(story->handles[which], &op, 1, &options, &info, &story->error);
+    if (status)
+        return status;
+    crash_count(&crash_counts.partial); /* until it is seen not to have been applied twice */
+    assert_int_equal(info.repeated, 1);
+    assert_int_equal(info.sequence, request->sequence);
+    crash_uncount(&crash_counts.partial);
+    return LODE_OK;
+}
+
+static lode_status back_up(struct story *story, unsigned seed, const struct story_state *state)
+{
+    struct story_backup *backup = &story->backup;
+    lode_backup_options options = {.one_file = seed % 2};
+    lode_backup_info info;
+    char path[sizeof backup->path] = "backups";
+    if (options.one_file)
+        snprintf(path, sizeof path, "backup-%u.file", ++story->numbers);
+    lode_status status = backup_database(story->db, path, &options, &info, &story->error);
+    if (status)
+        return status;
+    memcpy(backup->path, path, sizeof path);
+    backup->number = options.one_file ? 0 : info.number;
+    backup->state = *state;
+    for (size_t i = 0; i < STORY_COLLECTIONS; i++)
+        story->weak[i].count = 0; /* what was backed up is durable first */
+    return LODE_OK;
 }
 
 static lode_status train(struct story *story, unsigned which, struct story_state *after)
@@ -246,6 +331,7 @@ static lode_status create(struct story *story, unsigned which, struct story_stat
 {
     after->collections[which].exists = 1;
     story->weak[which].count = 0;
+    forget_request(story, which);
     after->collections[which].sequence = 0;
     after->collections[which].text_model = 0;
     for (unsigned i = 0; i < STORY_NAMES; i++)
@@ -290,6 +376,7 @@ static lode_status do_in_collection(struct story *story, struct story_step step,
     case STORY_TRAIN: status = train(story, which, after); break;
     case STORY_FLUSH: status = lode_flush(story->handles[which], &story->error); break;
     case STORY_COMPACT: status = lode_compact(story->handles[which], &story->error); break;
+    case STORY_RETRY: status = retry(story, which); break;
     case STORY_KEEP: status = keep(story, which, step.seed % STORY_NAMES, after); break;
     default: status = lode_sync(story->handles[which], &story->error);
     }
@@ -313,6 +400,7 @@ static lode_status do_one(struct story *story, struct story_step step, struct st
         atomic_store(&story->time_us, hour_ms(++story->hours) * 1000);
         let_expire(story, after);
         return LODE_OK;
+    case STORY_BACKUP: return back_up(story, step.seed, after);
     case STORY_CLOSE: close_handle(story, step.which); return LODE_OK;
     case STORY_REOPEN: return reopen(story);
     default: return do_in_collection(story, step, after);
@@ -496,6 +584,24 @@ static void go_back_to(struct story *story, const struct story_state *found)
     }
 }
 
+static void compare_counted(struct story *story, const struct story_state *state)
+{
+    crash_count(&crash_counts.partial);
+    compare(story, state);
+    crash_uncount(&crash_counts.partial);
+    crash_count(&crash_counts.opens);
+}
+
+static int is_behind(const struct story_state *found, const struct story_state *wanted)
+{
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++)
+        if (wanted->collections[i].exists &&
+            (!found->collections[i].exists ||
+             found->collections[i].sequence < wanted->collections[i].sequence))
+            return 1;
+    return 0;
+}
+
 static enum story_look look_and_compare(struct story *story)
 {
     struct story_state found;
@@ -505,13 +611,14 @@ static enum story_look look_and_compare(struct story *story)
     let_expire(story, &story->sure);
     let_expire(story, &story->maybe);
     if (is_like(&found, &story->sure)) {
-        compare(story, &story->sure);
+        compare_counted(story, &story->sure);
         return STORY_AS_SURE;
     }
     if (story->in_doubt && is_like(&found, &story->maybe)) {
-        compare(story, &story->maybe);
+        compare_counted(story, &story->maybe);
         return STORY_AS_MAYBE;
     }
+    crash_count(is_behind(&found, &story->sure) ? &crash_counts.lost : &crash_counts.partial);
     describe("found", &found);
     describe("promised", &story->sure);
     if (story->in_doubt)
@@ -537,10 +644,117 @@ int story_check(struct story *story)
         story->sure = story->maybe;
     if (look != STORY_UNKNOWN) {
         story->in_doubt = story->power_failed = 0;
-        for (size_t i = 0; i < STORY_COLLECTIONS; i++)
+        for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
             story->weak[i].count = 0; /* what was replayed is durable */
+            if (story->sure.collections[i].sequence < story->requests[i].sequence)
+                forget_request(story, i);
+        }
     }
     return look != STORY_UNKNOWN;
+}
+
+/* --- Backups ----------------------------------------------------------------------------------- */
+
+static void damaged_backup(void *context, const lode_verify_finding *finding)
+{
+    (void)context;
+    fail_msg("%s at %llu: %s", finding->file, (unsigned long long)finding->offset,
+             finding->problem);
+}
+
+static void verify_backup(struct story *story)
+{
+    lode_verify_options options = {.report = damaged_backup};
+    crash_count(&crash_counts.unopened);
+    assert_ok(backup_verify(story->vfs, story->backup.path, &options, &error));
+    crash_uncount(&crash_counts.unopened);
+    crash_count(&crash_counts.verifies);
+}
+
+static void compare_restored(struct story *story, lode_db *db)
+{
+    struct story_state *state = &story->backup.state;
+    let_expire(story, state);
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
+        lode_collection *collection;
+        if (!state->collections[i].exists) {
+            assert_int_equal(lode_collection_open(db, names[i], &collection, &error),
+                             LODE_NOT_FOUND);
+            continue;
+        }
+        assert_ok(lode_collection_open(db, names[i], &collection, &error));
+        model_check_points(&state->collections[i].model, collection, NULL);
+        lode_collection_close(collection);
+    }
+}
+
+void story_restore(struct story *story)
+{
+    struct db_env env = {.vfs = story->vfs, .clock = &story->clock};
+    lode_restore_options options = {.number = story->backup.number, .sample = 3};
+    char path[32];
+    lode_db *db;
+    if (!story->backup.path[0])
+        return;
+    verify_backup(story);
+    snprintf(path, sizeof path, "restored-%u", ++story->numbers);
+    assert_ok(executor_inline_new(&env.executor, &error));
+    crash_count(&crash_counts.unopened);
+    assert_ok(restore_database(story->backup.path, path, &options, &env, NULL, &error));
+    assert_ok(db_open(path, NULL, &env, &db, &error));
+    crash_uncount(&crash_counts.unopened);
+    crash_count(&crash_counts.partial);
+    compare_restored(story, db);
+    crash_uncount(&crash_counts.partial);
+    crash_count(&crash_counts.opens);
+    lode_db_close(db);
+    executor_free(env.executor);
+}
+
+/* --- Ends -------------------------------------------------------------------------------------- */
+
+void story_end(struct story *story, uint64_t seed)
+{
+    story_close(story);
+    story->power_failed |= seed % 4 != 1;
+    switch (seed % 4) {
+    case 0: vfs_memory_crash(story->vfs); break;
+    case 1: vfs_memory_kill(story->vfs); break;
+    default: vfs_memory_crash_random(story->vfs, seed);
+    }
+}
+
+static void open_and_check(struct story *story)
+{
+    crash_count(&crash_counts.unopened);
+    if (story_open(story, (struct story_fate){0}))
+        fail_msg("it does not open: %s", story->error.message);
+    crash_uncount(&crash_counts.unopened);
+    (void)!story_check(story);
+}
+
+void story_settle(struct story *story)
+{
+    open_and_check(story);
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
+        if (!story->sure.collections[i].exists)
+            continue;
+        assert_ok(story_do(story, (struct story_step){STORY_RETRY, i, 0}));
+        assert_ok(story_do(story, (struct story_step){STORY_WRITE, i, 1}));
+    }
+    story_close(story);
+    engine_verify(story->vfs, PATH);
+    open_and_check(story);
+    for (unsigned i = 0; i < STORY_COLLECTIONS; i++)
+        if (story->sure.collections[i].exists) {
+            assert_ok(story_do(story, (struct story_step){STORY_WRITE, i, 2}));
+            assert_ok(story_do(story, (struct story_step){STORY_FLUSH, i, 0}));
+        }
+    story_close(story);
+    engine_verify(story->vfs, PATH);
+    open_and_check(story);
+    story_close(story);
+    story_restore(story);
 }
 
 /* --- Random steps ------------------------------------------------------------------------------ */
@@ -548,9 +762,9 @@ int story_check(struct story *story)
 static enum story_kind random_kind(struct rng *rng)
 {
     static const enum story_kind rare[] = {
-        STORY_SYNC,    STORY_TIME,    STORY_FLUSH,    STORY_FLUSH, STORY_COMPACT,
-        STORY_COMPACT, STORY_IDLE,    STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,
-        STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN,   STORY_KEEP,  STORY_KEEP};
+        STORY_SYNC,   STORY_TIME,     STORY_FLUSH, STORY_FLUSH, STORY_COMPACT, STORY_COMPACT,
+        STORY_IDLE,   STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,  STORY_ALIAS,   STORY_UNALIAS,
+        STORY_REOPEN, STORY_KEEP,     STORY_KEEP,  STORY_RETRY, STORY_RETRY,   STORY_BACKUP};
     if (rng_below(rng, 3))
         return STORY_WRITE;
     return rare[rng_below(rng, sizeof rare / sizeof rare[0])];
@@ -592,7 +806,8 @@ const struct story_step story_script[] = {
     {STORY_WRITE, STORY_POINTS, 10},   {STORY_REOPEN, STORY_POINTS, 0},
     {STORY_COMPACT, STORY_POINTS, 0},  {STORY_WRITE, STORY_POINTS, 11},
     {STORY_FORGET, STORY_POINTS, 0},   {STORY_WRITE, STORY_WORDS, 12},
-    {STORY_FORGET, STORY_POINTS, 1},
+    {STORY_BACKUP, STORY_POINTS, 0},   {STORY_RETRY, STORY_POINTS, 0},
+    {STORY_FORGET, STORY_POINTS, 1},   {STORY_BACKUP, STORY_POINTS, 1},
 };
 const size_t story_script_size = sizeof story_script / sizeof story_script[0];
 

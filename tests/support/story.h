@@ -44,6 +44,8 @@ enum story_kind {
     STORY_SNAPSHOT, /* open one, or close the one that is */
     STORY_KEEP,     /* make a named one: of the names, number seed % STORY_NAMES */
     STORY_FORGET,   /* drop it */
+    STORY_RETRY,    /* the last batch that was given a request id comes again */
+    STORY_BACKUP,   /* of all; of even seeds into a directory, else a new file */
     STORY_CLOSE,    /* the collection's handle */
     STORY_REOPEN,   /* the database */
 };
@@ -64,6 +66,11 @@ struct story_fate {
     int fail_errno;        /* as of vfs_memory_fault */
     unsigned fail_more;    /* how many after it fail too */
     unsigned crash_after;  /* this many changes after the first that fails, all ends; 0: never */
+    uint64_t lie_at;       /* the sync that only says that it has happened; 0: none */
+    unsigned lie_more;     /* how many after it lie too */
+    const char *lie_where; /* only syncs of paths that contain this; NULL: any */
+    uint64_t syncs;        /* of those, so far */
+    unsigned lies;         /* told so far */
     uint64_t changes;      /* so far */
     uint64_t candidates;   /* for fail_at, so far */
     int paused;            /* nothing fails but by the crash */
@@ -79,6 +86,19 @@ struct story_weak {
     struct model models[STORY_WEAK_MAX]; /* the first is durable, the last is as it is sure */
 };
 
+/* The last batch of a collection that was given a request id. */
+struct story_request {
+    unsigned number;   /* its id is made of it; 0: there is none */
+    uint64_t sequence; /* it is there if the collection is that far */
+};
+
+/* The last backup that was acknowledged. */
+struct story_backup {
+    char path[32]; /* "": there is none */
+    uint64_t number;
+    struct story_state state;
+};
+
 struct story {
     struct vfs *vfs;
     unsigned thread_count; /* 0: jobs run at once on the caller's thread */
@@ -92,6 +112,9 @@ struct story {
     struct story_state maybe; /* if in_doubt: what may be there instead */
     int in_doubt;
     struct story_weak weak[STORY_COLLECTIONS];
+    struct story_request requests[STORY_COLLECTIONS];
+    struct story_backup backup;
+    unsigned numbers; /* of requests and backups, given out so far */
     int power_failed; /* since the last check; otherwise processes have ended, the machine went on */
     lode_error error; /* of the last call that failed */
 
@@ -116,6 +139,17 @@ enum story_look story_look(struct story *story);
 /* The same just after story_open: what was in doubt is known from then on. Returns 0 when the disk
  * crashed before that could be told. */
 int story_check(struct story *story);
+/* The last backup is restored, on a disk that works, and is what was backed up. */
+void story_restore(struct story *story);
+
+/* The end of a life: the machine's, with or without what was not synced, or of one in four the process's alone.
+ * Closes everything. */
+void story_end(struct story *story, uint64_t seed);
+/* What the last crash left opens and is as promised; it is so after a write and a flush too, and all of its
+ * files verify before and after. */
+void story_settle(struct story *story);
+
+const char *story_name(unsigned which); /* of a collection; static */
 
 /* A step that can succeed in the state that is sure. */
 struct story_step story_random_step(const struct story *story, struct rng *rng);

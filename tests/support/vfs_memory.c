@@ -1,8 +1,10 @@
 /* vfs_memory.c: paths, open files, faults and locks over inodes. See vfs_memory.h and inode.h. */
 #include "support/vfs_memory.h"
 
+#include "base/limits.h"
 #include "os/memory.h"
 #include "os/thread.h"
+#include "support/crash_counts.h"
 #include "support/inode.h"
 
 #include <errno.h>
@@ -21,6 +23,9 @@ struct vfs_memory {
     void *fault_context;
     uint64_t room;  /* as vfs_room has it */
     int late_errno; /* that the operation in progress fails with once it is done */
+    int lies;       /* the sync in progress only says that it has happened */
+    void (*hook)(void *context);
+    void *hook_context;
 };
 
 struct memory_file {
@@ -107,8 +112,13 @@ static lode_status fail(lode_error *error, int os_errno, const char *what, const
 /* Lock, and fail if a fault is due: the error's errno, or 0 with the mutex held. */
 static int begin(struct vfs_memory *memory, const char *operation, const char *path)
 {
+    if (memory->hook)
+        memory->hook(memory->hook_context);
     mutex_lock(&memory->mutex);
     int os_errno = memory->fault ? memory->fault(memory->fault_context, operation, path) : 0;
+    memory->lies = os_errno == VFS_MEMORY_LIE;
+    if (memory->lies)
+        os_errno = 0;
     memory->late_errno = os_errno < 0 ? -os_errno : 0;
     if (os_errno <= 0)
         return 0;
@@ -278,7 +288,7 @@ static lode_status memory_sync(struct vfs_file *base, lode_error *error)
         return fail(error, os_errno, "sync", file->path);
     if (of(base->vfs)->late_errno)
         inode_forget(file->inode); /* no later sync brings them to the disk */
-    else
+    else if (!of(base->vfs)->lies)
         inode_sync(file->inode);
     return finish(of(base->vfs), 0, "sync", file->path, error);
 }
@@ -475,7 +485,7 @@ static lode_status memory_dir_sync(struct vfs *vfs, const char *path, lode_error
     os_errno = place.os_errno;
     if (place.inode && !place.inode->is_dir)
         os_errno = ENOTDIR;
-    if (!os_errno)
+    if (!os_errno && !memory->lies)
         inode_sync(place.inode);
     return finish(memory, os_errno, "sync directory", path, error);
 }
@@ -524,6 +534,7 @@ static void memory_unlock(struct vfs_file *lock)
 void vfs_memory_crash(struct vfs *vfs)
 {
     struct vfs_memory *memory = of(vfs);
+    crash_count(&crash_counts.powers);
     mutex_lock(&memory->mutex);
     memory->crashes++;
     inode_crash(memory->root, NULL);
@@ -535,6 +546,7 @@ void vfs_memory_crash_random(struct vfs *vfs, uint64_t seed)
     struct vfs_memory *memory = of(vfs);
     struct rng rng;
     rng_init(&rng, seed);
+    crash_count(&crash_counts.powers);
     mutex_lock(&memory->mutex);
     memory->crashes++;
     inode_crash(memory->root, &rng);
@@ -544,10 +556,56 @@ void vfs_memory_crash_random(struct vfs *vfs, uint64_t seed)
 void vfs_memory_kill(struct vfs *vfs)
 {
     struct vfs_memory *memory = of(vfs);
+    crash_count(&crash_counts.processes);
     mutex_lock(&memory->mutex);
     memory->crashes++;
     inode_unlock(memory->root);
     mutex_unlock(&memory->mutex);
+}
+
+/* --- Decay -------------------------------------------------------------------------------------- */
+
+/* Of the bytes below `inode`, in the order of its names, the one number *left; 0 when it is beyond them, and
+ * *left is then less by their number. */
+static int flip_below(struct inode *inode, uint64_t *left, unsigned bit, char path[])
+{
+    size_t size = strlen(path);
+    for (size_t i = 0; i < inode->names.count; i++) {
+        snprintf(path + size, PATH_SIZE_MAX - size, "/%s", inode->names.items[i].name);
+        if (flip_below(inode->names.items[i].inode, left, bit, path))
+            return 1;
+        path[size] = '\0';
+    }
+    if (inode->is_dir || *left >= inode->bytes.size) {
+        *left -= inode->is_dir ? 0 : inode->bytes.size;
+        return 0;
+    }
+    inode_flip(inode, *left, bit);
+    return 1;
+}
+
+static uint64_t bytes_below(const struct inode *inode)
+{
+    uint64_t size = inode->is_dir ? 0 : inode->bytes.size;
+    for (size_t i = 0; i < inode->names.count; i++)
+        size += bytes_below(inode->names.items[i].inode);
+    return size;
+}
+
+int vfs_memory_flip(struct vfs *vfs, const char *path, uint64_t seed, char ret_path[],
+                    uint64_t *ret_offset)
+{
+    struct vfs_memory *memory = of(vfs);
+    struct rng rng;
+    rng_init(&rng, seed);
+    mutex_lock(&memory->mutex);
+    struct inode *inode = find(memory, path).inode;
+    uint64_t size = inode ? bytes_below(inode) : 0;
+    snprintf(ret_path, PATH_SIZE_MAX, "%s", path);
+    *ret_offset = size ? rng_u64(&rng) % size : 0;
+    int flipped = size > 0 && flip_below(inode, ret_offset, (unsigned)rng_below(&rng, 8), ret_path);
+    mutex_unlock(&memory->mutex);
+    return flipped;
 }
 
 /* --- The file system --------------------------------------------------------------------------- */
@@ -614,6 +672,12 @@ void vfs_memory_free(struct vfs *vfs)
     inode_unref(memory->root);
     mutex_release(&memory->mutex);
     free(memory);
+}
+
+void vfs_memory_set_hook(struct vfs *vfs, void (*hook)(void *context), void *context)
+{
+    of(vfs)->hook_context = context;
+    of(vfs)->hook = hook;
 }
 
 void vfs_memory_set_fault(struct vfs *vfs, vfs_memory_fault *fault, void *context)
