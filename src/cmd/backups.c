@@ -65,8 +65,9 @@ static void add_collections(struct table *table, const lode_backup_entry *entry)
     for (size_t i = 0; i < entry->collection_count; i++) {
         const lode_backup_collection *one = &entry->collections[i];
         size_t used = strlen(line);
-        int size = snprintf(line + used, sizeof line - used, "%s%s %s points", i ? ", " : "",
-                            *one->name ? one->name : "(encrypted)", amount_count(one->points, points));
+        int size =
+            snprintf(line + used, sizeof line - used, "%s%s %s points", i ? ", " : "",
+                     *one->name ? one->name : "(encrypted)", amount_count(one->points, points));
         if (size < 0 || (size_t)size >= sizeof line - used)
             break;
         used = strlen(line);

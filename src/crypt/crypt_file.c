@@ -431,8 +431,8 @@ lode_status crypt_file_fill(struct vfs_file *base, uint64_t offset, const uint8_
     lode_status status = cipher_copy(&cipher, &file->cipher, error);
     mutex_unlock(&file->mutex);
     if (!status)
-        status = read_block(file, &cipher, offset / BLOCK_SIZE, sealed, file->mapped + offset,
-                            error);
+        status =
+            read_block(file, &cipher, offset / BLOCK_SIZE, sealed, file->mapped + offset, error);
     cipher_release(&cipher);
     free(sealed);
     *ret_data = file->mapped + offset;

@@ -338,8 +338,8 @@ static lode_status describe(const struct backup *backup, const struct inventory 
 
 /* Without the right key the names stay unknown. */
 static lode_status decrypt_names(const struct backup *backup, struct inventory *inventory,
-                                const lode_key_source *key, lode_backup_entry *entry,
-                                lode_error *error)
+                                 const lode_key_source *key, lode_backup_entry *entry,
+                                 lode_error *error)
 {
     struct keyring *keyring = NULL;
     lode_error reason = {0};

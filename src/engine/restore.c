@@ -46,7 +46,7 @@ static lode_status choose_backup(struct restoring *restoring, lode_error *error)
     lode_status status = backup_inventory(backup, i - 1, &restoring->inventory, error);
     if (!status)
         status = backup_decrypt(backup, &restoring->inventory, restoring->options->key,
-                               &restoring->keyring, error);
+                                &restoring->keyring, error);
     if (!status && restoring->options->key && !restoring->keyring)
         status = error_set(error, LODE_KEY,
                            "the backup is not encrypted, and a key was given: leave the key out");

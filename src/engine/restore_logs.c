@@ -71,7 +71,8 @@ static lode_status consider(struct choice *choice, const struct backup *source, 
     struct keyring *keys = NULL;
     lode_status status = backup_inventory(source, i, &inventory, &reason);
     if (!status) {
-        status = backup_decrypt(source, &inventory, choice->restoring->options->key, &keys, &reason);
+        status =
+            backup_decrypt(source, &inventory, choice->restoring->options->key, &keys, &reason);
         if (status)
             inventory_release(&inventory);
     }

@@ -49,8 +49,8 @@ lode_status backup_needs(const struct backup *backup, const struct inventory *in
 }
 
 lode_status backup_decrypt(const struct backup *backup, struct inventory *inventory,
-                          const lode_key_source *key, struct keyring **ret_keyring,
-                          lode_error *error)
+                           const lode_key_source *key, struct keyring **ret_keyring,
+                           lode_error *error)
 {
     struct taking taking;
     struct keyring *keyring = NULL;

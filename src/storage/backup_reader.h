@@ -38,8 +38,8 @@ NODISCARD lode_status backup_inventory(const struct backup *backup, size_t i,
 /* Fetch the key of an encrypted backup, whose inventory it is: the keyring in it, to be freed, and the inventory
  * decrypted. One that is not encrypted: LODE_OK, and *ret_keyring NULL. LODE_KEY when key is NULL or another. */
 NODISCARD lode_status backup_decrypt(const struct backup *backup, struct inventory *inventory,
-                                    const lode_key_source *key, struct keyring **ret_keyring,
-                                    lode_error *error);
+                                     const lode_key_source *key, struct keyring **ret_keyring,
+                                     lode_error *error);
 /* The id of the key that it needs; "" for none. */
 NODISCARD lode_status backup_needs(const struct backup *backup, const struct inventory *inventory,
                                    char ret_id[LODE_KEY_ID_TEXT_SIZE], lode_error *error);

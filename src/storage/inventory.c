@@ -450,7 +450,7 @@ static struct cipher_message whole_message(const uint8_t digest[SHA256_SIZE], ui
 
 /* Of all that stands in `out` from `begin` on. */
 static lode_status encode_tag(const struct inventory *inventory, struct cipher *cipher,
-                               size_t begin, struct buf *out, lode_error *error)
+                              size_t begin, struct buf *out, lode_error *error)
 {
     uint8_t digest[SHA256_SIZE], tag[CIPHER_TAG_SIZE];
     lode_status status = sha256_of(out->data + begin, out->size - begin, digest, error);
@@ -583,8 +583,7 @@ static lode_status decode_header(struct reader *reader, struct inventory *invent
     return LODE_OK;
 }
 
-static lode_status decode_tag(struct reader *reader, struct inventory *inventory,
-                               lode_error *error)
+static lode_status decode_tag(struct reader *reader, struct inventory *inventory, lode_error *error)
 {
     size_t before = reader->offset;
     const uint8_t *tag = reader_bytes(reader, CIPHER_TAG_SIZE);
@@ -646,7 +645,7 @@ lode_status inventory_decode(const void *data, size_t size, struct inventory *re
 /* --- Decrypting --------------------------------------------------------------------------------- */
 
 static lode_status decrypt_name(struct inventory_collection *collection, uint64_t index,
-                               struct cipher *cipher, lode_error *error)
+                                struct cipher *cipher, lode_error *error)
 {
     uint8_t bytes[ADDITIONAL_SIZE], name[LODE_NAME_SIZE_MAX];
     size_t size = collection->hidden_size - CIPHER_TAG_SIZE;
@@ -662,7 +661,7 @@ static lode_status decrypt_name(struct inventory_collection *collection, uint64_
 }
 
 lode_status inventory_decrypt(struct inventory *inventory, const struct keyring *keyring,
-                             lode_error *error)
+                              lode_error *error)
 {
     struct cipher cipher = {0};
     if (!inventory->is_hidden)

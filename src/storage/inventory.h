@@ -69,7 +69,7 @@ NODISCARD lode_status inventory_decode(const void *data, size_t size,
 
 /* Of an encrypted one: the names become known, and it is authenticated. LODE_CORRUPT. */
 NODISCARD lode_status inventory_decrypt(struct inventory *inventory, const struct keyring *keyring,
-                                       lode_error *error);
+                                        lode_error *error);
 
 /* NULL when there is none. */
 const struct inventory_file *inventory_find(const struct inventory *inventory, uint64_t uid,

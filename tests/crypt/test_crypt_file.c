@@ -103,8 +103,8 @@ static lode_status check_all(struct fixture *fixture, const char *path)
     return status;
 }
 
-static const size_t sizes[] = {1, 63, 4096, 65535, 65536, 65537, 131072, 1 << 20, (1 << 20) + 1,
-                               17 * 65536, 3000001};
+static const size_t sizes[] = {1,      63,      4096,          65535,      65536,  65537,
+                               131072, 1 << 20, (1 << 20) + 1, 17 * 65536, 3000001};
 
 static void what_is_written_is_read(void **state)
 {

@@ -21,7 +21,7 @@ static lode_error error;
 
 static const lode_schema schema = {.dim = 4};
 static const float marker_vector[4] = {1234.5f, 5678.25f, 91011.125f, 3.1415926f};
-static const char *const markers[] = {"MARKERNAME", "MARKERALIAS", "MARKERID",   "MARKERMETA",
+static const char *const markers[] = {"MARKERNAME", "MARKERALIAS", "MARKERID",     "MARKERMETA",
                                       "MARKERTEXT", "MARKERSNAP",  "MARKERREQUEST"};
 
 static lode_status open_with(struct vfs *vfs, const lode_key_source *key, lode_db **ret_db)
@@ -180,7 +180,8 @@ static void keys_are_asked_for(void **state)
     assert_string_equal(found.key_id, id);
     assert_int_equal(found.data_keys, 1);
     engine_close(db);
-    assert_ok(vfs_remove(vfs, "db/keys", &error)); /* without keys it is damage, not another database */
+    assert_ok(
+        vfs_remove(vfs, "db/keys", &error)); /* without keys it is damage, not another database */
     assert_int_equal(open_with(vfs, NULL, &db), LODE_CORRUPT);
     assert_int_equal(open_with(vfs, key_kit(1), &db), LODE_CORRUPT);
     vfs_memory_free(vfs);
@@ -465,7 +466,8 @@ static void backups_need_their_key(void **state)
     options.key = key_kit(1);
     assert_int_equal(restore(vfs, "b", "r", &options), LODE_OK);
     assert_ok(verify_database(vfs, "r", &(lode_verify_options){.key = key_kit(1)}, &error));
-    options = (lode_restore_options){.key = key_kit(2), .collection = "MARKERNAME", .to_sequence = 15};
+    options =
+        (lode_restore_options){.key = key_kit(2), .collection = "MARKERNAME", .to_sequence = 15};
     assert_int_equal(restore(vfs, "b", "r15", &options), LODE_OK); /* by a log */
     assert_ok(verify_database(vfs, "r15", &(lode_verify_options){.key = key_kit(2)}, &error));
     assert_int_equal(markers_in(vfs, "r") + markers_in(vfs, "r15"), 0);

@@ -266,7 +266,9 @@ static void a_damaged_one_is_contained(void **state)
     engine_close(db);
     find_file(vfs, NAME_SNAPSHOT, path);
     flip(vfs, path, 70);
-    assert_int_equal(verify_database(vfs, "db", &(lode_verify_options){.key = key_kit_default()}, &error), LODE_CORRUPT);
+    assert_int_equal(
+        verify_database(vfs, "db", &(lode_verify_options){.key = key_kit_default()}, &error),
+        LODE_CORRUPT);
     db = engine_open(vfs, "db", NULL, 2048);
     collection = engine_collection(db, "points");
     size_t held = count_files(vfs, NAME_IDS);
@@ -313,7 +315,9 @@ static void verify_sees_its_files(void **state)
     engine_verify(vfs, "db");
     find_file(vfs, NAME_DOCS, path);
     flip(vfs, path, 100);
-    assert_int_equal(verify_database(vfs, "db", &(lode_verify_options){.key = key_kit_default()}, &error), LODE_CORRUPT);
+    assert_int_equal(
+        verify_database(vfs, "db", &(lode_verify_options){.key = key_kit_default()}, &error),
+        LODE_CORRUPT);
     vfs_memory_free(vfs);
 }
 

@@ -173,7 +173,8 @@ static void not_before_logs_were_kept(void **state)
     static const char *const bases[] = {"b"};
     struct db_env env = {.vfs = history->vfs};
     assert_ok(executor_inline_new(&env.executor, &error));
-    lode_restore_options with = {.bases = bases, .base_count = 1, .to_sequence = 77, .key = key_kit_default()};
+    lode_restore_options with = {
+        .bases = bases, .base_count = 1, .to_sequence = 77, .key = key_kit_default()};
     assert_ok(restore_database("f", "r77", &with, &env, &info, &error));
     executor_free(env.executor);
     check_state(history, 77);
@@ -277,7 +278,8 @@ static void several_collections_need_a_name(void **state)
     assert_int_equal(restore_to(history, "b", 10, &info), LODE_INVALID);
     struct db_env env = {.vfs = history->vfs};
     assert_ok(executor_inline_new(&env.executor, &error));
-    lode_restore_options options = {.collection = "points", .to_sequence = 10, .number = 1, .key = key_kit_default()};
+    lode_restore_options options = {
+        .collection = "points", .to_sequence = 10, .number = 1, .key = key_kit_default()};
     assert_int_equal(restore_database("b", "r10", &options, &env, &info, &error), LODE_INVALID);
     options.number = 0;
     assert_ok(restore_database("b", "r10", &options, &env, &info, &error));
