@@ -41,19 +41,29 @@ void cipher_nonce(uint8_t nonce[CIPHER_NONCE_SIZE], uint64_t number, uint32_t ma
     le_store_u32(nonce + 8, mark);
 }
 
-/* Nonce and additional data; sealing is 1 or 0. */
+#define PIECE_MAX ((size_t)1 << 30) /* OpenSSL counts bytes of a call as int */
+
+static void go_through(struct cipher *cipher, const struct cipher_message *message)
+{
+    for (size_t at = 0; at < message->size; at += PIECE_MAX) {
+        size_t left = message->size - at, take = left < PIECE_MAX ? left : PIECE_MAX;
+        int size = 0;
+        INVARIANT(EVP_CipherUpdate(cipher->state, message->to + at, &size, message->from + at,
+                                   (int)take) == 1 &&
+                  size == (int)take);
+    }
+}
+
+/* Nonce, additional data, and all of it; sealing is 1 or 0. */
 static void begin(struct cipher *cipher, const struct cipher_message *message, int sealing)
 {
     int size = 0;
-    INVARIANT(message->size <= 1u << 30 && message->additional_size <= 1u << 30);
+    INVARIANT(message->additional_size <= PIECE_MAX);
     INVARIANT(EVP_CipherInit_ex(cipher->state, NULL, NULL, NULL, message->nonce, sealing) == 1);
     if (message->additional_size > 0)
         INVARIANT(EVP_CipherUpdate(cipher->state, NULL, &size, message->additional,
                                    (int)message->additional_size) == 1);
-    if (message->size > 0)
-        INVARIANT(EVP_CipherUpdate(cipher->state, message->to, &size, message->from,
-                                   (int)message->size) == 1 &&
-                  size == (int)message->size);
+    go_through(cipher, message);
 }
 
 void cipher_seal(struct cipher *cipher, const struct cipher_message *message,

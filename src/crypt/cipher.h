@@ -18,7 +18,7 @@ struct cipher {
 
 NODISCARD lode_status cipher_init(struct cipher *cipher, const uint8_t key[CIPHER_KEY_SIZE],
                                   lode_error *error);
-/* Another of the same key, for another thread. `from` may be copied by several at once. */
+/* Another of the same key, for another thread. Nobody uses `from` meanwhile. */
 NODISCARD lode_status cipher_copy(struct cipher *cipher, const struct cipher *from,
                                   lode_error *error);
 void cipher_release(struct cipher *cipher); /* zeros are allowed */
@@ -29,7 +29,7 @@ struct cipher_message {
     size_t additional_size; /* at most 1 GiB */
     const uint8_t *from;
     uint8_t *to; /* may be `from` */
-    size_t size; /* at most 1 GiB */
+    size_t size; /* below 64 GiB, which is GCM's limit */
 };
 
 /* A nonce that is a number and a mark: never 0 twice. */

@@ -427,7 +427,9 @@ lode_status crypt_file_fill(struct vfs_file *base, uint64_t offset, const uint8_
     uint8_t *sealed = malloc(SEALED_SIZE);
     if (!sealed)
         return error_nomem(error, "a block", SEALED_SIZE);
+    mutex_lock(&file->mutex); /* others may be reading with it */
     lode_status status = cipher_copy(&cipher, &file->cipher, error);
+    mutex_unlock(&file->mutex);
     if (!status)
         status =
             read_block(file, &cipher, offset / BLOCK_SIZE, sealed, file->mapped + offset, error);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "crypt/keyring.h"
+#include "crypt/crypt_vfs.h"
 #include "engine/collection.h"
 #include "engine/logs.h"
 #include "engine/state.h"
@@ -372,8 +372,12 @@ static lode_status begin(lode_db *db, uint64_t *ret_history, lode_error *error)
 {
     mutex_lock(&db->mutex);
     lode_status status = LODE_OK;
-    if (db->rotating)
+    if (db->rotating || db->rewriting)
         status = error_set(error, LODE_BUSY, "the database's key is being changed");
+    else if (db->crypt && keyring_accepts_plain(crypt_vfs_keyring(db->crypt)))
+        status = error_set(error, LODE_INVALID,
+                           "the database is only half encrypted: finish that first ('lode key "
+                           "encrypt')");
     else
         db->backups++;
     *ret_history = db->catalog.history;

@@ -72,8 +72,10 @@ static lode_status open_model(struct vfs *vfs, const char *path, const struct ma
         return status;
     const struct frame_section_view *section = frame_find(&frame, 1);
     if (section)
+        status = guard_touch(frame.guard, section->data, (size_t)section->size, error);
+    if (section && !status)
         status = corpus_open(section->data, (size_t)section->size, &embedder, error);
-    else
+    else if (!section)
         status = error_set(error, LODE_CORRUPT, "it has no section 1");
     if (!status)
         embedder->ops->free(embedder);

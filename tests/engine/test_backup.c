@@ -84,9 +84,7 @@ static lode_status restore(struct vfs *vfs, const char *backup, const char *path
     struct db_env env = {.vfs = vfs};
     lode_status status;
     assert_ok(executor_inline_new(&env.executor, &error));
-    lode_restore_options with = options ? *options : (lode_restore_options){0};
-    with.key = key_kit_default();
-    status = restore_database(backup, path, &with, &env, info, &error);
+    status = restore_database(backup, path, options, &env, info, &error);
     executor_free(env.executor);
     return status;
 }
@@ -779,7 +777,7 @@ static int crash_in_restore(uint64_t change, uint64_t seed)
     struct db_env env = {.vfs = fixture.vfs};
     assert_ok(executor_inline_new(&env.executor, &error));
     lode_db *db = NULL;
-    lode_db_options options = {.must_exist = 1, .key = key_kit_default()};
+    lode_db_options options = {.must_exist = 1};
     lode_status opened = db_open("r", &options, &env, &db, &error);
     lode_db_close(db);
     executor_free(env.executor);
