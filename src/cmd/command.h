@@ -24,6 +24,7 @@ int keep_log_run(int argc, char **argv);
 int list_run(int argc, char **argv);
 int patch_run(int argc, char **argv);
 int query_run(int argc, char **argv);
+int repair_run(int argc, char **argv);
 int restore_run(int argc, char **argv);
 int snapshot_run(int argc, char **argv);
 int stats_run(int argc, char **argv);

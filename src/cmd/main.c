@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"restore", "bring a backup back, and prove it", restore_run},
     {"keep-log", "keep logs, so that backups can restore to any batch", keep_log_run},
     {"verify", "check every checksum and cross-reference", verify_run},
+    {"repair", "make a damaged database sound, with what can be read", repair_run},
     {"key", "make, show and change keys; encrypt a database", key_run},
     {"bench", "build, search and measure: recall, speed, memory", bench_command_run},
 };

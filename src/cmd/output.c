@@ -150,7 +150,8 @@ static const char *advice(lode_status status)
     case LODE_EXISTS: return "choose another name, or 'lode drop' it first";
     case LODE_BUSY: return "stop the other process, or wait for it to end";
     case LODE_FULL: return "make room on the disk and run it again; what was acknowledged is kept";
-    case LODE_CORRUPT: return "'lode verify DIR' lists all that is damaged; restore it from a copy";
+    case LODE_CORRUPT:
+        return "'lode verify DIR' lists all that is damaged; restore a copy, or 'lode repair DIR'";
     case LODE_VERSION: return "use a newer lode to read these files";
     case LODE_KEY:
         return "--key-file FILE or --key-command COMMAND gives a key; 'lode key show DIR' tells "

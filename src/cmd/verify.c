@@ -99,8 +99,8 @@ static int report(struct verify *verify, double seconds, const lode_backup_list 
         printf("%llu problem%s found\n", (unsigned long long)verify->findings,
                verify->findings == 1 ? "" : "s");
     else
-        printf("%llu problem%s found: restore the files named above from a copy, or export what "
-               "can still be read\n",
+        printf("%llu problem%s found: restore the files named above from a copy, or save what can "
+               "still be read with 'lode repair'\n",
                (unsigned long long)verify->findings, verify->findings == 1 ? "" : "s");
     print_unchecked(verify);
     if (backups)

@@ -7,6 +7,7 @@
 #include "engine/backup.h"
 #include "engine/read.h"
 #include "engine/text.h"
+#include "engine/repair.h"
 #include "engine/verify.h"
 #include "query/fetch.h"
 #include "simd/simd.h"
@@ -547,6 +548,18 @@ lode_status lode_verify(const char *path, const lode_verify_options *options, lo
         return status;
     return is_backup ? backup_verify(vfs_posix(), path, options, error)
                      : verify_database(vfs_posix(), path, options, error);
+}
+
+lode_status lode_repair(const char *path, const lode_repair_options *options,
+                        lode_repair_info *ret_info, lode_error *error)
+{
+    int is_backup = 0;
+    lode_status status = check_path("path", path, error);
+    if (!status)
+        status = backup_is_there(vfs_posix(), path, &is_backup, error);
+    if (!status && is_backup)
+        status = error_set(error, LODE_INVALID, "'%s' is a backup: those are not repaired", path);
+    return status ? status : repair_database(vfs_posix(), path, options, ret_info, error);
 }
 
 /* --- Backup ------------------------------------------------------------------------------------ */

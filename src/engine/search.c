@@ -260,7 +260,7 @@ lode_status collection_search(struct lode_collection *collection,
                              : snapshot_pin(collection, request->snapshot, &search.version, error);
     if (status)
         return status;
-    size_t known = count_damaged(search.version);
+    size_t known = request->allow_damaged ? count_damaged(search.version) : 0;
     do {
         status = run(&search, ret_result, error);
         release(&search);
@@ -435,8 +435,8 @@ lode_status collection_search_batch(struct lode_collection *collection,
                        error);
     if (status)
         return status;
-    size_t known = count_damaged(shared.version);
     int allow_damaged = all_allow_damaged(requests, request_count);
+    size_t known = allow_damaged ? count_damaged(shared.version) : 0;
     do
         status = search_batch(&shared, requests, request_count, ret_results, error);
     while (may_retry(status, allow_damaged, shared.version, &known));

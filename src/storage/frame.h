@@ -81,6 +81,8 @@ NODISCARD lode_status frame_bad_block(const struct frame *frame, uint64_t *offse
                                       lode_error *error);
 /* Check every block like that. */
 NODISCARD lode_status frame_check(const struct frame *frame, lode_error *error);
+/* What is lost with a whole file of that kind, for messages. */
+const char *frame_lost_all(enum frame_kind kind);
 /* How many rows the file is about, for messages that say what is lost; 0: not known. */
 void frame_set_rows(struct frame *frame, uint32_t row_count);
 size_t frame_memory(const struct frame *frame); /* bytes owned beside the map */

@@ -86,3 +86,19 @@ void frame_lost(const struct frame_blocks *blocks, uint64_t begin, uint64_t end,
     if (!text[0])
         append(text, size, "nothing that is used");
 }
+
+const char *frame_lost_all(enum frame_kind kind)
+{
+    switch (kind) {
+    case FRAME_VECTORS: return "all vectors of the segment";
+    case FRAME_IDS: return "all ids of the segment";
+    case FRAME_DOCS: return "all metadata, texts, versions and expiries of the segment";
+    case FRAME_GRAPH: return "the graph of the segment (it can be built again)";
+    case FRAME_LIVE: return "which rows of the segment are deleted";
+    case FRAME_MANIFEST: return "which segments there are";
+    case FRAME_TEXT_MODEL: return "the text model";
+    case FRAME_CATALOG: return "the names of collections";
+    case FRAME_SNAPSHOT: return "the snapshot";
+    }
+    return "all of it";
+}

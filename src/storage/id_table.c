@@ -165,6 +165,29 @@ static int info_fits(const struct id_table *table, const struct frame_section_vi
            offsets->size == (rows + 1) * table->offset_size;
 }
 
+static void take_info(const uint8_t *info, struct id_table *table)
+{
+    table->row_count = le_load_u32(info);
+    table->bucket_count = le_load_u32(info + 4);
+    table->offset_size = le_load_u32(info + 8);
+    table->fixed_size = le_load_u32(info + 12);
+}
+
+/* The same from the sizes of the sections: ids are not lost with the block that says it. */
+static void guess_info(const struct frame_section_view *offsets,
+                       const struct frame_section_view *buckets, uint32_t row_count,
+                       struct id_table *table)
+{
+    uint64_t rows = row_count;
+    table->row_count = row_count;
+    table->bucket_count =
+        buckets->size / BUCKET_SIZE <= UINT32_MAX ? (uint32_t)(buckets->size / BUCKET_SIZE) : 0;
+    if (offsets->size)
+        table->offset_size = offsets->size / (rows + 1) == 4 ? 4 : 8;
+    else if (rows && table->bytes_size / rows <= ID_BYTES_MAX)
+        table->fixed_size = (uint32_t)(table->bytes_size / rows);
+}
+
 lode_status id_table_open(const struct frame *frame, uint32_t row_count, struct id_table *ret_table,
                           lode_error *error)
 {
@@ -175,17 +198,17 @@ lode_status id_table_open(const struct frame *frame, uint32_t row_count, struct 
     if (!info || !bytes || !offsets || !buckets || info->size != INFO_SIZE)
         return error_set(error, LODE_CORRUPT, "it lacks a section of ids");
     lode_status status = guard_touch(frame->guard, info->data, INFO_SIZE, error);
-    if (status)
+    if (status && !status_is_damage(status))
         return status;
     struct id_table table = {.bytes = bytes->data,
                              .bytes_size = bytes->size,
                              .offsets = offsets->data,
-                             .offset_size = le_load_u32(info->data + 8),
-                             .fixed_size = le_load_u32(info->data + 12),
                              .buckets = buckets->data,
-                             .bucket_count = le_load_u32(info->data + 4),
-                             .row_count = le_load_u32(info->data),
                              .guard = frame->guard};
+    if (status)
+        guess_info(offsets, buckets, row_count, &table);
+    else
+        take_info(info->data, &table);
     if (table.row_count != row_count)
         return error_set(error, LODE_CORRUPT, "it holds %u ids for %u rows", table.row_count,
                          row_count);

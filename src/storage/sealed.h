@@ -38,6 +38,11 @@ NODISCARD lode_status sealed_write(const struct store *store, uint64_t number,
                                    const struct segment_view *views, size_t view_count,
                                    const struct index_work *work, uint32_t **row_maps,
                                    struct sealed_entry *ret_entry, lode_error *error);
+/* The same of the live rows of a damaged segment, which have been read one by one (salvage.h): blocks without
+ * any of them are not looked at. */
+NODISCARD lode_status sealed_write_salvaged(const struct store *store, uint64_t number,
+                                            const struct segment_view *view,
+                                            struct sealed_entry *ret_entry, lode_error *error);
 /* Build and write the graph part of a segment already open, after a check of its vectors; synced. The
  * caller then opens the segment anew with has_graph. */
 NODISCARD lode_status sealed_build_graph(const struct store *store, const struct segment *segment,
@@ -72,6 +77,10 @@ NODISCARD lode_status sealed_write_live(const struct store *store, uint64_t numb
 /* *ret_live is NULL when every row is alive. Every byte is checked. */
 NODISCARD lode_status sealed_read_live(const struct store *store, const struct sealed_entry *entry,
                                        struct liveset **ret_live, lode_error *error);
+/* Read and check every block of an open segment: of its rows (vectors, ids, docs), and of its graph if it has one.
+ * The first error. */
+NODISCARD lode_status sealed_check(const struct segment *segment, lode_error *error);
+NODISCARD lode_status sealed_check_graph(const struct segment *segment, lode_error *error);
 /* From now on the last unref of the segment removes its files, or leaves that to the last pin. */
 void sealed_retire(struct segment *segment);
 /* The bytes of an open segment's graph. */

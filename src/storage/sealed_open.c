@@ -135,12 +135,16 @@ static int sealed_damage(const struct segment *segment, enum segment_damage whic
 {
     const struct sealed *sealed = sealed_of(segment);
     size_t end = which == DAMAGE_OF_ANY ? PART_COUNT : PART_GRAPH;
-    for (size_t part = 0; part < end; part++) {
-        *ret_reason = sealed->damage[part];
-        if (!ret_reason->status && guard_has_failed(sealed->frames[part].guard))
-            guard_failure(sealed->frames[part].guard, ret_reason);
-        if (ret_reason->status)
-            return 1;
+    for (size_t part = 0; part < end;
+         part++) { /* asked by every search: nothing is copied in vain */
+        struct guard *guard = sealed->frames[part].guard;
+        if (!sealed->damage[part].status && !guard_has_failed(guard))
+            continue;
+        if (ret_reason && sealed->damage[part].status)
+            *ret_reason = sealed->damage[part];
+        else if (ret_reason)
+            guard_failure(guard, ret_reason);
+        return 1;
     }
     return 0;
 }
@@ -255,7 +259,10 @@ lode_status sealed_check(const struct segment *segment, lode_error *error)
 lode_status sealed_check_graph(const struct segment *segment, lode_error *error)
 {
     const struct sealed *sealed = sealed_of(segment);
-    return sealed->index ? check_part(sealed, PART_GRAPH, error) : LODE_OK;
+    lode_status status = need(sealed, PART_GRAPH, error);
+    if (!status && sealed->index)
+        status = frame_check(&sealed->frames[PART_GRAPH], error);
+    return status;
 }
 
 uint64_t sealed_graph_bytes(const struct segment *segment)
@@ -307,11 +314,13 @@ static lode_status open_vectors(struct sealed *sealed, lode_error *error)
     struct vectors_info info = vectors_info_of(space, sealed->row_count);
     vectors_info_put(wanted, &info);
     int fits = found && rows && found->size == sizeof wanted;
-    if (fits)
-        status = guard_touch(sealed->frames[PART_VECTORS].guard, found->data, sizeof wanted, error);
-    if (status)
-        return status;
-    if (!fits || memcmp(found->data, wanted, sizeof wanted) != 0)
+    /* It only repeats what manifest and schema say: rows behind it are not lost with it. */
+    lode_status readable =
+        fits ? guard_touch(sealed->frames[PART_VECTORS].guard, found->data, sizeof wanted, error)
+             : LODE_OK;
+    if (readable && !status_is_damage(readable))
+        return readable;
+    if (!fits || (!readable && memcmp(found->data, wanted, sizeof wanted) != 0))
         status = error_set(error, LODE_CORRUPT,
                            "its rows are not those that manifest and schema speak of");
     else if (rows->size != (uint64_t)sealed->row_count * space->row_size)

@@ -28,9 +28,8 @@ enum { LIVE_INFO = 1, LIVE_BITS = 2 };
 
 /* Remove all parts, in whatever order; what cannot be removed is swept away at the next open. */
 void sealed_remove(const struct store *store, uint64_t number);
-/* Check every byte of an open segment's vectors, or of all its parts but the graph. */
+/* Check every byte of an open segment's vectors. */
 NODISCARD lode_status sealed_check_vectors(const struct segment *segment, lode_error *error);
-NODISCARD lode_status sealed_check(const struct segment *segment, lode_error *error);
 /* What a merge has read once and reads no more need not stay in memory; searches read it again. */
 void sealed_forget(const struct segment *segment);
 

@@ -191,10 +191,10 @@ static void forget_sources(const struct segment_view *views, size_t view_count)
             sealed_forget(views[i].segment);
 }
 
-lode_status sealed_write(const struct store *store, uint64_t number,
-                         const struct segment_view *views, size_t view_count,
-                         const struct index_work *work, uint32_t **row_maps,
-                         struct sealed_entry *ret_entry, lode_error *error)
+static lode_status write_segment(const struct store *store, uint64_t number,
+                                 const struct segment_view *views, size_t view_count,
+                                 const struct index_work *work, int check, uint32_t **row_maps,
+                                 struct sealed_entry *ret_entry, lode_error *error)
 {
     struct sealed_entry entry = {.number = number};
     lode_status status = make_maps(views, view_count, row_maps, &entry.row_count, error);
@@ -208,7 +208,8 @@ lode_status sealed_write(const struct store *store, uint64_t number,
     part.index = usable_index(store, views, view_count, entry.row_count);
     entry.live_count = entry.row_count;
     entry.has_graph = entry.row_count && part.index;
-    status = check_sources(views, view_count, error);
+    if (check)
+        status = check_sources(views, view_count, error);
     size_t kind_count = entry.row_count == 0 ? 0 : KIND_GRAPH + (size_t)entry.has_graph;
     for (size_t kind = 0; !status && kind < kind_count; kind++)
         status = write_part(&part, kind, number, error);
@@ -220,6 +221,24 @@ lode_status sealed_write(const struct store *store, uint64_t number,
     }
     *ret_entry = entry;
     return LODE_OK;
+}
+
+lode_status sealed_write(const struct store *store, uint64_t number,
+                         const struct segment_view *views, size_t view_count,
+                         const struct index_work *work, uint32_t **row_maps,
+                         struct sealed_entry *ret_entry, lode_error *error)
+{
+    return write_segment(store, number, views, view_count, work, 1, row_maps, ret_entry, error);
+}
+
+lode_status sealed_write_salvaged(const struct store *store, uint64_t number,
+                                  const struct segment_view *view, struct sealed_entry *ret_entry,
+                                  lode_error *error)
+{
+    uint32_t *row_map = NULL;
+    lode_status status = write_segment(store, number, view, 1, NULL, 0, &row_map, ret_entry, error);
+    free(row_map);
+    return status;
 }
 
 lode_status sealed_make_graph(const struct store *store, const struct segment *segment,

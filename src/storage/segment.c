@@ -18,10 +18,5 @@ void segment_unref(struct segment *segment)
 int segment_is_damaged(const struct segment *segment, enum segment_damage which,
                        lode_error *ret_reason)
 {
-    lode_error reason = {0};
-    if (!segment->ops->damage || !segment->ops->damage(segment, which, &reason))
-        return 0;
-    if (ret_reason)
-        *ret_reason = reason;
-    return 1;
+    return segment->ops->damage && segment->ops->damage(segment, which, ret_reason);
 }

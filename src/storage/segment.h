@@ -71,7 +71,7 @@ struct segment_ops {
     const struct index *(*index)(const struct segment *segment, uint32_t *ret_covered);
     /* Whether something of it is known to be damaged: 1, and why. Of rows: they are lost, or may be: reads of them
      * fail, searches that allow damage leave the segment out, and merges leave it alone. With the graph:
-     * also one that is not used any more, which loses nothing. NULL: never. */
+     * also one that is not used any more, which loses nothing. ret_reason may be NULL. damage NULL: never. */
     int (*damage)(const struct segment *segment, enum segment_damage which, lode_error *ret_reason);
     void (*sizes)(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
                   uint64_t *ret_mapped);

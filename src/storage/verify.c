@@ -95,8 +95,15 @@ static lode_status check_frame(struct verifying *run, const char *file, enum fra
     if (!status)
         status = frame_open_where(verify->vfs, path, kind, verify->collection_uid, number,
                                   ret_frame, &offset, &run->error);
+    char problem[300];
     if (status == LODE_NOT_FOUND) {
-        verifying_report(run, file, 0, "the file is missing");
+        snprintf(problem, sizeof problem, "the file is missing: lost %s", frame_lost_all(kind));
+        verifying_report(run, file, 0, problem);
+        return LODE_OK;
+    }
+    if (status == LODE_CORRUPT) {
+        snprintf(problem, sizeof problem, "%s: lost %s", run->error.message, frame_lost_all(kind));
+        verifying_report(run, file, offset, problem);
         return LODE_OK;
     }
     if (status)

@@ -67,6 +67,11 @@ struct wal_found {          /* filled on LODE_CORRUPT too: damage begins at vali
 NODISCARD lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid,
                                  uint64_t number, const struct wal_replay *replay,
                                  struct wal_found *ret_found, lode_error *error);
+/* Of a damaged file: every group that is whole, also behind damage, which is passed over. Sequences may have gaps,
+ * and the file may lack its header. *ret_skipped: bytes that are no group. */
+NODISCARD lode_status wal_salvage(struct vfs *vfs, const char *dir, uint64_t collection_uid,
+                                  uint64_t number, const struct wal_replay *replay,
+                                  uint64_t *ret_skipped, lode_error *error);
 /* After the replay of the last file, before another is created or anything of it is shown: cut it at
  * found.valid_size and sync, so that what was replayed is durable and the file is whole from now on. What is
  * not known to be synced is written once more before: a sync that failed, in whatever process, may have

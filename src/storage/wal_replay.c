@@ -323,3 +323,66 @@ lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid
     vfs_close(file);
     return status;
 }
+
+/* --- What is left of a damaged log ------------------------------------------------------------- */
+
+static lode_status salvage_groups(struct log_bytes *log, const struct wal_replay *replay,
+                                  uint64_t *ret_skipped)
+{
+    uint64_t begin = log->cipher.state ? WAL_ENCRYPTED_HEADER : WAL_HEADER_SIZE;
+    uint64_t at = begin, whole = 0;
+    while (at < log->size) {
+        struct wal_group group;
+        if (!read_group(log, at, &group)) {
+            at += WAL_GROUP_ALIGNMENT;
+            continue;
+        }
+        lode_status status = replay_group(log, at, &group, replay);
+        if (status)
+            return status;
+        whole += wal_group_size(&group);
+        at += wal_group_size(&group);
+    }
+    *ret_skipped = log->size > begin + whole ? log->size - begin - whole : 0;
+    return LODE_OK;
+}
+
+/* Nothing of an encrypted log can be read whose header is damaged: it holds what its key is made from. */
+static lode_status salvage(struct log_bytes *log, const struct wal_replay *replay,
+                           uint64_t *ret_skipped)
+{
+    lode_status status = LODE_OK;
+    int has_header = has_whole_header(log);
+    if (has_header)
+        status = read_encryption(log, le_load_u32(log->data + 12));
+    if (!status && (has_header || !log->keyring))
+        status = salvage_groups(log, replay, ret_skipped);
+    else if (!status)
+        *ret_skipped = log->size;
+    cipher_release(&log->cipher);
+    return status;
+}
+
+lode_status wal_salvage(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
+                        const struct wal_replay *replay, uint64_t *ret_skipped, lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    struct vfs_file *file;
+    uint8_t *data = NULL;
+    struct log_bytes log = {
+        .path = path, .collection_uid = collection_uid, .number = number, .error = error};
+    log.keyring = crypt_vfs_keyring(vfs);
+    lode_status status =
+        name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
+    if (!status)
+        status = vfs_open(vfs, path, VFS_READ, &file, error);
+    if (status)
+        return status;
+    status = read_in_use(file, &data, &log, error);
+    log.data = data;
+    if (!status)
+        status = salvage(&log, replay, ret_skipped);
+    free(data);
+    vfs_close(file);
+    return status;
+}

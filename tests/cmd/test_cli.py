@@ -15,7 +15,7 @@ import unittest
 
 LODE = os.environ.get("LODE_BIN", "build/release/lode")
 COMMANDS = ["create", "import", "query", "get", "patch", "delete", "export", "list", "alias", "stats", "compact", "drop",
-            "snapshot", "backup", "restore", "keep-log", "verify", "bench"]
+            "snapshot", "backup", "restore", "keep-log", "verify", "repair", "bench"]
 OK, FAILED, USAGE, NOT_FOUND, BAD_DATA, BUSY, CORRUPT = range(7)
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -233,6 +233,24 @@ class Collections(CliTest):
         self.assertFalse(report["sound"])
         self.assertTrue(report["findings"][0]["file"].endswith(target.name))
         self.assertIn(target.name, self.text("verify", self.db, code=CORRUPT))
+        self.check_repair(target)
+
+    def check_repair(self, target):
+        before = target.read_bytes()
+        plan = self.json("repair", self.db, "--dry-run")
+        self.assertEqual((plan["mended"], plan["left"], plan["sound"]), (1, 0, False))
+        self.assertEqual(target.read_bytes(), before)
+        done = self.run_any("repair", self.db, "--name-lost", "--json")
+        self.assertEqual(done.returncode, 0)
+        report = json.loads(done.stdout)
+        self.assertTrue(report["sound"])
+        self.assertEqual(report["lost_points"], 300)
+        self.assertEqual(len(done.stderr.splitlines()), 300)
+        self.assertIn(b"lost: c ", done.stderr)
+        kept = max((pathlib.Path(self.db) / "damaged").glob("*.vectors"))
+        self.assertEqual(kept.read_bytes(), before)
+        self.assertIn("sound", self.text("verify", self.db))
+        self.assertIn("nothing to repair", self.text("repair", self.db))
 
     def test_verify_sound(self):
         self.create()

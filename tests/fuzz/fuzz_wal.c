@@ -52,6 +52,18 @@ static lode_status replay(struct vfs *vfs, int last_file, size_t *count, struct 
     return wal_replay(vfs, ".", UID, NUMBER, &how, found, &error);
 }
 
+/* What is whole is found wherever it stands: at least all that a replay gives. */
+static void salvage(struct vfs *vfs, size_t count)
+{
+    lode_error error;
+    size_t saved = 0;
+    uint64_t skipped = 0;
+    struct wal_replay how = {.batch = keep_batch, .context = &saved};
+    lode_status status = wal_salvage(vfs, ".", UID, NUMBER, &how, &skipped, &error);
+    INVARIANT(status == LODE_OK || status == LODE_CORRUPT);
+    INVARIANT(status || saved >= count);
+}
+
 static void use(struct vfs *vfs)
 {
     lode_error error;
@@ -59,6 +71,7 @@ static void use(struct vfs *vfs)
     size_t count, count_again;
     lode_status status = replay(vfs, 1, &count, &found);
     INVARIANT(status == LODE_OK || status == LODE_CORRUPT || status == LODE_VERSION);
+    salvage(vfs, status == LODE_OK ? count : 0);
     if (status)
         return;
     INVARIANT(wal_settle(vfs, ".", UID, NUMBER, &found, &error) == LODE_OK);

@@ -34,6 +34,9 @@ struct vfs *damage_vfs(const struct damage_image *image);
 unsigned damage_use(const struct damage_image *image, struct vfs *vfs, const char *file);
 /* Everything must be there and right. */
 void damage_check_whole(const struct damage_image *image, struct vfs *vfs);
+/* Which ids are there, one byte each; what is there and is to be must be right. `name`: of the collection. */
+void damage_collect(const struct damage_image *image, struct vfs *vfs, const char *name,
+                    uint8_t *ret_present);
 /* Verify; how many findings name `file`. */
 unsigned damage_verify(struct vfs *vfs, const char *file);
 
