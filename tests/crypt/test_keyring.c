@@ -92,6 +92,7 @@ static void fixture_init(struct fixture *fixture, unsigned more_keys)
     char id[LODE_KEY_ID_TEXT_SIZE];
     fixture->vfs = vfs_memory_new();
     assert_ok(vfs_make_dir(fixture->vfs, "db", &error));
+    assert_ok(vfs_dir_sync(fixture->vfs, ".", &error));
     assert_ok(key_fetch(key_kit(1), NULL, fixture->key, &error));
     assert_ok(key_id_of(fixture->key, id, &error));
     assert_ok(keyring_new(id, 5, &fixture->keyring, &error));
