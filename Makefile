@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test asan tsan tidy bench bench-speed bench-build demo format install clean help
+.PHONY: build debug test asan tsan tidy bench bench-speed bench-open bench-build demo format install clean help
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -43,6 +43,14 @@ bench: bench-build ## graph search beside hnswlib and faiss at equal recall (min
 
 bench-speed: bench-build ## all that bench/run.sh measures, into build/bench (25 minutes, then 6)
 	@bench/run.sh
+
+bench-open: build ## how long opening takes, with 1,000,000 and 10,000,000 points (10 minutes, 2 GB in build/bench)
+	$(call setup,bench)
+	@cmake -S . -B build/release
+	@$(call cmake-build,build/release) --target bench.open
+	@mkdir -p build/bench && rm -f build/bench/open.json
+	@build/release/bench/open --out build/bench --rows 1000000 --dim 128 --json build/bench/open.json
+	@build/release/bench/open --out build/bench --rows 10000000 --dim 16 --json build/bench/open.json
 
 bench-build: build
 	$(call setup,bench)

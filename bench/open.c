@@ -74,8 +74,9 @@ static void build(void)
     bench_must(lode_db_open(base_dir, &options, &db, &error), &error);
     bench_must(lode_collection_create(db, "vectors", &schema, &collection, &error), &error);
     for (uint64_t i = 0; i < rows; i += BATCH)
-        bench_must(put(collection, i, rows - i < BATCH ? (size_t)(rows - i) : BATCH, vectors, points),
-                   &error);
+        bench_must(
+            put(collection, i, rows - i < BATCH ? (size_t)(rows - i) : BATCH, vectors, points),
+            &error);
     if (index_kind == LODE_INDEX_HNSW)
         bench_must(lode_compact(collection, &error), &error);
     lode_collection_close(collection);
@@ -213,7 +214,8 @@ static int drop_caches(void)
 
 static void report(FILE *json, const char *state, const char *cache, const struct figure *figure)
 {
-    printf("%-10s %-5s %10" PRIu64 " points %9" PRIu64 " in logs  open %8.1f ms (CPU %6.1f)  first get %7.1f ms"
+    printf("%-10s %-5s %10" PRIu64 " points %9" PRIu64
+           " in logs  open %8.1f ms (CPU %6.1f)  first get %7.1f ms"
            "  first query %8.1f ms\n",
            state, cache, figure->points, figure->replayed, figure->open_ms, figure->open_cpu_ms,
            figure->first_get_ms, figure->first_query_ms);

@@ -186,11 +186,11 @@ static void sync_lost(struct lode_collection *collection, lode_error *reason)
 {
     collection->broken = *reason;
     int os_errno = reason->os_errno;
-    lode_status status =
-        error_set(reason, reason->status,
-                  "%s; '%s' takes no writes until it is reopened: mend the disk first; what was not "
-                  "synced may be gone then",
-                  collection->broken.message, vfs_path_tail(collection->name));
+    lode_status status = error_set(
+        reason, reason->status,
+        "%s; '%s' takes no writes until it is reopened: mend the disk first; what was not "
+        "synced may be gone then",
+        collection->broken.message, vfs_path_tail(collection->name));
     (void)status;
     reason->os_errno = os_errno;
 }
@@ -296,6 +296,8 @@ static lode_status sweep(struct lode_collection *collection, lode_error *error)
 {
     int all_known;
     lode_status status = named_load(collection, &all_known, error);
+    if (status || collection->db->read_only)
+        return status;
     if (!status)
         status = manifest_sweep(collection->db->vfs, collection->dir, &collection->manifest,
                                 all_known ? &collection->pins : NULL, error);
@@ -343,7 +345,7 @@ lode_status collection_load(struct lode_collection *collection, lode_error *erro
 void collection_stop(struct lode_collection *collection)
 {
     lane_enter(&collection->lane);
-    int sound = collection->broken.status == LODE_OK;
+    int sound = collection->broken.status == LODE_OK && !collection->db->read_only;
     lode_status status = sound ? collection_freeze(collection, NULL) : LODE_OK;
     lane_leave(&collection->lane);
     if (sound && status == LODE_OK)

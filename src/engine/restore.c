@@ -28,6 +28,67 @@ static lode_status open_sources(struct restoring *restoring, const char *backup,
     return LODE_OK;
 }
 
+static int has_collection(const struct inventory *inventory, const char *name)
+{
+    for (size_t i = 0; name && i < inventory->collection_count; i++)
+        if (strcmp(inventory->collections[i].name, name) == 0)
+            return 1;
+    return name == NULL;
+}
+
+/* The newest whose inventory is sound and, with `name`, has that collection: *ret_at. Else the error is that of the
+ * newest. */
+static lode_status newest_sound(struct restoring *restoring, const char *name, size_t *ret_at,
+                                lode_error *error)
+{
+    const struct backup *backup = restoring->sources[0];
+    size_t count = backup_count(backup);
+    lode_status first = LODE_OK;
+    for (size_t i = count; i-- > 0;) {
+        lode_error reason = {0};
+        lode_status status = backup_inventory(backup, i, &restoring->inventory, &reason);
+        if (status && i + 1 == count) {
+            first = status;
+            if (error)
+                *error = reason;
+        }
+        if (status && status != LODE_CORRUPT)
+            return status;
+        if (!status && has_collection(&restoring->inventory, name)) {
+            *ret_at = i;
+            return LODE_OK;
+        }
+        if (!status)
+            inventory_release(&restoring->inventory);
+    }
+    return first ? first
+                 : error_set(error, LODE_NOT_FOUND, "no backup in '%s' has a collection '%s'",
+                             backup_path(backup), name ? name : "");
+}
+
+/* The newest is meant, and is damaged: which of them is not? */
+static lode_status newest_is_damaged(struct restoring *restoring, lode_error *error)
+{
+    lode_error ignored = {0};
+    size_t at = 0;
+    if (newest_sound(restoring, NULL, &at, &ignored))
+        return LODE_CORRUPT;
+    inventory_release(&restoring->inventory);
+    error_prefix(error, "the newest backup is damaged, the newest sound one is %" PRIu64 ": ",
+                 backup_number(restoring->sources[0], at));
+    return LODE_CORRUPT;
+}
+
+/* On the way to a batch any backup may do that knows the collection, which may have been dropped since. */
+static lode_status choose_for_batch(struct restoring *restoring, lode_error *error)
+{
+    size_t at = 0;
+    lode_status status = newest_sound(restoring, restoring->options->collection, &at, error);
+    if (!status)
+        restoring->info.number = backup_number(restoring->sources[0], at);
+    return status;
+}
+
 static lode_status choose_backup(struct restoring *restoring, lode_error *error)
 {
     const struct backup *backup = restoring->sources[0];
@@ -35,6 +96,8 @@ static lode_status choose_backup(struct restoring *restoring, lode_error *error)
     size_t count = backup_count(backup), i = count;
     if (count == 0)
         return error_set(error, LODE_NOT_FOUND, "'%s' holds no backup", backup_path(backup));
+    if (number == 0 && restoring->options->to_sequence)
+        return choose_for_batch(restoring, error);
     while (i > 0 && number && backup_number(backup, i - 1) != number)
         i--;
     if (i == 0)
@@ -42,7 +105,8 @@ static lode_status choose_backup(struct restoring *restoring, lode_error *error)
                          "'%s' holds no backup %" PRIu64 "; the newest is %" PRIu64,
                          backup_path(backup), number, backup_number(backup, count - 1));
     restoring->info.number = backup_number(backup, i - 1);
-    return backup_inventory(backup, i - 1, &restoring->inventory, error);
+    lode_status status = backup_inventory(backup, i - 1, &restoring->inventory, error);
+    return status == LODE_CORRUPT && number == 0 ? newest_is_damaged(restoring, error) : status;
 }
 
 static lode_status choose_collection(struct restoring *restoring, lode_error *error)

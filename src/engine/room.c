@@ -8,9 +8,9 @@
 
 /* Enough for thousands of batches of deletes, or for the manifest and live sets of a merge that drops
  * segments; not more than a part of what there is, on small disks. */
-#define RESERVE_BYTES   ((uint64_t)4 << 20)
-#define RESERVE_PART    16u
-#define RESERVE_LEAST   ((uint64_t)64 << 10)
+#define RESERVE_BYTES    ((uint64_t)4 << 20)
+#define RESERVE_PART     16u
+#define RESERVE_LEAST    ((uint64_t)64 << 10)
 #define MANIFEST_AT_MOST ((uint64_t)256 << 10) /* what any change writes beside its segment */
 
 void room_init(struct room *kept)
@@ -118,7 +118,7 @@ lode_status room_admit(lode_db *db, lode_error *error)
 }
 
 lode_status room_check(lode_db *db, const char *dir, const struct room_need *need,
-                        lode_error *error)
+                       lode_error *error)
 {
     uint64_t bytes = need->bytes + (need->frees ? MANIFEST_AT_MOST : 0);
     uint64_t room = vfs_room(db->vfs, dir);

@@ -20,7 +20,8 @@ struct room {
     struct mutex mutex;    /* guards the file */
     struct vfs_file *file; /* NULL: nothing is kept */
     uint64_t size;         /* of the reserve, the last time there was one */
-    _Atomic int is_short;  /* given up, and not there again. Written under the mutex; relaxed: who reads a
+    _Atomic int
+        is_short; /* given up, and not there again. Written under the mutex; relaxed: who reads a
                               stale value writes, or asks for the reserve, one write too late */
 };
 
@@ -45,6 +46,6 @@ struct room_need {
     int frees;
 };
 NODISCARD lode_status room_check(lode_db *db, const char *dir, const struct room_need *need,
-                                  lode_error *error);
+                                 lode_error *error);
 
 #endif

@@ -66,7 +66,7 @@ static void make_sentinels(void)
     untouched.backups = mark;
     untouched.info.sequence = 77;
     untouched.known = 77;
-    out = untouched;
+    memcpy(&out, &untouched, sizeof out);
 }
 
 /* --- What there is, to see that it stays -------------------------------------------------------- */
@@ -168,8 +168,8 @@ static void note(const char *function, const char *what, lode_status status)
 
 static void write_first(lode_collection *collection)
 {
-    lode_point point = {.id = lode_id_number(1), .vector = good, .metadata = "{\"count\":1}",
-                        .metadata_size = 11};
+    lode_point point = {
+        .id = lode_id_number(1), .vector = good, .metadata = "{\"count\":1}", .metadata_size = 11};
     assert_ok(lode_upsert(collection, &point, 1, NULL, &error));
 }
 
@@ -179,11 +179,11 @@ static int set_up(void **state)
     temp_dir_make(fixture.path);
     fixture.db = engine_open(NULL, fixture.path, NULL, 0);
     static const lode_field fields[] = {
-        {"count", LODE_FIELD_INTEGER},  {"share", LODE_FIELD_FLOAT}, {"kind", LODE_FIELD_KEYWORD},
-        {"when", LODE_FIELD_DATETIME},  {"done", LODE_FIELD_BOOLEAN},
+        {"count", LODE_FIELD_INTEGER}, {"share", LODE_FIELD_FLOAT},  {"kind", LODE_FIELD_KEYWORD},
+        {"when", LODE_FIELD_DATETIME}, {"done", LODE_FIELD_BOOLEAN},
     };
-    fixture.l2 =
-        engine_create(fixture.db, "l2", (lode_schema){.dim = DIM, .fields = fields, .field_count = 5});
+    fixture.l2 = engine_create(fixture.db, "l2",
+                               (lode_schema){.dim = DIM, .fields = fields, .field_count = 5});
     fixture.cosine = engine_create(fixture.db, "cosine",
                                    (lode_schema){.dim = DIM, .metric = LODE_METRIC_COSINE});
     fixture.f16 =
@@ -292,7 +292,8 @@ static void collections(void)
     BAD(lode_collection_create, "schema NULL", fixture.db, "a", NULL, &out.collection, &error);
     BAD(lode_collection_create, "ret_collection NULL", fixture.db, "a", &schema, NULL, &error);
     BAD(lode_collection_create, "name empty", fixture.db, "", &schema, &out.collection, &error);
-    BAD(lode_collection_create, "name too long", fixture.db, name, &schema, &out.collection, &error);
+    BAD(lode_collection_create, "name too long", fixture.db, name, &schema, &out.collection,
+        &error);
     BAD(lode_collection_create, "name begins with a dot", fixture.db, ".a", &schema,
         &out.collection, &error);
     BAD(lode_collection_create, "name with a slash", fixture.db, "../a", &schema, &out.collection,
@@ -542,7 +543,8 @@ static void searches(void)
     BAD(lode_search, "request NULL", fixture.l2, NULL, &out.result, &error);
     BAD(lode_search, "ret_result NULL", fixture.l2, &request, NULL, &error);
     bad_search("no vector, text or like", fixture.l2, (lode_search_request){.k = 5});
-    bad_search("vector and like", fixture.l2, (lode_search_request){.vector = good, .like = &unknown});
+    bad_search("vector and like", fixture.l2,
+               (lode_search_request){.vector = good, .like = &unknown});
     bad_search("k above the limit", fixture.l2,
                (lode_search_request){.vector = good, .k = LODE_K_MAX + 1});
     bad_search("ef_search above the limit", fixture.l2,
@@ -555,7 +557,8 @@ static void searches(void)
     bad_search("NaN", fixture.l2, (lode_search_request){.vector = nan_at_1});
     bad_search("infinity", fixture.l2, (lode_search_request){.vector = inf_at_3});
     bad_search("zero vector under cosine", fixture.cosine, (lode_search_request){.vector = zero});
-    bad_search("vector longer than 2^62 under l2", fixture.l2, (lode_search_request){.vector = huge});
+    bad_search("vector longer than 2^62 under l2", fixture.l2,
+               (lode_search_request){.vector = huge});
     bad_search("like of an unknown point", fixture.l2, (lode_search_request){.like = &unknown});
     bad_search("like of an id zeroed", fixture.l2, (lode_search_request){.like = &zeroed});
     bad_search("text without a text model", fixture.l2,
@@ -590,7 +593,8 @@ static void gets(void)
     BAD(lode_get, "ids NULL", fixture.l2, NULL, NULL, 1, 0, &out.result, &error);
     BAD(lode_get, "ret_result NULL", fixture.l2, NULL, &id, 1, 0, NULL, &error);
     BAD(lode_get, "id zeroed", fixture.l2, NULL, &zeroed, 1, 0, &out.result, &error);
-    BAD(lode_get, "unknown bits in with", fixture.l2, NULL, &id, 1, 0x80000000, &out.result, &error);
+    BAD(lode_get, "unknown bits in with", fixture.l2, NULL, &id, 1, 0x80000000, &out.result,
+        &error);
     BAD(lode_get, "snapshot of another collection", fixture.l2, fixture.other_snapshot, &id, 1, 0,
         &out.result, &error);
     BAD(lode_iterator_open, "collection NULL", NULL, NULL, 0, &out.iterator, &error);
@@ -668,7 +672,8 @@ static void backups(void)
     BAD(lode_backup, "db NULL", NULL, "/tmp/none", NULL, NULL, &error);
     BAD(lode_backup, "target NULL", fixture.db, NULL, NULL, NULL, &error);
     BAD(lode_backup, "target empty", fixture.db, "", NULL, NULL, &error);
-    BAD(lode_backup, "no such parent directory", fixture.db, "/nonexistent/a/b", NULL, NULL, &error);
+    BAD(lode_backup, "no such parent directory", fixture.db, "/nonexistent/a/b", NULL, NULL,
+        &error);
     BAD(lode_backup, "target is the database", fixture.db, fixture.path, NULL, NULL, &error);
     BAD(lode_backup, "no such base", fixture.db, "/nonexistent/b", &base, NULL, &error);
     base.base = "";

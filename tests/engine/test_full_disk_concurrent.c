@@ -15,12 +15,12 @@
 #include "support/engine_kit.h"
 #include "support/small_disk.h"
 
-#define DIM        64
-#define BATCH      50u
-#define WAIT_US    20000u
-#define WAITS_MAX  1500u /* 30 s, also under sanitizers */
-#define DISK_MIB   32u
-#define IDS_MAX    200000u
+#define DIM       64
+#define BATCH     50u
+#define WAIT_US   20000u
+#define WAITS_MAX 1500u /* 30 s, also under sanitizers */
+#define DISK_MIB  32u
+#define IDS_MAX   200000u
 
 static lode_error error;
 static const lode_db_options options = {.growing_bytes_max = 1 << 20};
@@ -377,9 +377,9 @@ static void the_reserve_comes_and_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_and_free_again), cmocka_unit_test(flushes_by_itself),
+        cmocka_unit_test(full_and_free_again),     cmocka_unit_test(flushes_by_itself),
         cmocka_unit_test(the_next_write_is_taken), cmocka_unit_test(deletes_make_room),
-        cmocka_unit_test(opens_on_a_full_disk), cmocka_unit_test(the_reserve_comes_and_goes),
+        cmocka_unit_test(opens_on_a_full_disk),    cmocka_unit_test(the_reserve_comes_and_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
