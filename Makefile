@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-sustained bench-build demo format install clean help
+.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-open bench-sustained bench-build demo format install clean help
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -52,6 +52,14 @@ bench-speed: bench-build ## all that bench/run.sh measures, into build/bench (25
 
 bench-sustained: bench-build ## ten minutes of writes, deletes and queries in a quarter of the data's memory
 	@bench/run.sh sustained
+
+bench-open: build ## how long opening takes, with 1,000,000 and 10,000,000 points (10 minutes, 2 GB in build/bench)
+	$(call setup,bench)
+	@cmake -S . -B build/release
+	@$(call cmake-build,build/release) --target bench.open
+	@mkdir -p build/bench && rm -f build/bench/open.json
+	@build/release/bench/open --out build/bench --rows 1000000 --dim 128 --json build/bench/open.json
+	@build/release/bench/open --out build/bench --rows 10000000 --dim 16 --json build/bench/open.json
 
 bench-build: build
 	$(call setup,bench)

@@ -68,21 +68,23 @@ extern "C" {
 /* What the caller can do about it. Values are stable. */
 typedef enum lode_status {
     LODE_OK = 0,
-    LODE_INVALID = 1,      /* an argument or input is wrong: mend it; nothing was changed */
-    LODE_NOT_FOUND = 2,    /* no such directory, collection, alias, point or text model */
-    LODE_EXISTS = 3,       /* the name is taken */
-    LODE_BUSY = 4,         /* another process has the directory open, or the thing is in use */
-    LODE_LIMIT = 5,        /* over a documented limit */
-    LODE_NOMEM = 6,        /* memory refused */
-    LODE_IO = 7,           /* the operating system refused; see os_errno */
-    LODE_FULL = 8,         /* no space on the disk: reads go on, writes are refused */
-    LODE_CORRUPT = 9,      /* a file is not what was written; the message names file and offset */
-    LODE_VERSION = 10,     /* the files were written by a newer Lode */
-    LODE_PARTIAL = 11,     /* lode_wait_idle alone: its time ran out, the work goes on */
-    LODE_CANCELLED = 12,   /* stopped by the caller or by closing */
+    LODE_INVALID = 1,    /* an argument or input is wrong: mend it; nothing was changed */
+    LODE_NOT_FOUND = 2,  /* no such directory, collection, alias, point or text model */
+    LODE_EXISTS = 3,     /* the name is taken */
+    LODE_BUSY = 4,       /* another process has the directory open, or the thing is in use */
+    LODE_LIMIT = 5,      /* over a documented limit */
+    LODE_NOMEM = 6,      /* memory refused */
+    LODE_IO = 7,         /* the operating system refused; see os_errno */
+    LODE_FULL = 8,       /* no space on the disk: reads and deletes go on, other writes are refused
+                              until there is */
+    LODE_CORRUPT = 9,    /* a file is not what was written; the message names file and offset */
+    LODE_VERSION = 10,   /* the files were written by a newer Lode */
+    LODE_PARTIAL = 11,   /* lode_wait_idle alone: its time ran out, the work goes on */
+    LODE_CANCELLED = 12, /* stopped by the caller or by closing */
     LODE_UNSUPPORTED = 13, /* not in this build */
-    LODE_READONLY = 14,    /* writes are refused after an earlier I/O error, until it is reopened */
-    LODE_CONFLICT = 15,    /* a condition of a write does not hold: read again, and decide anew */
+    LODE_READONLY =
+        14, /* writes are refused after an earlier I/O error, until it is reopened; or it is open read-only */
+    LODE_CONFLICT = 15, /* a condition of a write does not hold: read again, and decide anew */
     LODE_KEY =
         16, /* encrypted, and no key or another one was given; or not encrypted, and one was */
 } lode_status;
@@ -210,6 +212,8 @@ typedef struct lode_db_options {
     unsigned thread_count; /* background threads; 0: one per core */
     lode_maintenance maintenance;
     uint64_t growing_bytes_max; /* a growing segment is flushed at this size; 0: 64 MiB */
+    int read_only; /* 1: nothing on the disk is changed, not even what a killed process left; several
+                      processes may read at once, but none writes meanwhile. It must exist */
     uint64_t log_keep_bytes;    /* of each collection's logs whose batches are in segments, keep the
                                    newest that fit into this: backups take them along, for restoring
                                    to any batch in them. Remembered by the database; 0: as it
@@ -222,7 +226,10 @@ typedef struct lode_db_options {
 #define LODE_LOG_KEEP_NONE UINT64_MAX
 
 /* Open, or create, the database in directory `path`. options may be NULL.
- * One process at a time: a second one gets LODE_BUSY with the owner's process id in the message.
+ * One process at a time: a second one gets LODE_BUSY with the owner's process id in the message. Or any number
+ * of them with read_only: then whatever would write is LODE_READONLY (writing, creating, dropping, naming,
+ * training, flushing, compacting, backing up), there is no background work but for graphs in memory, and what
+ * is in logs is replayed into memory by each of them.
  * Errors: LODE_BUSY, LODE_NOT_FOUND, LODE_IO, LODE_CORRUPT, LODE_VERSION, LODE_NOMEM, LODE_KEY. */
 LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db_options *options,
                                                  lode_db **ret_db, lode_error *error);
@@ -813,9 +820,9 @@ typedef struct lode_stats {
     size_t segment_count;
     const lode_job_stats *jobs; /* running now */
     size_t job_count;
-    lode_error job_error; /* the last failure of background work that stands. It is tried again,
-                             a second later at the earliest, when writes fill a segment, at
-                             lode_wait_idle and after reopening. status LODE_OK: none */
+    lode_error job_error; /* the last failure of background work that stands. It is tried again by
+                             itself: after a second, then after twice as long each time, a minute at
+                             most, 4 seconds when the disk is full. status LODE_OK: none */
     const lode_job_record *history; /* the last jobs that ended, oldest first */
     size_t history_count;
     uint64_t

@@ -209,8 +209,7 @@ int export_run(int argc, char **argv)
         return code;
     code = check(&job);
     if (code == EXIT_OK)
-        code = session_open(&session, job.args.operands[0], job.args.operands[1],
-                            LODE_MAINTAIN_ON_REQUEST);
+        code = session_read(&session, job.args.operands[0], job.args.operands[1]);
     if (code == EXIT_OK)
         code = session_snapshot(&session, job.snapshot);
     if (code)

@@ -192,8 +192,7 @@ int get_run(int argc, char **argv)
             code = output_error(&error, CAUSE_ARGUMENTS);
     }
     if (code == EXIT_OK)
-        code = session_open(&session, get.args.operands[0], get.args.operands[1],
-                            LODE_MAINTAIN_ON_REQUEST);
+        code = session_read(&session, get.args.operands[0], get.args.operands[1]);
     if (code == EXIT_OK)
         code = session_snapshot(&session, get.snapshot);
     if (code == EXIT_OK) {

@@ -144,7 +144,7 @@ int list_run(int argc, char **argv)
         lode_backup_list_free(backups);
         return code;
     }
-    code = session_open(&session, args.operands[0], NULL, LODE_MAINTAIN_ON_REQUEST);
+    code = session_read(&session, args.operands[0], NULL);
     if (code)
         return code;
     if (lode_catalog_list(session.db, &catalog, &error)) {

@@ -385,8 +385,7 @@ int query_run(int argc, char **argv)
         return code;
     code = check(&query);
     if (code == EXIT_OK)
-        code = session_open(&session, query.args.operands[0], query.args.operands[1],
-                            LODE_MAINTAIN_ON_REQUEST);
+        code = session_read(&session, query.args.operands[0], query.args.operands[1]);
     if (code == EXIT_OK)
         code = session_snapshot(&session, query.snapshot);
     if (code)

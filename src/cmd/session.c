@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "cmd/interrupt.h"
 #include "cmd/keys.h"
+#include "cmd/opening.h"
 #include "cmd/output.h"
 
 #include <string.h>
@@ -11,15 +12,18 @@
 
 #define POLL_MS 100
 
-int session_open(struct session *session, const char *dir, const char *collection,
-                 lode_maintenance maintenance)
+static int open_with(struct session *session, const char *dir, const char *collection,
+                     const lode_db_options *options)
 {
     lode_error error = {0};
-    lode_db_options options = {.must_exist = 1, .maintenance = maintenance, .key = keys_given()};
+    struct opening opening;
     *session = (struct session){.db = NULL};
-    if (lode_db_open(dir, &options, &session->db, &error) ||
-        (collection &&
-         lode_collection_open(session->db, collection, &session->collection, &error))) {
+    opening_begin(&opening);
+    lode_status status = lode_db_open(dir, options, &session->db, &error);
+    if (!status && collection)
+        status = lode_collection_open(session->db, collection, &session->collection, &error);
+    opening_end(&opening);
+    if (status) {
         const char *hint = session->db ? "'lode list DIR' shows what there is"
                                        : "'lode create DIR COLLECTION ...' makes one";
         session_close(session);
@@ -29,6 +33,19 @@ int session_open(struct session *session, const char *dir, const char *collectio
                                      .hint = error.status == LODE_NOT_FOUND ? hint : NULL});
     }
     return EXIT_OK;
+}
+
+int session_open(struct session *session, const char *dir, const char *collection,
+                 lode_maintenance maintenance)
+{
+    lode_db_options options = {.must_exist = 1, .maintenance = maintenance, .key = keys_given()};
+    return open_with(session, dir, collection, &options);
+}
+
+int session_read(struct session *session, const char *dir, const char *collection)
+{
+    lode_db_options options = {.read_only = 1, .maintenance = LODE_MAINTAIN_ON_REQUEST};
+    return open_with(session, dir, collection, &options);
 }
 
 int session_snapshot(struct session *session, const char *name)

@@ -17,6 +17,8 @@ struct session {
  * Returns EXIT_OK, or the exit code after reporting; then there is nothing to close. */
 int session_open(struct session *session, const char *dir, const char *collection,
                  lode_maintenance maintenance);
+/* The same for reading alone: beside other processes that read, and where nothing can be written. */
+int session_read(struct session *session, const char *dir, const char *collection);
 /* Pin what is to be read: the snapshot of that name, or, name NULL, the newest state. On failure the session
  * is closed. */
 int session_snapshot(struct session *session, const char *name);

@@ -339,7 +339,7 @@ int stats_run(int argc, char **argv)
     int code = EXIT_OK;
     if (!args_parse(&spec, argc, argv, &args, &code))
         return code;
-    code = session_open(&session, args.operands[0], NULL, LODE_MAINTAIN_ON_REQUEST);
+    code = session_read(&session, args.operands[0], NULL);
     if (code)
         return code;
     document_init(&document);

@@ -38,6 +38,11 @@ static lode_status check_count(const char *what, uint64_t value, uint64_t max, l
     return error_set(error, LODE_LIMIT, "%s is %" PRIu64 ": at most %" PRIu64, what, value, max);
 }
 
+static lode_status check_writable(const lode_collection *collection, lode_error *error)
+{
+    return collection ? db_check_writable(collection->db, error) : is_null("collection", error);
+}
+
 /* --- Ids --------------------------------------------------------------------------------------- */
 
 lode_id lode_id_number(uint64_t number)
@@ -136,7 +141,9 @@ lode_status lode_collection_create(lode_db *db, const char *name, const lode_sch
         return is_null("schema", error);
     if (!ret_collection)
         return is_null("ret_collection", error);
-    lode_status status = db_create(db, name, schema, error);
+    lode_status status = db_check_writable(db, error);
+    if (!status)
+        status = db_create(db, name, schema, error);
     return status ? status : db_acquire(db, name, ret_collection, error);
 }
 
@@ -166,6 +173,8 @@ lode_status lode_collection_drop(lode_db *db, const char *name, lode_error *erro
     if (!name)
         return is_null("name", error);
     lode_status status = catalog_check_name("name", name, error);
+    if (!status)
+        status = db_check_writable(db, error);
     return status ? status : db_drop(db, name, error);
 }
 
@@ -176,6 +185,8 @@ lode_status lode_alias_set(lode_db *db, const char *alias, const char *target, l
     if (!alias)
         return is_null("alias", error);
     lode_status status = target ? catalog_check_name("target", target, error) : LODE_OK;
+    if (!status)
+        status = db_check_writable(db, error);
     return status ? status : db_alias(db, alias, target, error);
 }
 
@@ -204,6 +215,8 @@ static lode_status write_input(lode_collection *collection, const struct write_i
                                const char *count_name, lode_write_info *ret_info, lode_error *error)
 {
     lode_status status = check_count(count_name, input->count, LODE_BATCH_MAX, error);
+    if (!status)
+        status = check_writable(collection, error);
     return status ? status : collection_write(collection, input, ret_info, error);
 }
 
@@ -295,8 +308,9 @@ uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot)
 
 lode_status lode_snapshot_create(lode_collection *collection, const char *name, lode_error *error)
 {
-    if (!collection)
-        return is_null("collection", error);
+    lode_status status = check_writable(collection, error);
+    if (status)
+        return status;
     return name ? named_create(collection, name, error) : is_null("name", error);
 }
 
@@ -314,8 +328,9 @@ lode_status lode_snapshot_open_named(lode_collection *collection, const char *na
 
 lode_status lode_snapshot_drop(lode_collection *collection, const char *name, lode_error *error)
 {
-    if (!collection)
-        return is_null("collection", error);
+    lode_status status = check_writable(collection, error);
+    if (status)
+        return status;
     return name ? named_drop(collection, name, error) : is_null("name", error);
 }
 
@@ -482,6 +497,8 @@ lode_status lode_text_model_train(lode_collection *collection, const lode_text *
             return error_set(error, LODE_INVALID, "texts[%zu].data is NULL, its size is %zu", i,
                              texts[i].size);
     lode_status status = check_train_options(options, error);
+    if (!status)
+        status = check_writable(collection, error);
     return status ? status
                   : text_model_train(collection, texts, text_count, options, ret_info, error);
 }
@@ -508,12 +525,14 @@ lode_status lode_text_embed(lode_collection *collection, const char *text, size_
 
 lode_status lode_flush(lode_collection *collection, lode_error *error)
 {
-    return collection ? collection_flush(collection, error) : is_null("collection", error);
+    lode_status status = check_writable(collection, error);
+    return status ? status : collection_flush(collection, error);
 }
 
 lode_status lode_compact(lode_collection *collection, lode_error *error)
 {
-    return collection ? collection_compact(collection, error) : is_null("collection", error);
+    lode_status status = check_writable(collection, error);
+    return status ? status : collection_compact(collection, error);
 }
 
 lode_status lode_wait_idle(lode_collection *collection, uint64_t timeout_ms, lode_error *error)
@@ -572,6 +591,8 @@ lode_status lode_backup(lode_db *db, const char *target, const lode_backup_optio
     lode_status status = check_path("target", target, error);
     if (!status && options && options->base)
         status = check_path("options.base", options->base, error);
+    if (!status)
+        status = db_check_writable(db, error);
     return status ? status : backup_database(db, target, options, ret_info, error);
 }
 

@@ -290,6 +290,8 @@ static lode_status sweep(struct lode_collection *collection, lode_error *error)
 {
     int all_known;
     lode_status status = named_load(collection, &all_known, error);
+    if (status || collection->db->read_only)
+        return status;
     if (!status)
         status = manifest_sweep(collection->db->vfs, collection->dir, &collection->manifest,
                                 all_known ? &collection->pins : NULL, error);
@@ -337,7 +339,7 @@ lode_status collection_load(struct lode_collection *collection, lode_error *erro
 void collection_stop(struct lode_collection *collection)
 {
     lane_enter(&collection->lane);
-    int sound = collection->broken.status == LODE_OK;
+    int sound = collection->broken.status == LODE_OK && !collection->db->read_only;
     lode_status status = sound ? collection_freeze(collection, NULL) : LODE_OK;
     lane_leave(&collection->lane);
     if (sound && status == LODE_OK)

@@ -41,6 +41,13 @@ static lode_status check_options(const lode_db_options *options, lode_error *err
     return LODE_OK;
 }
 
+lode_status db_check_writable(const lode_db *db, lode_error *error)
+{
+    return db->read_only ? error_set(error, LODE_READONLY, "the database '%s' is open read-only",
+                                     vfs_path_tail(db->path))
+                         : LODE_OK;
+}
+
 static lode_status make_directory(lode_db *db, int must_exist, lode_error *error)
 {
     int exists = 0;
@@ -109,7 +116,7 @@ static lode_status begin_catalog(lode_db *db, const lode_db_options *options, lo
     lode_status status = file_names_list(db->vfs, db->path, &names, error);
     if (status)
         return status;
-    if (options->must_exist)
+    if (options->must_exist || db->read_only)
         status = error_set(error, LODE_NOT_FOUND, "there is no database at '%s'", db->path);
     for (size_t i = 0; i < names.count; i++) {
         if (catalog_parse_dir_name(names.names[i], &uid))
@@ -196,9 +203,9 @@ static lode_status open_catalog(lode_db *db, const lode_db_options *options, lod
     status = catalog_load(db->vfs, db->path, &db->catalog, error);
     /* A process that was killed may not have synced its name: what is in it must not be lost once it
      * has been shown. */
-    if (!status)
+    if (!status && !db->read_only)
         status = vfs_dir_sync(db->vfs, db->path, error);
-    return status ? status : sweep(db, error);
+    return status || db->read_only ? status : sweep(db, error);
 }
 
 /* --- Opening and closing ----------------------------------------------------------------------- */
@@ -243,12 +250,30 @@ static lode_status settle_logs(lode_db *db, uint64_t given, lode_error *error)
     int unknown;
     uint64_t wanted = given == LODE_LOG_KEEP_NONE ? 0 : given, before = db->catalog.log_keep_bytes;
     lode_status status = LODE_OK;
-    if (given != 0 && wanted != before) {
+    if (given != 0 && wanted != before && !db->read_only) {
         db->catalog.log_keep_bytes = wanted;
         status = catalog_save(db->vfs, db->path, &db->catalog, &unknown, error);
     }
     db->log_keep_bytes = db->catalog.log_keep_bytes;
     return status;
+}
+
+static lode_status open_directory(lode_db *db, const lode_db_options *given,
+                                  const struct db_env *env, lode_error *error)
+{
+    int must_exist = given->must_exist || db->read_only;
+    lode_status status = make_directory(db, must_exist, error);
+    if (!status)
+        status = lock_directory(db, error);
+    if (!status)
+        status = check_restored(db, env, error);
+    if (!status)
+        status = encryption_open(db, given->key, error);
+    if (!status)
+        status = open_catalog(db, given, error);
+    if (!status && !env->restoring && !db->read_only)
+        status = begin_history(db, error);
+    return status ? status : settle_logs(db, given->log_keep_bytes, error);
 }
 
 lode_status db_open(const char *path, const lode_db_options *options, const struct db_env *env,
@@ -272,23 +297,16 @@ lode_status db_open(const char *path, const lode_db_options *options, const stru
     db->clock = env->clock ? env->clock : &clock_system;
     db->readers.clock = db->clock;
     db->maintenance = given->maintenance;
+    db->read_only = given->read_only;
+    if (db->read_only) {
+        vfs_readonly_init(&db->readonly, db->vfs);
+        db->vfs = &db->readonly.base;
+    }
     db->growing_bytes_max =
         given->growing_bytes_max ? given->growing_bytes_max : GROWING_BYTES_DEFAULT;
     db->overlay_rows_min = OVERLAY_ROWS_MIN;
     db->index_rows_min = INDEX_ROWS_MIN;
-    status = make_directory(db, given->must_exist, error);
-    if (!status)
-        status = lock_directory(db, error);
-    if (!status)
-        status = check_restored(db, env, error);
-    if (!status)
-        status = encryption_open(db, given->key, error);
-    if (!status)
-        status = open_catalog(db, given, error);
-    if (!status && !env->restoring)
-        status = begin_history(db, error);
-    if (!status)
-        status = settle_logs(db, given->log_keep_bytes, error);
+    status = open_directory(db, given, env, error);
     if (!status)
         status = open_threads(db, env, given->thread_count, error);
     if (!status)

@@ -8,6 +8,7 @@
 #include "engine/room.h"
 #include "os/clock.h"
 #include "os/executor.h"
+#include "os/vfs_readonly.h"
 #include "os/thread.h"
 
 struct lode_db {
@@ -16,6 +17,8 @@ struct lode_db {
     struct vfs *crypt; /* the same, owned; NULL: it is not encrypted */
     const struct clock *clock;
     char *path;
+    int read_only;                /* vfs is then `readonly` */
+    struct vfs_readonly readonly; /* over the real one */
     lode_maintenance maintenance;
     uint64_t growing_bytes_max;
     uint32_t overlay_rows_min; /* OVERLAY_ROWS_MIN and INDEX_ROWS_MIN; tests set less */
@@ -55,6 +58,8 @@ struct db_env {
 NODISCARD lode_status db_open(const char *path, const lode_db_options *options,
                               const struct db_env *env, lode_db **ret_db, lode_error *error);
 void db_close(lode_db *db);
+/* LODE_READONLY when it was opened for reading alone. */
+NODISCARD lode_status db_check_writable(const lode_db *db, lode_error *error);
 /* LODE_READONLY when it is unknown what the catalog on disk says: a collection might be gone at the next
  * open, so none may be opened for writing now. db->mutex is held. */
 NODISCARD lode_status db_check(const lode_db *db, lode_error *error);

@@ -264,7 +264,7 @@ static void upkeep_due(struct lode_collection *collection, const struct version 
     if (collection->db->maintenance != LODE_MAINTAIN_AUTO)
         return;
     due[SLOT_OVERLAY] = may_start(collection, SLOT_OVERLAY) && overlay_is_due(collection, version);
-    if (jobs->exclusive)
+    if (jobs->exclusive || collection->db->read_only)
         return;
     int is_quiet =
         jobs->frozen_count == 0 && !jobs->slots[SLOT_OVERLAY].active && !due[SLOT_OVERLAY];
@@ -284,7 +284,8 @@ static void take_due(struct lode_collection *collection, int due[SLOT_COUNT])
     mutex_lock(&jobs->mutex);
     struct version *version = collection_pin(collection);
     if (!jobs->closing) {
-        due[SLOT_FLUSH] = jobs->frozen_count > 0 && may_start(collection, SLOT_FLUSH);
+        due[SLOT_FLUSH] = jobs->frozen_count > 0 && !collection->db->read_only &&
+                          may_start(collection, SLOT_FLUSH);
         upkeep_due(collection, version, due);
     }
     for (int i = 0; i < SLOT_COUNT; i++)

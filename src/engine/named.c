@@ -44,6 +44,20 @@ static lode_status reserve_one(struct named *named, lode_error *error)
     return LODE_OK;
 }
 
+static void count_shown(struct named *named)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < named->count; i++)
+        count += !named->items[i].ghost;
+    atomic_store_explicit(&named->shown, count, memory_order_relaxed);
+}
+
+static void leave(struct named *named)
+{
+    count_shown(named);
+    mutex_unlock(&named->mutex);
+}
+
 static struct named_snapshot *find(const struct named *named, const char *name)
 {
     for (size_t i = 0; i < named->count; i++)
@@ -173,6 +187,7 @@ lode_status named_load(struct lode_collection *collection, int *ret_all_known, l
         above = name.number >= above ? name.number + 1 : above;
     }
     file_names_release(&files);
+    count_shown(&collection->named);
     atomic_store(&collection->next_number, above);
     return status;
 }
@@ -266,7 +281,7 @@ lode_status named_create(struct lode_collection *collection, const char *name, l
         return status;
     mutex_lock(&collection->named.mutex);
     status = create_locked(collection, name, error);
-    mutex_unlock(&collection->named.mutex);
+    leave(&collection->named);
     return status;
 }
 
@@ -318,7 +333,7 @@ lode_status named_drop(struct lode_collection *collection, const char *name, lod
         return status;
     mutex_lock(&collection->named.mutex);
     status = drop_locked(collection, name, error);
-    mutex_unlock(&collection->named.mutex);
+    leave(&collection->named);
     return status;
 }
 
@@ -425,7 +440,7 @@ lode_status named_open(struct lode_collection *collection, const char *name,
     snapshot_begin(collection, snapshot);
     mutex_lock(&collection->named.mutex);
     status = open_locked(collection, name, snapshot, error);
-    mutex_unlock(&collection->named.mutex);
+    leave(&collection->named);
     if (status) {
         snapshot_close(snapshot);
         error_prefix(error, "snapshot '%s': ", name);
@@ -498,16 +513,11 @@ lode_status named_list(struct lode_collection *collection, lode_snapshot_list **
 {
     mutex_lock(&collection->named.mutex);
     lode_status status = list_locked(collection, ret_list, error);
-    mutex_unlock(&collection->named.mutex);
+    leave(&collection->named);
     return status;
 }
 
 uint32_t named_count(struct lode_collection *collection)
 {
-    uint32_t count = 0;
-    mutex_lock(&collection->named.mutex);
-    for (size_t i = 0; i < collection->named.count; i++)
-        count += !collection->named.items[i].ghost;
-    mutex_unlock(&collection->named.mutex);
-    return count;
+    return atomic_load_explicit(&collection->named.shown, memory_order_relaxed);
 }

@@ -6,6 +6,8 @@
 #ifndef ENGINE_NAMED_H
 #define ENGINE_NAMED_H
 
+#include <stdatomic.h>
+
 #include "os/thread.h"
 #include "storage/pins.h"
 #include "storage/snapshot_file.h"
@@ -24,6 +26,7 @@ struct named {
     struct named_snapshot *items; /* in no order */
     size_t count;
     size_t capacity;
+    _Atomic uint32_t shown; /* that are no ghosts; for statistics, which wait for nobody. Relaxed */
 };
 
 void named_init(struct named *named);
@@ -42,6 +45,7 @@ NODISCARD lode_status named_open(struct lode_collection *collection, const char 
                                  lode_snapshot **ret_snapshot, lode_error *error);
 NODISCARD lode_status named_list(struct lode_collection *collection, lode_snapshot_list **ret_list,
                                  lode_error *error);
+/* As it was when the last one was made, dropped or opened. */
 uint32_t named_count(struct lode_collection *collection);
 
 #endif

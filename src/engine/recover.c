@@ -203,6 +203,8 @@ static lode_status drop_empty(struct replay *replay, uint64_t number, lode_error
     segment_unref(version->views[version->view_count].segment);
     liveset_unref(version->views[version->view_count].live);
     collection_publish(collection, version);
+    if (collection->db->read_only)
+        return LODE_OK;
     lode_status status = wal_remove(collection->store.vfs, collection->store.dir, number, error);
     return status ? status : vfs_dir_sync(collection->store.vfs, collection->store.dir, error);
 }
@@ -238,7 +240,7 @@ static lode_status end_segment(struct replay *replay, uint64_t number, int last,
         status = check_seen(collection, number, found->valid_size, error);
     if (!status && replay->growing_batches == 0)
         return drop_empty(replay, number, error);
-    if (!status && last)
+    if (!status && last && !collection->db->read_only)
         status = wal_settle(store->vfs, store->dir, store->collection_uid, number, found, error);
     if (!status)
         status = jobs_frozen_reserve(&collection->jobs, error);

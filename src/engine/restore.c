@@ -29,6 +29,92 @@ static lode_status open_sources(struct restoring *restoring, const char *backup,
     return LODE_OK;
 }
 
+static int has_collection(const struct inventory *inventory, const char *name)
+{
+    for (size_t i = 0; name && i < inventory->collection_count; i++)
+        if (strcmp(inventory->collections[i].name, name) == 0)
+            return 1;
+    return name == NULL;
+}
+
+static lode_status find_keys(struct restoring *restoring, lode_error *error)
+{
+    const lode_key_source *key = restoring->options->key;
+    keyring_free(restoring->keyring);
+    restoring->keyring = NULL;
+    lode_status status = backup_decrypt(restoring->sources[0], &restoring->inventory, key,
+                                        &restoring->keyring, error);
+    if (!status && key && !restoring->keyring)
+        status = error_set(error, LODE_KEY,
+                           "the backup is not encrypted, and a key was given: leave the key out");
+    return status;
+}
+
+/* The inventory of the first source's backup at that place, its names in clear. Release it if that succeeds. */
+static lode_status read_inventory(struct restoring *restoring, size_t at, lode_error *error)
+{
+    lode_status status = backup_inventory(restoring->sources[0], at, &restoring->inventory, error);
+    if (status)
+        return status;
+    status = find_keys(restoring, error);
+    if (status)
+        inventory_release(&restoring->inventory);
+    return status;
+}
+
+/* The newest whose inventory is sound and, with `name`, has that collection: *ret_at. Else the error is that of the
+ * newest. */
+static lode_status newest_sound(struct restoring *restoring, const char *name, size_t *ret_at,
+                                lode_error *error)
+{
+    const struct backup *backup = restoring->sources[0];
+    size_t count = backup_count(backup);
+    lode_status first = LODE_OK;
+    for (size_t i = count; i-- > 0;) {
+        lode_error reason = {0};
+        lode_status status = read_inventory(restoring, i, &reason);
+        int ends = status && status != LODE_CORRUPT;
+        if (error && (ends || (status && i + 1 == count)))
+            *error = reason;
+        if (ends)
+            return status;
+        if (status && i + 1 == count)
+            first = status;
+        if (!status && has_collection(&restoring->inventory, name)) {
+            *ret_at = i;
+            return LODE_OK;
+        }
+        if (!status)
+            inventory_release(&restoring->inventory);
+    }
+    return first ? first
+                 : error_set(error, LODE_NOT_FOUND, "no backup in '%s' has a collection '%s'",
+                             backup_path(backup), name ? name : "");
+}
+
+/* The newest is meant, and is damaged: which of them is not? */
+static lode_status newest_is_damaged(struct restoring *restoring, lode_error *error)
+{
+    lode_error ignored = {0};
+    size_t at = 0;
+    if (newest_sound(restoring, NULL, &at, &ignored))
+        return LODE_CORRUPT;
+    inventory_release(&restoring->inventory);
+    error_prefix(error, "the newest backup is damaged, the newest sound one is %" PRIu64 ": ",
+                 backup_number(restoring->sources[0], at));
+    return LODE_CORRUPT;
+}
+
+/* On the way to a batch any backup may do that knows the collection, which may have been dropped since. */
+static lode_status choose_for_batch(struct restoring *restoring, lode_error *error)
+{
+    size_t at = 0;
+    lode_status status = newest_sound(restoring, restoring->options->collection, &at, error);
+    if (!status)
+        restoring->info.number = backup_number(restoring->sources[0], at);
+    return status;
+}
+
 static lode_status choose_backup(struct restoring *restoring, lode_error *error)
 {
     const struct backup *backup = restoring->sources[0];
@@ -36,6 +122,8 @@ static lode_status choose_backup(struct restoring *restoring, lode_error *error)
     size_t count = backup_count(backup), i = count;
     if (count == 0)
         return error_set(error, LODE_NOT_FOUND, "'%s' holds no backup", backup_path(backup));
+    if (number == 0 && restoring->options->to_sequence)
+        return choose_for_batch(restoring, error);
     while (i > 0 && number && backup_number(backup, i - 1) != number)
         i--;
     if (i == 0)
@@ -43,14 +131,8 @@ static lode_status choose_backup(struct restoring *restoring, lode_error *error)
                          "'%s' holds no backup %" PRIu64 "; the newest is %" PRIu64,
                          backup_path(backup), number, backup_number(backup, count - 1));
     restoring->info.number = backup_number(backup, i - 1);
-    lode_status status = backup_inventory(backup, i - 1, &restoring->inventory, error);
-    if (!status)
-        status = backup_decrypt(backup, &restoring->inventory, restoring->options->key,
-                                &restoring->keyring, error);
-    if (!status && restoring->options->key && !restoring->keyring)
-        status = error_set(error, LODE_KEY,
-                           "the backup is not encrypted, and a key was given: leave the key out");
-    return status;
+    lode_status status = read_inventory(restoring, i - 1, error);
+    return status == LODE_CORRUPT && number == 0 ? newest_is_damaged(restoring, error) : status;
 }
 
 /* What is written from here on is encrypted as the backup is. */

@@ -16,19 +16,33 @@ void retry_release(struct retry *retry)
     mutex_release(&retry->mutex);
 }
 
-/* Poke the open collections in which a failure stands; returns how many there are. */
+/* The open collection after `skip` others in which a failure stands, held; NULL: there are no more. */
+static lode_collection *hold_failed(lode_db *db, size_t skip)
+{
+    lode_collection *found = NULL;
+    mutex_lock(&db->mutex); /* none of the list is freed meanwhile */
+    for (lode_collection *c = db->collections; c && !found; c = c->next) {
+        if (c->state != COLLECTION_OPEN || !jobs_failed_hold(c))
+            continue;
+        if (skip-- == 0)
+            found = c;
+        else
+            jobs_drop(c);
+    }
+    mutex_unlock(&db->mutex);
+    return found;
+}
+
+/* Returns how many there are. No lock is held by who pokes. */
 static size_t poke_failed(lode_db *db)
 {
     size_t count = 0;
-    mutex_lock(&db->mutex); /* none of the list is freed meanwhile */
-    for (lode_collection *c = db->collections; c; c = c->next) {
-        if (c->state != COLLECTION_OPEN || !jobs_failed_hold(c))
-            continue;
+    lode_collection *collection;
+    while ((collection = hold_failed(db, count)) != NULL) {
+        jobs_poke(collection);
+        jobs_drop(collection);
         count++;
-        jobs_poke(c);
-        jobs_drop(c);
     }
-    mutex_unlock(&db->mutex);
     return count;
 }
 

@@ -261,11 +261,13 @@ static lode_status check_locked(struct check *check, const struct file_names *na
         return error_set(error, LODE_NOT_FOUND, "there is no database at '%s'", check->path);
     lode_status status = vfs_join(path, check->path, "LOCK", error);
     if (!status)
-        status = vfs_lock(check->vfs, path, &lock, error);
+        status = check->vfs->ops->lock_shared ? vfs_lock_shared(check->vfs, path, &lock, error)
+                                              : vfs_lock(check->vfs, path, &lock, error);
     if (status)
         return status;
     status = check_with_keys(check, names, error);
-    vfs_unlock(lock);
+    if (lock)
+        vfs_unlock(lock);
     return status;
 }
 

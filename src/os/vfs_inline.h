@@ -119,6 +119,14 @@ static inline lode_status vfs_lock(struct vfs *vfs, const char *path, struct vfs
     return vfs->ops->lock(vfs, path, ret_lock, error);
 }
 
+static inline lode_status vfs_lock_shared(struct vfs *vfs, const char *path,
+                                          struct vfs_file **ret_lock, lode_error *error)
+{
+    if (!vfs->ops->lock_shared)
+        return error_set(error, LODE_UNSUPPORTED, "locks of this file system cannot be shared");
+    return vfs->ops->lock_shared(vfs, path, ret_lock, error);
+}
+
 static inline void vfs_unlock(struct vfs_file *lock)
 {
     lock->vfs->ops->unlock(lock);

@@ -2,10 +2,13 @@
  * reads and writes that stop short are carried on. */
 #include "os/vfs.h"
 
+#include "base/limits.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -409,15 +412,46 @@ static void write_owner(int fd)
     (void)written;
 }
 
+/* An owner that was killed leaves its id behind: whoever shares the lock now does not write it. */
+static int is_alive(long owner)
+{
+    return owner > 0 && (kill((pid_t)owner, 0) == 0 || errno != ESRCH);
+}
+
 static lode_status busy(const char *path, long owner, lode_error *error)
 {
     path = vfs_path_tail(path);
     if (owner == (long)getpid())
         return error_set(error, LODE_BUSY, "%s is held by this process already (pid %ld)", path,
                          owner);
-    if (owner > 0)
+    if (is_alive(owner))
         return error_set(error, LODE_BUSY, "%s is held by process %ld", path, owner);
     return error_set(error, LODE_BUSY, "%s is held by another process", path);
+}
+
+static int flock_again(int fd, int how)
+{
+    int failed;
+    do
+        failed = flock(fd, how | LOCK_NB);
+    while (failed && errno == EINTR);
+    return failed;
+}
+
+/* Closes the file when it fails. */
+static lode_status take_lock(struct posix_file *file, const char *path, int how, lode_error *error)
+{
+    struct stat info;
+    lode_status status = LODE_OK;
+    if (flock_again(file->fd, how))
+        status = errno == EWOULDBLOCK ? busy(path, read_owner(file->fd), error)
+                                      : fail(error, errno, "lock", path);
+    else if (fstat(file->fd, &info) == 0 && info.st_nlink == 0)
+        /* Who held it has removed it, with what it guarded. */
+        status = error_set(error, LODE_BUSY, "%s was just removed", vfs_path_tail(path));
+    if (status)
+        posix_close(&file->base);
+    return status;
 }
 
 /* flock belongs to the open file, not to the process as fcntl's locks do: it is not lost when some
@@ -428,27 +462,37 @@ static lode_status posix_lock(struct vfs *vfs, const char *path, struct vfs_file
 {
     struct posix_file *file;
     lode_status status = open_new(vfs, path, open_flags(VFS_WRITE | VFS_CREATE), &file, error);
+    if (!status)
+        status = take_lock(file, path, LOCK_EX, error);
     if (status)
         return status;
-    int failed;
-    do
-        failed = flock(file->fd, LOCK_EX | LOCK_NB);
-    while (failed && errno == EINTR);
-    struct stat info;
-    if (!failed && fstat(file->fd, &info) == 0 && info.st_nlink == 0) {
-        /* Who held it has removed it, with what it guarded. */
-        posix_close(&file->base);
-        return error_set(error, LODE_BUSY, "%s was just removed", vfs_path_tail(path));
-    }
-    if (failed) {
-        status = errno == EWOULDBLOCK ? busy(path, read_owner(file->fd), error)
-                                      : fail(error, errno, "lock", path);
-        posix_close(&file->base);
-        return status;
-    }
     write_owner(file->fd);
     *ret_lock = &file->base;
     return LODE_OK;
+}
+
+/* Where the file is missing and could be made, an owner could come who does not know of us. */
+static int can_be_made(const char *path)
+{
+    char parent[PATH_SIZE_MAX];
+    vfs_parent(path, parent);
+    return access(parent, W_OK) == 0;
+}
+
+static lode_status posix_lock_shared(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
+                                     lode_error *error)
+{
+    struct posix_file *file;
+    lode_status status = open_new(vfs, path, open_flags(VFS_READ), &file, error);
+    if (status == LODE_NOT_FOUND && !can_be_made(path)) {
+        *ret_lock = NULL;
+        return LODE_OK;
+    }
+    if (!status)
+        status = take_lock(file, path, LOCK_SH, error);
+    if (!status)
+        *ret_lock = &file->base;
+    return status;
 }
 
 /* Unlocks by hand: a child process forked meanwhile may still have the file open. */
@@ -456,7 +500,7 @@ static void posix_unlock(struct vfs_file *lock)
 {
     int fd = posix_file_of(lock)->fd;
     if (ftruncate(fd, 0) != 0) {
-        /* the next owner overwrites what stands there */
+        /* the next owner overwrites what stands there; of a shared one nothing can be changed */
     }
     (void)flock(fd, LOCK_UN);
     posix_close(lock);
@@ -485,6 +529,7 @@ static const struct vfs_ops posix_ops = {
     .room = posix_room,
     .lock = posix_lock,
     .unlock = posix_unlock,
+    .lock_shared = posix_lock_shared,
 };
 
 struct vfs *vfs_posix(void)

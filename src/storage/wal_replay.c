@@ -329,7 +329,7 @@ lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid
 static lode_status salvage_groups(struct log_bytes *log, const struct wal_replay *replay,
                                   uint64_t *ret_skipped)
 {
-    uint64_t begin = log->cipher.state ? WAL_ENCRYPTED_HEADER : WAL_HEADER_SIZE;
+    uint64_t begin = header_size(log);
     uint64_t at = begin, whole = 0;
     while (at < log->size) {
         struct wal_group group;

@@ -66,7 +66,7 @@ static void make_sentinels(void)
     untouched.backups = mark;
     untouched.info.sequence = 77;
     untouched.known = 77;
-    out = untouched;
+    memcpy(&out, &untouched, sizeof out);
 }
 
 /* --- What there is, to see that it stays -------------------------------------------------------- */
@@ -390,7 +390,7 @@ static void documents(void)
     bad_metadata("metadata with something behind it", "{} x");
     bad_metadata("metadata not UTF-8", "{\"a\":\"\xff\"}");
     bad_metadata("metadata too deep", deep);
-    bad_metadata("number beyond double", "{\"a\":1e999}");
+    bad_metadata("float field beyond double", "{\"share\":1e999}");
     bad_metadata("member named twice", "{\"a\":1,\"a\":2}");
     bad_metadata("integer field with a string", "{\"count\":\"1\"}");
     bad_metadata("integer field with a fraction", "{\"count\":1.5}");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/backup.h"
+#include "storage/backup_format.h"
 #include "storage/backup_reader.h"
 #include "support/engine_kit.h"
 
@@ -325,6 +326,54 @@ static void a_damaged_log_is_seen(void **state)
     history_free(history);
 }
 
+static lode_status restore_points(struct history *history, uint64_t sequence, const char *path)
+{
+    struct db_env env = {.vfs = history->vfs};
+    lode_restore_options options = {
+        .to_sequence = sequence, .collection = sequence ? "points" : NULL, .sample = 5};
+    assert_ok(executor_inline_new(&env.executor, &error));
+    lode_status status = restore_database("b", path, &options, &env, NULL, &error);
+    executor_free(env.executor);
+    return status;
+}
+
+static void flip_inventory(struct history *history, uint64_t number)
+{
+    char name[BACKUP_NAME_MAX], path[64];
+    struct vfs_file *file;
+    snprintf(path, sizeof path, "b/%s", backup_name(number, name));
+    assert_ok(vfs_open(history->vfs, path, VFS_WRITE, &file, &error));
+    assert_ok(vfs_write(file, 50, "?!?", 3, &error));
+    vfs_close(file);
+}
+
+/* A collection that has been dropped since is in older backups, and a damaged newest one does not hide those. */
+static void a_dropped_collection_comes_back(void **state)
+{
+    (void)state;
+    struct history *history = history_new(1 << 20);
+    go_on(history, 40);
+    assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    go_on(history, 40);
+    assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    lode_collection_close(history->collection);
+    history->collection = NULL;
+    assert_ok(lode_collection_drop(history->db, "points", &error));
+    lode_collection_close(engine_create(history->db, "other", schema));
+    assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+    assert_ok(restore_points(history, 60, "r60"));
+    check_state(history, 60);
+    flip_inventory(history, 3);
+    assert_ok(restore_points(history, 61, "r61"));
+    check_state(history, 61);
+    assert_int_equal(restore_points(history, 0, "newest"), LODE_CORRUPT);
+    assert_non_null(strstr(error.message, "the newest sound one is 2"));
+    flip_inventory(history, 1);
+    flip_inventory(history, 2);
+    assert_int_equal(restore_points(history, 60, "none"), LODE_CORRUPT);
+    history_free(history);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_backup_maps_no_log),
         cmocka_unit_test(several_collections_need_a_name),
         cmocka_unit_test(a_damaged_log_is_seen),
+        cmocka_unit_test(a_dropped_collection_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

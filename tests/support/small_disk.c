@@ -35,6 +35,11 @@ int small_disk_make(unsigned mib, char path[PATH_SIZE_MAX])
     return 0;
 }
 
+void small_disk_make_readonly(const char *path)
+{
+    INVARIANT(mount(NULL, path, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0);
+}
+
 void small_disk_remove(const char *path)
 {
     INVARIANT(umount2(path, MNT_DETACH) == 0);

@@ -10,6 +10,7 @@
  * printed. */
 int small_disk_make(unsigned mib, char path[PATH_SIZE_MAX]);
 void small_disk_remove(const char *path);
+void small_disk_make_readonly(const char *path); /* for good */
 uint64_t small_disk_room(const char *path);
 /* Fill it, but for about that many bytes, with one file; empty it again. */
 void small_disk_fill(const char *path, uint64_t leave_bytes);
