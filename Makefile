@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test asan tsan tidy bench bench-speed bench-build demo format install clean help
+.PHONY: build debug test asan tsan tidy bench bench-speed bench-build bench-churn demo format install clean help
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -43,6 +43,9 @@ bench: bench-build ## graph search beside hnswlib and faiss at equal recall (min
 
 bench-speed: bench-build ## all that bench/run.sh measures, into build/bench (25 minutes, then 6)
 	@bench/run.sh
+
+bench-churn: bench-build ## recall, disk, memory and latency under deletes and reinserts (5 minutes)
+	@bench/run.sh churn
 
 bench-build: build
 	$(call setup,bench)
