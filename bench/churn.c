@@ -352,8 +352,7 @@ static void write_json(struct reader *reader, const struct churned *churned,
     fprintf(file,
             "{\"points\": %zu, \"dim\": %zu, \"layout\": \"%s\", \"rounds\": %" PRIu64
             ", \"share\": %" PRIu64 ", \"pace\": %" PRIu64 ",\n \"bytes_flushed\": %" PRIu64
-            ", \"bytes_rewritten\": %" PRIu64 ", \"disk_peak_bytes\": %" PRIu64
-            ", \"cpu_s\": %.1f",
+            ", \"bytes_rewritten\": %" PRIu64 ", \"disk_peak_bytes\": %" PRIu64 ", \"cpu_s\": %.1f",
             base.count, base.dim, options.layout == LODE_LAYOUT_COMPACT ? "compact" : "fast",
             options.rounds, options.share, options.pace, churned->flushed, churned->rewritten,
             churned->disk_peak, churned->cpu_s);
@@ -386,12 +385,13 @@ static void show_all(struct reader *reader, const struct churned *churned, const
     show_reader(reader);
     show_left("fresh", fresh);
     show_left("churned", left);
-    printf("churned against fresh: recall %+.2f and %+.2f points, disk %.2f, memory %.2f, anonymous "
-           "%.2f\n",
-           100 * (left->at_64.recall - fresh->at_64.recall),
-           100 * (left->at_128.recall - fresh->at_128.recall),
-           (double)left->disk / (double)fresh->disk, (double)left->memory / (double)fresh->memory,
-           (double)left->anonymous / (double)fresh->anonymous);
+    printf(
+        "churned against fresh: recall %+.2f and %+.2f points, disk %.2f, memory %.2f, anonymous "
+        "%.2f\n",
+        100 * (left->at_64.recall - fresh->at_64.recall),
+        100 * (left->at_128.recall - fresh->at_128.recall),
+        (double)left->disk / (double)fresh->disk, (double)left->memory / (double)fresh->memory,
+        (double)left->anonymous / (double)fresh->anonymous);
     printf("written: %.2f bytes for each byte flushed; disk at most %.2f of fresh; %.0f s CPU\n",
            (double)(churned->flushed + churned->rewritten) / (double)churned->flushed,
            (double)churned->disk_peak / (double)fresh->disk, churned->cpu_s);

@@ -180,8 +180,8 @@ static void run_rounds(struct state *state, uint64_t rounds, uint32_t gone, uint
 static void load(struct state *state, int argc, char **argv)
 {
     const char *metric = bench_option(argc, argv, "metric", "l2");
-    struct bench_vecs base = bench_read(bench_option(argc, argv, "base", NULL),
-                                        bench_number(argc, argv, "count", 0));
+    struct bench_vecs base =
+        bench_read(bench_option(argc, argv, "base", NULL), bench_number(argc, argv, "count", 0));
     struct bench_vecs queries = bench_read(bench_option(argc, argv, "query", NULL), 1000);
     space_init(&state->space,
                !strcmp(metric, "cosine") ? LODE_METRIC_COSINE

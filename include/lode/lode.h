@@ -628,8 +628,9 @@ typedef enum lode_job_reason {
     LODE_REASON_SIZE = 3,     /* merge: several segments are of about one size */
     LODE_REASON_DEAD = 4,     /* merge: many rows of one segment are dead */
     LODE_REASON_EXPIRED = 5,  /* the same, and most of these have expired */
-    LODE_REASON_HASTY = 6,    /* merge: one segment has the graph it grew with, and gets a better one */
-    LODE_REASON_REQUEST = 7   /* lode_compact */
+    LODE_REASON_HASTY =
+        6, /* merge: one segment has the graph it grew with, and gets a better one */
+    LODE_REASON_REQUEST = 7 /* lode_compact */
 } lode_job_reason;
 
 typedef enum lode_job_wait {
@@ -650,8 +651,9 @@ typedef struct lode_job_stats {
     uint64_t done;     /* rows, over all phases */
     uint64_t total;
     uint64_t elapsed_ms;
-    uint64_t eta_ms; /* to the end, by the pace of this job and of earlier ones; or LODE_ETA_UNKNOWN */
-    double rate;     /* rows a second, in the phase under way */
+    uint64_t
+        eta_ms;  /* to the end, by the pace of this job and of earlier ones; or LODE_ETA_UNKNOWN */
+    double rate; /* rows a second, in the phase under way */
     lode_job_wait waiting;
 } lode_job_stats;
 
@@ -688,7 +690,8 @@ typedef struct lode_stats {
                              lode_wait_idle and after reopening. status LODE_OK: none */
     const lode_job_record *history; /* the last jobs that ended, oldest first */
     size_t history_count;
-    uint64_t flushed_bytes;   /* of segments written from memory since the collection was opened; and */
+    uint64_t
+        flushed_bytes; /* of segments written from memory since the collection was opened; and */
     uint64_t rewritten_bytes; /* by merges and indexing: the price of keeping it in order */
 } lode_stats;
 

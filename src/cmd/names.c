@@ -9,7 +9,7 @@ const char *const scalar_names[] = {"f32", "f16", "bf16", "int8", NULL};
 const char *const index_names[] = {"hnsw", "flat", NULL};
 const char *const segment_state_names[] = {"", "growing", "flushing", "sealed", "indexed", NULL};
 const char *const job_names[] = {"", "flush", "index", "merge", NULL};
-const char *const job_reason_names[] = {"",          "full",          "no graph",    "size tier",
+const char *const job_reason_names[] = {"",          "full",         "no graph",    "size tier",
                                         "dead rows", "expired rows", "hasty graph", "asked for",
                                         NULL};
 const char *const job_wait_names[] = {"", "searches", "disk", NULL};

@@ -152,10 +152,11 @@ static void print_job(const lode_job_stats *job)
 static void print_record(const lode_job_record *record)
 {
     char rows[AMOUNT_TEXT_MAX], in[AMOUNT_TEXT_MAX], out[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
-    printf("  ended      %s (%s) of %lu segment%s, %s rows, %s -> %s in %s", job_names[record->kind],
-           job_reason_names[record->reason], (unsigned long)record->segments,
-           record->segments == 1 ? "" : "s", amount_count(record->rows_in, rows),
-           amount_bytes(record->bytes_in, in), amount_bytes(record->bytes_out, out),
+    printf("  ended      %s (%s) of %lu segment%s, %s rows, %s -> %s in %s",
+           job_names[record->kind], job_reason_names[record->reason],
+           (unsigned long)record->segments, record->segments == 1 ? "" : "s",
+           amount_count(record->rows_in, rows), amount_bytes(record->bytes_in, in),
+           amount_bytes(record->bytes_out, out),
            amount_seconds((double)record->duration_ms / 1e3, time));
     if (record->error.status)
         printf(": %s", record->error.message);
@@ -281,10 +282,11 @@ int stats_run(int argc, char **argv)
         .usage = "DIR [COLLECTION]",
         .about = "Shows what a collection, or every one of a database, is made of: points, schema, "
                  "segments and their indexes, disk and memory.",
-        .details = "With --json: one object for a collection; {\"collections\": [...]} for all.\n"
-                   "graph_rows is how many rows of a segment are found through its index; the "
-                   "others\nare scanned. jobs is background work that is running, with its reason, its "
-                   "pace and\nthe time left; history is what this process has done.\n",
+        .details =
+            "With --json: one object for a collection; {\"collections\": [...]} for all.\n"
+            "graph_rows is how many rows of a segment are found through its index; the "
+            "others\nare scanned. jobs is background work that is running, with its reason, its "
+            "pace and\nthe time left; history is what this process has done.\n",
         .examples = "  lode stats films.lode films\n"
                     "  lode stats films.lode --json\n",
         .operand_names = "DIR COLLECTION",

@@ -381,8 +381,8 @@ lode_status merge_segments(struct lode_collection *collection, const uint64_t *n
         find_reason(&rewrite);
     job_begin(collection, &rewrite.job);
     if (!status)
-        status = room_check(collection,
-                             room_for_merge(&collection->store, rewrite.views, count), error);
+        status =
+            room_check(collection, room_for_merge(&collection->store, rewrite.views, count), error);
     if (!status)
         status = rewrite_segments(&rewrite, target, NULL, error);
     job_end(collection, &rewrite.job, status, error);

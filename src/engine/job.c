@@ -3,7 +3,7 @@
 
 #include "engine/collection.h"
 
-#define PACE_SHARE_MIN 20u                /* of a phase's rows, one in so many says how fast it goes; */
+#define PACE_SHARE_MIN 20u /* of a phase's rows, one in so many says how fast it goes; */
 #define PACE_US_MIN    ((uint64_t)500000) /* or so much time */
 
 static uint64_t load(const _Atomic uint64_t *value)

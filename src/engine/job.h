@@ -26,8 +26,8 @@ struct job {
     lode_job_reason reason;
     uint32_t segments; /* taken */
     uint64_t rows_in, bytes_in;
-    uint64_t rows_out, bytes_out; /* when it has ended well */
-    _Atomic uint64_t done[JOB_PHASES], total[JOB_PHASES]; /* rows */
+    uint64_t rows_out, bytes_out;                              /* when it has ended well */
+    _Atomic uint64_t done[JOB_PHASES], total[JOB_PHASES];      /* rows */
     _Atomic uint64_t begin_us[JOB_PHASES], end_us[JOB_PHASES]; /* 0: not yet */
     uint64_t started_us;
     struct job *next;

@@ -153,7 +153,8 @@ static void run_index(void *context)
 {
     struct lode_collection *collection = context;
     lode_error error = {0};
-    lode_status status = index_segment(collection, collection->jobs.indexing, LODE_REASON_NO_GRAPH, &error);
+    lode_status status =
+        index_segment(collection, collection->jobs.indexing, LODE_REASON_NO_GRAPH, &error);
     finish(collection, SLOT_INDEX, status, &error);
 }
 
@@ -162,8 +163,8 @@ static void run_merge(void *context)
     struct lode_collection *collection = context;
     lode_error error = {0};
     const struct jobs *jobs = &collection->jobs;
-    lode_status status = merge_segments(collection, jobs->merging, jobs->merging_count,
-                                        jobs->merge_reason, &error);
+    lode_status status =
+        merge_segments(collection, jobs->merging, jobs->merging_count, jobs->merge_reason, &error);
     finish(collection, SLOT_MERGE, status, &error);
 }
 

@@ -59,11 +59,12 @@ lode_status room_check(const struct lode_collection *collection, uint64_t bytes,
     const struct store *store = &collection->store;
     uint64_t free_bytes = 0, kept = collection->db->growing_bytes_max;
     uint64_t needed = bytes + bytes / MARGIN_SHARE;
-    if (vfs_free_bytes(store->vfs, store->dir, &free_bytes, NULL) != LODE_OK ||
+    if (bytes == 0 || vfs_free_bytes(store->vfs, store->dir, &free_bytes, NULL) != LODE_OK ||
         free_bytes >= needed + kept)
         return LODE_OK;
     return error_set(error, LODE_FULL,
-                     "merging and indexing wait for space: %" PRIu64 " bytes are needed beside %" PRIu64
-                     " that are kept for writes; %" PRIu64 " are free",
+                     "merging and indexing wait for space: %" PRIu64
+                     " bytes are needed beside %" PRIu64 " that are kept for writes; %" PRIu64
+                     " are free",
                      needed, kept, free_bytes);
 }

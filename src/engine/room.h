@@ -12,6 +12,6 @@ uint64_t room_for_graph(const struct store *store, const struct segment_view *vi
 /* LODE_FULL, naming what is needed and what is free, unless so much fits beside a growing segment and its log.
  * Where the file system does not tell: LODE_OK. */
 NODISCARD lode_status room_check(const struct lode_collection *collection, uint64_t bytes,
-                                  lode_error *error);
+                                 lode_error *error);
 
 #endif

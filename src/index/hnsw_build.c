@@ -13,7 +13,7 @@ struct build {
     struct hnsw *hnsw;
     const struct index_work *work;
     uint32_t alone, count;
-    uint64_t *known; /* bitset of rows taken over from an earlier graph; NULL: none */
+    uint64_t *known;     /* bitset of rows taken over from an earlier graph; NULL: none */
     _Atomic int stopped; /* some chunk failed: the others need not begin */
     struct mutex error_lock;
     lode_error *error; /* guarded by error_lock, as is status: of the first that failed */

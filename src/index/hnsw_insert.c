@@ -175,7 +175,7 @@ static lode_status find_neighbors(struct hnsw *hnsw, struct hnsw_scratch *scratc
         uint32_t count = beam_copy(&scratch->beam, scratch->closest);
         plan->count[layer] =
             hnsw_choose_links(scratch->rows, scratch->closest, count, hnsw_degree(hnsw, layer),
-                         chosen_on(hnsw, scratch, layer));
+                              chosen_on(hnsw, scratch, layer));
         if (count)
             nearest = scratch->closest[0];
     }

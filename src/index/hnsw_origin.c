@@ -8,8 +8,8 @@
 
 #include "base/bitset.h"
 
-#define BEYOND_LINKS 4u /* of a lost row, looked at */
-#define CANDIDATES_MAX ((BEYOND_LINKS + 1) * 2 * LODE_M_MAX)
+#define BEYOND_LINKS       4u /* of a lost row, looked at */
+#define CANDIDATES_MAX     ((BEYOND_LINKS + 1) * 2 * LODE_M_MAX)
 #define ROWS_BETWEEN_LOOKS 256u /* at the cancel flag */
 
 struct taking {
@@ -69,8 +69,8 @@ static void mend(struct taking *taking, uint32_t old_row, uint32_t row, uint32_t
             add_candidate(taking, row, now_of(taking, beyond));
         }
     }
-    uint32_t count = hnsw_choose_links(&hnsw->rows, taking->candidates, taking->candidate_count,
-                                       degree, chosen);
+    uint32_t count =
+        hnsw_choose_links(&hnsw->rows, taking->candidates, taking->candidate_count, degree, chosen);
     for (uint32_t i = 0; i < degree; i++)
         hnsw_link_set(list, i, i < count ? chosen[i].row : HNSW_NONE);
 }
@@ -107,8 +107,7 @@ static lode_status take_lists(struct taking *taking, uint64_t *known, lode_error
         status = check_cancel(taking, old_row, error);
         if (row == INDEX_ROW_NONE || bitset_test(known, row))
             continue;
-        hnsw_graph_add(taking->hnsw, row,
-                       hnsw_level(taking->hnsw->seed, taking->hnsw->m, row));
+        hnsw_graph_add(taking->hnsw, row, hnsw_level(taking->hnsw->seed, taking->hnsw->m, row));
         bitset_set(known, row);
         uint32_t *list = hnsw_list(taking->hnsw, row, 0);
         if (!copy_list(taking, old_row, row, list))
@@ -120,8 +119,7 @@ static lode_status take_lists(struct taking *taking, uint64_t *known, lode_error
 static lode_status raise_all(struct taking *taking, const uint64_t *known, lode_error *error)
 {
     struct hnsw_scratch *scratch = hnsw_scratch_take(taking->hnsw);
-    lode_status status =
-        scratch ? LODE_OK : error_nomem(error, "hnsw graph", sizeof *taking);
+    lode_status status = scratch ? LODE_OK : error_nomem(error, "hnsw graph", sizeof *taking);
     for (uint32_t row = 0; row < taking->count && status == LODE_OK; row++) {
         status = check_cancel(taking, row, error);
         if (status != LODE_OK || !bitset_test(known, row))

@@ -50,9 +50,9 @@ struct index_origin {
 
 /* What a long build runs with. */
 struct index_work {
-    struct executor *executor; /* NULL: this thread alone, and then deterministic */
-    const _Atomic int *cancel; /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
-    _Atomic uint64_t *done;    /* may be NULL; rows done so far, for progress */
+    struct executor *executor;         /* NULL: this thread alone, and then deterministic */
+    const _Atomic int *cancel;         /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
+    _Atomic uint64_t *done;            /* may be NULL; rows done so far, for progress */
     const struct index_origin *origin; /* may be NULL; a hint: what does not serve is not used */
     /* May be NULL. Called between small pieces of work by all threads but one; may sleep a little, to leave cores
      * to those who need them more. */

@@ -18,7 +18,7 @@
 #define CHUNK_ROWS         64u
 #define PASSES             2u
 #define JOIN_PASSES        1u
-#define UNITS_LINK         16u /* of work: linking a row once; taking over its links is one */
+#define UNITS_LINK         16u     /* of work: linking a row once; taking over its links is one */
 #define LENGTH_MAX         1000.0f /* times the typical one; beyond, f16 says too little */
 #define LENGTH_CODED       16.0f   /* beyond, 7-bit codes say too little: */
 #define LONG_SHARE         1000u   /* bearable for one row in so many */
@@ -474,9 +474,8 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
         return index_hnsw.build(params, rows, count, work, ret_index, error);
     work = work ? work : &alone;
     struct qg *qg = qg_new(params, rows, count);
-    if (!qg ||
-        projection_fit(&qg->projection, rows, count, params->seed, executor_now(work),
-                       work->cancel)) {
+    if (!qg || projection_fit(&qg->projection, rows, count, params->seed, executor_now(work),
+                              work->cancel)) {
         qg_close(qg ? &qg->index : NULL);
         if (work->cancel && atomic_load_explicit(work->cancel, memory_order_relaxed))
             return error_set(error, LODE_CANCELLED, "graph: build cancelled");

@@ -14,7 +14,7 @@
 struct qg_origin {
     const struct index *index;
     const uint32_t *row_map;
-    uint32_t *was; /* of each row: which it was, or QG_NONE */
+    uint32_t *was;  /* of each row: which it was, or QG_NONE */
     uint32_t count; /* of the origin's rows */
     uint32_t now_count;
     uint32_t kept;

@@ -34,6 +34,6 @@ void thread_join(struct thread *thread);
  * in all), and its waking up interrupts nobody. A hint; systems that do not know it ignore it. */
 void thread_give_way(int niceness);
 void thread_sleep_us(unsigned us); /* at least; not longer than a signal */
-unsigned thread_cores(void); /* processors this process may use, at least 1 */
+unsigned thread_cores(void);       /* processors this process may use, at least 1 */
 
 #endif

@@ -65,8 +65,8 @@ struct part {
     const struct store *store;
     const struct live_rows *rows; /* of a graph alone: NULL */
     _Atomic uint64_t *done;       /* may be NULL */
-    const _Atomic int *cancel; /* of a graph's writing; may be NULL */
-    struct executor *executor; /* makes a graph's rows; may be NULL */
+    const _Atomic int *cancel;    /* of a graph's writing; may be NULL */
+    struct executor *executor;    /* makes a graph's rows; may be NULL */
     const struct index *index;
     struct frame_writer *frame;
 };
@@ -225,9 +225,9 @@ lode_status sealed_make_graph(const struct store *store, const struct segment *s
                               struct index **ret_index, lode_error *error)
 {
     lode_status status = sealed_check_vectors(segment, error);
-    return status ? status
-                  : index_qg.build(&store->params, &segment->rows, row_count, work, ret_index,
-                                   error);
+    return status
+               ? status
+               : index_qg.build(&store->params, &segment->rows, row_count, work, ret_index, error);
 }
 
 lode_status sealed_write_graph(const struct store *store, uint64_t number,

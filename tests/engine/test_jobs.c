@@ -117,8 +117,8 @@ static void what_does_not_fit_is_not_begun(void **state)
 {
     (void)state;
     struct vfs *vfs = vfs_memory_new();
-    lode_db *db = engine_open(vfs, "db", &(lode_db_options){.maintenance = LODE_MAINTAIN_ON_REQUEST},
-                              512);
+    lode_db *db =
+        engine_open(vfs, "db", &(lode_db_options){.maintenance = LODE_MAINTAIN_ON_REQUEST}, 512);
     lode_collection *collection = engine_create(db, "points", schema);
     struct model model;
     model_init(&model, &schema);
@@ -140,6 +140,10 @@ static void what_does_not_fit_is_not_begun(void **state)
     vfs_memory_set_free(vfs, UINT64_MAX);
     assert_ok(lode_compact(collection, &error));
     model_check_points(&model, collection, NULL);
+    fill(&model, collection, 0, 63, ENGINE_NONE);
+    assert_ok(lode_flush(collection, &error));
+    vfs_memory_set_free(vfs, 0); /* what only removes files needs no room */
+    assert_ok(lode_compact(collection, &error));
     lode_collection_close(collection);
     engine_close(db);
     engine_verify(vfs, "db");
@@ -161,7 +165,6 @@ static void a_merge_waits_for_room(void **state)
     size_t segments = stats->segment_count;
     assert_int_equal(stats->job_error.status, LODE_FULL);
     assert_non_null(strstr(stats->job_error.message, "wait for space"));
-    assert_null(last_of(stats, LODE_JOB_FLUSH)->error.status ? stats : NULL);
     lode_stats_free(stats);
     model_check_points(&model, collection, NULL);
     vfs_memory_set_free(vfs, UINT64_MAX);

@@ -130,7 +130,8 @@ static void a_build_is_cancelled(void **state)
     lode_error error = {LODE_OK, 0, ""};
     data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 64), 60000, 0);
     assert_int_equal(executor_threads_new(2, &executor, NULL), LODE_OK);
-    struct index_work work = {.executor = executor, .cancel = &cancelling.cancel, .done = &cancelling.done};
+    struct index_work work = {
+        .executor = executor, .cancel = &cancelling.cancel, .done = &cancelling.done};
     assert_int_equal(thread_start(&thread, "cancel", cancel_soon, &cancelling), 0);
     assert_int_equal(index_hnsw.build(&params, &data.rows, data.count, &work, &index, &error),
                      LODE_CANCELLED);

@@ -260,8 +260,8 @@ static int in_compact_layout(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(generations_are_as_good), cmocka_unit_test(links_stay),
-        cmocka_unit_test(a_hole_is_mended),        cmocka_unit_test(unfit_origins),
+        cmocka_unit_test(generations_are_as_good),   cmocka_unit_test(links_stay),
+        cmocka_unit_test(a_hole_is_mended),          cmocka_unit_test(unfit_origins),
         cmocka_unit_test(a_hasty_graph_is_bettered), cmocka_unit_test(plain_graphs_go_on),
         cmocka_unit_test(damaged_origins),
     };
