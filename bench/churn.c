@@ -26,6 +26,7 @@ enum { K = 10, BATCH = 500, ROUNDS_MAX = 100, LOOK_EVERY_US = 5000 };
 enum doing { DOING_NOTHING, DOING_WRITES, DOING_WORK, DOING_COUNT };
 
 static struct {
+    int argc;
     const char *dir, *json, *dat;
     lode_layout layout;
     uint64_t rounds, share, pace, idle_ms, ef, points;
@@ -258,7 +259,8 @@ static uint64_t anonymous_bytes(void)
     return (uint64_t)kilobytes * 1024;
 }
 
-static void measure(const char *dir, int to)
+/* What `churn --measure DIR` does: writes a struct left to standard output. */
+static void measure(const char *dir)
 {
     struct left left = {0};
     lode_stats *stats;
@@ -272,12 +274,12 @@ static void measure(const char *dir, int to)
     left.anonymous = anonymous_bytes() - before;
     lode_stats_free(stats);
     bench_db_close(&db);
-    if (write(to, &left, sizeof left) != (ssize_t)sizeof left)
+    if (write(STDOUT_FILENO, &left, sizeof left) != (ssize_t)sizeof left)
         bench_fail("cannot tell what was measured");
 }
 
 /* In a process of its own, so that memory is that of this database alone. */
-static struct left measured(const char *dir)
+static struct left measured(char **argv, const char *dir)
 {
     struct left left;
     int ends[2], state;
@@ -286,8 +288,11 @@ static struct left measured(const char *dir)
         bench_fail("no pipe");
     pid_t child = fork();
     if (child == 0) {
-        measure(dir, ends[1]);
-        _exit(0);
+        const char *query = bench_option(options.argc, argv, "query", NULL);
+        const char *near = bench_option(options.argc, argv, "truth", NULL);
+        dup2(ends[1], STDOUT_FILENO);
+        execl("/proc/self/exe", argv[0], "--measure", dir, "--query", query, "--truth", near, NULL);
+        _exit(1);
     }
     if (child < 0 || read(ends[0], &left, sizeof left) != (ssize_t)sizeof left ||
         waitpid(child, &state, 0) != child || state != 0)
@@ -405,6 +410,7 @@ static void build_fresh(const char *dir)
 
 static void read_options(int argc, char **argv)
 {
+    options.argc = argc;
     options.dir = bench_option(argc, argv, "dir", NULL);
     options.json = bench_option(argc, argv, "json", "");
     options.dat = bench_option(argc, argv, "dat", "");
@@ -426,20 +432,24 @@ int main(int argc, char **argv)
     static struct churned churned;
     static struct reader reader;
     char fresh_dir[4096];
-    read_options(argc, argv);
-    base = bench_read(bench_option(argc, argv, "base", NULL), 0);
     queries = bench_read(bench_option(argc, argv, "query", NULL), 2000);
     truth = bench_truth_read(bench_option(argc, argv, "truth", NULL), K);
+    if (*bench_option(argc, argv, "measure", "")) {
+        measure(bench_option(argc, argv, "measure", ""));
+        return 0;
+    }
+    read_options(argc, argv);
+    base = bench_read(bench_option(argc, argv, "base", NULL), 0);
     snprintf(fresh_dir, sizeof fresh_dir, "%s.fresh", options.dir);
     build_fresh(fresh_dir);
-    struct left fresh = measured(fresh_dir);
+    struct left fresh = measured(argv, fresh_dir);
     bench_remove(options.dir);
     struct bench_db db = open_dir(options.dir, LODE_MAINTAIN_AUTO);
     reader.db = &db;
     churn(&db, &reader, &churned);
     bench_must(lode_compact(db.collection, &error), &error);
     bench_db_close(&db);
-    struct left left = measured(options.dir);
+    struct left left = measured(argv, options.dir);
     show_all(&reader, &churned, &fresh, &left);
     if (*options.json)
         write_json(&reader, &churned, &fresh, &left);

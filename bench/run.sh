@@ -10,6 +10,8 @@
 #   upserts   writing into a growing segment, and what readers feel
 #   sustained writes, deletes and queries for SUSTAINED_SECONDS (600) under a memory budget of a quarter of
 #             the data; not among the parts that run by default
+#   churn     deleting and writing again 10% twenty times: recall, disk, memory, a reader meanwhile (mnist-784;
+#             not by default)
 #   layers    what HNSW's upper layers are worth, on hnswlib's graph
 #
 # Everything stays in build/bench/: sets, indexes with what building them took, figures (*.json; speed.json
@@ -138,6 +140,30 @@ upserts() {
         --dir "$out/upserts.lode" --window-ms 500 --json "$out/upserts.json"
 }
 
+churn() {
+    local layout
+    prepare mnist-784 || return 0
+    set_options mnist-784
+    for layout in fast compact; do
+        say "churn: mnist-784, $layout layout, 20 times 10% deleted and written again (2 minutes)"
+        "$programs/churn" "${options[@]:2}" --dir "$out/churn.lode" --layout "$layout" \
+            --json "$out/churn-$layout.json" --dat "$out/churn-$layout.dat"
+    done
+    plot churn <<GNUPLOT
+set title "mnist-784, 10% deleted and written again, twenty times"
+set xlabel "round"
+set ylabel "recall at ef 64"
+set yrange [0.99:1.001]
+set y2label "disk, of a fresh build's"
+set y2range [0:2]
+set y2tics
+plot "$out/churn-fast.dat" using 1:2 with linespoints title "fast", \
+     "$out/churn-fast.dat" using 1:3 with lines dashtype 2 title "fast, fresh build", \
+     "$out/churn-compact.dat" using 1:2 with linespoints title "compact", \
+     "$out/churn-fast.dat" using 1:4 axes x1y2 with lines title "disk, fast"
+GNUPLOT
+}
+
 layers() {
     local options
     prepare B
@@ -248,7 +274,7 @@ echo "One thread unless it says otherwise. The machine should do nothing else; C
 for part in "$@"; do
     case $part in
         sift10k | mnist-784 | B | C) search "$part" ;;
-        threads | growth | flat | upserts | layers | sustained) "$part" ;;
+        threads | growth | flat | upserts | layers | churn | sustained) "$part" ;;
         *) echo "run.sh: unknown part '$part'" >&2; exit 2 ;;
     esac
 done

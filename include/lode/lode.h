@@ -722,7 +722,9 @@ LODE_NODISCARD LODE_API lode_status lode_text_embed(lode_collection *collection,
 LODE_NODISCARD LODE_API lode_status lode_flush(lode_collection *collection, lode_error *error);
 
 /* Flush, merge everything into as few segments as the format allows (one, up to 2^31 points), drop
- * dead rows, and return when their indexes are ready. LODE_CANCELLED when the database is closing. */
+ * dead rows, and return when their indexes are ready. The living points are written once more before the old
+ * files go: LODE_FULL, with the figures, when the disk has no room for that. LODE_CANCELLED when the database
+ * is closing. */
 LODE_NODISCARD LODE_API lode_status lode_compact(lode_collection *collection, lode_error *error);
 
 /* Wait until no background work of the collection is due or running, at most timeout_ms

@@ -21,6 +21,7 @@ static struct index_work work_of(struct lode_collection *collection, _Atomic uin
         .cancel = &collection->jobs.cancel,
         .done = done,
         .give_way = readers_give_way,
+        .is_crowded = readers_crowd,
         .context = &collection->db->readers,
     };
 }

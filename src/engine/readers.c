@@ -23,13 +23,19 @@ int readers_are_active(struct readers *readers)
     return seen && (now < seen || now - seen < READERS_US);
 }
 
-void readers_give_way(void *context)
+int readers_crowd(void *context)
 {
     struct readers *readers = context;
     if (!readers_are_active(readers))
-        return;
+        return 0;
     atomic_store_explicit(&readers->gave_us, clock_now_us(readers->clock), memory_order_relaxed);
-    thread_sleep_us(GIVE_WAY_US);
+    return 1;
+}
+
+void readers_give_way(void *context)
+{
+    if (readers_crowd(context))
+        thread_sleep_us(GIVE_WAY_US);
 }
 
 int readers_are_given_way(const struct readers *readers)

@@ -22,6 +22,8 @@ void readers_searched(struct readers *readers);
 int readers_are_active(struct readers *readers);
 /* struct index_work.give_way, of a struct readers: sleeps a little while searches come in. */
 void readers_give_way(void *readers);
+/* struct index_work.is_crowded, likewise. */
+int readers_crowd(void *readers);
 /* Whether builds give way now. */
 int readers_are_given_way(const struct readers *readers);
 

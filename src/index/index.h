@@ -59,7 +59,9 @@ struct index_work {
     /* May be NULL. Called between small pieces of work by all threads but one; may sleep a little, to leave cores
      * to those who need them more. */
     void (*give_way)(void *context);
-    void *context;         /* of give_way */
+    /* May be NULL. Whether one thread is all that the next piece of work should take. */
+    int (*is_crowded)(void *context);
+    void *context;         /* of both */
     const char *spill_dir; /* see index_params; of sealed_make_graph */
 };
 

@@ -467,6 +467,12 @@ static int is_for_codes(const struct index_params *params, const struct space *s
     return count >= QG_ROWS_MIN && space->dim >= QG_DIM_MIN;
 }
 
+/* For work in one piece, which cannot give way. */
+static struct executor *executor_now(const struct index_work *work)
+{
+    return work->is_crowded && work->is_crowded(work->context) ? NULL : work->executor;
+}
+
 lode_status qg_build(const struct index_params *params, const struct rows *rows, uint32_t count,
                      const struct index_work *work, struct index **ret_index, lode_error *error)
 {
@@ -475,8 +481,8 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
         return index_hnsw.build(params, rows, count, work, ret_index, error);
     work = work ? work : &alone;
     struct qg *qg = qg_new(params, rows, count);
-    if (!qg ||
-        projection_fit(&qg->projection, rows, count, params->seed, work->executor, work->cancel)) {
+    if (!qg || projection_fit(&qg->projection, rows, count, params->seed, executor_now(work),
+                              work->cancel)) {
         qg_close(qg ? &qg->index : NULL);
         if (work->cancel && atomic_load_explicit(work->cancel, memory_order_relaxed))
             return error_set(error, LODE_CANCELLED, "graph: build cancelled");

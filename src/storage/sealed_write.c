@@ -256,9 +256,10 @@ lode_status sealed_write_graph(const struct store *store, uint64_t number,
                                const struct index *index, const struct index_work *work,
                                lode_error *error)
 {
+    int is_alone = !work || (work->is_crowded && work->is_crowded(work->context));
     struct part part = {.store = store,
                         .cancel = work ? work->cancel : NULL,
-                        .executor = work ? work->executor : NULL,
+                        .executor = is_alone ? NULL : work->executor,
                         .done = work ? work->done : NULL,
                         .index = index};
     return write_part(&part, KIND_GRAPH, number, error);

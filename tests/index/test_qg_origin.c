@@ -183,6 +183,41 @@ static void a_hasty_graph_is_bettered(void **state)
     data_release(&data);
 }
 
+/* A plain graph of the same width: layer 0 is taken over, nothing is out of reach. */
+static void plain_graphs_go_on(void **state)
+{
+    (void)state;
+    struct data data;
+    uint32_t map[ROWS];
+    struct index *index, *fresh;
+    data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24), ROWS, 200);
+    assert_int_equal(index_hnsw.build(&contract_params, &data.rows, ROWS, NULL, &index, NULL),
+                     LODE_OK);
+    for (int round = 0; round < 6; round++) {
+        struct index *next;
+        _Atomic uint64_t done = 0;
+        turn_over(&data, ROWS / 5, map);
+        struct index_origin origin = {index, map};
+        struct index_work work = {.origin = &origin, .done = &done};
+        assert_int_equal(index_hnsw.build(&contract_params, &data.rows, ROWS, &work, &next, NULL),
+                         LODE_OK);
+        assert_int_equal(next->ops->check(next, NULL), LODE_OK);
+        assert_int_equal(next->ops->count(next), ROWS);
+        assert_int_equal(done, ROWS);
+        index->ops->close(index);
+        index = next;
+    }
+    assert_int_equal(index_hnsw.build(&contract_params, &data.rows, ROWS, NULL, &fresh, NULL),
+                     LODE_OK);
+    double taken = data_recall(&data, index, 24, ROWS, NULL);
+    double anew = data_recall(&data, fresh, 24, ROWS, NULL);
+    if (taken < anew - 0.01)
+        fail_msg("recall %g, of a fresh build %g", taken, anew);
+    index->ops->close(index);
+    fresh->ops->close(fresh);
+    data_release(&data);
+}
+
 /* A mapped origin may hold anything. */
 static void damaged_origins(void **state)
 {
@@ -229,7 +264,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(generations_are_as_good),   cmocka_unit_test(links_stay),
         cmocka_unit_test(a_hole_is_mended),          cmocka_unit_test(unfit_origins),
-        cmocka_unit_test(a_hasty_graph_is_bettered), cmocka_unit_test(damaged_origins),
+        cmocka_unit_test(a_hasty_graph_is_bettered), cmocka_unit_test(plain_graphs_go_on),
+        cmocka_unit_test(damaged_origins),
     };
     int failed = cmocka_run_group_tests_name("fast", tests, NULL, NULL);
     return failed + cmocka_run_group_tests_name("compact", tests, in_compact_layout, NULL);
