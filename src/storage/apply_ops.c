@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/json_merge.h"
+#include "os/mapped.h"
 #include "storage/id.h"
 
 #include <inttypes.h>
@@ -92,6 +93,7 @@ static void look_up(const struct apply *apply, struct entry *entry)
         }
         return;
     }
+    mapped_look(); /* each look-up touches a page of each segment's table of ids */
     for (uint32_t i = last; i-- > 0 && entry->view == VIEW_NONE;) {
         const struct segment_view *view = &from->views[i];
         entry->row = view->segment->ops->find(view, entry->id, entry->id_size, entry->hash);
