@@ -194,7 +194,7 @@ typedef struct lode_memory_stats {
                                      count, and what other writers have; 0: no limit */
 } lode_memory_stats;
 
-/* Of the process, at this moment; the figures need not be of the very same one. */
+/* Of the process, at this moment; the figures need not be of the very same one. NULL: nothing. */
 LODE_API void lode_memory_stats_get(lode_memory_stats *ret_stats);
 
 /* --- Database ---------------------------------------------------------------------------------- */

@@ -20,6 +20,8 @@ void lode_memory_stats_get(lode_memory_stats *ret_stats)
 {
     struct budget_figures budget;
     struct mapped_figures mapped;
+    if (!ret_stats)
+        return;
     size_t file_bytes = 0;
     uint64_t share = budget_share(BUDGET_WRITE);
     budget_figures(&budget);

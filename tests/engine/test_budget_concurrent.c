@@ -100,6 +100,7 @@ static void the_setting_is_checked(void **state)
 {
     (void)state;
     lode_memory_stats stats;
+    lode_memory_stats_get(NULL);
     lode_memory_stats_get(&stats);
     assert_int_equal(stats.budget_bytes, 0);
     assert_int_equal(stats.batch_bytes_max, 0);
