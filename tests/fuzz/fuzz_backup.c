@@ -61,7 +61,7 @@ static int use(const uint8_t *data, size_t size)
 }
 
 /* The root cannot be guessed: once everything else fits, it is computed as it should be. */
-static void use_with_root(uint8_t *data, size_t size)
+static void use_with_root(const uint8_t *data)
 {
     struct inventory inventory = {0};
     struct buf bytes;
@@ -156,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fit(copy, size);
     (void)use(copy, size);
     open_file(copy, size, 1);
-    use_with_root(copy, size);
+    use_with_root(copy);
     free(copy);
     return 0;
 }
