@@ -78,8 +78,8 @@ static void at_every_change(void **state)
     for (; crashed; crash_at++)
         for (unsigned i = 0; i < lives; i++) {
             uint64_t seed = random_mix((first << 32) + crash_at * lives + i) / 4 * 4 + i % 4;
-            print_message("change %llu life %u of seed %llu\r", (unsigned long long)crash_at,
-                          i, (unsigned long long)first);
+            print_message("change %llu life %u of seed %llu\r", (unsigned long long)crash_at, i,
+                          (unsigned long long)first);
             crashed = crash_at_change(crash_at, seed);
         }
     print_message("%llu changes, %u lives each\n", (unsigned long long)crash_at - 2, lives);

@@ -35,9 +35,7 @@ static void put_id(FILE *out, const lode_id *id)
 {
     switch (id->kind) {
     case LODE_ID_NUMBER: fprintf(out, "\"number %llu\"", (unsigned long long)id->number); break;
-    case LODE_ID_STRING:
-        fprintf(out, "\"string %.*s\"", (int)id->string_size, id->string);
-        break;
+    case LODE_ID_STRING: fprintf(out, "\"string %.*s\"", (int)id->string_size, id->string); break;
     default:
         fputs("\"uuid ", out);
         for (size_t i = 0; i < 16; i++)
@@ -145,8 +143,9 @@ static void describe(void *context, lode_db *db)
         fputs(i ? ",\n" : "", out);
         put_collection(out, db, sample_collections[i]);
     }
-    fprintf(out, "},\n\"aliases\":{\"movies\":\"films\"},\"log_keep_bytes\":%llu,"
-                 "\"requests\":[\"first\",\"second\"]}\n",
+    fprintf(out,
+            "},\n\"aliases\":{\"movies\":\"films\"},\"log_keep_bytes\":%llu,"
+            "\"requests\":[\"first\",\"second\"]}\n",
             (unsigned long long)lode_db_log_keep_bytes(db));
     assert_int_equal(fclose(out), 0);
 }

@@ -189,12 +189,9 @@ static void round_what_is_no_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(few_directions_suffice),
-        cmocka_unit_test(all_directions_count),
-        cmocka_unit_test(queries_as_rows),
-        cmocka_unit_test(round_to_i8),
-        cmocka_unit_test(round_what_is_no_number),
-        cmocka_unit_test(projection_stands_outliers),
+        cmocka_unit_test(few_directions_suffice),   cmocka_unit_test(all_directions_count),
+        cmocka_unit_test(queries_as_rows),          cmocka_unit_test(round_to_i8),
+        cmocka_unit_test(round_what_is_no_number),  cmocka_unit_test(projection_stands_outliers),
         cmocka_unit_test(projection_of_equal_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -238,7 +238,7 @@ struct tearing {
     uint32_t grain;   /* bytes that are kept or lost together: a sector of 512, or less */
     uint32_t percent; /* of the pieces that are kept */
     int prefix;       /* the first ones, else any */
-    int garbage;      /* where a piece is lost: bytes of somebody else's; else what was there, or zeros */
+    int garbage; /* where a piece is lost: bytes of somebody else's; else what was there, or zeros */
 };
 
 static struct tearing choose_tearing(struct rng *rng)

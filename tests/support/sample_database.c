@@ -25,8 +25,7 @@ enum { QUANTISED_ROWS = 280 }; /* of these a graph is a quantised one */
 
 static lode_error error;
 
-static const lode_field fields[] = {{"genre", LODE_FIELD_KEYWORD},
-                                    {"year", LODE_FIELD_INTEGER}};
+static const lode_field fields[] = {{"genre", LODE_FIELD_KEYWORD}, {"year", LODE_FIELD_INTEGER}};
 
 /* Every stored type, every metric, both indexes, both layouts and both kinds of graph. */
 static const lode_schema schemas[] = {

@@ -254,8 +254,7 @@ static lode_status retry(struct story *story, unsigned which)
     lode_write_options options = {.request_id = text};
     lode_write_info info;
     options.request_id_size = (size_t)snprintf(text, sizeof text, "request %u", request->number);
-    lode_status status =
-        lode_write(story->handles[which], &op, 1, &options, &info, &story->error);
+    lode_status status = lode_write(story->handles[which], &op, 1, &options, &info, &story->error);
     if (status)
         return status;
     crash_count(&crash_counts.partial); /* until it is seen not to have been applied twice */
@@ -761,10 +760,9 @@ void story_settle(struct story *story)
 static enum story_kind random_kind(struct rng *rng)
 {
     static const enum story_kind rare[] = {
-        STORY_SYNC,    STORY_TIME,    STORY_FLUSH,    STORY_FLUSH, STORY_COMPACT,
-        STORY_COMPACT, STORY_IDLE,    STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,
-        STORY_ALIAS,   STORY_UNALIAS, STORY_REOPEN,   STORY_KEEP,  STORY_KEEP,
-        STORY_RETRY,   STORY_RETRY,   STORY_BACKUP};
+        STORY_SYNC,   STORY_TIME,     STORY_FLUSH, STORY_FLUSH, STORY_COMPACT, STORY_COMPACT,
+        STORY_IDLE,   STORY_SNAPSHOT, STORY_CLOSE, STORY_DROP,  STORY_ALIAS,   STORY_UNALIAS,
+        STORY_REOPEN, STORY_KEEP,     STORY_KEEP,  STORY_RETRY, STORY_RETRY,   STORY_BACKUP};
     if (rng_below(rng, 3))
         return STORY_WRITE;
     return rare[rng_below(rng, sizeof rare / sizeof rare[0])];

@@ -66,11 +66,11 @@ struct story_fate {
     int fail_errno;        /* as of vfs_memory_fault */
     unsigned fail_more;    /* how many after it fail too */
     unsigned crash_after;  /* this many changes after the first that fails, all ends; 0: never */
-    uint64_t lie_at;        /* the sync that only says that it has happened; 0: none */
-    unsigned lie_more;      /* how many after it lie too */
-    const char *lie_where;  /* only syncs of paths that contain this; NULL: any */
-    uint64_t syncs;         /* of those, so far */
-    unsigned lies;          /* told so far */
+    uint64_t lie_at;       /* the sync that only says that it has happened; 0: none */
+    unsigned lie_more;     /* how many after it lie too */
+    const char *lie_where; /* only syncs of paths that contain this; NULL: any */
+    uint64_t syncs;        /* of those, so far */
+    unsigned lies;         /* told so far */
     uint64_t changes;      /* so far */
     uint64_t candidates;   /* for fail_at, so far */
     int paused;            /* nothing fails but by the crash */

@@ -32,7 +32,8 @@ void vfs_memory_kill(struct vfs *vfs);
  * the errno that it fails with, having done nothing. A negative errno: it fails after it took effect;
  * of a write only the first half did, and what a sync should have made durable never will be.
  * fault NULL: none. It is called under the file system's mutex and must not use it. */
-#define VFS_MEMORY_LIE 0x10000 /* of sync and dir_sync: says that it is done, and nothing is durable */
+#define VFS_MEMORY_LIE                                                                             \
+    0x10000 /* of sync and dir_sync: says that it is done, and nothing is durable */
 typedef int vfs_memory_fault(void *context, const char *operation, const char *path);
 void vfs_memory_set_fault(struct vfs *vfs, vfs_memory_fault *fault, void *context);
 
