@@ -1,6 +1,7 @@
 # Every tests/<folder>/test_*.c is an executable of its own; test_*.py and test_*.sh are run as they are.
 #
 # Labels: the folder's name; and `concurrent` or `slow` when that word is part of the file's name.
+# tests/fuzz/fuzz_*.c are executables too, which replay their corpora; tests/golden has programs that its script runs.
 # Exit code 77 means skipped. Tests run with LODE_BIN (the command), LODE_SOURCE, LODE_BUILD and
 # LODE_SANITIZE (empty, address or thread) in their environment.
 enable_testing()

@@ -142,8 +142,16 @@ static lode_status gather_collections(struct check *check, const struct file_nam
     lode_status status = verify_frame(&verify, "catalog", FRAME_CATALOG, 0, error);
     if (status && status != LODE_CORRUPT)
         return status;
-    if (!status && catalog_load(check->vfs, check->path, catalog, &reason) == LODE_OK)
-        return LODE_OK;
+    if (!status) {
+        status = catalog_load(check->vfs, check->path, catalog, &reason);
+        if (status == LODE_OK)
+            return LODE_OK;
+        if (status != LODE_CORRUPT && status != LODE_VERSION && status != LODE_NOT_FOUND) {
+            if (error)
+                *error = reason; /* it could not be looked at, which is no damage */
+            return status;
+        }
+    }
     if (check->findings == before)
         report(check, "catalog", 0, reason.message);
     status = LODE_OK;

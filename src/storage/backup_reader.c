@@ -1,6 +1,7 @@
 /* backup_reader.c: see backup_reader.h. */
 #include "storage/backup_reader.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -128,36 +129,55 @@ lode_status backup_mark_read(struct vfs *vfs, const char *dir, enum backup_mark 
     return status ? status : judge_mark(path, text, size, ret_mark, error);
 }
 
-/* A file that begins as one; what cannot be opened as a file is none. */
-static int has_head(struct vfs *vfs, const char *path)
+/* Whether the system said that there is nothing of that kind, and not that it could not look. */
+static int means_none(lode_status status, const lode_error *reason)
+{
+    return status == LODE_NOT_FOUND || reason->os_errno == EISDIR || reason->os_errno == ENOTDIR ||
+           reason->os_errno == ENXIO;
+}
+
+static lode_status none_or_failure(lode_status status, const lode_error *reason, lode_error *error)
+{
+    if (status == LODE_OK || means_none(status, reason))
+        return LODE_OK;
+    if (error)
+        *error = *reason;
+    return status;
+}
+
+/* A file that begins as one; what is no file is none. */
+static lode_status has_head(struct vfs *vfs, const char *path, int *ret_has, lode_error *error)
 {
     uint8_t head[8];
     struct vfs_file *file;
     uint64_t size = 0;
-    if (vfs_open(vfs, path, VFS_READ, &file, NULL))
-        return 0;
-    int has = vfs_size(file, &size, NULL) == LODE_OK && size >= sizeof head &&
-              vfs_read(file, 0, head, sizeof head, NULL) == LODE_OK &&
-              memcmp(head, BACKUP_HEAD_MAGIC, sizeof head) == 0;
+    lode_error reason = {0};
+    *ret_has = 0;
+    lode_status status = vfs_open(vfs, path, VFS_READ, &file, &reason);
+    if (status)
+        return none_or_failure(status, &reason, error);
+    status = vfs_size(file, &size, &reason);
+    if (!status && size >= sizeof head) {
+        status = vfs_read(file, 0, head, sizeof head, &reason);
+        *ret_has = !status && memcmp(head, BACKUP_HEAD_MAGIC, sizeof head) == 0;
+    }
     vfs_close(file);
-    return has;
+    return none_or_failure(status, &reason, error);
 }
 
 lode_status backup_is_there(struct vfs *vfs, const char *path, int *ret_is, lode_error *error)
 {
-    int is_dir = 0;
-    if (has_head(vfs, path)) {
-        *ret_is = 1;
-        return LODE_OK;
-    }
-    lode_status status = vfs_exists(vfs, path, ret_is, error);
-    if (status || !*ret_is)
-        return status;
+    lode_error reason = {0};
+    int is_file = 0, exists = 0, is_dir = 0;
+    lode_status status = has_head(vfs, path, &is_file, error);
+    if (!status && !is_file)
+        status = vfs_exists(vfs, path, &exists, error);
     /* Below a plain file there is nothing, whatever the system calls that. */
-    if (has_mark(vfs, path, &is_dir, NULL))
-        is_dir = 0;
-    *ret_is = is_dir;
-    return LODE_OK;
+    if (!status && exists)
+        status = none_or_failure(has_mark(vfs, path, &is_dir, &reason), &reason, error);
+    if (!status)
+        *ret_is = is_file || is_dir;
+    return status;
 }
 
 /* --- A directory ------------------------------------------------------------------------------- */
@@ -320,7 +340,10 @@ lode_status backup_open(struct vfs *vfs, const char *path, struct backup **ret_b
         return error_nomem(error, "a backup", sizeof *backup);
     }
     backup->vfs = vfs;
-    status = has_head(vfs, path) ? open_file(backup, error) : open_dir(backup, error);
+    int is_file = 0;
+    status = has_head(vfs, path, &is_file, error);
+    if (!status)
+        status = is_file ? open_file(backup, error) : open_dir(backup, error);
     if (status)
         backup_close(backup);
     else

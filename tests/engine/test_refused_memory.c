@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/backup.h"
+#include "engine/verify.h"
 #include "support/story.h"
 
 void *__real_malloc(size_t size);
@@ -232,6 +233,19 @@ static void use_named(struct run *run)
     TWICE(lode_snapshot_drop(run->points, "two", &error));
 }
 
+static void delete_and_sync(struct run *run, unsigned id)
+{
+    struct engine_id made;
+    lode_id given = *engine_id(id, &made);
+    run->model.sequence++;
+    run->model.values[id] = ENGINE_NONE;
+    TWICE(lode_delete(run->points, &given, 1, NULL, &error));
+    TWICE(lode_sync(run->points, &error));
+    lode_status status;
+    ARMED(status = lode_wait_idle(run->points, 0, &error)); /* a job that failed waits a second */
+    check_status(status, "lode_wait_idle");
+}
+
 /* What fails leaves nothing that counts; a restore leaves a directory that is none, so each has its own. */
 static void back_up(struct run *run)
 {
@@ -299,6 +313,7 @@ static void live(struct run *run)
     write_batch(run, 30, 16);
     patch_point(run, 1, 222);  /* sealed */
     patch_point(run, 10, 442); /* growing */
+    delete_and_sync(run, 2);
     read_all(run);
     TWICE(lode_flush(run->points, &error));
     write_batch(run, 3, 4);
@@ -320,6 +335,7 @@ static void live(struct run *run)
     run->words = NULL;
     TWICE(lode_collection_drop(run->db, "words", &error));
     close_all(run);
+    TWICE(verify_database(run->vfs, "db", NULL, &error));
 }
 
 static void each_allocation_is_refused(void **state)

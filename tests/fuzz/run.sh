@@ -73,10 +73,17 @@ if [ "${FUZZ_KEEP:-0}" = 1 ]; then
         rm -rf "$build/small" && mkdir "$build/small"
         setarch -R "$build/fuzz_$name" -merge=1 -max_len=1024 "$build/small" "tests/fuzz/corpus/$name" \
             "$build/corpus/$name" >"$build/logs/$name-merge" 2>&1 || true
-        # The smallest files of it, in 40 kB at most.
+        # Of those below 2 KiB some 100, from the smallest to the largest, in 40 kB at most.
         rm -rf "tests/fuzz/corpus/$name" && mkdir -p "tests/fuzz/corpus/$name"
-        find "$build/small" -type f -size -2k -printf '%s %p\n' | sort -n |
-            awk '{ size += $1; if (size < 40000) print $2 }' | xargs -r cp -t "tests/fuzz/corpus/$name"
+        find "$build/small" -type f -size -2k -printf '%s %p\n' | sort -n | awk '
+            { sizes[NR] = $1; files[NR] = $2 }
+            END {
+                for (i = 1; i <= NR; i += NR > 100 ? NR / 100 : 1) {
+                    total += sizes[int(i)]
+                    if (total < 40000)
+                        print files[int(i)]
+                }
+            }' | xargs -r cp -t "tests/fuzz/corpus/$name"
     done
     du -sh --apparent-size tests/fuzz/corpus
 fi

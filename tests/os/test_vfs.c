@@ -610,6 +610,128 @@ static void faults(void **state)
     vfs_close(file);
 }
 
+/* Whether what is left of a file of `size` bytes 'x', written and not synced, shows each way to lose it. */
+struct losses {
+    int whole, empty, at_sector, at_byte, garbage, holes;
+};
+
+static void judge_losses(struct fixture *fixture, size_t size, struct losses *losses)
+{
+    uint8_t data[4096];
+    uint64_t found = 0;
+    size_t kept = 0, first_lost = 0, strange = 0;
+    struct vfs_file *file = open_file(fixture, "a", VFS_READ);
+    assert_int_equal(vfs_size(file, &found, NULL), LODE_OK);
+    assert_true(found <= size);
+    assert_int_equal(vfs_read(file, 0, data, (size_t)found, NULL), LODE_OK);
+    vfs_close(file);
+    while (first_lost < found && data[first_lost] == 'x')
+        first_lost++;
+    for (size_t i = 0; i < found; i++) {
+        kept += data[i] == 'x';
+        strange += data[i] != 'x' && data[i] != 0;
+    }
+    losses->whole |= kept == size;
+    losses->empty |= found == 0;
+    losses->at_sector |= kept > 0 && kept < size && first_lost > 0 && first_lost % 512 == 0;
+    losses->at_byte |= first_lost > 0 && first_lost < size && first_lost % 512 != 0;
+    losses->garbage |= strange > 0;
+    losses->holes |= kept > first_lost;
+}
+
+static void writes_are_torn_in_every_way(void **state)
+{
+    struct fixture *fixture = *state;
+    static uint8_t data[3000];
+    struct losses losses = {0};
+    memset(data, 'x', sizeof data);
+    sync_root(fixture);
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        struct vfs_file *file = open_file(fixture, "a", VFS_WRITE | VFS_CREATE | VFS_TRUNCATE);
+        assert_int_equal(vfs_sync(file, NULL), LODE_OK);
+        sync_dir(fixture);
+        assert_int_equal(vfs_write(file, 0, data, sizeof data, NULL), LODE_OK);
+        vfs_close(file);
+        vfs_memory_crash_random(fixture->vfs, seed);
+        judge_losses(fixture, sizeof data, &losses);
+    }
+    assert_true(losses.whole && losses.empty && losses.at_sector && losses.at_byte);
+    assert_true(losses.garbage && losses.holes);
+}
+
+/* The second of two writes, or of two names, is there and the first is not. */
+static void order_is_not_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    int reordered = 0, names_reordered = 0;
+    sync_root(fixture);
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct vfs_file *file = open_file(fixture, "a", VFS_WRITE | VFS_CREATE | VFS_TRUNCATE);
+        assert_int_equal(vfs_write(file, 0, "00", 2, NULL), LODE_OK);
+        assert_int_equal(vfs_sync(file, NULL), LODE_OK);
+        (void)!vfs_remove(fixture->vfs, in_dir(fixture, "b"), NULL);
+        (void)!vfs_remove(fixture->vfs, in_dir(fixture, "c"), NULL);
+        sync_dir(fixture);
+        assert_int_equal(vfs_write(file, 0, "1", 1, NULL), LODE_OK);
+        assert_int_equal(vfs_write(file, 1, "1", 1, NULL), LODE_OK);
+        vfs_close(file);
+        put_file(fixture, "b", "x");
+        put_file(fixture, "c", "x");
+        vfs_memory_crash_random(fixture->vfs, seed);
+        char found[3] = {0};
+        file = open_file(fixture, "a", VFS_READ);
+        assert_int_equal(vfs_read(file, 0, found, 2, NULL), LODE_OK);
+        vfs_close(file);
+        reordered |= strcmp(found, "01") == 0;
+        names_reordered |= !exists(fixture, "b") && exists(fixture, "c");
+    }
+    assert_true(reordered && names_reordered);
+}
+
+static int lie_on_sync(void *context, const char *operation, const char *path)
+{
+    (void)path;
+    return strcmp(operation, context) == 0 ? VFS_MEMORY_LIE : 0;
+}
+
+static void syncs_that_lie(void **state)
+{
+    struct fixture *fixture = *state;
+    static char sync[] = "sync";
+    sync_root(fixture);
+    put_file(fixture, "a", "old!");
+    sync_dir(fixture);
+    struct vfs_file *file = open_file(fixture, "a", VFS_WRITE);
+    assert_int_equal(vfs_sync(file, NULL), LODE_OK);
+    assert_int_equal(vfs_write(file, 0, "new!", 4, NULL), LODE_OK);
+    vfs_memory_set_fault(fixture->vfs, lie_on_sync, sync);
+    assert_int_equal(vfs_sync(file, NULL), LODE_OK);
+    vfs_memory_set_fault(fixture->vfs, NULL, NULL);
+    vfs_close(file);
+    expect_file(fixture, "a", "new!");
+    crash(fixture);
+    expect_file(fixture, "a", "old!");
+}
+
+static void bits_turn_over(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[PATH_SIZE_MAX], found[5] = {0};
+    uint64_t offset = 0;
+    sync_root(fixture);
+    assert_int_equal(vfs_memory_flip(fixture->vfs, fixture->dir, 1, path, &offset), 0);
+    put_file(fixture, "a", "text");
+    assert_int_equal(vfs_memory_flip(fixture->vfs, fixture->dir, 1, path, &offset), 1);
+    assert_string_equal(path, in_dir(fixture, "a"));
+    struct vfs_file *file = open_file(fixture, "a", VFS_READ);
+    assert_int_equal(vfs_read(file, 0, found, 4, NULL), LODE_OK);
+    vfs_close(file);
+    unsigned changed = (unsigned)(found[offset] ^ "text"[offset]);
+    assert_true(changed && (changed & (changed - 1)) == 0);
+    found[offset] = "text"[offset];
+    assert_string_equal(found, "text");
+}
+
 #define ON(f, where) cmocka_unit_test_setup_teardown(f, where##_setup, where##_teardown)
 #define BOTH(f)      ON(f, posix), ON(f, memory)
 
@@ -638,6 +760,10 @@ int main(void)
         ON(directories_are_names_too, memory),
         ON(open_files_end_with_the_crash, memory),
         ON(faults, memory),
+        ON(writes_are_torn_in_every_way, memory),
+        ON(order_is_not_kept, memory),
+        ON(syncs_that_lie, memory),
+        ON(bits_turn_over, memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static uint64_t hour_ms(unsigned n)
     return 1700000000000u + (uint64_t)n * HOUR_MS;
 }
 
-static void let_expire(const struct story *story, struct story_state *state)
+void story_expire(const struct story *story, struct story_state *state)
 {
     for (size_t i = 0; i < STORY_COLLECTIONS; i++)
         model_expire(&state->collections[i].model, hour_ms(story->hours));
@@ -398,7 +398,7 @@ static lode_status do_one(struct story *story, struct story_step step, struct st
         return lode_alias_set(story->db, ALIAS, NULL, &story->error);
     case STORY_TIME:
         atomic_store(&story->time_us, hour_ms(++story->hours) * 1000);
-        let_expire(story, after);
+        story_expire(story, after);
         return LODE_OK;
     case STORY_BACKUP: return back_up(story, step.seed, after);
     case STORY_CLOSE: close_handle(story, step.which); return LODE_OK;
@@ -608,8 +608,8 @@ static enum story_look look_and_compare(struct story *story)
     if (!look(story, &found))
         return STORY_UNKNOWN;
     go_back_to(story, &found);
-    let_expire(story, &story->sure);
-    let_expire(story, &story->maybe);
+    story_expire(story, &story->sure);
+    story_expire(story, &story->maybe);
     if (is_like(&found, &story->sure)) {
         compare_counted(story, &story->sure);
         return STORY_AS_SURE;
@@ -651,110 +651,6 @@ int story_check(struct story *story)
         }
     }
     return look != STORY_UNKNOWN;
-}
-
-/* --- Backups ----------------------------------------------------------------------------------- */
-
-static void damaged_backup(void *context, const lode_verify_finding *finding)
-{
-    (void)context;
-    fail_msg("%s at %llu: %s", finding->file, (unsigned long long)finding->offset,
-             finding->problem);
-}
-
-static void verify_backup(struct story *story)
-{
-    lode_verify_options options = {.report = damaged_backup};
-    crash_count(&crash_counts.unopened);
-    assert_ok(backup_verify(story->vfs, story->backup.path, &options, &error));
-    crash_uncount(&crash_counts.unopened);
-    crash_count(&crash_counts.verifies);
-}
-
-static void compare_restored(struct story *story, lode_db *db)
-{
-    struct story_state *state = &story->backup.state;
-    let_expire(story, state);
-    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
-        lode_collection *collection;
-        if (!state->collections[i].exists) {
-            assert_int_equal(lode_collection_open(db, names[i], &collection, &error),
-                             LODE_NOT_FOUND);
-            continue;
-        }
-        assert_ok(lode_collection_open(db, names[i], &collection, &error));
-        model_check_points(&state->collections[i].model, collection, NULL);
-        lode_collection_close(collection);
-    }
-}
-
-void story_restore(struct story *story)
-{
-    struct db_env env = {.vfs = story->vfs, .clock = &story->clock};
-    lode_restore_options options = {.number = story->backup.number, .sample = 3};
-    char path[32];
-    lode_db *db;
-    if (!story->backup.path[0])
-        return;
-    verify_backup(story);
-    snprintf(path, sizeof path, "restored-%u", ++story->numbers);
-    assert_ok(executor_inline_new(&env.executor, &error));
-    crash_count(&crash_counts.unopened);
-    assert_ok(restore_database(story->backup.path, path, &options, &env, NULL, &error));
-    assert_ok(db_open(path, NULL, &env, &db, &error));
-    crash_uncount(&crash_counts.unopened);
-    crash_count(&crash_counts.partial);
-    compare_restored(story, db);
-    crash_uncount(&crash_counts.partial);
-    crash_count(&crash_counts.opens);
-    lode_db_close(db);
-    executor_free(env.executor);
-}
-
-/* --- Ends -------------------------------------------------------------------------------------- */
-
-void story_end(struct story *story, uint64_t seed)
-{
-    story_close(story);
-    story->power_failed |= seed % 4 != 1;
-    switch (seed % 4) {
-    case 0: vfs_memory_crash(story->vfs); break;
-    case 1: vfs_memory_kill(story->vfs); break;
-    default: vfs_memory_crash_random(story->vfs, seed);
-    }
-}
-
-static void open_and_check(struct story *story)
-{
-    crash_count(&crash_counts.unopened);
-    if (story_open(story, (struct story_fate){0}))
-        fail_msg("it does not open: %s", story->error.message);
-    crash_uncount(&crash_counts.unopened);
-    (void)!story_check(story);
-}
-
-void story_settle(struct story *story)
-{
-    open_and_check(story);
-    for (unsigned i = 0; i < STORY_COLLECTIONS; i++) {
-        if (!story->sure.collections[i].exists)
-            continue;
-        assert_ok(story_do(story, (struct story_step){STORY_RETRY, i, 0}));
-        assert_ok(story_do(story, (struct story_step){STORY_WRITE, i, 1}));
-    }
-    story_close(story);
-    engine_verify(story->vfs, PATH);
-    open_and_check(story);
-    for (unsigned i = 0; i < STORY_COLLECTIONS; i++)
-        if (story->sure.collections[i].exists) {
-            assert_ok(story_do(story, (struct story_step){STORY_WRITE, i, 2}));
-            assert_ok(story_do(story, (struct story_step){STORY_FLUSH, i, 0}));
-        }
-    story_close(story);
-    engine_verify(story->vfs, PATH);
-    open_and_check(story);
-    story_close(story);
-    story_restore(story);
 }
 
 /* --- Random steps ------------------------------------------------------------------------------ */

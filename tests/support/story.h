@@ -149,6 +149,8 @@ void story_end(struct story *story, uint64_t seed);
  * files verify before and after. */
 void story_settle(struct story *story);
 
+/* What has expired by now is gone from the state. */
+void story_expire(const struct story *story, struct story_state *state);
 const char *story_name(unsigned which); /* of a collection; static */
 
 /* A step that can succeed in the state that is sure. */
