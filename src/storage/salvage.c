@@ -19,6 +19,7 @@ static lode_status read_row(const struct segment *segment, uint32_t row, lode_er
 
 static void lose(struct segment_view *view, uint32_t row)
 {
+    INVARIANT(view->live);
     bitset_unset(view->live->words, row);
     view->live_count--;
 }

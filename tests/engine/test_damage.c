@@ -94,11 +94,12 @@ static void a_flipped_bit_is_never_an_answer(void **state)
             continue;
         uint8_t *copy = malloc(file->size);
         memcpy(copy, file->bytes, file->size);
-        for (size_t at = 0; at < 64; at += 9)
+        for (size_t at = 0; at < 64; at += damage_step(9))
             flip_and_check(file, copy, at);
-        for (size_t at = 64; at < file->size; at += 30011)
+        for (size_t at = 64; at < file->size; at += damage_step(30011))
             flip_and_check(file, copy, at);
-        for (size_t at = file->size > 120 ? file->size - 120 : 0; at < file->size; at += 13)
+        for (size_t at = file->size > 120 ? file->size - 120 : 0; at < file->size;
+             at += damage_step(13))
             flip_and_check(file, copy, at);
         free(copy);
     }
@@ -112,7 +113,7 @@ static void a_block_of_zeros_is_never_an_answer(void **state)
         if (!is_looked_at(file))
             continue;
         uint8_t *copy = malloc(file->size);
-        for (size_t at = 0; at < file->size; at += GUARD_BLOCK_SIZE) {
+        for (size_t at = 0; at < file->size; at += damage_step(GUARD_BLOCK_SIZE)) {
             size_t left = file->size - at;
             memcpy(copy, file->bytes, file->size);
             memset(copy + at, 0, left < GUARD_BLOCK_SIZE ? left : GUARD_BLOCK_SIZE);
@@ -130,7 +131,8 @@ static void a_file_cut_short_or_gone_is_named(void **state)
         if (!is_looked_at(file))
             continue;
         check_with(file, file->bytes, 0);
-        check_with(file, file->bytes, 63);
+        if (damage_step(1) == 1)
+            check_with(file, file->bytes, 63);
         check_with(file, file->bytes, file->size / 2);
         check_with(file, file->bytes, file->size - 1);
         if (strstr(file->path, "seg-"))
@@ -180,7 +182,7 @@ static void a_sector_that_cannot_be_read_is_named(void **state)
         if (!strstr(file->path, "seg-"))
             continue;
         for (int lasting = 0; lasting < 2; lasting++)
-            for (unsigned n = 0; fail_read(file, n, lasting); n++)
+            for (unsigned n = 0; fail_read(file, n, lasting); n += (unsigned)damage_step(1))
                 ;
     }
 }

@@ -166,10 +166,15 @@ static void with_all_damages(const struct damage_file *file, const struct expect
     uint8_t *copy = malloc(file->size);
     assert_non_null(copy);
     memcpy(copy, file->bytes, file->size);
-    for (size_t at = 100; at < file->size; at += GUARD_BLOCK_SIZE / 2 + 1000) {
+    for (size_t at = 100; at < file->size; at += damage_step(GUARD_BLOCK_SIZE / 2 + 1000)) {
         copy[at] ^= 4;
         with(file, copy, file->size, some);
         copy[at] ^= 4;
+    }
+    with(file, NULL, 0, all);
+    if (damage_step(1) > 1) {
+        free(copy);
+        return;
     }
     copy[5] ^= 1;
     with(file, copy, file->size, all);
@@ -179,7 +184,6 @@ static void with_all_damages(const struct damage_file *file, const struct expect
     memset(copy, 0, file->size);
     with(file, copy, file->size, all);
     with(file, file->bytes, file->size / 2, all);
-    with(file, NULL, 0, all);
     free(copy);
 }
 
@@ -278,7 +282,7 @@ static void a_log_is_salvaged_when_asked_for(void **state)
     struct outcome *outcome = malloc(sizeof *outcome);
     uint8_t *copy = malloc(file->size);
     uint64_t seen = 0;
-    for (size_t at = 70; at < file->size * 2 / 3; at += 97) {
+    for (size_t at = 70; at < file->size * 2 / 3; at += damage_step(97)) {
         struct vfs *vfs = damage_vfs(&image);
         memcpy(copy, file->bytes, file->size);
         copy[at] ^= 16;
@@ -300,7 +304,7 @@ static void a_log_is_salvaged_when_asked_for(void **state)
         vfs_memory_free(vfs);
         seen++;
     }
-    assert_true(seen > 5);
+    assert_true(seen > 0);
     free(copy);
     free(outcome);
 }
@@ -328,7 +332,7 @@ static int decide(void *context, const char *operation, const char *path)
 static void crash_at_every_change(const struct damage_file *file, size_t at)
 {
     struct outcome *whole = malloc(sizeof *whole), *outcome = malloc(sizeof *outcome);
-    for (uint64_t n = 0;; n++) {
+    for (uint64_t n = 0;; n += damage_step(1)) {
         struct vfs *vfs = damage_vfs(&image);
         struct fate fate = {.left = n};
         kit_flip(vfs, file->path, at * 8);

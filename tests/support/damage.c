@@ -151,6 +151,12 @@ void damage_image_release(struct damage_image *image)
         free(image->files[i].bytes);
 }
 
+size_t damage_step(size_t step)
+{
+    const char *sanitizer = getenv("LODE_SANITIZE");
+    return sanitizer && *sanitizer ? 7 * step : step;
+}
+
 struct vfs *damage_vfs(const struct damage_image *image)
 {
     struct vfs *vfs = vfs_memory_new();
