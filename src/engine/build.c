@@ -137,19 +137,12 @@ static uint64_t rewrite_bytes(const struct rewrite *rewrite)
     return sum;
 }
 
-static int has_dead_rows(const struct rewrite *rewrite)
-{
-    int dead = 0;
-    for (size_t i = 0; i < rewrite->count; i++)
-        dead |= rewrite->views[i].live_count < rewrite->views[i].row_count;
-    return dead;
-}
-
-/* Whether there is room on the disk for what is going to be written, as far as that is known before. */
+/* Whether there is room on the disk for what is going to be written, as far as that is known before. The reserve is
+ * for those alone that take next to nothing: segments in which no row lives. */
 static lode_status check_room(const struct rewrite *rewrite, const char *what, lode_error *error)
 {
-    struct room_need need = {
-        .what = what, .bytes = rewrite_bytes(rewrite), .frees = has_dead_rows(rewrite)};
+    uint64_t bytes = rewrite_bytes(rewrite);
+    struct room_need need = {.what = what, .bytes = bytes, .frees = bytes == 0};
     return room_check(rewrite->collection->db, rewrite->collection->dir, &need, error);
 }
 
