@@ -268,11 +268,12 @@ static int has_dead_rows(const struct rewrite *rewrite)
 }
 
 /* Whether the disk has room for a flush, or for a merge that leaves dead rows behind: as far as that is known for
- * certain, since what they give back is wanted when the disk is nearly full. */
+ * certain, since what they give back is wanted when the disk is nearly full. The
+ * reserve is for those alone that take next to nothing: segments in which no row lives. */
 static lode_status check_room(const struct rewrite *rewrite, const char *what, lode_error *error)
 {
-    struct room_need need = {
-        .what = what, .bytes = rewrite_bytes(rewrite), .frees = has_dead_rows(rewrite)};
+    uint64_t bytes = rewrite_bytes(rewrite);
+    struct room_need need = {.what = what, .bytes = bytes, .frees = bytes == 0};
     return room_check(rewrite->collection->db, rewrite->collection->dir, &need, error);
 }
 
