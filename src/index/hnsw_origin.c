@@ -1,6 +1,5 @@
 /* hnsw_origin.c: taking over the lists of an earlier graph of some of the rows. Layer 0 is copied under new row
- * numbers; a list that lost rows is chosen anew among what is left and the first links of the lost ones, which
- * are their nearest and most diverse. Levels are a function of the row's number, so that the layers above are
+ * numbers; a list that lost rows is chosen anew among what is left and all that the lost ones linked to. Levels are a function of the row's number, so that the layers above are
  * linked anew: one row in m has any. What then is not reachable is for the repair of the build. */
 #include "index/hnsw.h"
 
@@ -8,8 +7,6 @@
 
 #include "base/bitset.h"
 
-#define BEYOND_LINKS       4u /* of a lost row, looked at */
-#define CANDIDATES_MAX     ((BEYOND_LINKS + 1) * 2 * LODE_M_MAX)
 #define ROWS_BETWEEN_LOOKS 256u /* at the cancel flag */
 
 struct taking {
@@ -18,7 +15,7 @@ struct taking {
     const uint32_t *row_map;
     uint32_t from_count, count;
     const struct index_work *work;
-    struct neighbor candidates[CANDIDATES_MAX];
+    struct neighbor *candidates; /* room for all there can be */
     uint32_t candidate_count;
 };
 
@@ -38,7 +35,7 @@ static uint32_t link_from(const struct taking *taking, uint32_t old_row, uint32_
 static void add_candidate(struct taking *taking, uint32_t row, uint32_t link)
 {
     const struct rows *rows = &taking->hnsw->rows;
-    if (link == INDEX_ROW_NONE || link == row || taking->candidate_count == CANDIDATES_MAX)
+    if (link == INDEX_ROW_NONE || link == row)
         return;
     for (uint32_t i = 0; i < taking->candidate_count; i++)
         if (taking->candidates[i].row == link)
@@ -48,6 +45,17 @@ static void add_candidate(struct taking *taking, uint32_t row, uint32_t link)
     for (; at > 0 && neighbor_before(item, taking->candidates[at - 1]); at--)
         taking->candidates[at] = taking->candidates[at - 1];
     taking->candidates[at] = item;
+}
+
+/* What a row that is gone linked to. */
+static void add_beyond(struct taking *taking, uint32_t row, uint32_t gone)
+{
+    for (uint32_t i = 0; i < hnsw_degree(taking->hnsw, 0); i++) {
+        uint32_t beyond = link_from(taking, gone, i);
+        if (beyond == HNSW_NONE)
+            break;
+        add_candidate(taking, row, now_of(taking, beyond));
+    }
 }
 
 static void mend(struct taking *taking, uint32_t old_row, uint32_t row, uint32_t *list)
@@ -60,14 +68,10 @@ static void mend(struct taking *taking, uint32_t old_row, uint32_t row, uint32_t
         uint32_t link = link_from(taking, old_row, i);
         if (link == HNSW_NONE)
             break;
-        add_candidate(taking, row, now_of(taking, link));
-        for (uint32_t j = 0, taken = 0; now_of(taking, link) == INDEX_ROW_NONE && j < degree; j++) {
-            uint32_t beyond = link_from(taking, link, j);
-            if (beyond == HNSW_NONE || taken == BEYOND_LINKS)
-                break;
-            taken += now_of(taking, beyond) != INDEX_ROW_NONE;
-            add_candidate(taking, row, now_of(taking, beyond));
-        }
+        if (now_of(taking, link) != INDEX_ROW_NONE)
+            add_candidate(taking, row, now_of(taking, link));
+        else
+            add_beyond(taking, row, link);
     }
     uint32_t count =
         hnsw_choose_links(&hnsw->rows, taking->candidates, taking->candidate_count, degree, chosen);
@@ -150,8 +154,11 @@ lode_status hnsw_take_over(struct hnsw *hnsw, uint32_t count, const struct index
         return LODE_OK;
     struct taking *taking = calloc(1, sizeof *taking);
     uint64_t *known = calloc(bitset_words(count) + 1, sizeof *known);
+    size_t room = (size_t)hnsw_degree(hnsw, 0) * (hnsw_degree(hnsw, 0) + 1);
+    struct neighbor *candidates = malloc(room * sizeof *candidates);
     lode_status status = LODE_OK;
-    if (taking && known) {
+    if (taking && known && candidates) {
+        taking->candidates = candidates;
         taking->hnsw = hnsw;
         taking->from = (const struct hnsw *)work->origin->index;
         taking->row_map = work->origin->row_map;
@@ -162,8 +169,9 @@ lode_status hnsw_take_over(struct hnsw *hnsw, uint32_t count, const struct index
         if (status == LODE_OK)
             status = raise_all(taking, known, error);
     } else {
-        status = error_nomem(error, "hnsw graph", sizeof *taking);
+        status = error_nomem(error, "hnsw graph", room * sizeof *candidates);
     }
+    free(candidates);
     free(taking);
     if (status == LODE_OK)
         *ret_known = known;
