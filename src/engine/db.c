@@ -259,7 +259,8 @@ static lode_status settle_logs(lode_db *db, uint64_t given, lode_error *error)
 }
 
 /* Before the lock, which who only reads cannot make: is there a database at all? */
-static lode_status check_there(lode_db *db, const struct db_env *env, lode_error *error)
+static lode_status check_there(lode_db *db, const lode_db_options *options,
+                               const struct db_env *env, lode_error *error)
 {
     char path[PATH_SIZE_MAX];
     int exists = 0;
@@ -268,7 +269,7 @@ static lode_status check_there(lode_db *db, const struct db_env *env, lode_error
         status = vfs_join(path, db->path, "catalog", error);
     if (!status)
         status = vfs_exists(db->vfs, path, &exists, error);
-    return status || exists ? status : begin_catalog(db, 1, error);
+    return status || exists ? status : begin_catalog(db, options, error);
 }
 
 static lode_status open_directory(lode_db *db, const lode_db_options *given,
@@ -277,7 +278,7 @@ static lode_status open_directory(lode_db *db, const lode_db_options *given,
     int must_exist = given->must_exist || db->read_only;
     lode_status status = make_directory(db, must_exist, error);
     if (!status && db->read_only)
-        status = check_there(db, env, error);
+        status = check_there(db, given, env, error);
     if (!status)
         status = lock_directory(db, error);
     if (!status)
