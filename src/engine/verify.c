@@ -204,8 +204,10 @@ static lode_status check_locked(struct check *check, const struct file_names *na
         return error_set(error, LODE_NOT_FOUND, "there is no database at '%s'", check->path);
     lode_status status = vfs_join(path, check->path, "LOCK", error);
     if (!status)
-        status = check->vfs->ops->lock_shared ? vfs_lock_shared(check->vfs, path, &lock, error)
-                                              : vfs_lock(check->vfs, path, &lock, error);
+        status = vfs_lock_shared(check->vfs, path, &lock, error);
+    /* What was never opened has no lock yet: it is made. */
+    if (status == LODE_NOT_FOUND || status == LODE_UNSUPPORTED)
+        status = vfs_lock(check->vfs, path, &lock, error);
     if (status)
         return status;
     status = check_all(check, names, error);
