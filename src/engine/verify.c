@@ -194,7 +194,7 @@ static lode_status check_locked(struct check *check, const struct file_names *na
                                 lode_error *error)
 {
     char path[PATH_SIZE_MAX];
-    struct vfs_file *lock;
+    struct vfs_file *lock = NULL;
     for (size_t i = 0; i < names->count; i++)
         if (strcmp(names->names[i], RESTORING_NAME) == 0)
             report(check, RESTORING_NAME, 0,
