@@ -259,7 +259,7 @@ static lode_status check_locked(struct check *check, const struct file_names *na
                                 lode_error *error)
 {
     char path[PATH_SIZE_MAX];
-    struct vfs_file *lock;
+    struct vfs_file *lock = NULL;
     for (size_t i = 0; i < names->count; i++)
         if (strcmp(names->names[i], RESTORING_NAME) == 0)
             report(check, RESTORING_NAME, 0,
@@ -269,8 +269,10 @@ static lode_status check_locked(struct check *check, const struct file_names *na
         return error_set(error, LODE_NOT_FOUND, "there is no database at '%s'", check->path);
     lode_status status = vfs_join(path, check->path, "LOCK", error);
     if (!status)
-        status = check->vfs->ops->lock_shared ? vfs_lock_shared(check->vfs, path, &lock, error)
-                                              : vfs_lock(check->vfs, path, &lock, error);
+        status = vfs_lock_shared(check->vfs, path, &lock, error);
+    /* What was never opened has no lock yet: it is made. */
+    if (status == LODE_NOT_FOUND || status == LODE_UNSUPPORTED)
+        status = vfs_lock(check->vfs, path, &lock, error);
     if (status)
         return status;
     status = check_with_keys(check, names, error);
