@@ -51,6 +51,27 @@ static lode_status look(void *context, uint64_t sequence, const uint8_t *data, s
     return batch_open(&reader, data, size, row_size, BATCH_OF_LOG, error);
 }
 
+/* As recovery does: logs that end before what the manifest knows of have lost their end, however well it looks. */
+static void look_at_end(struct logs *logs)
+{
+    const struct manifest *manifest = &logs->mending->manifest;
+    uint64_t seen = manifest->seen_sequence;
+    uint64_t last = logs->first < logs->count ? logs->expected - 1 : manifest->flushed_sequence;
+    lode_error reason = {0};
+    if (logs->damage.status || last >= seen)
+        return;
+    (void)error_set(&reason, LODE_CORRUPT,
+                    "the logs end with batch %" PRIu64 ", and batches up to %" PRIu64
+                    " were acknowledged",
+                    last, seen);
+    if (logs->first < logs->count) {
+        note_damage(logs, logs->numbers[logs->count - 1], &reason);
+        return;
+    }
+    logs->damage = reason;
+    snprintf(logs->damaged_file, sizeof logs->damaged_file, "%s", logs->mending->dir_name);
+}
+
 static lode_status look_at_logs(struct logs *logs, lode_error *error)
 {
     const struct store *store = &logs->mending->store;
@@ -72,6 +93,7 @@ static lode_status look_at_logs(struct logs *logs, lode_error *error)
             return status;
         }
     }
+    look_at_end(logs);
     return LODE_OK;
 }
 
@@ -138,6 +160,9 @@ static lode_status save(struct logs *logs, lode_error *error)
     if (!status && logs->wal)
         status = wal_sync(logs->wal, error);
     wal_close(logs->wal);
+    /* Otherwise the new log, whose batches are numbered anew, could seem to lack its end. */
+    if (mending->manifest.seen_sequence > logs->sequence)
+        mending->manifest.seen_sequence = logs->sequence;
     mending->manifest.wal_first = number;
     mending->is_changed = mending->log_changed = 1;
     return status;
@@ -154,14 +179,16 @@ static lode_status mend_logs(struct logs *logs, lode_error *error)
                       logs->damage.message);
         return LODE_OK;
     }
+    uint64_t seen = logs->mending->manifest.seen_sequence;
     lode_status status = save(logs, error);
     if (status)
         return status;
+    if (seen > logs->last_sequence)
+        logs->skipped_batches += seen - logs->last_sequence;
     run->info.lost_batches += logs->skipped_batches;
     if (logs->damage.status)
         repair_report(run, LODE_REPAIR_LOST, file,
-                      "at least %" PRIu64 " batches between whole ones, and what stood at the end "
-                      "(%s)",
+                      "at least %" PRIu64 " batches, and what else stood at the end (%s)",
                       logs->skipped_batches, logs->damage.message);
     repair_report(run, LODE_REPAIR_MENDED, *file ? file : logs->mending->dir_name,
                   "%" PRIu64 " batches saved into a new log", logs->taken);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/repair.h"
+#include "storage/manifest.h"
 #include "support/damage.h"
 
 static struct damage_image image;
@@ -309,6 +310,47 @@ static void a_log_is_salvaged_when_asked_for(void **state)
     free(outcome);
 }
 
+/* The manifest beside that log knows of so many batches behind those in segments. */
+static void see_more(struct vfs *vfs, const char *log, uint64_t batches)
+{
+    char dir[64];
+    struct manifest manifest;
+    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(log, '/') - log), log);
+    assert_ok(manifest_load(vfs, dir, &manifest, &error));
+    manifest.generation++;
+    manifest.seen_sequence = manifest.flushed_sequence + batches;
+    assert_ok(manifest_commit(vfs, dir, &manifest, &error));
+    manifest_release(&manifest);
+}
+
+/* A log that ends between two groups, or is gone, looks sound; but the manifest knows better, and nothing opens. */
+static void logs_that_end_early(void **state)
+{
+    (void)state;
+    const struct damage_file *file = file_of("wal-", "");
+    struct outcome *outcome = malloc(sizeof *outcome);
+    for (int gone = 0; gone < 2; gone++) {
+        struct vfs *vfs = damage_vfs(&image);
+        struct vfs_file *raw;
+        assert_ok(vfs_open(vfs, file->path, VFS_WRITE, &raw, &error));
+        assert_ok(vfs_truncate(raw, 64, &error));
+        vfs_close(raw);
+        if (gone)
+            assert_ok(vfs_remove(vfs, file->path, &error));
+        see_more(vfs, file->path, 2);
+        repair(vfs, 0, 0, outcome);
+        assert_int_equal(outcome->status, LODE_CORRUPT);
+        assert_int_equal(outcome->info.left, 1);
+        repair(vfs, 0, 1, outcome);
+        assert_int_equal(outcome->status, LODE_OK);
+        assert_int_equal(outcome->info.lost_batches, 2);
+        engine_verify(vfs, "db");
+        damage_collect(&image, vfs, "points", outcome->present);
+        vfs_memory_free(vfs);
+    }
+    free(outcome);
+}
+
 /* --- Crashes ----------------------------------------------------------------------------------- */
 
 struct fate {
@@ -381,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_catalog_forgets_names_alone),
         cmocka_unit_test(a_manifest_is_made_up),
         cmocka_unit_test(a_log_is_salvaged_when_asked_for),
+        cmocka_unit_test(logs_that_end_early),
         cmocka_unit_test(crashes_cost_nothing_more),
     };
     return cmocka_run_group_tests(tests, make, release);
