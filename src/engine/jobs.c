@@ -61,6 +61,14 @@ size_t jobs_frozen_count(struct jobs *jobs)
     return count;
 }
 
+int jobs_are_flushing(struct jobs *jobs)
+{
+    mutex_lock(&jobs->mutex);
+    int are = jobs->frozen_count > 0 && !jobs->slots[SLOT_FLUSH].error.status;
+    mutex_unlock(&jobs->mutex);
+    return are;
+}
+
 static int oldest_frozen(struct jobs *jobs, struct frozen *ret_frozen)
 {
     mutex_lock(&jobs->mutex);

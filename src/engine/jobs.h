@@ -75,6 +75,8 @@ void jobs_poke(struct lode_collection *collection);
 NODISCARD lode_status jobs_frozen_reserve(struct jobs *jobs, lode_error *error);
 void jobs_frozen_push(struct jobs *jobs, struct frozen frozen); /* after a reserve */
 size_t jobs_frozen_count(struct jobs *jobs);
+/* Whether some are on their way out: there are any, and the last attempt did not fail. */
+int jobs_are_flushing(struct jobs *jobs);
 /* Wait until at most count_max frozen segments of numbers up to `number` are left. A flush that fails
  * ends the wait with its error; so does, unless `insist`, a recent failure but for LODE_FULL. */
 NODISCARD lode_status jobs_wait_frozen(struct lode_collection *collection, size_t count_max,

@@ -75,14 +75,17 @@ static uint64_t held_by(struct lode_collection *collection)
     return held;
 }
 
+/* Who only reads writes nothing out, and what cannot be written out gives nothing back. */
 static void look_into(lode_db *db, struct candidate *best)
 {
+    if (db->read_only)
+        return;
     mutex_lock(&db->mutex);
     for (lode_collection *c = db->collections; c; c = c->next) {
         if (c->state != COLLECTION_OPEN)
             continue;
         if (jobs_frozen_count(&c->jobs) > 0) {
-            best->is_flushing = 1;
+            best->is_flushing |= jobs_are_flushing(&c->jobs);
             continue;
         }
         uint64_t held = held_by(c);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/build.h"
@@ -262,13 +263,41 @@ static void patches_count_as_what_they_become(void **state)
     world_close(&world);
 }
 
-/* What one database holds and does not need, another may have. */
+/* What a process that was killed leaves in the log. */
+static void write_and_die(const char *path)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        lode_db *db;
+        lode_collection *collection;
+        lode_schema schema = {.dim = DIM};
+        if (lode_db_open(path, NULL, &db, &error) ||
+            lode_collection_create(db, "c", &schema, &collection, &error) ||
+            write_points(collection, 0))
+            _exit(1);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* What one database holds and does not need, another may have; also beside one that is only read, with rows in its
+ * log that nobody writes out. */
 static void databases_share_it(void **state)
 {
     (void)state;
     struct world idle[4], busy;
     lode_schema schema = {.dim = DIM, .index = LODE_INDEX_FLAT};
+    char path[PATH_SIZE_MAX];
+    lode_db *reader;
+    lode_collection *read;
+    temp_dir_make(path);
+    write_and_die(path);
     set_budget(BUDGET);
+    assert_int_equal(lode_db_open(path, &(lode_db_options){.read_only = 1}, &reader, &error),
+                     LODE_OK);
+    assert_int_equal(lode_collection_open(reader, "c", &read, &error), LODE_OK);
     for (int i = 0; i < 4; i++) {
         world_open(&idle[i], schema, LODE_MAINTAIN_AUTO);
         for (uint64_t first = 0; first < 10 * BATCH; first += BATCH) /* 2.6 MB each */
@@ -286,6 +315,9 @@ static void databases_share_it(void **state)
     world_close(&busy);
     for (int i = 0; i < 4; i++)
         world_close(&idle[i]);
+    lode_collection_close(read);
+    lode_db_close(reader);
+    temp_dir_remove(path);
 }
 
 /* --- Graphs ------------------------------------------------------------------------------------ */
