@@ -507,10 +507,21 @@ static lode_status crypt_dir_sync(struct vfs *vfs, const char *path, lode_error 
     return vfs_dir_sync(below(vfs), path, error);
 }
 
+static uint64_t crypt_room(struct vfs *vfs, const char *path)
+{
+    return vfs_room(below(vfs), path);
+}
+
 static lode_status crypt_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
                               lode_error *error)
 {
     return vfs_lock(below(vfs), path, ret_lock, error);
+}
+
+static lode_status crypt_lock_shared(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
+                                     lode_error *error)
+{
+    return vfs_lock_shared(below(vfs), path, ret_lock, error);
 }
 
 static const struct vfs_ops crypt_ops = {
@@ -533,7 +544,9 @@ static const struct vfs_ops crypt_ops = {
     .remove_dir = crypt_remove_dir,
     .list = crypt_list,
     .dir_sync = crypt_dir_sync,
+    .room = crypt_room,
     .lock = crypt_lock,
+    .lock_shared = crypt_lock_shared,
     .unlock = NULL, /* a lock is a file of the vfs below */
 };
 

@@ -271,9 +271,21 @@ static void no_two_files_are_alike(void **state)
     fixture_release(&fixture);
 }
 
+/* Else nobody would know of a disk that it is nearly full, once its database is encrypted. */
+static void the_room_below_is_told(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    assert_true(vfs_room(fixture.vfs, ".") == VFS_ROOM_UNKNOWN);
+    vfs_memory_set_room(fixture.below, 12345);
+    assert_int_equal(vfs_room(fixture.vfs, "."), 12345);
+    fixture_release(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_room_below_is_told),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(it_is_mapped_block_by_block),
         cmocka_unit_test(each_flipped_byte_is_found),
