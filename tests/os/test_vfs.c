@@ -208,6 +208,8 @@ static void pipes_are_no_files(void **state)
     assert_int_equal(try_open(fixture, "pipe", VFS_WRITE | VFS_CREATE, &error), LODE_IO);
     alarm(0);
     assert_int_equal(try_open(fixture, ".", VFS_READ, &error), LODE_IO);
+    assert_int_equal(error.os_errno,
+                     EISDIR); /* by which a directory of backups is told from a file */
 }
 
 static void truncating(void **state)
