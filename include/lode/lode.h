@@ -176,11 +176,12 @@ LODE_NODISCARD LODE_API lode_status lode_memory_budget_set(uint64_t bytes, lode_
 
 typedef struct lode_memory_stats {
     uint64_t budget_bytes;        /* 0: no limit */
-    uint64_t used_bytes;          /* counted, now: the sum of the next five */
+    uint64_t used_bytes;          /* counted, now: the sum of the next six */
     uint64_t growing_bytes;       /* rows not written out yet, and their graphs */
     uint64_t build_bytes;         /* flushes, merges, graphs being built */
     uint64_t write_bytes;         /* batches on their way */
     uint64_t scratch_bytes;       /* of queries, and of what was kept for the next ones */
+    uint64_t decrypted_bytes;     /* blocks of encrypted files that have been read */
     uint64_t other_bytes;         /* text models, request ids, logs being replayed */
     uint64_t peak_bytes;          /* of used_bytes */
     uint64_t mapped_bytes;        /* of mapped files, in memory or not */

@@ -172,5 +172,6 @@ size_t frame_memory(const struct frame *frame)
     const struct frame_blocks *blocks = frame->blocks;
     if (!blocks)
         return 0;
-    return sizeof *blocks + (size_t)blocks->footer_size + guard_memory(&blocks->guard);
+    size_t decrypted = frame->is_encrypted ? (size_t)crypt_file_memory(frame->file) : 0;
+    return sizeof *blocks + (size_t)blocks->footer_size + guard_memory(&blocks->guard) + decrypted;
 }
