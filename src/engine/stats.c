@@ -95,7 +95,8 @@ static void describe_model(struct lode_collection *collection, lode_stats *stats
     if (!model)
         return;
     stats->text_model_version = model->version;
-    stats->memory_bytes += model->embedder->ops->memory(model->embedder);
+    if (model->embedder)
+        stats->memory_bytes += model->embedder->ops->memory(model->embedder);
     text_model_unref(model);
 }
 
