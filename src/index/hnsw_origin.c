@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/bitset.h"
+#include "os/mapped.h"
 
 #define ROWS_BETWEEN_LOOKS 256u /* at the cancel flag */
 
@@ -111,6 +112,7 @@ static lode_status take_lists(struct taking *taking, uint64_t *known, lode_error
         status = check_cancel(taking, old_row, error);
         if (row == INDEX_ROW_NONE || bitset_test(known, row))
             continue;
+        mapped_look(); /* the origin may be a mapped file, and vectors are */
         hnsw_graph_add(taking->hnsw, row, hnsw_level(taking->hnsw->seed, taking->hnsw->m, row));
         bitset_set(known, row);
         uint32_t *list = hnsw_list(taking->hnsw, row, 0);

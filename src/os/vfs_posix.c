@@ -256,6 +256,8 @@ static void bring_in_alone(const struct posix_file *file, void *data, uint64_t s
     struct stat info;
     if (fstat(file->fd, &info) == 0 && time(NULL) - info.st_mtime < WRITTEN_S)
         (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    (void)posix_fadvise(file->fd, 0, 0,
+                        POSIX_FADV_RANDOM); /* blocks are read before they are used */
     (void)madvise(data, size, MADV_RANDOM);
 }
 
