@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "crypt/crypt_check.h"
 #include "crypt/crypt_vfs.h"
+#include "os/budget.h"
 #include "support/storage_kit.h"
 #include "support/vfs_memory.h"
 
@@ -139,11 +140,15 @@ static void it_is_mapped_block_by_block(void **state)
     write_file(&fixture, "f", 200000, 5000);
     assert_ok(open_it(&fixture, "f", &file));
     assert_ok(vfs_map(file, 200000, &data, &error));
+    assert_int_equal(crypt_file_memory(file), 0);
     assert_ok(crypt_file_fill(file, 196608, &block, &error));
     assert_ptr_equal(block, data + 196608);
+    assert_int_equal(crypt_file_memory(file), 200000 - 196608);
+    assert_int_equal(budget_used(BUDGET_DECRYPTED), 200000 - 196608);
     for (size_t i = 0; i < 200000; i++)
         assert_int_equal(data[i], i < 196608 ? 0 : pattern(i));
     vfs_unmap(file, data, 200000);
+    assert_int_equal(budget_used(BUDGET_DECRYPTED), 0);
     vfs_close(file);
     fixture_release(&fixture);
 }

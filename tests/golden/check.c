@@ -14,6 +14,7 @@
 
 #include "engine/backup.h"
 #include "support/engine_kit.h"
+#include "support/key_kit.h"
 #include "support/sample_database.h"
 
 static lode_error error;
@@ -162,11 +163,41 @@ static void golden_backups(void **state)
     }
 }
 
+/* Without the key, or with another one, it says so and nothing else; with it, it holds what it held. */
+static void golden_secret(void **state)
+{
+    char path[PATH_SIZE_MAX];
+    struct vfs *vfs = vfs_memory_new();
+    struct executor *executors[2];
+    lode_db *golden, *made;
+    (void)state;
+    join(path, "secret");
+    assert_int_equal(sample_secret_open(vfs_posix(), path, NULL, &executors[0], &golden, &error),
+                     LODE_KEY);
+    assert_int_equal(
+        sample_secret_open(vfs_posix(), path, key_kit(2), &executors[0], &golden, &error),
+        LODE_KEY);
+    sample_secret_make(vfs, "secret", NULL, NULL);
+    assert_ok(sample_secret_open(vfs_posix(), path, key_kit(1), &executors[0], &golden, &error));
+    assert_ok(sample_secret_open(vfs, "secret", key_kit(1), &executors[1], &made, &error));
+    struct pair pair = {engine_collection(golden, "links"), engine_collection(made, "links")};
+    compare_points(&pair, NULL, NULL);
+    compare_snapshots(&pair);
+    lode_collection_close(pair.golden);
+    lode_collection_close(pair.made);
+    lode_db_close(golden);
+    lode_db_close(made);
+    for (int i = 0; i < 2; i++)
+        executor_free(executors[i]);
+    vfs_memory_free(vfs);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_database),
         cmocka_unit_test(golden_backups),
+        cmocka_unit_test(golden_secret),
     };
     if (argc != 2) {
         fputs("usage: check DIRECTORY\n", stderr);

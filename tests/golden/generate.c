@@ -1,6 +1,7 @@
 /* generate.c: the golden files, and what is to be found in them: tests/golden/regenerate.sh.
  *
- *     generate DIRECTORY       makes db, backups, backup.file and expected.json in it, which must be empty */
+ *     generate DIRECTORY       makes db, backups, backup.file, secret and what is in db and secret as JSON;
+ *                              it must be empty */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,18 +151,30 @@ static void describe(void *context, lode_db *db)
     assert_int_equal(fclose(out), 0);
 }
 
+static void describe_secret(void *context, lode_db *db)
+{
+    FILE *out = fopen(context, "we");
+    assert_non_null(out);
+    fputs("{\"collections\":{\n", out);
+    put_collection(out, db, "links");
+    fputs("},\n\"aliases\":{},\"log_keep_bytes\":0,\"requests\":[\"first\",\"second\"]}\n", out);
+    assert_int_equal(fclose(out), 0);
+}
+
 /* --- Files ------------------------------------------------------------------------------------- */
 
 static const char *directory;
 
 static void make(void **state)
 {
-    char path[4][PATH_SIZE_MAX];
-    static const char *const names[] = {"db", "backups", "backup.file", "expected.json"};
+    char path[6][PATH_SIZE_MAX];
+    static const char *const names[] = {"db",     "backups",    "backup.file", "expected.json",
+                                        "secret", "secret.json"};
     (void)state;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 6; i++)
         assert_ok(vfs_join(path[i], directory, names[i], &error));
     sample_database_make(vfs_posix(), path[0], path[1], path[2], describe, path[3]);
+    sample_secret_make(vfs_posix(), path[4], describe_secret, path[5]);
 }
 
 int main(int argc, char **argv)

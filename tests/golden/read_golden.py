@@ -3,7 +3,8 @@
 
     read_golden.py DATABASE [BACKUP...]         reads all of it, checks every checksum and record, prints JSON
 
-A library too: read_database(path), read_backup(path). What is wrong raises Damage, with the file's name.
+A library too: read_database(path, key), read_backup(path). What is wrong raises Damage, with the file's name; an
+encrypted database without its key WrongKey. Backups of encrypted databases are not read.
 """
 import hashlib
 import json
@@ -13,6 +14,7 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import aes_gcm  # noqa: E402
 from xxh3 import M, xxh3  # noqa: E402
 
 KINDS = {"vectors": 1, "ids": 2, "docs": 3, "graph": 4, "live": 5, "manifest": 6, "text-model": 7, "catalog": 8,
@@ -22,6 +24,10 @@ NONE = 0xFFFFFFFF
 
 
 class Damage(Exception):
+    pass
+
+
+class WrongKey(Exception):
     pass
 
 
@@ -65,8 +71,8 @@ class Reader:
 class Files:
     """A directory of files, real or in a backup."""
 
-    def __init__(self, files):
-        self.files = files
+    def __init__(self, files, keys=None):
+        self.files, self.keys = files, keys  # keys: of an encrypted database, else None
 
     def read(self, name):
         need(name in self.files, f"{name} is missing")
@@ -77,13 +83,56 @@ class Files:
         return sorted(int(match.group(1)) for match in found if match)
 
 
-def real_files(path):
+def real_files(path, keys=None):
     def reader(name):
         def read():
             with open(os.path.join(path, name), "rb") as file:
                 return file.read()
         return read
-    return Files({name: reader(name) for name in os.listdir(path) if os.path.isfile(os.path.join(path, name))})
+    return Files({name: reader(name) for name in os.listdir(path) if os.path.isfile(os.path.join(path, name))}, keys)
+
+
+# --- keys.md, encrypted.md --------------------------------------------------------------------------
+
+def read_keys(data, key):
+    """The data keys, by id."""
+    need(len(data) == 8192, "size of the keys")
+    copies = [data[:4096], data[4096:]]
+    for copy in copies:
+        need(struct.unpack("<Q", copy[4088:])[0] == xxh3(copy[:4088]), "checksum of the keys")
+    need(copies[0] == copies[1], "copies of the keys")
+    magic, form, count, key_id, flags, zero, salt = struct.unpack_from("<8sII8sII32s", data)
+    need(magic == b"lodekey\n" and form == 1 and 1 <= count <= 64 and flags == 0 and zero == 0, "header of the keys")
+    need(not any(data[64 + 40 * count + 16:4088]), "filling of the keys")
+    if key is None or key_id != aes_gcm.hkdf(key, None, b"lode key id", 8):
+        raise WrongKey(f"it is encrypted with the key {key_id.hex()}")
+    wrapping = aes_gcm.hkdf(key, salt, b"lode keys 1", 32)
+    plain = aes_gcm.decrypt(wrapping, bytes(12), data[64:64 + 40 * count + 16], data[:64])
+    need(plain is not None, "the data keys are not authentic")
+    found = {}
+    for i in range(count):
+        secret = plain[40 * i + 8:40 * i + 40]
+        number = struct.unpack("<Q", aes_gcm.hkdf(secret, None, b"lode data key id", 8))[0]
+        found[number or 1] = secret
+    return found
+
+
+def file_key(header, kind, keys):
+    magic, form, found, data_key, salt, total = struct.unpack("<8sIIQ32sQ", header)
+    need(magic == b"lodesec\n" and form == 1 and found == kind and total == xxh3(header[:56]), "header of encryption")
+    need(data_key in keys, "data key")
+    return aes_gcm.hkdf(keys[data_key], salt, header[:24], 32)
+
+
+def read_encrypted(data, keys):
+    key, content, at = file_key(data[:64], 1, keys), b"", 64
+    while at < len(data):
+        end = min(at + 65552, len(data))
+        nonce = struct.pack("<QI", (at - 64) // 65552, end == len(data))
+        plain = aes_gcm.decrypt(key, nonce, data[at:end])
+        need(plain, f"what is encrypted at {at} is not authentic")
+        content, at = content + plain, end
+    return content
 
 
 # --- frame.md ---------------------------------------------------------------------------------------
@@ -116,7 +165,8 @@ def read_frame(data, kind, uid, number):
 
 def named_frame(files, name, kind, uid, number):
     try:
-        return read_frame(files.read(name), kind, uid, number)
+        data = files.read(name)
+        return read_frame(data if files.keys is None else read_encrypted(data, files.keys), kind, uid, number)
     except Damage as damage:
         raise Damage(f"{name}: {damage}") from None
 
@@ -454,12 +504,14 @@ def read_snapshot(files, uid, schema, number):
 
 # --- wal.md -----------------------------------------------------------------------------------------
 
-def read_log(data, uid, number, schema):
+def read_log(data, uid, number, schema, keys=None):
     """[(sequence, request id, operations)]"""
-    magic, form, zero, found_uid, found = struct.unpack_from("<8sIIQQ", data)
-    need(magic == b"lodewal\n" and form == 2 and zero == 0 and (found_uid, found) == (uid, number), "header of the log")
+    magic, form, flags, found_uid, found = struct.unpack_from("<8sIIQQ", data)
+    need(magic == b"lodewal\n" and form == 3 and flags == (keys is not None) and (found_uid, found) == (uid, number), "header of the log")
     need(not any(data[32:56]) and struct.unpack_from("<Q", data, 56)[0] == xxh3(data[:56]), "header of the log")
-    batches, at, before, synced_before = [], 64, None, 64
+    begin = 64 if keys is None else 128
+    key = None if keys is None else file_key(data[64:128], 2, keys)
+    batches, at, before, synced_before, numbers = [], begin, None, begin, set()
     while at < len(data):
         checksum, magic, count, size, first, synced = struct.unpack_from("<Q4sIQQQ", data, at)
         end = at + align(40 + size, 8)
@@ -468,7 +520,14 @@ def read_log(data, uid, number, schema):
         need(checksum == xxh3(data[at + 8:end], seed), f"checksum of the group at {at}")
         need(before is None or first == before + 1, f"sequence of the group at {at}")
         need(synced_before <= synced <= at and not any(data[at + 40 + size:end]), f"group at {at}")
-        payload = Reader(data[at + 40:at + 40 + size])
+        payload = data[at + 40:at + 40 + size]
+        if key:
+            need(payload[:8] not in numbers, f"number of the group at {at}")
+            numbers.add(payload[:8])
+            additional = struct.pack("<QQQ", uid, number, at) + data[at + 8:at + 40]
+            payload = aes_gcm.decrypt(key, payload[:8] + bytes(4), payload[8:], additional)
+            need(payload is not None, f"the group at {at} is not authentic")
+        payload = Reader(payload)
         for i in range(count):
             batches.append((first + i, *read_batch(payload.bytes(payload.take("I")), schema)))
         payload.end()
@@ -522,7 +581,7 @@ def read_collection(files, uid):
         segment, graph = read_segment(files, uid, schema, number, rows, has_graph, manifest["flushed"])
         add_living(points, segment, read_live(files, number, uid, rows, living, generation))
         graphs += [graph] if graph else []
-    logs = {number: read_log(files.read(f"wal-{number}.log"), uid, number, schema)
+    logs = {number: read_log(files.read(f"wal-{number}.log"), uid, number, schema, files.keys)
             for number in files.names(r"wal-(\d+)\.log")}
     sequence = manifest["flushed"]
     for number in sorted(logs):
@@ -537,9 +596,11 @@ def read_collection(files, uid):
             "snapshots": snapshots, "requests": requests, "graphs": graphs, "words": model and model["words"]}
 
 
-def read_database(path):
-    catalog = read_catalog(real_files(path))
-    collections = {name: read_collection(real_files(os.path.join(path, f"c-{uid:016x}")), uid)
+def read_database(path, key=None):
+    files = real_files(path)
+    keys = read_keys(files.read("keys"), key) if "keys" in files.files else None
+    catalog = read_catalog(real_files(path, keys))
+    collections = {name: read_collection(real_files(os.path.join(path, f"c-{uid:016x}"), keys), uid)
                    for name, uid in catalog["collections"].items()}
     return {"collections": collections, "aliases": catalog["aliases"], "log_keep_bytes": catalog["log_keep_bytes"]}
 
@@ -552,7 +613,7 @@ PARTS = ["catalog", "manifest-{n}", "wal-{n}.log", "seg-{n}.vectors", "seg-{n}.i
 
 def read_inventory(data):
     magic, form, zero, _made, root, base, collections, files, history = struct.unpack_from("<8sIIQ32s32sIIQ", data)
-    need(magic == b"lodeinv\n" and form == 2 and zero == 0 and history, "header of the inventory")
+    need(magic == b"lodeinv\n" and form == 3 and zero == 0 and history, "header of the inventory")
     need(struct.unpack("<Q", data[-8:])[0] == xxh3(data[:-8]), "checksum of the inventory")
     reader = Reader(data[104:-8])
     inventory = {"root": root, "base": base, "collections": {}, "files": []}

@@ -16,10 +16,13 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
+import aes_gcm  # noqa: E402
 import read_golden  # noqa: E402
 from xxh3 import xxh3  # noqa: E402
 
 BUILD, LODE = os.environ.get("LODE_BUILD", "build/release"), os.environ.get("LODE_BIN", "build/release/lode")
+
+KEY = bytes((i * 7 + 31) % 256 for i in range(32))  # tests/support/key_kit.c, number 1
 
 
 def program(name):
@@ -47,8 +50,8 @@ class Golden(unittest.TestCase):
         with tarfile.open(os.path.join(HERE, "golden.tar.xz")) as tar:
             tar.extractall(self.folder)
 
-    def expected(self):
-        with open(self.path("expected.json"), encoding="utf-8") as file:
+    def expected(self, name="expected.json"):
+        with open(self.path(name), encoding="utf-8") as file:
             return json.load(file)
 
     def compare_points(self, found, wanted, what):
@@ -75,12 +78,14 @@ class Golden(unittest.TestCase):
             for snapshot, state in wanted["snapshots"].items():
                 self.assertEqual(collection["snapshots"][snapshot]["sequence"], state["sequence"])
                 self.compare_points(collection["snapshots"][snapshot]["points"], state["points"], snapshot)
+
+    def read_all(self):
+        found = read_golden.read_database(self.path("db"))
+        self.compare(found, self.expected())
         graphs = {graph for collection in found["collections"].values() for graph in collection["graphs"]}
         self.assertEqual(graphs, {"plain", "fast", "compact"})
         self.assertIn("ship", found["collections"]["films"]["words"])
-
-    def read_all(self):
-        self.compare(read_golden.read_database(self.path("db")), self.expected())
+        self.compare(read_golden.read_database(self.path("secret"), KEY), self.expected("secret.json"))
         for backup in ("backups", "backup.file"):
             found = read_golden.read_backup(self.path(backup))
             self.assertEqual(len(found["collections"]), len(self.expected()["collections"]))
@@ -89,6 +94,24 @@ class Golden(unittest.TestCase):
         self.assertEqual(xxh3(b""), 0x2D06800538D394C2)
         self.assertEqual(xxh3(b"a"), 0xE6C632B61E964E1F)
         self.assertEqual(xxh3(b"abc"), 0x78AF5F94892F3950)
+
+    def test_encryption(self):
+        """Test case 16 of the GCM specification: AES-256 with additional data."""
+        key = bytes.fromhex("feffe9928665731c6d6a8f9467308308" * 2)
+        plain = bytes.fromhex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+                              "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39")
+        sealed = bytes.fromhex("522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+                               "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+                               "76fc6ece0f4e1768cddf8853bb2d551b")
+        nonce, additional = bytes.fromhex("cafebabefacedbaddecaf888"), bytes.fromhex("feedfacedeadbeef" * 2 + "abaddad2")
+        self.assertEqual(aes_gcm.decrypt(key, nonce, sealed, additional), plain)
+        self.assertIsNone(aes_gcm.decrypt(key, nonce, sealed, additional[1:]))
+
+    def test_a_key_that_is_missing_is_no_damage(self):
+        self.extract()
+        for key in (None, bytes(32)):
+            with self.assertRaises(read_golden.WrongKey):
+                read_golden.read_database(self.path("secret"), key)
 
     def test_golden_files_by_the_second_reader(self):
         self.extract()
@@ -132,20 +155,20 @@ class Golden(unittest.TestCase):
         """A bit of any file that turned over."""
         self.extract()
         chance = random.Random(1)
-        for folder, _, names in os.walk(self.path("db")):
-            for name in names:
-                path = os.path.join(folder, name)
-                for _ in range(3):
-                    self.turn_over(path, chance)
+        for database, key, times in ((self.path("db"), None, 3), (self.path("secret"), KEY, 1)):
+            for folder, _, names in os.walk(database):
+                for name in names:
+                    for _ in range(times):
+                        self.turn_over(database, key, os.path.join(folder, name), chance)
 
-    def turn_over(self, path, chance):
+    def turn_over(self, database, key, path, chance):
         with open(path, "rb") as file:
             good = file.read()
         at = chance.randrange(len(good))
         with open(path, "wb") as file:
             file.write(good[:at] + bytes([good[at] ^ 1 << chance.randrange(8)]) + good[at + 1:])
         with self.assertRaises((read_golden.Damage, ValueError, IndexError, KeyError), msg=f"{path} at {at}"):
-            read_golden.read_database(self.path("db"))
+            read_golden.read_database(database, key)
         with open(path, "wb") as file:
             file.write(good)
 

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "engine/backup.h"
 #include "support/engine_kit.h"
+#include "support/key_kit.h"
 #include "support/sample_database.h"
 
 #define BEGIN_US ((uint64_t)1700000000000000)
@@ -191,13 +192,21 @@ static lode_status open_at(struct vfs *vfs, const char *path, const lode_db_opti
     return LODE_OK;
 }
 
+lode_status sample_secret_open(struct vfs *vfs, const char *path, const lode_key_source *key,
+                               struct executor **ret_executor, lode_db **ret_db,
+                               lode_error *ret_error)
+{
+    lode_db_options options = {.key = key};
+    return open_at(vfs, path, &options, ret_executor, ret_db, ret_error);
+}
+
 lode_status sample_database_open(struct vfs *vfs, const char *path, struct executor **ret_executor,
                                  lode_db **ret_db, lode_error *ret_error)
 {
     return open_at(vfs, path, NULL, ret_executor, ret_db, ret_error);
 }
 
-/* Copy what is there now: the database as it is while it is open, but for its lock. */
+/* Copy what is there now: the database as it is while it is open, but for its lock and reserve. */
 struct copying {
     struct vfs *vfs;
     const char *from, *to;
@@ -209,7 +218,7 @@ static void copy_file(void *context, const char *name)
     char from[PATH_SIZE_MAX], to[PATH_SIZE_MAX];
     struct vfs_file *file;
     uint64_t size = 0;
-    if (strcmp(name, "LOCK") == 0)
+    if (strcmp(name, "LOCK") == 0 || strcmp(name, "reserve") == 0)
         return;
     assert_ok(vfs_join(from, copying->from, name, &error));
     assert_ok(vfs_join(to, copying->to, name, &error));
@@ -228,6 +237,27 @@ static void copy_file(void *context, const char *name)
     assert_ok(vfs_write(file, 0, data, size, &error));
     vfs_close(file);
     free(data);
+}
+
+void sample_secret_make(struct vfs *vfs, const char *path,
+                        void (*describe)(void *context, lode_db *db), void *context)
+{
+    lode_db *db;
+    struct executor *executor = NULL;
+    lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST, .key = key_kit(1)};
+    char live[PATH_SIZE_MAX];
+    snprintf(live, sizeof live, "%s.live", path);
+    assert_ok(open_at(vfs, live, &options, &executor, &db, &error));
+    lode_collection *collection = engine_create(db, "links", schemas[LINKS]);
+    fill(collection, 40);
+    assert_ok(vfs_make_dir(vfs, path, &error));
+    struct copying copying = {vfs, live, path};
+    assert_ok(vfs_list(vfs, live, copy_file, &copying, &error));
+    if (describe)
+        describe(context, db);
+    lode_collection_close(collection);
+    lode_db_close(db);
+    executor_free(executor);
 }
 
 void sample_database_make(struct vfs *vfs, const char *path, const char *backups, const char *file,

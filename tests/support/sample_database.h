@@ -17,4 +17,11 @@ NODISCARD lode_status sample_database_open(struct vfs *vfs, const char *path,
                                            struct executor **ret_executor, lode_db **ret_db,
                                            lode_error *error);
 
+/* An encrypted database `path` with the collection "links" alone; its key is key_kit(1). Otherwise the same. */
+void sample_secret_make(struct vfs *vfs, const char *path,
+                        void (*describe)(void *context, lode_db *db), void *context);
+NODISCARD lode_status sample_secret_open(struct vfs *vfs, const char *path,
+                                         const lode_key_source *key, struct executor **ret_executor,
+                                         lode_db **ret_db, lode_error *error);
+
 #endif
