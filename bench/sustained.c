@@ -65,8 +65,11 @@ static void open_db(lode_maintenance maintenance)
     lode_error error = {0};
     bench_must(lode_memory_budget_set(options.memory, &error), &error);
     bench_must(lode_db_open(options.dir, &db_options, &db, &error), &error);
-    if (lode_collection_open(db, "vectors", &collection, &error) == LODE_OK)
+    lode_status status = lode_collection_open(db, "vectors", &collection, &error);
+    if (status != LODE_NOT_FOUND) {
+        bench_must(status, &error);
         return;
+    }
     lode_schema schema = {.dim = (uint32_t)dim};
     bench_must(lode_collection_create(db, "vectors", &schema, &collection, &error), &error);
 }

@@ -68,7 +68,7 @@ endforeach()
 
 # Once more with databases that are encrypted (tests/support/key_kit.h).
 foreach(name crash model named point_in_time kept_states expiry_concurrent
-    requests text search)
+    read_only requests text search)
   if(TARGET engine.test_${name})
     set(test engine/test_${name}_encrypted)
     add_test(NAME ${test} COMMAND engine.test_${name})

@@ -2,7 +2,7 @@
  *
  * A database is a directory. It holds collections; a collection holds points (an id, a vector,
  * metadata, perhaps a text) of one dimension and metric. Everything the library does is in this
- * header; the command `lode` and the server use nothing else.
+ * header and the two that it includes at its end, backup.h and repair.h; the command `lode` uses nothing else.
  *
  *     lode_db *db;  lode_collection *films;  lode_result *found;
  *     lode_db_open("films.lode", NULL, &db, &error);
@@ -160,6 +160,7 @@ LODE_NODISCARD LODE_API lode_status lode_key_new(const char *path, char *ret_id,
 /* Fetch a key for its id, into ret_id, of LODE_KEY_ID_TEXT_SIZE bytes. */
 LODE_NODISCARD LODE_API lode_status lode_key_id(const lode_key_source *key, char *ret_id,
                                                 lode_error *error);
+
 /* --- Memory ------------------------------------------------------------------------------------ */
 
 #define LODE_MEMORY_BUDGET_MIN 67108864 /* bytes: below it the largest point has no way in */
@@ -176,11 +177,12 @@ LODE_NODISCARD LODE_API lode_status lode_memory_budget_set(uint64_t bytes, lode_
 
 typedef struct lode_memory_stats {
     uint64_t budget_bytes;        /* 0: no limit */
-    uint64_t used_bytes;          /* counted, now: the sum of the next five */
+    uint64_t used_bytes;          /* counted, now: the sum of the next six */
     uint64_t growing_bytes;       /* rows not written out yet, and their graphs */
     uint64_t build_bytes;         /* flushes, merges, graphs being built */
     uint64_t write_bytes;         /* batches on their way */
     uint64_t scratch_bytes;       /* of queries, and of what was kept for the next ones */
+    uint64_t decrypted_bytes;     /* blocks of encrypted files that have been read */
     uint64_t other_bytes;         /* text models, request ids, logs being replayed */
     uint64_t peak_bytes;          /* of used_bytes */
     uint64_t mapped_bytes;        /* of mapped files, in memory or not */
@@ -234,6 +236,15 @@ typedef struct lode_db_options {
 LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db_options *options,
                                                  lode_db **ret_db, lode_error *error);
 
+/* What lode_db_options.log_keep_bytes is remembered as; 0: nothing is kept. */
+LODE_API uint64_t lode_db_log_keep_bytes(const lode_db *db);
+
+/* Stop background work and free the database. Writes acknowledged as durable are that already: for them
+ * closing only makes the next open quicker. Others become so, if the disk takes them. All snapshots and iterators must have been closed before. Handles of
+ * collections still open are closed with it and must not be used, nor closed, afterwards. NULL is
+ * allowed. */
+LODE_API void lode_db_close(lode_db *db);
+
 /* --- Encryption of a database ------------------------------------------------------------------ */
 
 typedef struct lode_encryption {
@@ -282,15 +293,6 @@ typedef struct lode_encrypt_options {
 LODE_NODISCARD LODE_API lode_status lode_encrypt(const char *path,
                                                  const lode_encrypt_options *options,
                                                  lode_error *error);
-
-/* What lode_db_options.log_keep_bytes is remembered as; 0: nothing is kept. */
-LODE_API uint64_t lode_db_log_keep_bytes(const lode_db *db);
-
-/* Stop background work and free the database. Writes acknowledged as durable are that already: for them
- * closing only makes the next open quicker. Others become so, if the disk takes them. All snapshots and iterators must have been closed before. Handles of
- * collections still open are closed with it and must not be used, nor closed, afterwards. NULL is
- * allowed. */
-LODE_API void lode_db_close(lode_db *db);
 
 /* --- Collections ------------------------------------------------------------------------------- */
 
@@ -773,7 +775,8 @@ typedef enum lode_job_reason {
 typedef enum lode_job_wait {
     LODE_WAIT_NOTHING = 0,
     LODE_WAIT_READERS = 1, /* it leaves a core to searches, which are being answered now */
-    LODE_WAIT_DISK = 2     /* not begun: the disk has no room for what it would write */
+    LODE_WAIT_DISK = 2,    /* not begun: the disk has no room for what it would write */
+    LODE_WAIT_MEMORY = 3   /* for other builds to give back what it needs of the memory budget */
 } lode_job_wait;
 
 #define LODE_ETA_UNKNOWN UINT64_MAX
@@ -837,193 +840,11 @@ LODE_NODISCARD LODE_API lode_status lode_stats_get(lode_collection *collection,
                                                    lode_stats **ret_stats, lode_error *error);
 LODE_API void lode_stats_free(lode_stats *stats);
 
-/* Check every checksum and cross-reference of a database that no process has open. `report` is
- * called once for each thing found wrong (file relative to path; offset in bytes); the return is
- * LODE_OK when it was never called, LODE_CORRUPT otherwise, or why the check could not be made. */
-typedef struct lode_verify_finding {
-    const char *file;
-    uint64_t offset;
-    const char *problem; /* what is wrong and what is lost */
-} lode_verify_finding;
-
-typedef struct lode_verify_options {
-    void (*report)(void *context, const lode_verify_finding *finding);
-    void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
-    void *context;
-    const lode_key_source *key; /* of what is encrypted: of a database it is needed (LODE_KEY); of a
-                                   backup it checks more, see lode_verify */
-    /* Called once for what could not be checked for want of a key. May be NULL. */
-    void (*unchecked)(void *context, const char *what);
-} lode_verify_options;
-
-/* `path` may be a backup too: then every content of it is checked against its hash, and every backup's
- * files against its root hash, without restoring anything. Contents that are encrypted are hashed as they lie;
- * with the key every block of them is authenticated besides, and each inventory. */
-LODE_NODISCARD LODE_API lode_status lode_verify(const char *path,
-                                                const lode_verify_options *options,
-                                                lode_error *error);
-
-/* --- Repair ------------------------------------------------------------------------------------ */
-
-typedef enum lode_repair_kind {
-    LODE_REPAIR_MENDED = 1, /* this was done, or would be */
-    LODE_REPAIR_LOST = 2,   /* this cannot be brought back */
-    LODE_REPAIR_LEFT = 3,   /* this is damaged and stays so */
-} lode_repair_kind;
-
-typedef struct lode_repair_step {
-    lode_repair_kind kind;
-    const char *file; /* relative to path */
-    const char *text;
-} lode_repair_step;
-
-typedef struct lode_repair_options {
-    int dry_run; /* 1: only say what would be done, and what is lost */
-    int salvage_log; /* 1: of a damaged log, keep every batch that can be read, also behind the damage: batches
-                        are lost in between, and those after them get other numbers. 0: such a log is left,
-                        and its collection does not open */
-    void (*report)(void *context, const lode_repair_step *step);
-    /* A point is lost; id NULL: nothing tells which. The collection's name and the id are borrowed. */
-    void (*lost)(void *context, const char *collection, const lode_id *id);
-    void *context;
-} lode_repair_options;
-
-typedef struct lode_repair_info {
-    uint64_t mended, left;
-    uint64_t lost_points;
-    uint64_t lost_unnamed; /* of them, those whose ids are lost too */
-    uint64_t lost_batches; /* of logs, that are known to have been there */
-} lode_repair_info;
-
-/* Make a damaged database, which no process has open, sound again, with all that can still be read
- * (docs/repair.md): graphs and tables of ids are made again; points are kept that can be read whole, all
- * others are named; a lost catalog or manifest is made from the files there are. What was damaged is kept in
- * `damaged` below path until somebody removes it. An interrupted repair has changed nothing or all; a sound
- * database is not changed. A copy or a backup made before is always better than what this can bring back.
- * LODE_OK: it is sound now; LODE_CORRUPT: something is left, see report. options and ret_info may be NULL;
- * ret_info is filled on LODE_CORRUPT too. Errors: LODE_NOT_FOUND, LODE_BUSY, LODE_INVALID (an unfinished
- * restore, a backup), LODE_FULL, LODE_IO, LODE_NOMEM. */
-LODE_NODISCARD LODE_API lode_status lode_repair(const char *path,
-                                                const lode_repair_options *options,
-                                                lode_repair_info *ret_info, lode_error *error);
-
-/* --- Backup ------------------------------------------------------------------------------------ */
-
-#define LODE_HASH_TEXT_SIZE 65 /* SHA-256 in hexadecimal, and NUL */
-
-typedef struct lode_backup_options {
-    int one_file;     /* 1: the target is to be one file; 0: a directory of backups */
-    const char *base; /* of one file: a backup (of either kind) whose contents are left out */
-    /* How far it is; not 0 stops the backup with LODE_CANCELLED. */
-    int (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
-    void *context;
-} lode_backup_options;
-
-typedef struct lode_backup_info {
-    uint64_t number; /* of the backup in its directory */
-    uint64_t collections;
-    uint64_t files, bytes;          /* that make up the backup */
-    uint64_t new_files, new_bytes;  /* of them, what was not there before */
-    char root[LODE_HASH_TEXT_SIZE]; /* hash of all of it: docs/format/backup.md */
-} lode_backup_info;
-
-/* Back up the newest state of every collection, all pinned before the first byte is copied; writers go on.
- * A directory of backups holds each content once, under its SHA-256: after the first backup in it, only what
- * is new is read and written. It is made when missing, and must be empty or hold backups. One file must not
- * exist yet.
- * Writes in it are durable in the database first, whatever their acknowledgement. What it holds of a collection
- * includes the request ids remembered and the expiries, but not points that have expired.
- * A database that was restored has a history of its own: where there are backups of another, or with such a
- * base, it is LODE_INVALID.
- * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
- * snapshots are not part of it. options and ret_info may be NULL.
- * Errors: LODE_EXISTS, LODE_INVALID (the target is something else, or where it is staged, <target>/tmp or
- * <file>.tmp, somebody else's files are), LODE_BUSY (another backup into it, or
- * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
- * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO,
- * LODE_READONLY (writes in it cannot be synced any more). */
-LODE_NODISCARD LODE_API lode_status lode_backup(lode_db *db, const char *target,
-                                                const lode_backup_options *options,
-                                                lode_backup_info *ret_info, lode_error *error);
-
-typedef struct lode_backup_collection {
-    const char *name;
-    uint64_t sequence; /* of the state that was backed up */
-    uint64_t points;
-    uint64_t
-        oldest_sequence; /* of the logs in the backup: it and all after it, up to `sequence`, can be
-                                 restored to from a state before it; 0: no log */
-} lode_backup_collection;
-
-typedef struct lode_backup_entry {
-    uint64_t number;
-    uint64_t made_us; /* microseconds since 1970 UTC */
-    uint64_t files, bytes;
-    uint64_t held_files; /* of one file with a base, fewer than `files` */
-    char root[LODE_HASH_TEXT_SIZE];
-    char base[LODE_HASH_TEXT_SIZE];            /* root of the base; "" when it needs none */
-    const lode_backup_collection *collections; /* ordered by uid */
-    size_t collection_count;
-    int damaged; /* 1: its inventory cannot be read, and nothing but the number is known */
-    char key_id[LODE_KEY_ID_TEXT_SIZE]; /* of the key that it needs; "" when it is not encrypted */
-} lode_backup_entry;
-
-typedef struct lode_backup_list {
-    const lode_backup_entry *backups; /* the oldest first */
-    size_t count;
-} lode_backup_list;
-
-/* What backups there are at `path`; LODE_NOT_FOUND, LODE_INVALID when it is no place of backups. Contents are
- * not read. Free with lode_backup_list_free. */
-LODE_NODISCARD LODE_API lode_status lode_backup_list_get(const char *path,
-                                                         lode_backup_list **ret_list,
-                                                         lode_error *error);
-/* The same with a key: of encrypted backups without it, the names of collections are "". */
-LODE_NODISCARD LODE_API lode_status lode_backup_list_get_with_key(const char *path,
-                                                                  const lode_key_source *key,
-                                                                  lode_backup_list **ret_list,
-                                                                  lode_error *error);
-LODE_API void lode_backup_list_free(lode_backup_list *list); /* NULL is allowed */
-
-typedef struct lode_restore_options {
-    uint64_t number;          /* which backup of a directory; 0: the newest */
-    const char *const *bases; /* backups that have what a backup with a base leaves out */
-    size_t base_count;
-    const char *collection; /* only this one, without aliases; NULL: all of them */
-    uint64_t to_sequence;   /* the state after this batch, by the kept logs; 0: as backed up. The
-                               collection must be named, unless there is only one */
-    unsigned sample;        /* searches of each collection that measure recall; 0: 100 */
-    const lode_key_source *key; /* of an encrypted backup: LODE_KEY without it, or with another. The
-                                   database needs it too. NULL: none */
-    int (*progress)(void *context, const char *stage, uint64_t done_bytes, uint64_t total_bytes);
-    void *context;
-} lode_restore_options;
-
-typedef struct lode_restore_info {
-    uint64_t number;
-    uint64_t collections, points;
-    uint64_t files, bytes;
-    uint64_t replayed; /* batches of logs, with to_sequence */
-    uint64_t searches; /* that were answered by the index and by scanning everything */
-    double recall;     /* of the first against the second, 10 hits each; 1 without searches */
-    char
-        root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again; "" of one
-                                       collection or with to_sequence: that is not all of a backup */
-} lode_restore_info;
-
-/* Restore a backup into the directory `path`, which must be missing or empty, and prove it: the files are read
- * back from the disk and must have the backup's hashes; the database is opened, each collection must have
- * as many points and the sequence that it was backed up with, and a sample of points is searched for.
- * Until all of that is done the directory is marked as unfinished, and lode_db_open refuses it: an
- * interrupted restore is never taken for a database. options and ret_info may be NULL.
- * Errors: LODE_EXISTS (path is not empty), LODE_NOT_FOUND, LODE_CORRUPT (names the file and what is lost),
- * LODE_INVALID (no log leads to to_sequence), LODE_CANCELLED, LODE_FULL, LODE_IO. */
-LODE_NODISCARD LODE_API lode_status lode_restore(const char *backup, const char *path,
-                                                 const lode_restore_options *options,
-                                                 lode_restore_info *ret_info, lode_error *error);
-
 #ifdef __cplusplus
 }
 #endif
+
+#include "lode/backup.h" /* the rest of the interface */
+#include "lode/repair.h"
 
 #endif /* LODE_H */

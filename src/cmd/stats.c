@@ -109,6 +109,7 @@ static void write_memory(struct document *document)
     document_key_u64(document, "build_bytes", memory.build_bytes);
     document_key_u64(document, "write_bytes", memory.write_bytes);
     document_key_u64(document, "scratch_bytes", memory.scratch_bytes);
+    document_key_u64(document, "decrypted_bytes", memory.decrypted_bytes);
     document_key_u64(document, "other_bytes", memory.other_bytes);
     document_key_u64(document, "peak_bytes", memory.peak_bytes);
     document_key_u64(document, "mapped_bytes", memory.mapped_bytes);

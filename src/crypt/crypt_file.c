@@ -2,11 +2,13 @@
 #include "crypt/crypt_file.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "crypt/crypt_format.h"
 #include "crypt/crypt_vfs.h"
+#include "os/budget.h"
 #include "os/memory.h"
 #include "os/thread.h"
 
@@ -44,7 +46,8 @@ struct crypt_file {
     uint64_t block_count; /* reading */
     struct mutex mutex;   /* guards cipher while it is read with */
     struct pending pending;
-    uint8_t *mapped; /* memory for the content; NULL: it is not mapped */
+    uint8_t *mapped;         /* memory for the content; NULL: it is not mapped */
+    _Atomic uint64_t filled; /* bytes of it; relaxed: a count of its own */
     char path[];
 };
 
@@ -408,6 +411,7 @@ static void crypt_unmap(struct vfs_file *base, const uint8_t *data, uint64_t siz
     struct crypt_file *file = crypt_file_of(base);
     INVARIANT(data == file->mapped && size == file->size);
     memory_unreserve(file->mapped, (size_t)size);
+    budget_give(BUDGET_DECRYPTED, atomic_exchange_explicit(&file->filled, 0, memory_order_relaxed));
     file->mapped = NULL;
 }
 
@@ -416,6 +420,19 @@ static void crypt_forget(struct vfs_file *base, const uint8_t *data, uint64_t si
     (void)base; /* what is decrypted must stay: readers have pointers to it */
     (void)data;
     (void)size;
+}
+
+/* Reads are not refused. A block is filled once: whoever reads it again finds it there. */
+static void count_filled(struct crypt_file *file, size_t size)
+{
+    atomic_fetch_add_explicit(&file->filled, size, memory_order_relaxed);
+    budget_take(BUDGET_DECRYPTED, size);
+}
+
+uint64_t crypt_file_memory(const struct vfs_file *base)
+{
+    const struct crypt_file *file = (const struct crypt_file *)base;
+    return atomic_load_explicit(&file->filled, memory_order_relaxed);
 }
 
 lode_status crypt_file_fill(struct vfs_file *base, uint64_t offset, const uint8_t **ret_data,
@@ -436,6 +453,8 @@ lode_status crypt_file_fill(struct vfs_file *base, uint64_t offset, const uint8_
     cipher_release(&cipher);
     free(sealed);
     *ret_data = file->mapped + offset;
+    if (!status)
+        count_filled(file, block_size(file, offset / BLOCK_SIZE));
     return status;
 }
 
@@ -507,10 +526,21 @@ static lode_status crypt_dir_sync(struct vfs *vfs, const char *path, lode_error 
     return vfs_dir_sync(below(vfs), path, error);
 }
 
+static uint64_t crypt_room(struct vfs *vfs, const char *path)
+{
+    return vfs_room(below(vfs), path);
+}
+
 static lode_status crypt_lock(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
                               lode_error *error)
 {
     return vfs_lock(below(vfs), path, ret_lock, error);
+}
+
+static lode_status crypt_lock_shared(struct vfs *vfs, const char *path, struct vfs_file **ret_lock,
+                                     lode_error *error)
+{
+    return vfs_lock_shared(below(vfs), path, ret_lock, error);
 }
 
 static const struct vfs_ops crypt_ops = {
@@ -533,7 +563,9 @@ static const struct vfs_ops crypt_ops = {
     .remove_dir = crypt_remove_dir,
     .list = crypt_list,
     .dir_sync = crypt_dir_sync,
+    .room = crypt_room,
     .lock = crypt_lock,
+    .lock_shared = crypt_lock_shared,
     .unlock = NULL, /* a lock is a file of the vfs below */
 };
 

@@ -15,9 +15,11 @@
 /* Whether a file that was opened is one; others are as they are. */
 int crypt_file_is(const struct vfs_file *file);
 /* Decrypt the block at `offset`, a multiple of CRYPT_BLOCK_SIZE, into what is mapped: *ret_data is there. Several
- * blocks may be filled at once, one by one thread. LODE_CORRUPT: it does not authenticate, and is zeros. */
+ * blocks may be filled at once, each once, by one thread. LODE_CORRUPT: it does not authenticate, and is zeros. */
 NODISCARD lode_status crypt_file_fill(struct vfs_file *file, uint64_t offset,
                                       const uint8_t **ret_data, lode_error *error);
+/* Bytes that have been filled, which count in the memory budget until it is unmapped. */
+uint64_t crypt_file_memory(const struct vfs_file *file);
 /* The file as it lies on the disk: its size, and reading it. */
 struct vfs_file *crypt_file_raw(struct vfs_file *file);
 /* A number that tells it from any other; see crypt_header_sum. */

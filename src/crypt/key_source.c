@@ -123,7 +123,7 @@ lode_status key_parse(const char *text, size_t size, uint8_t key[CIPHER_KEY_SIZE
     if (size == CIPHER_KEY_SIZE) {
         memcpy(key, text, size);
         parsed = 1;
-    } else if (line == 2 * CIPHER_KEY_SIZE) {
+    } else if (line == (size_t)2 * CIPHER_KEY_SIZE) {
         parsed = parse_hex(text, key);
     } else if (line == 44) {
         parsed = parse_base64(text, key);

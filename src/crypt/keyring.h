@@ -13,7 +13,7 @@
 #define KEYRING_TEMP_NAME "keys.tmp"
 #define KEYRING_KEYS_MAX  64
 #define KEYRING_COPY_SIZE 4096u /* the file holds two equal copies: a bad sector costs one */
-#define KEYRING_FILE_SIZE (2 * KEYRING_COPY_SIZE)
+#define KEYRING_FILE_SIZE ((size_t)2 * KEYRING_COPY_SIZE)
 
 struct data_key {
     uint64_t id; /* derived from it; never 0 */

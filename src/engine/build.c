@@ -96,7 +96,9 @@ static lode_status build_within(struct lode_collection *collection, const struct
         spill_dir = collection->store.dir;
         bytes = estimate.fixed;
     }
+    atomic_store_explicit(&plan->job->is_denied, 1, memory_order_relaxed);
     lode_status status = pressure_admit_build(collection, bytes, plan->job->held, error);
+    atomic_store_explicit(&plan->job->is_denied, 0, memory_order_relaxed);
     if (status)
         return status;
     status = make_graph(collection, plan, spill_dir, error);
@@ -364,6 +366,15 @@ static const struct index *overlay_left(const struct rewrite *rewrite)
                : NULL;
 }
 
+/* Its memory, until the flush ends: counted and never refused, since flushes give more back. */
+static void hold_overlay(struct rewrite *rewrite, const struct store *store)
+{
+    struct estimate estimate = estimate_overlay(&store->params, &store->space);
+    uint64_t bytes = estimate_bytes(estimate, rewrite->entry.row_count);
+    rewrite->job.held += bytes;
+    budget_take(BUDGET_BUILD, bytes);
+}
+
 static lode_status keep_overlay(struct rewrite *rewrite, lode_error *error)
 {
     const struct store *store = &rewrite->collection->store;
@@ -375,6 +386,7 @@ static lode_status keep_overlay(struct rewrite *rewrite, lode_error *error)
     struct segment *opened;
     expect_graph(&rewrite->job, view.row_count);
     job_enter(rewrite->collection, &rewrite->job, JOB_GRAPH);
+    hold_overlay(rewrite, store);
     lode_status status = build_overlay_again(rewrite, overlay_left(rewrite), &index, error);
     if (status)
         return status;

@@ -29,8 +29,9 @@ enum collection_state { COLLECTION_OPENING, COLLECTION_OPEN };
 struct text_model {
     _Atomic uint32_t refs;
     uint32_t version;
-    struct embedder *embedder;
-    uint64_t held; /* of the memory budget */
+    struct embedder *embedder; /* NULL: its file is damaged */
+    lode_error damage;         /* how; else status LODE_OK */
+    uint64_t held;             /* of the memory budget */
 };
 
 struct lode_collection {

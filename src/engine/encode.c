@@ -65,16 +65,18 @@ lode_status expiry_check(uint64_t expires_at_ms, lode_error *error)
 }
 
 static lode_status check_point(const struct lode_collection *collection, const lode_point *point,
-                               int has_model, lode_error *error)
+                               const struct text_model *model, lode_error *error)
 {
     lode_status status = LODE_OK;
     if (point->vector)
         status = space_check(&collection->store.space, point->vector, error);
     else if (!point->text)
         status = error_set(error, LODE_INVALID, "it has neither a vector nor a text");
-    else if (!has_model)
+    else if (!model)
         status = error_set(error, LODE_INVALID,
                            "it has no vector, and the collection has no text model to make one");
+    else
+        status = text_model_check(model, error);
     if (!status)
         status = metadata_check(&collection->schema, point->metadata, point->metadata_size, error);
     if (!status)
@@ -115,8 +117,8 @@ static lode_status check_condition(const lode_write_op *op, lode_error *error)
 }
 
 static lode_status check_op(const struct lode_collection *collection,
-                            const struct write_input *input, size_t i, int has_model,
-                            lode_error *error)
+                            const struct write_input *input, size_t i,
+                            const struct text_model *model, lode_error *error)
 {
     int id_is_good = 0;
     lode_status status = check_kind(input, i, error);
@@ -129,7 +131,7 @@ static lode_status check_op(const struct lode_collection *collection,
     }
     if (!status) {
         if (is_upsert(input, i))
-            status = check_point(collection, point_at(input, i), has_model, error);
+            status = check_point(collection, point_at(input, i), model, error);
         else if (kind_of(input, i) == LODE_WRITE_PATCH)
             status = patch_check(&collection->schema, &input->ops[i], error);
     }
@@ -269,7 +271,7 @@ lode_status encode_batch(struct lode_collection *collection, const struct write_
     struct text_model *model = collection_model(collection);
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < input->count; i++)
-        status = check_op(collection, input, i, model != NULL, error);
+        status = check_op(collection, input, i, model, error);
     struct embedding embedding = {.input = input, .model = model, .dim = collection->schema.dim};
     if (!status)
         status = encode_ops(collection, input, &embedding, request, error);

@@ -30,7 +30,7 @@ lode_status encryption_open(lode_db *db, const lode_key_source *key, lode_error 
     if (status && error)
         *error = reason;
     /* A process that was killed may not have synced its name. */
-    if (!status)
+    if (!status && !db->read_only)
         status = vfs_dir_sync(db->vfs, db->path, error);
     if (status) {
         keyring_free(keyring);

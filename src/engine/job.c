@@ -175,6 +175,8 @@ void job_describe(const struct job_list *list, const struct job *job, uint64_t n
         ret_stats->total += phases[i].total;
     }
     uint64_t eta = job_eta_us(phases, JOB_PHASES);
+    if (atomic_load_explicit(&job->is_denied, memory_order_relaxed))
+        ret_stats->waiting = LODE_WAIT_MEMORY;
     ret_stats->rate = rate_of(phases);
     ret_stats->eta_ms = eta == JOB_ETA_UNKNOWN ? LODE_ETA_UNKNOWN : eta / 1000;
 }

@@ -30,7 +30,8 @@ struct job {
     _Atomic uint64_t done[JOB_PHASES], total[JOB_PHASES];      /* rows */
     _Atomic uint64_t begin_us[JOB_PHASES], end_us[JOB_PHASES]; /* 0: not yet */
     uint64_t started_us;
-    uint64_t held; /* of the memory budget, beside the memory of a graph */
+    uint64_t held;         /* of the memory budget, beside the memory of a graph */
+    _Atomic int is_denied; /* waits for the memory of a graph */
     struct job *next;
 };
 

@@ -33,6 +33,7 @@ void lode_memory_stats_get(lode_memory_stats *ret_stats)
         .build_bytes = budget.used[BUDGET_BUILD],
         .write_bytes = budget.used[BUDGET_WRITE],
         .scratch_bytes = budget.used[BUDGET_SCRATCH],
+        .decrypted_bytes = budget.used[BUDGET_DECRYPTED],
         .other_bytes = budget.used[BUDGET_OTHER],
         .peak_bytes = budget.peak,
         .mapped_bytes = mapped.bytes,

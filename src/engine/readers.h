@@ -21,9 +21,9 @@ struct readers {
 void readers_searched(struct readers *readers);
 int readers_are_active(struct readers *readers);
 /* struct index_work.give_way, of a struct readers: sleeps a little while searches come in. */
-void readers_give_way(void *readers);
+void readers_give_way(void *context);
 /* struct index_work.is_crowded, likewise. */
-int readers_crowd(void *readers);
+int readers_crowd(void *context);
 /* Whether builds give way now. */
 int readers_are_given_way(const struct readers *readers);
 

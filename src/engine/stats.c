@@ -75,7 +75,7 @@ static void describe_jobs(struct lode_collection *collection, struct stats *stat
          job = job->next)
         job_describe(&jobs->list, job, now, &stats->jobs[stats->head.job_count++]);
     for (size_t i = 0; i < stats->head.job_count; i++)
-        if (stats->jobs[i].kind != LODE_JOB_FLUSH &&
+        if (stats->jobs[i].kind != LODE_JOB_FLUSH && !stats->jobs[i].waiting &&
             readers_are_given_way(&collection->db->readers))
             stats->jobs[i].waiting = LODE_WAIT_READERS;
     stats->head.history_count = job_history(&jobs->list, stats->history);
@@ -95,7 +95,8 @@ static void describe_model(struct lode_collection *collection, lode_stats *stats
     if (!model)
         return;
     stats->text_model_version = model->version;
-    stats->memory_bytes += model->embedder->ops->memory(model->embedder);
+    if (model->embedder)
+        stats->memory_bytes += model->embedder->ops->memory(model->embedder);
     text_model_unref(model);
 }
 

@@ -36,7 +36,8 @@ void text_model_unref(struct text_model *model)
     /* Release and acquire: whoever frees it sees all uses finished. */
     if (!model || atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) > 1)
         return;
-    model->embedder->ops->free(model->embedder);
+    if (model->embedder)
+        model->embedder->ops->free(model->embedder);
     budget_give(BUDGET_OTHER, model->held);
     free(model);
 }
@@ -56,6 +57,26 @@ static lode_status model_new(struct embedder *own_embedder, uint32_t version,
     budget_take(BUDGET_OTHER, model->held);
     *ret_model = model;
     return LODE_OK;
+}
+
+static lode_status damaged_model_new(uint32_t version, const lode_error *damage,
+                                     struct text_model **ret_model, lode_error *error)
+{
+    struct text_model *model = calloc(1, sizeof *model);
+    if (!model)
+        return error_nomem(error, "a text model", sizeof *model);
+    atomic_init(&model->refs, 1);
+    model->version = version;
+    model->damage = *damage;
+    *ret_model = model;
+    return LODE_OK;
+}
+
+lode_status text_model_check(const struct text_model *model, lode_error *error)
+{
+    if (model->damage.status && error)
+        *error = model->damage;
+    return model->damage.status;
 }
 
 static void set_model(struct lode_collection *collection, struct text_model *own_model)
@@ -88,13 +109,11 @@ static lode_status read_model(const struct frame *frame, struct embedder **ret_e
     return corpus_open(section->data, (size_t)section->size, ret_embedder, error);
 }
 
-lode_status text_model_open(struct lode_collection *collection, uint32_t version,
-                            struct text_model **ret_model, lode_error *error)
+static lode_status read_file(const struct store *store, uint32_t version,
+                             struct embedder **ret_embedder, lode_error *error)
 {
-    const struct store *store = &collection->store;
     char path[PATH_SIZE_MAX];
     struct frame frame;
-    struct embedder *embedder = NULL;
     lode_status status = model_path(store, version, path, error);
     if (!status)
         status = frame_open(store->vfs, path, FRAME_TEXT_MODEL, store->collection_uid, version,
@@ -103,15 +122,28 @@ lode_status text_model_open(struct lode_collection *collection, uint32_t version
         return error_set(error, LODE_CORRUPT, "text-model-%u is missing", version);
     if (status)
         return status;
-    status = read_model(&frame, &embedder, error);
+    status = read_model(&frame, ret_embedder, error);
     frame_close(&frame);
     if (status)
         error_prefix(error, "text-model-%u: ", version);
+    return status;
+}
+
+lode_status text_model_open(struct lode_collection *collection, uint32_t version,
+                            struct text_model **ret_model, lode_error *error)
+{
+    struct embedder *embedder = NULL;
+    lode_error reason = {0};
+    lode_status status = read_file(&collection->store, version, &embedder, &reason);
     if (!status && embedder->dim != collection->schema.dim) {
-        status = error_set(error, LODE_CORRUPT, "text-model-%u has %zu dimensions, not %u", version,
-                           embedder->dim, collection->schema.dim);
+        status = error_set(&reason, LODE_CORRUPT, "text-model-%u has %zu dimensions, not %u",
+                           version, embedder->dim, collection->schema.dim);
         embedder->ops->free(embedder);
     }
+    if (status_is_damage(status))
+        return damaged_model_new(version, &reason, ret_model, error);
+    if (status && error)
+        *error = reason;
     return status ? status : model_new(embedder, version, ret_model, error);
 }
 
@@ -294,5 +326,6 @@ lode_status text_embed(const struct lode_collection *collection, const struct te
     if (!model)
         return error_set(error, LODE_NOT_FOUND, "collection '%s' has no text model",
                          collection->name);
-    return embed_one(model, text, vector, ret_known, error);
+    status = text_model_check(model, error);
+    return status ? status : embed_one(model, text, vector, ret_known, error);
 }

@@ -96,6 +96,9 @@ NODISCARD static inline lode_status hnsw_touch_list(const struct hnsw *hnsw, uin
                 : LODE_OK;
 }
 
+/* Before any list of layer 0 is read. */
+NODISCARD lode_status hnsw_touch_bottom(const struct hnsw *hnsw, lode_error *error);
+
 static inline uint32_t hnsw_link(const uint32_t *list, uint32_t i)
 {
     return __atomic_load_n(&list[i], __ATOMIC_ACQUIRE);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/bitset.h"
+#include "os/mapped.h"
 
 #define ROWS_BETWEEN_LOOKS 256u /* at the cancel flag */
 
@@ -111,6 +112,7 @@ static lode_status take_lists(struct taking *taking, uint64_t *known, lode_error
         status = check_cancel(taking, old_row, error);
         if (row == INDEX_ROW_NONE || bitset_test(known, row))
             continue;
+        mapped_look(); /* the origin may be a mapped file, and vectors are */
         hnsw_graph_add(taking->hnsw, row, hnsw_level(taking->hnsw->seed, taking->hnsw->m, row));
         bitset_set(known, row);
         uint32_t *list = hnsw_list(taking->hnsw, row, 0);
@@ -146,17 +148,28 @@ static int is_usable(const struct hnsw *hnsw, const struct index_origin *origin)
            origin->index->ops->count(origin->index) > 0;
 }
 
+lode_status hnsw_touch_bottom(const struct hnsw *hnsw, lode_error *error)
+{
+    uint32_t count = atomic_load_explicit(&hnsw->row_end, memory_order_acquire);
+    size_t size = (size_t)count * hnsw_degree(hnsw, 0) * sizeof *hnsw->links;
+    return hnsw->guard && size ? guard_touch(hnsw->guard, hnsw->links, size, error) : LODE_OK;
+}
+
 lode_status hnsw_take_over(struct hnsw *hnsw, uint32_t count, const struct index_work *work,
                            uint64_t **ret_known, lode_error *error)
 {
     *ret_known = NULL;
     if (!is_usable(hnsw, work->origin))
         return LODE_OK;
+    lode_status status = hnsw_touch_bottom((const struct hnsw *)work->origin->index, error);
+    if (status == LODE_CORRUPT || status == LODE_IO)
+        return LODE_OK; /* a damaged one helps nobody */
+    if (status)
+        return status;
     struct taking *taking = calloc(1, sizeof *taking);
     uint64_t *known = calloc(bitset_words(count) + 1, sizeof *known);
     size_t room = (size_t)hnsw_degree(hnsw, 0) * (hnsw_degree(hnsw, 0) + 1);
     struct neighbor *candidates = malloc(room * sizeof *candidates);
-    lode_status status = LODE_OK;
     if (taking && known && candidates) {
         taking->candidates = candidates;
         taking->hnsw = hnsw;

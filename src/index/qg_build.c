@@ -269,6 +269,7 @@ static void take_over_chunks(void *context, size_t thread)
                 qg_link_again(build->qg, linker, build->origin, row);
                 known++;
             }
+        mapped_look(); /* the origin is a mapped file */
         count_units(build, known);
     }
     qg_linker_free(linker);

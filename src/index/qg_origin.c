@@ -2,7 +2,8 @@
  * of at least this width is as good as what is being built: its rows keep their links. The plain one that a
  * growing segment was flushed with was made in haste, and stands for the first pass of a build.
  *
- * Nothing here trusts the origin's bytes: it may be a mapped file. */
+ * Nothing here trusts the origin's bytes: it may be a mapped file. All that is read of it is touched before; one with
+ * a damaged block is none. */
 #include "index/qg.h"
 
 #include <stdlib.h>
@@ -36,6 +37,15 @@ static int has_links_like(const struct qg *qg, const struct index *index)
     return index->ops == &index_hnsw && ((const struct hnsw *)index)->m == qg->m;
 }
 
+/* Before its links are read, at random and by several threads. */
+static lode_status touch_links(const struct index *index, lode_error *error)
+{
+    const struct qg *qg = (const struct qg *)index;
+    if (!is_quantised(index))
+        return hnsw_touch_bottom((const struct hnsw *)index, error);
+    return qg->guard ? guard_touch(qg->guard, qg->graph, qg->count * qg->stride, error) : LODE_OK;
+}
+
 static void fill_rows(struct qg_origin *origin)
 {
     for (uint32_t row = 0; row < origin->now_count; row++)
@@ -55,6 +65,11 @@ lode_status qg_origin_new(const struct qg *qg, const struct index_origin *given,
     *ret_origin = NULL;
     if (!given || !has_links_like(qg, given->index))
         return LODE_OK;
+    lode_status status = touch_links(given->index, error);
+    if (status == LODE_CORRUPT || status == LODE_IO)
+        return LODE_OK;
+    if (status)
+        return status;
     struct qg_origin *origin = calloc(1, sizeof *origin);
     uint32_t *was = malloc(qg->count * sizeof *was);
     if (!origin || !was) {

@@ -13,18 +13,19 @@
 #include <stdint.h>
 
 enum budget_part {
-    BUDGET_GROWING, /* rows not written out yet, and their graphs */
-    BUDGET_BUILD,   /* what flushes, merges and graphs are made in */
-    BUDGET_WRITE,   /* batches on their way into the log */
-    BUDGET_SCRATCH, /* what queries work in */
-    BUDGET_OTHER,   /* text models, request ids, copies of backups */
+    BUDGET_GROWING,   /* rows not written out yet, and their graphs */
+    BUDGET_BUILD,     /* what flushes, merges and graphs are made in */
+    BUDGET_WRITE,     /* batches on their way into the log */
+    BUDGET_SCRATCH,   /* what queries work in */
+    BUDGET_DECRYPTED, /* blocks of encrypted files, until these are closed */
+    BUDGET_OTHER,     /* text models, request ids, copies of backups */
     BUDGET_PARTS,
 };
 
 /* Bytes; 0: no limit, as in the beginning. What is held stays held. */
 void budget_set(uint64_t bytes);
 uint64_t budget_bytes(void); /* 0: no limit */
-/* What the part may hold; UINT64_MAX: no limit. Scratch and other have none: reads are not refused. */
+/* What the part may hold; UINT64_MAX: no limit. Scratch, decrypted and other have none: reads are not refused. */
 uint64_t budget_share(enum budget_part part);
 
 /* Count `bytes` if the part then is within its share: 1, or 0. */

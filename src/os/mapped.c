@@ -11,6 +11,11 @@
 
 #define PIECE ((size_t)4 << 20) /* given back at once: a tenth of a millisecond, more or less */
 
+/* A thread that finds so much room below HIGH leaves one look out; of twice that, two; and so on. Sixteen
+ * threads that map 4 MiB each between two looks are within it. */
+#define LOOK_ROOM ((uint64_t)64 << 20)
+#define SKIPS_MAX 64u
+
 /* Sixteenths of the budget: from HIGH on, pages go back until the process is at LOW. What is between HIGH and the
  * budget is for what comes in before somebody looks again. */
 #define HIGH 14u
@@ -28,6 +33,8 @@ static uint64_t bytes;
 static size_t hand_mapping, hand_offset;
 static struct mutex trim_mutex = {PTHREAD_MUTEX_INITIALIZER}; /* before the other one */
 static _Atomic uint64_t trims, trimmed;
+static _Thread_local unsigned skips; /* looks to be left out, under that budget */
+static _Thread_local uint64_t skips_budget;
 
 static int grow(void)
 {
@@ -106,14 +113,36 @@ static void trim(uint64_t low)
     atomic_fetch_add_explicit(&trims, 1, memory_order_relaxed);
 }
 
+/* Whether this thread's last look, under the same budget, found so much room that this one is not needed. */
+static int is_skipped(uint64_t budget)
+{
+    if (skips_budget != budget)
+        skips = 0;
+    if (skips == 0)
+        return 0;
+    skips--;
+    return 1;
+}
+
+static void skip_next(uint64_t budget, uint64_t room)
+{
+    skips_budget = budget;
+    skips = room / LOOK_ROOM < SKIPS_MAX ? (unsigned)(room / LOOK_ROOM) : SKIPS_MAX;
+}
+
 void mapped_look(void)
 {
-    uint64_t budget = budget_bytes();
-    if (budget == 0 || memory_resident() < budget / 16 * HIGH)
+    uint64_t budget = budget_bytes(), high = budget / 16 * HIGH;
+    if (budget == 0 || is_skipped(budget))
         return;
+    uint64_t resident = memory_resident();
+    if (resident < high) {
+        skip_next(budget, high - resident);
+        return;
+    }
     /* The others wait: while they map more than one gives back, nothing would be gained. */
     mutex_lock(&trim_mutex);
-    if (memory_resident() >= budget / 16 * HIGH)
+    if (memory_resident() >= high)
         trim(budget / 16 * LOW);
     mutex_unlock(&trim_mutex);
 }

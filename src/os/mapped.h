@@ -25,7 +25,7 @@ void mapped_look(void);
 int mapped_is_much(size_t size);
 
 /* Of pages far apart, each of which may bring in others around it, so many make MAPPED_STEP. */
-#define MAPPED_TOUCHES 32u
+#define MAPPED_TOUCHES 8u
 
 struct mapped_figures {
     uint64_t bytes;   /* mapped, in memory or not */

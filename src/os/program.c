@@ -17,8 +17,6 @@
 
 #define WORDS_MAX 64
 
-extern char **environ;
-
 /* Cut in place; words ends with NULL. */
 static lode_status cut(char *line, char *words[WORDS_MAX + 1], lode_error *error)
 {

@@ -105,11 +105,12 @@ static lode_status check_regular(const struct posix_file *file, lode_error *erro
         return fail(error, errno, "look at", file->path);
     if (S_ISREG(info.st_mode))
         return LODE_OK;
+    if (S_ISDIR(info.st_mode)) /* as reading it would say */
+        return fail(error, EISDIR, "open", file->path);
     lode_status status = error_set(error, LODE_IO, "cannot open %s: it is not a regular file",
                                    vfs_path_tail(file->path));
     if (error)
-        error->os_errno =
-            S_ISDIR(info.st_mode) ? EISDIR : ENXIO; /* backups ask whether it is one */
+        error->os_errno = ENXIO;
     return status;
 }
 
@@ -255,6 +256,8 @@ static void bring_in_alone(const struct posix_file *file, void *data, uint64_t s
     struct stat info;
     if (fstat(file->fd, &info) == 0 && time(NULL) - info.st_mtime < WRITTEN_S)
         (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    (void)posix_fadvise(file->fd, 0, 0,
+                        POSIX_FADV_RANDOM); /* blocks are read before they are used */
     (void)madvise(data, size, MADV_RANDOM);
 }
 

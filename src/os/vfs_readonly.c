@@ -15,7 +15,7 @@ static lode_status refuse(const char *what, const char *path, lode_error *error)
 static lode_status readonly_open(struct vfs *vfs, const char *path, unsigned flags,
                                  struct vfs_file **ret_file, lode_error *error)
 {
-    if (flags != VFS_READ)
+    if (flags & ~(unsigned)(VFS_READ | VFS_ENCRYPTED))
         return refuse("write", path, error);
     return vfs_open(inner_of(vfs), path, flags, ret_file, error);
 }

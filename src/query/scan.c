@@ -11,7 +11,7 @@
 #include "storage/id.h"
 
 #define BLOCK_ROWS  256u
-#define PIECE_BYTES ((size_t)4 << 20)
+#define PIECE_BYTES ((size_t)1 << 20)
 
 /* Rows at exactly one distance. */
 struct ties {

@@ -9,7 +9,6 @@
 
 #include "base/json.h"
 #include "base/json_merge.h"
-#include "os/mapped.h"
 #include "storage/id.h"
 
 #include <inttypes.h>
@@ -93,7 +92,6 @@ static lode_status look_up(const struct apply *apply, struct entry *entry, lode_
         }
         return LODE_OK;
     }
-    mapped_look(); /* each look-up touches a page of each segment's table of ids */
     struct id_key key = {.bytes = entry->id, .size = entry->id_size, .hash = entry->hash};
     for (uint32_t i = last; i-- > 0 && entry->view == VIEW_NONE;) {
         const struct segment_view *view = &from->views[i];

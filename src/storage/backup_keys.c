@@ -13,7 +13,7 @@ static lode_status take(void *context, const void *data, size_t size, lode_error
 {
     struct taking *taking = context;
     if (size > sizeof taking->bytes - taking->size)
-        return error_set(error, LODE_CORRUPT, "keys of more than %u bytes", KEYRING_FILE_SIZE);
+        return error_set(error, LODE_CORRUPT, "keys of more than %zu bytes", KEYRING_FILE_SIZE);
     memcpy(taking->bytes + taking->size, data, size);
     taking->size += size;
     return LODE_OK;

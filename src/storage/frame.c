@@ -71,11 +71,11 @@ static lode_status create_anew(struct vfs *vfs, const char *path, struct vfs_fil
 
 static uint32_t version_of(enum frame_kind kind)
 {
-    switch (kind) {
-    case FRAME_CATALOG: return CATALOG_VERSION;
-    case FRAME_MANIFEST: return MANIFEST_VERSION;
-    default: return FRAME_VERSION;
-    }
+    if (kind == FRAME_CATALOG)
+        return CATALOG_VERSION;
+    if (kind == FRAME_MANIFEST)
+        return MANIFEST_VERSION;
+    return FRAME_VERSION;
 }
 
 static void put_header(uint8_t header[HEADER_SIZE], enum frame_kind kind, uint64_t collection_uid,

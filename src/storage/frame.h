@@ -85,7 +85,7 @@ NODISCARD lode_status frame_check(const struct frame *frame, lode_error *error);
 const char *frame_lost_all(enum frame_kind kind);
 /* How many rows the file is about, for messages that say what is lost; 0: not known. */
 void frame_set_rows(struct frame *frame, uint32_t row_count);
-size_t frame_memory(const struct frame *frame); /* bytes owned beside the map */
+size_t frame_memory(const struct frame *frame); /* bytes owned: beside the map, or decrypted */
 /* Files of one size and sum are the same, but for chance: the footer's checksum, which covers those of all
  * blocks; of an encrypted file a part of its salt, which tells nothing of the content. */
 uint64_t frame_sum(const struct frame *frame);

@@ -52,14 +52,13 @@ static lode_status check_block(struct frame_blocks *blocks, uint64_t offset, lod
     if (!data)
         return error_nomem(error, "a block", size);
     lode_status status = vfs_read(blocks->file, offset, data, size, error);
-    if (status == LODE_CORRUPT && crypt_file_is(blocks->file)) /* it does not authenticate */
-        status = lost(blocks, offset, LODE_OK, error);
-    else if (status == LODE_IO || status == LODE_CORRUPT)
-        status = lost(blocks, offset, status, error);
-    else if (!status && !matches(blocks, offset, data))
-        status = lost(blocks, offset, LODE_OK, error);
+    int is_other = status == LODE_CORRUPT && crypt_file_is(blocks->file); /* not authentic */
+    if (!status)
+        is_other = !matches(blocks, offset, data);
     free(data);
-    return status;
+    if (!is_other && status != LODE_IO && status != LODE_CORRUPT)
+        return status;
+    return lost(blocks, offset, is_other ? LODE_OK : status, error);
 }
 
 /* Of an encrypted file what is mapped is memory in which the block is put: nobody reads it before. */
@@ -172,5 +171,6 @@ size_t frame_memory(const struct frame *frame)
     const struct frame_blocks *blocks = frame->blocks;
     if (!blocks)
         return 0;
-    return sizeof *blocks + (size_t)blocks->footer_size + guard_memory(&blocks->guard);
+    size_t decrypted = frame->is_encrypted ? (size_t)crypt_file_memory(frame->file) : 0;
+    return sizeof *blocks + (size_t)blocks->footer_size + guard_memory(&blocks->guard) + decrypted;
 }

@@ -77,10 +77,8 @@ NODISCARD lode_status sealed_write_live(const struct store *store, uint64_t numb
 /* *ret_live is NULL when every row is alive. Every byte is checked. */
 NODISCARD lode_status sealed_read_live(const struct store *store, const struct sealed_entry *entry,
                                        struct liveset **ret_live, lode_error *error);
-/* Read and check every block of an open segment: of its rows (vectors, ids, docs), and of its graph if it has one.
- * The first error. */
+/* Read and check every block of an open segment's rows (vectors, ids, docs). The first error. */
 NODISCARD lode_status sealed_check(const struct segment *segment, lode_error *error);
-NODISCARD lode_status sealed_check_graph(const struct segment *segment, lode_error *error);
 /* From now on the last unref of the segment removes its files, or leaves that to the last pin. */
 void sealed_retire(struct segment *segment);
 /* The bytes of an open segment's graph. */

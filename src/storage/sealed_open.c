@@ -3,6 +3,7 @@
 #include "storage/sealed_parts.h"
 
 #include "base/limits.h"
+#include "os/mapped.h"
 #include "storage/docs.h"
 #include "storage/id_table.h"
 #include "storage/stamps.h"
@@ -72,6 +73,7 @@ static lode_status sealed_find(const struct segment_view *view, const struct id_
     lode_status status = need(sealed, PART_IDS, error);
     if (status)
         return status;
+    mapped_look(); /* each table has its page touched, by an id that is new those of all segments */
     status = id_table_find(&sealed->ids, id, ret_row, error);
     if (!status && *ret_row != ROW_NONE && !view_alive(view, *ret_row))
         *ret_row = ROW_NONE;

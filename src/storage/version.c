@@ -1,7 +1,6 @@
 /* version.c: live sets and versions: immutable once shown, counted, freed by the last reader. */
 #include "storage/version.h"
 
-#include "os/mapped.h"
 #include "storage/id.h"
 
 #include <stdlib.h>
@@ -90,7 +89,6 @@ lode_status version_find(const struct version *version, const uint8_t *id, size_
 {
     struct id_key key = {.bytes = id, .size = id_size, .hash = id_hash(id, id_size)};
     *ret_view = NULL;
-    mapped_look();
     /* Newest first: what is written again was often written a short time ago. */
     for (size_t i = version->view_count; i-- > 0;) {
         const struct segment_view *view = &version->views[i];

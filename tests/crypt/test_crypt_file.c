@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "crypt/crypt_check.h"
 #include "crypt/crypt_vfs.h"
+#include "os/budget.h"
 #include "support/storage_kit.h"
 #include "support/vfs_memory.h"
 
@@ -139,11 +140,15 @@ static void it_is_mapped_block_by_block(void **state)
     write_file(&fixture, "f", 200000, 5000);
     assert_ok(open_it(&fixture, "f", &file));
     assert_ok(vfs_map(file, 200000, &data, &error));
+    assert_int_equal(crypt_file_memory(file), 0);
     assert_ok(crypt_file_fill(file, 196608, &block, &error));
     assert_ptr_equal(block, data + 196608);
+    assert_int_equal(crypt_file_memory(file), 200000 - 196608);
+    assert_int_equal(budget_used(BUDGET_DECRYPTED), 200000 - 196608);
     for (size_t i = 0; i < 200000; i++)
         assert_int_equal(data[i], i < 196608 ? 0 : pattern(i));
     vfs_unmap(file, data, 200000);
+    assert_int_equal(budget_used(BUDGET_DECRYPTED), 0);
     vfs_close(file);
     fixture_release(&fixture);
 }
@@ -271,9 +276,21 @@ static void no_two_files_are_alike(void **state)
     fixture_release(&fixture);
 }
 
+/* Else nobody would know of a disk that it is nearly full, once its database is encrypted. */
+static void the_room_below_is_told(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    assert_true(vfs_room(fixture.vfs, ".") == VFS_ROOM_UNKNOWN);
+    vfs_memory_set_room(fixture.below, 12345);
+    assert_int_equal(vfs_room(fixture.vfs, "."), 12345);
+    fixture_release(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_room_below_is_told),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(it_is_mapped_block_by_block),
         cmocka_unit_test(each_flipped_byte_is_found),

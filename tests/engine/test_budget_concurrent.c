@@ -369,6 +369,45 @@ static void builds_do_not_hold_growing_rows(void **state)
     world_close(&world);
 }
 
+static int some_job_waits_for_memory(lode_collection *collection)
+{
+    int found = 0;
+    lode_stats *stats;
+    assert_int_equal(lode_stats_get(collection, &stats, &error), LODE_OK);
+    for (size_t i = 0; i < stats->job_count; i++)
+        found |= stats->jobs[i].waiting == LODE_WAIT_MEMORY;
+    lode_stats_free(stats);
+    return found;
+}
+
+/* Builds have all that they may: the next one waits, and says for what. */
+static void a_build_says_that_it_waits_for_memory(void **state)
+{
+    (void)state;
+    struct world world;
+    set_budget(BUDGET);
+    uint64_t share = budget_share(BUDGET_BUILD);
+    budget_take(BUDGET_BUILD, share);
+    world_open(&world, (lode_schema){.dim = DIM, .ef_construction = 40}, LODE_MAINTAIN_AUTO);
+    for (uint64_t first = 0; first < 10 * BATCH; first += BATCH)
+        assert_int_equal(write_points(world.collection, first), LODE_OK);
+    assert_int_equal(lode_flush(world.collection, &error), LODE_OK);
+    int waits = 0;
+    for (int i = 0; i < 3000 && !waits; i++) {
+        waits = some_job_waits_for_memory(world.collection);
+        usleep(10000);
+    }
+    assert_true(waits);
+    find_point(world.collection, 4321); /* reads go on */
+    budget_give(BUDGET_BUILD, share);
+    assert_int_equal(lode_wait_idle(world.collection, 0, &error), LODE_OK);
+    assert_false(some_job_waits_for_memory(world.collection));
+    uint64_t most, scanned;
+    (void)count_segments(world.collection, &most, &scanned);
+    assert_int_equal(scanned, 0);
+    world_close(&world);
+}
+
 /* --- All together ------------------------------------------------------------------------------ */
 
 struct actor {
@@ -451,6 +490,7 @@ int main(void)
         cmocka_unit_test_teardown(databases_share_it, end),
         cmocka_unit_test_teardown(graphs_are_as_large_as_it_allows, end),
         cmocka_unit_test_teardown(builds_do_not_hold_growing_rows, end),
+        cmocka_unit_test_teardown(a_build_says_that_it_waits_for_memory, end),
         cmocka_unit_test_teardown(all_at_once, end),
     };
     return cmocka_run_group_tests(tests, begin, NULL);

@@ -18,12 +18,14 @@
 #include "base/hash.h"
 #include "engine/files.h"
 #include "support/engine_kit.h"
+#include "support/key_kit.h"
 #include "support/small_disk.h"
 
 enum { POINTS = 500, IN_LOG = 40 };
 
 static lode_error error;
-static const lode_db_options reading = {.read_only = 1};
+static lode_db_options writing,
+    reading = {.read_only = 1}; /* with the key, if there is to be one */
 
 static void put(lode_collection *points, uint64_t first, uint64_t count)
 {
@@ -55,7 +57,7 @@ static void write_and_die(const char *path)
     lode_collection *points;
     lode_schema schema = {.dim = 4};
     lode_id id = lode_id_number(3);
-    assert_ok(lode_db_open(path, NULL, &db, &error));
+    assert_ok(lode_db_open(path, &writing, &db, &error));
     assert_ok(lode_collection_create(db, "points", &schema, &points, &error));
     put(points, 0, POINTS);
     assert_ok(lode_flush(points, &error));
@@ -225,9 +227,10 @@ static void nothing_changes(void **state)
         lode_db_close(db);
         assert_true(hash_tree(path) == before);
     }
-    assert_ok(lode_verify(path, NULL, &error)); /* reads, too */
+    const lode_verify_options with_key = {.key = reading.key};
+    assert_ok(lode_verify(path, &with_key, &error)); /* reads, too */
     assert_true(hash_tree(path) == before);
-    assert_ok(lode_db_open(path, NULL, &db, &error)); /* and a writer finds all of it */
+    assert_ok(lode_db_open(path, &writing, &db, &error)); /* and a writer finds all of it */
     read_all(db);
     lode_db_close(db);
     open_and_read(path);
@@ -244,12 +247,12 @@ static void several_read_at_once(void **state)
     assert_ok(lode_db_open(path, &reading, &two, &error));
     in_child(open_and_read, path);
     read_all(one);
-    assert_int_equal(lode_db_open(path, NULL, &writer, &error), LODE_BUSY);
+    assert_int_equal(lode_db_open(path, &writing, &writer, &error), LODE_BUSY);
     lode_db_close(one);
     read_all(two);
-    assert_int_equal(lode_db_open(path, NULL, &writer, &error), LODE_BUSY);
+    assert_int_equal(lode_db_open(path, &writing, &writer, &error), LODE_BUSY);
     lode_db_close(two);
-    assert_ok(lode_db_open(path, NULL, &writer, &error));
+    assert_ok(lode_db_open(path, &writing, &writer, &error));
     lode_db_close(writer);
     discard(path);
 }
@@ -269,7 +272,7 @@ static void not_beside_a_writer(void **state)
     lode_db *writer;
     (void)state;
     make(path);
-    assert_ok(lode_db_open(path, NULL, &writer, &error));
+    assert_ok(lode_db_open(path, &writing, &writer, &error));
     in_child(cannot_be_opened_for_reading, path);
     lode_db_close(writer);
     in_child(open_and_read, path);
@@ -294,7 +297,7 @@ static void as_nobody(const char *path)
     if (setgid(65534) != 0 || setuid(65534) != 0)
         return;
     open_and_read(path);
-    assert_int_equal(lode_db_open(path, NULL, &db, &error), LODE_IO);
+    assert_int_equal(lode_db_open(path, &writing, &db, &error), LODE_IO);
 }
 
 static void without_permission_to_write(void **state)
@@ -349,5 +352,6 @@ int main(void)
         cmocka_unit_test(without_permission_to_write),
         cmocka_unit_test(on_a_readonly_file_system),
     };
+    writing.key = reading.key = key_kit_default();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,10 +5,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "embed/made_corpus.h"
+#include "engine/files.h"
 #include "support/engine_kit.h"
 
 static lode_error error;
@@ -61,6 +63,25 @@ static void end_shelf(struct shelf *shelf)
     close_shelf(shelf);
     free(shelf->corpus);
     vfs_memory_free(shelf->vfs);
+}
+
+/* Where a version of the model is, or would be. */
+static void model_path(struct vfs *vfs, unsigned version, char path[PATH_SIZE_MAX])
+{
+    struct file_names names;
+    path[0] = '\0';
+    assert_ok(file_names_list(vfs, "db", &names, &error));
+    for (size_t i = 0; i < names.count; i++)
+        if (strncmp(names.names[i], "c-", 2) == 0)
+            snprintf(path, PATH_SIZE_MAX, "db/%s/text-model-%u", names.names[i], version);
+    file_names_release(&names);
+}
+
+static int has_model(struct vfs *vfs, unsigned version)
+{
+    char path[PATH_SIZE_MAX];
+    model_path(vfs, version, path);
+    return kit_exists(vfs, path);
 }
 
 static lode_point text_point(const struct shelf *shelf, size_t i)
@@ -180,7 +201,8 @@ static void training_needs_an_empty_collection(void **state)
     assert_non_null(strstr(error.message, "holds 1 points"));
     assert_ok(lode_delete(shelf.collection, &id, 1, NULL, &error));
     train(&shelf, 3);
-    assert_false(kit_exists(shelf.vfs, "db/text-model-2"));
+    assert_true(has_model(shelf.vfs, 3));
+    assert_false(has_model(shelf.vfs, 2));
     assert_status(
         lode_text_model_train(shelf.collection, shelf.corpus->texts, 3, NULL, NULL, &error),
         LODE_INVALID); /* too few for 16 dimensions */
@@ -255,10 +277,104 @@ static void training_reports_its_progress(void **state)
     end_shelf(&shelf);
 }
 
+/* --- A damaged model --------------------------------------------------------------------------- */
+
+static void assert_refused_by_name(lode_status status)
+{
+    assert_int_equal(status, LODE_CORRUPT);
+    assert_non_null(strstr(error.message, "text-model-1"));
+}
+
+/* All that needs the model is refused. */
+static void check_refusals(struct shelf *shelf)
+{
+    float vector[16];
+    int known = 77;
+    lode_result *result = NULL;
+    lode_point point = text_point(shelf, 3);
+    lode_search_request request = {.text = "x", .text_size = 1, .k = 10};
+    assert_refused_by_name(lode_upsert(shelf->collection, &point, 1, NULL, &error));
+    assert_refused_by_name(lode_search(shelf->collection, &request, &result, &error));
+    assert_refused_by_name(lode_text_embed(shelf->collection, "x", 1, vector, &known, &error));
+    assert_refused_by_name(lode_backup(shelf->db, "backups", NULL, NULL, &error));
+    assert_null(result);
+    assert_int_equal(known, 77);
+}
+
+/* All that does not works, after opening again too. */
+static void check_the_rest(struct shelf *shelf)
+{
+    float vector[16] = {1, 2};
+    lode_id id = lode_id_number(5000);
+    lode_result *result;
+    lode_point point = {.id = id, .vector = vector, .text = "a text", .text_size = 6};
+    lode_search_request request = {.vector = vector, .k = 1};
+    assert_ok(lode_upsert(shelf->collection, &point, 1, NULL, &error));
+    assert_ok(lode_search(shelf->collection, &request, &result, &error));
+    assert_int_equal(result->hits[0].id.number, 5000);
+    lode_result_free(result);
+    assert_ok(lode_compact(shelf->collection, &error));
+    lode_collection_close(shelf->collection);
+    engine_close(shelf->db);
+    open_shelf(shelf);
+    assert_ok(lode_search(shelf->collection, &request, &result, &error));
+    assert_int_equal(result->hits[0].id.number, 5000);
+    lode_result_free(result);
+    lode_stats *stats;
+    assert_ok(lode_stats_get(shelf->collection, &stats, &error));
+    assert_int_equal(stats->text_model_version, 1);
+    lode_stats_free(stats);
+}
+
+static void check_damage(struct shelf *shelf, const uint8_t *bytes, size_t size)
+{
+    char path[PATH_SIZE_MAX];
+    lode_collection_close(shelf->collection);
+    engine_close(shelf->db);
+    model_path(shelf->vfs, 1, path);
+    if (kit_exists(shelf->vfs, path))
+        assert_ok(vfs_remove(shelf->vfs, path, &error));
+    if (bytes)
+        kit_write(shelf->vfs, path, bytes, size);
+    open_shelf(shelf);
+    check_refusals(shelf);
+    check_the_rest(shelf);
+    check_refusals(shelf);
+}
+
+static void a_damaged_model_costs_only_what_needs_it(void **state)
+{
+    (void)state;
+    struct shelf shelf;
+    char path[PATH_SIZE_MAX];
+    uint8_t *bytes;
+    size_t size;
+    begin_shelf(&shelf);
+    write_all(&shelf);
+    model_path(shelf.vfs, 1, path);
+    bytes = kit_read(shelf.vfs, path, &size);
+    for (size_t at = 0; at < size; at += size / 9) {
+        bytes[at] ^= 4;
+        check_damage(&shelf, bytes, size);
+        bytes[at] ^= 4;
+    }
+    check_damage(&shelf, bytes, size / 2);
+    check_damage(&shelf, NULL, 0);
+    check_damage(&shelf, bytes, 0);
+    lode_collection_close(shelf.collection);
+    engine_close(shelf.db);
+    kit_write(shelf.vfs, path, bytes, size);
+    open_shelf(&shelf);
+    check_topic(&shelf, 0);
+    free(bytes);
+    end_shelf(&shelf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_found_by_texts),
+        cmocka_unit_test(a_damaged_model_costs_only_what_needs_it),
         cmocka_unit_test(embedding_is_what_is_stored),
         cmocka_unit_test(unknown_words_have_no_vector),
         cmocka_unit_test(training_needs_an_empty_collection),

@@ -44,8 +44,9 @@ static lode_status drop(void *context, const void *data, size_t size, lode_error
     return LODE_OK;
 }
 
-/* Build and write; the memory it took at most. */
-static size_t build_and_measure(const struct data *data, const struct index_params *params)
+/* Build and write; the memory it took at most. origin: NULL, or what links are taken over from. */
+static size_t build_and_measure(const struct data *data, const struct index_params *params,
+                                const struct index_origin *origin)
 {
     struct sampler sampler = {0};
     struct executor *executor;
@@ -53,7 +54,7 @@ static size_t build_and_measure(const struct data *data, const struct index_para
     size_t written = 0, before = own_memory();
     struct index_sink sink = {.write = drop, .context = &written};
     assert_int_equal(executor_threads_new(2, &executor, &error), LODE_OK);
-    struct index_work work = {.executor = executor};
+    struct index_work work = {.executor = executor, .origin = origin};
     sink.executor = executor;
     assert_int_equal(thread_start(&sampler.thread, "sample", sample, &sampler), 0);
     assert_int_equal(index_qg.build(params, &data->rows, data->count, &work, &index, &error),
@@ -73,12 +74,36 @@ static void check_build(enum data_kind kind, struct space space, uint32_t count,
     struct data data;
     data_init(&data, kind, space, count, 1);
     uint64_t expected = estimate_bytes(estimate_build(&params, &data.space, 3), count);
-    size_t taken = build_and_measure(&data, &params);
+    size_t taken = build_and_measure(&data, &params, NULL);
     print_message("%u rows of %zu: expected %.1f MiB, took %.1f\n", count, space.dim,
                   (double)expected / (double)MIB, (double)taken / (double)MIB);
     assert_true(taken <= expected + MIB);
     assert_true(expected <=
                 2 * taken + 24 * MIB); /* nor far more: graphs would be small for nothing */
+    data_release(&data);
+}
+
+/* Most rows are those of an earlier graph, which is there already. */
+static void check_taking_over(struct space space, uint32_t count)
+{
+    struct index_params params = {.m = 16, .ef_construction = 40, .seed = 1};
+    uint32_t old_count = count / 10 * 9;
+    uint32_t *row_map = malloc(old_count * sizeof *row_map);
+    struct data data;
+    struct index *earlier;
+    data_init(&data, DATA_CLUSTERED, space, count, 1);
+    for (uint32_t row = 0; row < old_count; row++)
+        row_map[row] = row;
+    assert_int_equal(index_qg.build(&params, &data.rows, old_count, NULL, &earlier, &error),
+                     LODE_OK);
+    struct index_origin origin = {.index = earlier, .row_map = row_map};
+    uint64_t expected = estimate_bytes(estimate_build(&params, &data.space, 3), count);
+    size_t taken = build_and_measure(&data, &params, &origin);
+    print_message("%u rows of %zu, %u taken over: expected %.1f MiB, took %.1f\n", count, space.dim,
+                  old_count, (double)expected / (double)MIB, (double)taken / (double)MIB);
+    assert_true(taken <= expected + MIB);
+    earlier->ops->close(earlier);
+    free(row_map);
     data_release(&data);
 }
 
@@ -101,6 +126,15 @@ static void builds_take_no_more(void **state)
                 LODE_LAYOUT_COMPACT);
     check_build(DATA_CLUSTERED, data_space(LODE_METRIC_IP, LODE_SCALAR_F32, 64), 30000, 0);
     check_build(DATA_UNIFORM, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 8), 60000, 0); /* plain */
+}
+
+static void taking_over_links_takes_no_more(void **state)
+{
+    (void)state;
+    if (!can_measure())
+        skip();
+    check_taking_over(data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 128), 30000);
+    check_taking_over(data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 8), 60000); /* plain */
 }
 
 static void overlays_take_no_more(void **state)
@@ -203,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds_take_no_more),
+        cmocka_unit_test(taking_over_links_takes_no_more),
         cmocka_unit_test(overlays_take_no_more),
         cmocka_unit_test(a_graph_built_in_files_is_the_same),
         cmocka_unit_test(without_room_for_files),

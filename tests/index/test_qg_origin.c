@@ -252,6 +252,84 @@ static void damaged_origins(void **state)
     data_release(&data);
 }
 
+/* --- Mapped origins ---------------------------------------------------------------------------- */
+
+/* Blocks that hold nothing before they are touched, as those of an encrypted file; one of them is damaged. */
+struct blocks {
+    const uint8_t *sound;
+    uint8_t *mapped;
+    size_t size;
+    uint64_t damaged; /* UINT64_MAX: none */
+    _Atomic unsigned filled;
+};
+
+static lode_status fill_block(void *context, uint64_t block, lode_error *fault)
+{
+    struct blocks *blocks = context;
+    size_t at = (size_t)block * GUARD_BLOCK_SIZE, left = blocks->size - at;
+    if (block == blocks->damaged)
+        return error_set(fault, LODE_CORRUPT, "block %llu", (unsigned long long)block);
+    memcpy(blocks->mapped + at, blocks->sound + at,
+           left < GUARD_BLOCK_SIZE ? left : GUARD_BLOCK_SIZE);
+    blocks->filled++;
+    return LODE_OK;
+}
+
+static struct index *build_kind(const struct index_ops *ops, const struct data *data,
+                                const struct index_origin *origin)
+{
+    struct index *index = NULL;
+    struct index_work work = {.origin = origin};
+    assert_int_equal(ops->build(&contract_params, &data->rows, data->count, &work, &index, NULL),
+                     LODE_OK);
+    return index;
+}
+
+/* A build on a mapped graph, of whose blocks only those have been filled that open needs, is a build on the graph in
+ * memory; on one with a damaged block, a build on none. */
+static void check_mapped(const struct index_ops *ops, uint64_t damaged)
+{
+    struct data data;
+    uint32_t map[ROWS];
+    struct buf buf;
+    struct guard guard;
+    struct index *opened;
+    data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24), ROWS, 1);
+    for (uint32_t row = 0; row < ROWS; row++)
+        map[row] = row % 5 ? row : INDEX_ROW_NONE;
+    struct index *index = build_kind(ops, &data, NULL);
+    contract_serialized(index, &buf);
+    uint8_t *mapped = aligned_alloc(64, (buf.size + 63) / 64 * 64);
+    memset(mapped, 0xa5, buf.size);
+    struct blocks blocks = {buf.data, mapped, buf.size, damaged, 0};
+    assert_int_equal(guard_init(&guard, mapped, buf.size, fill_block, &blocks, NULL), LODE_OK);
+    struct index_bytes given = {.data = mapped, .size = buf.size, .guard = &guard};
+    assert_int_equal(ops->open(&contract_params, &data.rows, ROWS, &given, &opened, NULL), LODE_OK);
+    assert_true(blocks.filled < (buf.size - 1) / GUARD_BLOCK_SIZE + 1);
+    struct index_origin in_memory = {index, map}, from_file = {opened, map};
+    struct index *wanted = build_kind(ops, &data, damaged == UINT64_MAX ? &in_memory : NULL);
+    struct index *built = build_kind(ops, &data, &from_file);
+    assert_same_bytes(built, wanted, 1);
+    assert_int_equal(guard_has_failed(&guard), damaged != UINT64_MAX);
+    built->ops->close(built);
+    wanted->ops->close(wanted);
+    opened->ops->close(opened);
+    guard_release(&guard);
+    free(mapped);
+    buf_release(&buf);
+    index->ops->close(index);
+    data_release(&data);
+}
+
+static void mapped_origins_are_touched_before_they_are_read(void **state)
+{
+    (void)state;
+    check_mapped(&index_qg, UINT64_MAX);
+    check_mapped(&index_qg, 3);
+    check_mapped(&index_hnsw, UINT64_MAX);
+    check_mapped(&index_hnsw, 3);
+}
+
 static int in_compact_layout(void **state)
 {
     (void)state;
@@ -262,10 +340,14 @@ static int in_compact_layout(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(generations_are_as_good),   cmocka_unit_test(links_stay),
-        cmocka_unit_test(a_hole_is_mended),          cmocka_unit_test(unfit_origins),
-        cmocka_unit_test(a_hasty_graph_is_bettered), cmocka_unit_test(plain_graphs_go_on),
+        cmocka_unit_test(generations_are_as_good),
+        cmocka_unit_test(links_stay),
+        cmocka_unit_test(a_hole_is_mended),
+        cmocka_unit_test(unfit_origins),
+        cmocka_unit_test(a_hasty_graph_is_bettered),
+        cmocka_unit_test(plain_graphs_go_on),
         cmocka_unit_test(damaged_origins),
+        cmocka_unit_test(mapped_origins_are_touched_before_they_are_read),
     };
     int failed = cmocka_run_group_tests_name("fast", tests, NULL, NULL);
     return failed + cmocka_run_group_tests_name("compact", tests, in_compact_layout, NULL);

@@ -25,7 +25,7 @@ static void damaged_backup(void *context, const lode_verify_finding *finding)
 
 static void verify_backup(struct story *story)
 {
-    lode_verify_options options = {.report = damaged_backup};
+    lode_verify_options options = {.report = damaged_backup, .key = story->key};
     crash_count(&crash_counts.unopened);
     assert_ok(backup_verify(story->vfs, story->backup.path, &options, &error));
     crash_uncount(&crash_counts.unopened);
@@ -52,7 +52,8 @@ static void compare_restored(struct story *story, lode_db *db)
 void story_restore(struct story *story)
 {
     struct db_env env = {.vfs = story->vfs, .clock = &story->clock};
-    lode_restore_options options = {.number = story->backup.number, .sample = 3};
+    lode_restore_options options = {.number = story->backup.number, .key = story->key, .sample = 3};
+    lode_db_options open = {.key = story->key};
     char path[32];
     lode_db *db;
     if (!story->backup.path[0])
@@ -62,7 +63,7 @@ void story_restore(struct story *story)
     assert_ok(executor_inline_new(&env.executor, &error));
     crash_count(&crash_counts.unopened);
     assert_ok(restore_database(story->backup.path, path, &options, &env, NULL, &error));
-    assert_ok(db_open(path, NULL, &env, &db, &error));
+    assert_ok(db_open(path, &open, &env, &db, &error));
     crash_uncount(&crash_counts.unopened);
     crash_count(&crash_counts.partial);
     compare_restored(story, db);
