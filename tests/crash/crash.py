@@ -33,9 +33,9 @@ PROGRAMS = [
     {"name": "test_faults", "what": "disks that refuse, then crashes", "share": 2,
      "set": {"LODE_CRASH_ROUNDS": "200", "LODE_FAULT_LIVES": "1"}},
     {"name": "test_lies", "what": "syncs that lie, bits that turn over", "share": 2,
-     "set": {"LODE_CRASH_ROUNDS": "2000"}},
+     "set": {"LODE_CRASH_ROUNDS": "700"}},
     {"name": "test_background", "what": "background jobs in any order", "share": 2,
-     "set": {"LODE_CRASH_ROUNDS": "2000"}},
+     "set": {"LODE_CRASH_ROUNDS": "700"}},
 ]
 COUNTS = ["powers", "processes", "kills", "opens", "verifies", "damages", "steps", "lost", "partial",
           "unopened"]

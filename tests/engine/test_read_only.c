@@ -344,12 +344,9 @@ static void on_a_readonly_file_system(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_changes),
-        cmocka_unit_test(several_read_at_once),
-        cmocka_unit_test(not_beside_a_writer),
-        cmocka_unit_test(there_must_be_one),
-        cmocka_unit_test(a_copy_without_its_lock),
-        cmocka_unit_test(without_permission_to_write),
+        cmocka_unit_test(nothing_changes),           cmocka_unit_test(several_read_at_once),
+        cmocka_unit_test(not_beside_a_writer),       cmocka_unit_test(there_must_be_one),
+        cmocka_unit_test(a_copy_without_its_lock),   cmocka_unit_test(without_permission_to_write),
         cmocka_unit_test(on_a_readonly_file_system),
     };
     writing.key = reading.key = key_kit_default();
