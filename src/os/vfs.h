@@ -76,7 +76,8 @@ struct vfs_ops {
                                   lode_error *error);
     void (*unlock)(struct vfs_file *lock);
     /* Take it beside others who share it, so that nobody has it for himself: LODE_BUSY names who does. Nothing
-     * is written. *ret_lock is NULL where there is no such file, nor can be made, and so no owner either.
+     * is written, but the file is made where it is missing. *ret_lock is NULL where it cannot be made either, and
+     * so has no owner.
      * May be NULL: LODE_UNSUPPORTED. */
     NODISCARD lode_status (*lock_shared)(struct vfs *vfs, const char *path,
                                          struct vfs_file **ret_lock, lode_error *error);

@@ -491,9 +491,12 @@ static lode_status posix_lock_shared(struct vfs *vfs, const char *path, struct v
 {
     struct posix_file *file;
     lode_status status = open_new(vfs, path, open_flags(VFS_READ), &file, error);
-    if (status == LODE_NOT_FOUND && !can_be_made(path)) {
-        *ret_lock = NULL;
-        return LODE_OK;
+    if (status == LODE_NOT_FOUND) { /* as of a copy that left it out */
+        if (!can_be_made(path)) {
+            *ret_lock = NULL;
+            return LODE_OK;
+        }
+        status = open_new(vfs, path, open_flags(VFS_READ | VFS_CREATE), &file, error);
     }
     if (!status)
         status = take_lock(file, path, LOCK_SH, error);

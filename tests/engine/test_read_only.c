@@ -313,6 +313,18 @@ static void without_permission_to_write(void **state)
     discard(path);
 }
 
+static void a_copy_without_its_lock(void **state)
+{
+    char lock[PATH_SIZE_MAX], path[PATH_SIZE_MAX];
+    (void)state;
+    make(path);
+    assert_ok(vfs_join(lock, path, "LOCK", &error));
+    assert_int_equal(unlink(lock), 0);
+    open_and_read(path);
+    assert_int_equal(access(lock, F_OK), 0); /* or a writer could come beside who reads */
+    discard(path);
+}
+
 static void on_a_readonly_file_system(void **state)
 {
     char disk[PATH_SIZE_MAX], path[PATH_SIZE_MAX];
@@ -332,11 +344,9 @@ static void on_a_readonly_file_system(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_changes),
-        cmocka_unit_test(several_read_at_once),
-        cmocka_unit_test(not_beside_a_writer),
-        cmocka_unit_test(there_must_be_one),
-        cmocka_unit_test(without_permission_to_write),
+        cmocka_unit_test(nothing_changes),           cmocka_unit_test(several_read_at_once),
+        cmocka_unit_test(not_beside_a_writer),       cmocka_unit_test(there_must_be_one),
+        cmocka_unit_test(a_copy_without_its_lock),   cmocka_unit_test(without_permission_to_write),
         cmocka_unit_test(on_a_readonly_file_system),
     };
     writing.key = reading.key = key_kit_default();
