@@ -329,8 +329,10 @@ static void a_damaged_log_is_seen(void **state)
 static lode_status restore_points(struct history *history, uint64_t sequence, const char *path)
 {
     struct db_env env = {.vfs = history->vfs};
-    lode_restore_options options = {
-        .to_sequence = sequence, .collection = sequence ? "points" : NULL, .sample = 5};
+    lode_restore_options options = {.to_sequence = sequence,
+                                    .collection = sequence ? "points" : NULL,
+                                    .sample = 5,
+                                    .key = key_kit_default()};
     assert_ok(executor_inline_new(&env.executor, &error));
     lode_status status = restore_database("b", path, &options, &env, NULL, &error);
     executor_free(env.executor);
