@@ -138,6 +138,9 @@ static lode_status save(struct logs *logs, lode_error *error)
     if (!status && logs->wal)
         status = wal_sync(logs->wal, error);
     wal_close(logs->wal);
+    /* Otherwise the new log, whose batches are numbered anew, could seem to lack its end. */
+    if (mending->manifest.seen_sequence > logs->sequence)
+        mending->manifest.seen_sequence = logs->sequence;
     mending->manifest.wal_first = number;
     mending->is_changed = mending->log_changed = 1;
     return status;

@@ -156,7 +156,7 @@ static lode_status make_manifest(struct found *found, uint64_t generation, lode_
     space_init(&store.space, schema.metric, schema.scalar, schema.dim);
     manifest->collection_uid = mending->uid;
     manifest->generation = generation > found->generation ? generation : found->generation;
-    manifest->flushed_sequence = last_sequence(found, &store);
+    manifest->flushed_sequence = manifest->seen_sequence = last_sequence(found, &store);
     manifest->wal_first = manifest->next_number = found->next_number;
     manifest->text_model_version = found->text_model_version;
     manifest->entries = found->entries;
