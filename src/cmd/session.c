@@ -44,7 +44,8 @@ int session_open(struct session *session, const char *dir, const char *collectio
 
 int session_read(struct session *session, const char *dir, const char *collection)
 {
-    lode_db_options options = {.read_only = 1, .maintenance = LODE_MAINTAIN_ON_REQUEST};
+    lode_db_options options = {
+        .read_only = 1, .maintenance = LODE_MAINTAIN_ON_REQUEST, .key = keys_given()};
     return open_with(session, dir, collection, &options);
 }
 
