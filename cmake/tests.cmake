@@ -67,7 +67,7 @@ foreach(file IN LISTS test_programs)
 endforeach()
 
 # Once more with databases that are encrypted (tests/support/key_kit.h).
-foreach(name crash model named point_in_time kept_states expiry_concurrent
+foreach(name crash repair model named point_in_time kept_states expiry_concurrent
     read_only requests text search)
   if(TARGET engine.test_${name})
     set(test engine/test_${name}_encrypted)

@@ -59,6 +59,9 @@ typedef struct lode_repair_options {
     /* A point is lost; id NULL: nothing tells which. The collection's name and the id are borrowed. */
     void (*lost)(void *context, const char *collection, const lode_id *id);
     void *context;
+    const lode_key_source
+        *key; /* of an encrypted database, which is needed: LODE_KEY, also for one that is not
+                                   encrypted */
 } lode_repair_options;
 
 typedef struct lode_repair_info {
@@ -75,7 +78,7 @@ typedef struct lode_repair_info {
  * database is not changed. A copy or a backup made before is always better than what this can bring back.
  * LODE_OK: it is sound now; LODE_CORRUPT: something is left, see report. options and ret_info may be NULL;
  * ret_info is filled on LODE_CORRUPT too. Errors: LODE_NOT_FOUND, LODE_BUSY, LODE_INVALID (an unfinished
- * restore, a backup), LODE_FULL, LODE_IO, LODE_NOMEM. */
+ * restore, a backup), LODE_KEY, LODE_VERSION, LODE_FULL, LODE_IO, LODE_NOMEM. */
 LODE_NODISCARD LODE_API lode_status lode_repair(const char *path,
                                                 const lode_repair_options *options,
                                                 lode_repair_info *ret_info, lode_error *error);

@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/ids.h"
+#include "cmd/keys.h"
 #include "cmd/output.h"
 
 #include <stdio.h>
@@ -114,7 +115,8 @@ int repair_run(int argc, char **argv)
                                        .salvage_log = salvage_log,
                                        .report = on_step,
                                        .lost = on_lost,
-                                       .context = &repair};
+                                       .context = &repair,
+                                       .key = keys_given()};
     lode_status status = lode_repair(args.operands[0], &given, &info, &error);
     if (status == LODE_OK || (status == LODE_CORRUPT && info.left > 0))
         return conclude(&repair, &info);

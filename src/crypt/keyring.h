@@ -63,14 +63,20 @@ NODISCARD lode_status keyring_needs(const uint8_t *bytes, size_t size,
 NODISCARD lode_status keyring_decode(const uint8_t *bytes, size_t size, const char *what,
                                      const lode_key_source *source, struct keyring **ret_keyring,
                                      lode_error *error);
+/* Overwrite what is not whole, or is other, with the copy that counts; there is one. */
+void keyring_mend_copies(uint8_t *bytes, size_t size);
 /* How many of the two copies are not whole, or differ from the other. */
 int keyring_bad_copies(const uint8_t *bytes, size_t size, uint64_t *ret_offset);
 
-/* The file in directory `dir`. *ret_size is at most KEYRING_FILE_SIZE; LODE_NOT_FOUND. */
+/* The file in directory `dir`. *ret_size is at most KEYRING_FILE_SIZE; LODE_NOT_FOUND. A copy that the disk does
+ * not give is zeros, as long as it gives the other. */
 NODISCARD lode_status keyring_read(struct vfs *vfs, const char *dir, uint8_t *bytes,
                                    size_t *ret_size, lode_error *error);
 NODISCARD lode_status keyring_load(struct vfs *vfs, const char *dir, const lode_key_source *source,
                                    struct keyring **ret_keyring, lode_error *error);
+/* What the file is to hold, KEYRING_FILE_SIZE bytes; as keyring_save. */
+NODISCARD lode_status keyring_write(struct vfs *vfs, const char *dir, const uint8_t *bytes,
+                                    lode_error *error);
 /* Replace it, durable on return. After a failure the old one or the new one is there. */
 NODISCARD lode_status keyring_save(struct vfs *vfs, const char *dir, struct keyring *keyring,
                                    const uint8_t key[CIPHER_KEY_SIZE], lode_error *error);

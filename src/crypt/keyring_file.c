@@ -126,6 +126,14 @@ int keyring_bad_copies(const uint8_t *bytes, size_t size, uint64_t *ret_offset)
     return !first + !second;
 }
 
+void keyring_mend_copies(uint8_t *bytes, size_t size)
+{
+    int first = is_whole(bytes, size, 0);
+    INVARIANT(first || is_whole(bytes, size, KEYRING_COPY_SIZE));
+    memcpy(bytes + (first ? KEYRING_COPY_SIZE : 0), bytes + (first ? 0 : KEYRING_COPY_SIZE),
+           KEYRING_COPY_SIZE);
+}
+
 /* The copy that counts, in a format that is known. */
 static lode_status find_copy(const uint8_t *bytes, size_t size, const uint8_t **ret_copy,
                              lode_error *error)
@@ -241,6 +249,21 @@ lode_status keyring_decode(const uint8_t *bytes, size_t size, const char *what,
 
 /* --- Reading and writing ----------------------------------------------------------------------- */
 
+/* Copy by copy, when they cannot be read together. 1: at least one came. */
+static int read_copies(struct vfs_file *file, uint8_t *bytes, size_t size)
+{
+    int got = 0;
+    if (size < KEYRING_FILE_SIZE)
+        return 0;
+    for (uint64_t at = 0; at < KEYRING_FILE_SIZE; at += KEYRING_COPY_SIZE) {
+        if (vfs_read(file, at, bytes + at, KEYRING_COPY_SIZE, NULL) == LODE_OK)
+            got++;
+        else
+            memset(bytes + at, 0, KEYRING_COPY_SIZE);
+    }
+    return got > 0;
+}
+
 lode_status keyring_read(struct vfs *vfs, const char *dir, uint8_t *bytes, size_t *ret_size,
                          lode_error *error)
 {
@@ -256,6 +279,8 @@ lode_status keyring_read(struct vfs *vfs, const char *dir, uint8_t *bytes, size_
     *ret_size = size < KEYRING_FILE_SIZE ? (size_t)size : KEYRING_FILE_SIZE;
     if (!status && *ret_size > 0)
         status = vfs_read(file, 0, bytes, *ret_size, error);
+    if (status == LODE_IO && read_copies(file, bytes, *ret_size))
+        status = LODE_OK;
     vfs_close(file);
     return status;
 }
@@ -287,14 +312,10 @@ static lode_status write_file(struct vfs *vfs, const char *path, const uint8_t *
     return status;
 }
 
-lode_status keyring_save(struct vfs *vfs, const char *dir, struct keyring *keyring,
-                         const uint8_t key[CIPHER_KEY_SIZE], lode_error *error)
+lode_status keyring_write(struct vfs *vfs, const char *dir, const uint8_t *bytes, lode_error *error)
 {
-    uint8_t bytes[KEYRING_FILE_SIZE];
     char path[PATH_SIZE_MAX], temp[PATH_SIZE_MAX];
-    lode_status status = keyring_encode(keyring, key, bytes, error);
-    if (!status)
-        status = vfs_join(path, dir, KEYRING_FILE_NAME, error);
+    lode_status status = vfs_join(path, dir, KEYRING_FILE_NAME, error);
     if (!status)
         status = vfs_join(temp, dir, KEYRING_TEMP_NAME, error);
     if (!status)
@@ -302,4 +323,12 @@ lode_status keyring_save(struct vfs *vfs, const char *dir, struct keyring *keyri
     if (!status)
         status = vfs_rename(vfs, temp, path, error);
     return status ? status : vfs_dir_sync(vfs, dir, error);
+}
+
+lode_status keyring_save(struct vfs *vfs, const char *dir, struct keyring *keyring,
+                         const uint8_t key[CIPHER_KEY_SIZE], lode_error *error)
+{
+    uint8_t bytes[KEYRING_FILE_SIZE];
+    lode_status status = keyring_encode(keyring, key, bytes, error);
+    return status ? status : keyring_write(vfs, dir, bytes, error);
 }

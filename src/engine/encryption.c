@@ -29,7 +29,7 @@ lode_status encryption_open(lode_db *db, const lode_key_source *key, lode_error 
         return LODE_OK;
     if (status && error)
         *error = reason;
-    /* A process that was killed may not have synced its name. */
+    /* A process that was killed may not have synced its name. Who only reads builds nothing on it. */
     if (!status && !db->read_only)
         status = vfs_dir_sync(db->vfs, db->path, error);
     if (status) {

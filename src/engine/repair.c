@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypt/crypt_vfs.h"
 #include "engine/catalog.h"
 #include "engine/db.h"
 #include "engine/files.h"
@@ -131,9 +132,8 @@ static lode_status load_catalog(struct repairing *run, struct catalog *catalog, 
 
 /* --- All of it --------------------------------------------------------------------------------- */
 
-static lode_status repair_locked(struct repairing *run, lode_error *error)
+static lode_status check_not_restoring(const struct repairing *run, lode_error *error)
 {
-    struct catalog catalog = {0};
     char path[PATH_SIZE_MAX];
     int restoring = 0;
     lode_status status = vfs_join(path, run->path, RESTORING_NAME, error);
@@ -144,8 +144,13 @@ static lode_status repair_locked(struct repairing *run, lode_error *error)
                          "'%s' was being restored and that was not finished: remove it, and "
                          "restore again",
                          run->path);
-    if (!status)
-        status = load_catalog(run, &catalog, error);
+    return status;
+}
+
+static lode_status repair_all(struct repairing *run, lode_error *error)
+{
+    struct catalog catalog = {0};
+    lode_status status = load_catalog(run, &catalog, error);
     for (size_t i = 0; !status && i < catalog.count; i++)
         if (!catalog.names[i].target)
             status = repair_collection(run, catalog.names[i].name, catalog.names[i].uid, error);
@@ -153,6 +158,19 @@ static lode_status repair_locked(struct repairing *run, lode_error *error)
     if (!status && run->info.left)
         return error_set(error, LODE_CORRUPT, "'%s': %llu things are left that are damaged",
                          run->path, (unsigned long long)run->info.left);
+    return status;
+}
+
+static lode_status repair_locked(struct repairing *run, lode_error *error)
+{
+    struct vfs *crypt = NULL, *below = run->vfs;
+    lode_status status = check_not_restoring(run, error);
+    if (!status)
+        status = repair_open_keys(run, &crypt, error);
+    if (!status)
+        status = repair_all(run, error);
+    run->vfs = below;
+    crypt_vfs_free(crypt);
     return status;
 }
 

@@ -28,6 +28,13 @@ void repair_report(struct repairing *run, lode_repair_kind kind, const char *fil
 NODISCARD lode_status repair_keep(struct repairing *run, const char *dir, const char *name,
                                   lode_error *error);
 
+/* --- repair_keys.c --- */
+
+/* Of an encrypted database: run->vfs carries its keys from here on, and *ret_crypt is freed by the caller. A damaged copy
+ * of them is mended. Without keys nothing can be done: LODE_CORRUPT when the database needs some, reported. */
+NODISCARD lode_status repair_open_keys(struct repairing *run, struct vfs **ret_crypt,
+                                       lode_error *error);
+
 /* One collection at work. */
 struct mending {
     struct repairing *run;

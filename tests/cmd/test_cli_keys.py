@@ -59,6 +59,18 @@ def main():
             for place in ("db", "again", "plain", "backups"):
                 found = subprocess.run(["grep", "-rl", word, place], capture_output=True, text=True)
                 assert not found.stdout, f"{word} in {found.stdout}"
+        assert "LODE_KEY" in run("repair", "db", "--json", code=1)
+        run("repair", "db", "--key-file", "old.key", code=1)
+        assert "nothing to repair" in run("repair", "db", "--key-file", "new.key")
+        with open("db/keys", "r+b") as file:
+            file.write(b"?")
+        run("verify", "db", "--key-file", "new.key", code=6)
+        assert "mended" in run("repair", "db", env={"LODE_KEY_FILE": "new.key"})
+        run("verify", "db", "--key-file", "new.key")
+        os.rename("db/keys", "keys")
+        assert "put back a copy" in run("repair", "db", code=6)
+        os.rename("keys", "db/keys")
+        run("verify", "db", "--key-file", "new.key")
         run("key", "new", code=2)
         run("key", "show", code=2)
         run("key", "frobnicate", "db", code=2)

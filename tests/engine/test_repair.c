@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/repair.h"
+#include "engine/verify.h"
 #include "storage/manifest.h"
 #include "support/damage.h"
 
@@ -76,7 +77,8 @@ static void repair(struct vfs *vfs, int dry_run, int salvage_log, struct outcome
                                    .salvage_log = salvage_log,
                                    .report = on_step,
                                    .lost = on_lost,
-                                   .context = outcome};
+                                   .context = outcome,
+                                   .key = key_kit_default()};
     memset(outcome, 0, sizeof *outcome);
     outcome->status = repair_database(vfs, "db", &options, &outcome->info, &error);
 }
@@ -195,6 +197,8 @@ static void vectors_are_lost_by_name(void **state)
 {
     (void)state;
     struct expected some = {"points", 0, 0, BLOCK_ROWS}, all = {"points", 0, 0, SEGMENT_ROWS};
+    if (key_kit_default()) /* header and footer are in blocks that do not authenticate */
+        some = all;
     with_all_damages(file_of(".vectors", "seg-1"), &some, &all);
 }
 
@@ -283,7 +287,8 @@ static void a_log_is_salvaged_when_asked_for(void **state)
     struct outcome *outcome = malloc(sizeof *outcome);
     uint8_t *copy = malloc(file->size);
     uint64_t seen = 0;
-    for (size_t at = 70; at < file->size * 2 / 3; at += damage_step(97)) {
+    size_t headers = key_kit_default() ? 64 + 64 : 64;
+    for (size_t at = headers + 6; at < file->size * 2 / 3; at += damage_step(97)) {
         struct vfs *vfs = damage_vfs(&image);
         memcpy(copy, file->bytes, file->size);
         copy[at] ^= 16;
@@ -310,6 +315,28 @@ static void a_log_is_salvaged_when_asked_for(void **state)
     free(outcome);
 }
 
+/* What an encrypted log's key is made from is in its header: without it no batch can be read. */
+static void a_log_without_its_header_is_lost(void **state)
+{
+    (void)state;
+    const struct damage_file *file = file_of("wal-", "");
+    struct outcome *outcome = malloc(sizeof *outcome);
+    struct vfs *vfs = damage_vfs(&image);
+    kit_flip(vfs, file->path, 100 * 8);
+    repair(vfs, 0, 0, outcome);
+    assert_int_equal(outcome->status, LODE_CORRUPT);
+    repair(vfs, 0, 1, outcome);
+    assert_int_equal(outcome->status, LODE_OK);
+    engine_verify(vfs, "db");
+    damage_collect(&image, vfs, "points", outcome->present);
+    unsigned missing = 0;
+    for (unsigned id = 0; id < DAMAGE_IDS; id++)
+        missing += image.rounds[id] > 0 && !outcome->present[id];
+    assert_int_equal(missing, key_kit_default() ? 20 : 5);
+    vfs_memory_free(vfs);
+    free(outcome);
+}
+
 /* The manifest beside that log knows of so many batches behind those in segments. */
 static void see_more(struct vfs *vfs, const char *log, uint64_t batches)
 {
@@ -333,7 +360,7 @@ static void logs_that_end_early(void **state)
         struct vfs *vfs = damage_vfs(&image);
         struct vfs_file *raw;
         assert_ok(vfs_open(vfs, file->path, VFS_WRITE, &raw, &error));
-        assert_ok(vfs_truncate(raw, 64, &error));
+        assert_ok(vfs_truncate(raw, key_kit_default() ? 64 + 64 : 64, &error));
         vfs_close(raw);
         if (gone)
             assert_ok(vfs_remove(vfs, file->path, &error));
@@ -349,6 +376,140 @@ static void logs_that_end_early(void **state)
         vfs_memory_free(vfs);
     }
     free(outcome);
+}
+
+/* --- Keys -------------------------------------------------------------------------------------- */
+
+/* A small database with a key, whatever the environment says. */
+static struct vfs *keyed_database(void)
+{
+    struct vfs *vfs = vfs_memory_new();
+    lode_db_options options = {.key = key_kit(1)};
+    lode_db *db = engine_open(vfs, "db", &options, 0);
+    lode_schema schema = {.dim = 4};
+    lode_collection_close(engine_create(db, "points", schema));
+    engine_close(db);
+    return vfs;
+}
+
+static lode_status repair_with(struct vfs *vfs, const lode_key_source *key, int dry_run,
+                               lode_repair_info *ret_info)
+{
+    lode_repair_options options = {.dry_run = dry_run, .report = on_step, .key = key};
+    *ret_info = (lode_repair_info){0};
+    error = (lode_error){0};
+    return repair_database(vfs, "db", &options, ret_info, &error);
+}
+
+static void check_keyed(struct vfs *vfs)
+{
+    lode_verify_options options = {.key = key_kit(1)};
+    assert_ok(verify_database(vfs, "db", &options, &error));
+}
+
+static void a_key_is_told_apart(void **state)
+{
+    (void)state;
+    struct vfs *vfs = keyed_database();
+    lode_repair_info info;
+    assert_int_equal(repair_with(vfs, NULL, 0, &info), LODE_KEY);
+    assert_int_equal(repair_with(vfs, key_kit(2), 0, &info), LODE_KEY);
+    assert_int_equal(repair_with(vfs, key_kit(1), 0, &info), LODE_OK);
+    assert_int_equal(info.mended + info.left, 0);
+    vfs_memory_free(vfs);
+    if (key_kit_default())
+        return;
+    vfs = damage_vfs(&image);
+    assert_int_equal(repair_with(vfs, key_kit(1), 0, &info), LODE_KEY);
+    assert_false(kit_exists(vfs, "db/damaged"));
+    vfs_memory_free(vfs);
+}
+
+/* flipped: bytes of the file. The first copy is in the first half of it. */
+static void mend_keys(const size_t *flipped, size_t count, size_t cut, int is_lost)
+{
+    struct vfs *vfs = keyed_database();
+    lode_repair_info info;
+    size_t size;
+    for (size_t i = 0; i < count; i++)
+        kit_flip(vfs, "db/keys", flipped[i] * 8);
+    uint8_t *before = kit_read(vfs, "db/keys", &size);
+    if (cut) {
+        assert_ok(vfs_remove(vfs, "db/keys", &error));
+        kit_write(vfs, "db/keys", before, cut);
+    }
+    free(before);
+    assert_int_equal(repair_with(vfs, key_kit(1), 1, &info), is_lost ? LODE_CORRUPT : LODE_OK);
+    assert_int_equal(is_lost ? info.left : info.mended, 1);
+    assert_false(kit_exists(vfs, "db/damaged"));
+    assert_int_equal(repair_with(vfs, key_kit(1), 0, &info), is_lost ? LODE_CORRUPT : LODE_OK);
+    assert_int_equal(is_lost ? info.left : info.mended, 1);
+    assert_int_equal(kit_exists(vfs, "db/damaged/keys"), !is_lost);
+    if (!is_lost) {
+        check_keyed(vfs);
+        assert_int_equal(repair_with(vfs, key_kit(1), 0, &info), LODE_OK);
+        assert_int_equal(info.mended, 0);
+    }
+    vfs_memory_free(vfs);
+}
+
+static void a_copy_of_the_keys_is_made_from_the_other(void **state)
+{
+    (void)state;
+    mend_keys((const size_t[]){20}, 1, 0, 0);
+    mend_keys((const size_t[]){4000}, 1, 0, 0);
+    mend_keys((const size_t[]){4096 + 70}, 1, 0, 0);
+    mend_keys(NULL, 0, 4096, 0);
+    mend_keys(NULL, 0, 8191, 0);
+    mend_keys((const size_t[]){20, 8000}, 2, 0, 1);
+    mend_keys(NULL, 0, 4000, 1);
+    mend_keys((const size_t[]){70}, 1, 5000, 1);
+}
+
+/* Reads of `keys`: both copies together, then one by one; the bits that are set fail. */
+static int fail_keys(void *context, const char *operation, const char *path)
+{
+    unsigned *bits = context;
+    if (strcmp(operation, "read") != 0 || strcmp(path, "db/keys") != 0)
+        return 0;
+    int fails = *bits & 1;
+    *bits >>= 1;
+    return fails ? EIO : 0;
+}
+
+static void a_sector_costs_one_copy_of_the_keys(void **state)
+{
+    (void)state;
+    for (unsigned n = 3; n <= 7; n += 2) {
+        struct vfs *vfs = keyed_database();
+        lode_repair_info info;
+        unsigned bits = n;
+        vfs_memory_set_fault(vfs, fail_keys, &bits);
+        assert_int_equal(repair_with(vfs, key_kit(1), 0, &info), n == 7 ? LODE_IO : LODE_OK);
+        assert_int_equal(info.mended, n != 7);
+        vfs_memory_set_fault(vfs, NULL, NULL);
+        check_keyed(vfs);
+        vfs_memory_free(vfs);
+    }
+}
+
+/* What is encrypted is not damaged: nothing is made up in its place. */
+static void without_keys_nothing_is_changed(void **state)
+{
+    (void)state;
+    for (int without_catalog = 0; without_catalog < 2; without_catalog++) {
+        struct vfs *vfs = keyed_database();
+        lode_repair_info info;
+        assert_ok(vfs_remove(vfs, "db/keys", &error));
+        if (without_catalog)
+            assert_ok(vfs_remove(vfs, "db/catalog", &error));
+        assert_int_equal(repair_with(vfs, key_kit(1), 0, &info), LODE_CORRUPT);
+        assert_int_equal(info.left, 1);
+        assert_int_equal(repair_with(vfs, NULL, 0, &info), LODE_CORRUPT);
+        assert_int_equal(info.left, 1);
+        assert_false(kit_exists(vfs, "db/damaged"));
+        vfs_memory_free(vfs);
+    }
 }
 
 /* --- Crashes ----------------------------------------------------------------------------------- */
@@ -424,6 +585,11 @@ int main(void)
         cmocka_unit_test(a_manifest_is_made_up),
         cmocka_unit_test(a_log_is_salvaged_when_asked_for),
         cmocka_unit_test(logs_that_end_early),
+        cmocka_unit_test(a_log_without_its_header_is_lost),
+        cmocka_unit_test(a_key_is_told_apart),
+        cmocka_unit_test(a_copy_of_the_keys_is_made_from_the_other),
+        cmocka_unit_test(a_sector_costs_one_copy_of_the_keys),
+        cmocka_unit_test(without_keys_nothing_is_changed),
         cmocka_unit_test(crashes_cost_nothing_more),
     };
     return cmocka_run_group_tests(tests, make, release);

@@ -347,7 +347,8 @@ static void use_writes(struct use *use)
 static unsigned use_database(const struct damage_image *image, struct vfs *vfs, const char *file)
 {
     struct use use = {.image = image, .file = file};
-    lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST, .must_exist = 1};
+    lode_db_options options = {
+        .maintenance = LODE_MAINTAIN_ON_REQUEST, .must_exist = 1, .key = key_kit_default()};
     struct db_env env = {.vfs = vfs};
     lode_db *db;
     assert_ok(executor_inline_new(&env.executor, &error));
@@ -414,7 +415,7 @@ static void find(void *context, const lode_verify_finding *finding)
 unsigned damage_verify(struct vfs *vfs, const char *file)
 {
     struct findings findings = {.file = file};
-    lode_verify_options options = {.report = find, .context = &findings};
+    lode_verify_options options = {.report = find, .context = &findings, .key = key_kit_default()};
     lode_status status = verify_database(vfs, "db", &options, &error);
     assert_true(status == LODE_CORRUPT || status == LODE_OK);
     return findings.count;
