@@ -105,8 +105,11 @@ static lode_status check_regular(const struct posix_file *file, lode_error *erro
         return fail(error, errno, "look at", file->path);
     if (S_ISREG(info.st_mode))
         return LODE_OK;
-    return error_set(error, LODE_IO, "cannot open %s: it is not a regular file",
-                     vfs_path_tail(file->path));
+    error_set(error, LODE_IO, "cannot open %s: it is not a regular file",
+              vfs_path_tail(file->path));
+    if (error)
+        error->os_errno = S_ISDIR(info.st_mode) ? EISDIR : ENXIO;
+    return LODE_IO;
 }
 
 static lode_status open_new(struct vfs *vfs, const char *path, int flags,
