@@ -775,8 +775,7 @@ typedef enum lode_job_reason {
 typedef enum lode_job_wait {
     LODE_WAIT_NOTHING = 0,
     LODE_WAIT_READERS = 1, /* it leaves a core to searches, which are being answered now */
-    LODE_WAIT_DISK = 2,    /* not begun: the disk has no room for what it would write */
-    LODE_WAIT_MEMORY = 3   /* for other builds to give back what it needs of the memory budget */
+    LODE_WAIT_MEMORY = 2   /* for other builds to give back what it needs of the memory budget */
 } lode_job_wait;
 
 #define LODE_ETA_UNKNOWN UINT64_MAX

@@ -13,7 +13,7 @@ const char *const job_names[] = {"", "flush", "index", "merge", NULL};
 const char *const job_reason_names[] = {"",          "full",         "no graph",    "size tier",
                                         "dead rows", "expired rows", "hasty graph", "asked for",
                                         NULL};
-const char *const job_wait_names[] = {"", "searches", "disk", "memory", NULL};
+const char *const job_wait_names[] = {"", "searches", "memory", NULL};
 
 static const char *const field_types[] = {"",      "keyword", "text",     "integer",
                                           "float", "boolean", "datetime", NULL};

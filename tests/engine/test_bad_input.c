@@ -111,7 +111,7 @@ static void put_text(const char *text)
     put(text, strlen(text));
 }
 
-/* Where the database of the test lies is nobody's business, and | would end the cell. */
+/* Where the database of the test lies, and which process it is, is nobody's business, and | would end the cell. */
 static void put_cell(const char *text)
 {
     size_t path_size = strlen(fixture.path);
@@ -119,6 +119,9 @@ static void put_cell(const char *text)
         if (strncmp(text, fixture.path, path_size) == 0) {
             put_text("DB");
             text += path_size;
+        } else if (strncmp(text, "pid ", 4) == 0) {
+            put_text("pid N");
+            text += 4 + strspn(text + 4, "0123456789");
         } else if (*text == '|') {
             put_text("\\|");
             text++;
@@ -128,7 +131,8 @@ static void put_cell(const char *text)
     }
 }
 
-static void put_row(const char *function, const char *what)
+/* Of a copy: putting asserts, and that clears `error`. */
+static void put_row(const char *function, const char *what, const lode_error *got)
 {
     static const char *last = "";
     put_text("| ");
@@ -141,9 +145,9 @@ static void put_row(const char *function, const char *what)
     put_text(" | ");
     put_text(what);
     put_text(" | ");
-    put_text(lode_status_name(error.status));
+    put_text(lode_status_name(got->status));
     put_text(" | ");
-    put_cell(error.message);
+    put_cell(got->message);
     put_text(" |\n");
 }
 
@@ -154,7 +158,8 @@ static void note(const char *function, const char *what, lode_status status)
     assert_int_equal(error.status, status);
     if (strlen(error.message) < 8)
         fail_msg("%s, %s: no reason: '%s'", function, what, error.message);
-    put_row(function, what);
+    lode_error got = error;
+    put_row(function, what, &got);
     if (memcmp(&out, &untouched, sizeof out) != 0)
         fail_msg("%s, %s: an output was written", function, what);
     if (sum_of_sequences() != fixture.sequence || count_entries(fixture.path) != fixture.files)
@@ -664,6 +669,49 @@ static void upkeep(void)
     BAD(lode_verify, "nothing there", "/nonexistent/db", NULL, &error);
 }
 
+static void repairs(void)
+{
+    BAD(lode_repair, "path NULL", NULL, NULL, NULL, &error);
+    BAD(lode_repair, "path empty", "", NULL, NULL, &error);
+    BAD(lode_repair, "nothing there", "/nonexistent/db", NULL, NULL, &error);
+    BAD(lode_repair, "the database is open", fixture.path, NULL, NULL, &error);
+}
+
+static void memory(void)
+{
+    BAD(lode_memory_budget_set, "below the least", 1, &error);
+}
+
+static void keys(void)
+{
+    char id[LODE_KEY_ID_TEXT_SIZE];
+    lode_key_source none = {0}, two = {.file = "/nonexistent/key", .command = "true"},
+                    missing = {.file = "/nonexistent/key"}, failing = {.command = "false"};
+    lode_rotate_options rotate = {.key = &missing};
+    lode_encrypt_options encrypt = {.key = &none};
+    BAD(lode_key_new, "path NULL", NULL, id, &error);
+    BAD(lode_key_new, "no such parent directory", "/nonexistent/a/key", id, &error);
+    BAD(lode_key_id, "key NULL", NULL, id, &error);
+    BAD(lode_key_id, "ret_id NULL", &missing, NULL, &error);
+    BAD(lode_key_id, "no source", &none, id, &error);
+    BAD(lode_key_id, "two sources", &two, id, &error);
+    BAD(lode_key_id, "no such file", &missing, id, &error);
+    BAD(lode_key_id, "a command that fails", &failing, id, &error);
+    BAD(lode_key_needed, "path NULL", NULL, id, &error);
+    BAD(lode_key_needed, "ret_id NULL", fixture.path, NULL, &error);
+    BAD(lode_key_needed, "nothing there", "/nonexistent/db", id, &error);
+    BAD(lode_db_rotate_key, "db NULL", NULL, &rotate, &error);
+    BAD(lode_db_rotate_key, "options NULL", fixture.db, NULL, &error);
+    BAD(lode_db_rotate_key, "not encrypted", fixture.db, &rotate, &error);
+    BAD(lode_encrypt, "path NULL", NULL, &encrypt, &error);
+    BAD(lode_encrypt, "options NULL", fixture.path, NULL, &error);
+    BAD(lode_encrypt, "no key", fixture.path, &(lode_encrypt_options){0}, &error);
+    BAD(lode_encrypt, "no source", fixture.path, &encrypt, &error);
+    encrypt.key = &missing;
+    BAD(lode_encrypt, "no such file", fixture.path, &encrypt, &error);
+    BAD(lode_encrypt, "nothing there", "/nonexistent/db", &encrypt, &error);
+}
+
 static void backups(void)
 {
     static const char *const no_base[] = {NULL};
@@ -754,7 +802,10 @@ static void each_has_its_error(void **state)
     snapshots();
     texts();
     upkeep();
+    repairs();
     backups();
+    keys();
+    memory();
     compare_with_page();
 }
 
