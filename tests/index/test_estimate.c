@@ -133,8 +133,8 @@ static void taking_over_links_takes_no_more(void **state)
     (void)state;
     if (!can_measure())
         skip();
-    check_taking_over(data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 128), 30000);
-    check_taking_over(data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 8), 60000); /* plain */
+    check_taking_over(data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 128), 15000);
+    check_taking_over(data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 8), 20000); /* plain */
 }
 
 static void overlays_take_no_more(void **state)
