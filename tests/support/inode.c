@@ -238,7 +238,9 @@ struct tearing {
     uint32_t grain;   /* bytes that are kept or lost together: a sector of 512, or less */
     uint32_t percent; /* of the pieces that are kept */
     int prefix;       /* the first ones, else any */
-    int garbage; /* where a piece is lost: bytes of somebody else's; else what was there, or zeros */
+    /* Where a piece is lost that the file was growing by: bytes of somebody else's; else zeros. What is written over
+     * is there as it was or as it was to be: disks change a sector whole (docs/guarantees.md). */
+    int garbage;
 };
 
 static struct tearing choose_tearing(struct rng *rng)
@@ -254,11 +256,14 @@ static struct tearing choose_tearing(struct rng *rng)
     return how;
 }
 
-static void write_garbage(struct inode *inode, uint64_t offset, size_t size, struct rng *rng)
+/* From `end` on, where the file ended before. */
+static void write_garbage(struct inode *inode, uint64_t offset, size_t size, uint64_t end,
+                          struct rng *rng)
 {
     for (size_t i = 0; i < size; i++) {
         uint8_t byte = (uint8_t)rng_u64(rng);
-        bytes_write(&inode->durable_bytes, offset + i, &byte, 1);
+        if (offset + i >= end)
+            bytes_write(&inode->durable_bytes, offset + i, &byte, 1);
     }
 }
 
@@ -266,6 +271,7 @@ static void write_garbage(struct inode *inode, uint64_t offset, size_t size, str
 static void tear(struct inode *inode, const struct change *change, struct rng *rng)
 {
     struct tearing how = choose_tearing(rng);
+    uint64_t before = inode->durable_bytes.size;
     size_t done = 0;
     while (done < change->size) {
         size_t size = how.grain - (size_t)((change->offset + done) % how.grain);
@@ -276,7 +282,7 @@ static void tear(struct inode *inode, const struct change *change, struct rng *r
         if (keep)
             bytes_write(&inode->durable_bytes, change->offset + done, change->data + done, size);
         else if (how.garbage)
-            write_garbage(inode, change->offset + done, size, rng);
+            write_garbage(inode, change->offset + done, size, before, rng);
         done += size;
     }
     uint64_t end = change->offset + change->size;

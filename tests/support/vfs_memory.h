@@ -21,8 +21,8 @@ void vfs_memory_free(struct vfs *vfs);
 void vfs_memory_crash(struct vfs *vfs);
 /* The same, but what was not synced is kept or lost as the seed has it: each write and each change of a name
  * by itself, or all before a point, or all after it. A write that is lost may be torn instead, at sectors of 512
- * bytes or at any byte; what is missing then reads as what was there before, as zeros or as garbage, and
- * the size may have grown. A rename may leave both names. inode_tally counts all of it. */
+ * bytes or at any byte; what is missing then reads as what was there before or, where the file was
+ * growing, as zeros or garbage, and the size may have grown. A rename may leave both names. inode_tally counts all of it. */
 void vfs_memory_crash_random(struct vfs *vfs, uint64_t seed);
 /* The process ends, the machine goes on: locks are gone and open files dead, but nothing is lost, nor
  * is anything more durable than before. */
