@@ -156,10 +156,30 @@ void story_close(struct story *story)
 
 /* --- Steps ------------------------------------------------------------------------------------- */
 
+/* Whether files could not be read while the collection was opened: it has opened all the same, and what needs them
+ * fails by name until it is opened again. */
+static int was_opened_in_part(const struct story *story, unsigned which)
+{
+    lode_stats *stats = NULL;
+    if (!story->fate.failed || lode_stats_get(story->handles[which], &stats, NULL))
+        return 0;
+    int damaged = 0;
+    for (size_t i = 0; i < stats->segment_count; i++)
+        damaged |= stats->segments[i].state == LODE_SEGMENT_DAMAGED;
+    lode_stats_free(stats);
+    return damaged;
+}
+
 static lode_status open_handle(struct story *story, unsigned which)
 {
     if (story->handles[which])
         return LODE_OK;
+    lode_status status =
+        lode_collection_open(story->db, names[which], &story->handles[which], &story->error);
+    if (status || !was_opened_in_part(story, which))
+        return status;
+    lode_collection_close(story->handles[which]);
+    story->handles[which] = NULL;
     return lode_collection_open(story->db, names[which], &story->handles[which], &story->error);
 }
 
