@@ -84,9 +84,11 @@ static void mend(struct taking *taking, uint32_t old_row, uint32_t row, uint32_t
 static int copy_list(const struct taking *taking, uint32_t old_row, uint32_t row, uint32_t *list)
 {
     uint32_t degree = hnsw_degree(taking->hnsw, 0);
+    int ended = 0; /* behind its end a damaged list may go on */
     for (uint32_t i = 0; i < degree; i++) {
-        uint32_t link = link_from(taking, old_row, i);
+        uint32_t link = ended ? HNSW_NONE : link_from(taking, old_row, i);
         uint32_t now = link == HNSW_NONE ? HNSW_NONE : now_of(taking, link);
+        ended = link == HNSW_NONE;
         if (link != HNSW_NONE && (now == INDEX_ROW_NONE || now == row))
             return 0;
         hnsw_link_set(list, i, now);

@@ -725,6 +725,8 @@ lode_status backup_writer_add(struct backup_writer *writer, const char *path,
     int framed = file->name.kind != NAME_LOG && file->name.kind != NAME_KEYS;
     lode_status status = framed ? add_framed(writer, path, &added, error)
                                 : add_unframed(writer, path, &added, error);
+    if (status == LODE_NOT_FOUND) /* it is pinned: its absence is damage */
+        status = error_set(error, LODE_CORRUPT, "it is missing");
     if (!status)
         status = inventory_add_file(&writer->inventory, &added, error);
     if (status) {
