@@ -313,7 +313,10 @@ static void a_damaged_log_is_seen(void **state)
     char path[128], text[SHA256_TEXT_SIZE];
     snprintf(path, sizeof path, "b/objects/%s", sha256_text(log.hash, text));
     assert_ok(vfs_open(history->vfs, path, VFS_WRITE, &file, &error));
-    assert_ok(vfs_write(file, log.size / 2, "?", 1, &error));
+    uint8_t byte; /* any value, where it is encrypted */
+    assert_ok(vfs_read(file, log.size / 2, &byte, 1, &error));
+    byte ^= 1;
+    assert_ok(vfs_write(file, log.size / 2, &byte, 1, &error));
     vfs_close(file);
     uint64_t in_it = log.last_sequence;
     inventory_release(&inventory);
