@@ -19,7 +19,7 @@ int crypt_file_is(const struct vfs_file *file);
 NODISCARD lode_status crypt_file_fill(struct vfs_file *file, uint64_t offset,
                                       const uint8_t **ret_data, lode_error *error);
 /* Bytes that have been filled, which count in the memory budget until it is unmapped. */
-uint64_t crypt_file_memory(const struct vfs_file *file);
+uint64_t crypt_file_memory(const struct vfs_file *base);
 /* The file as it lies on the disk: its size, and reading it. */
 struct vfs_file *crypt_file_raw(struct vfs_file *file);
 /* A number that tells it from any other; see crypt_header_sum. */
