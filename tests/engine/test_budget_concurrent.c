@@ -342,6 +342,9 @@ static size_t count_segments(lode_collection *collection, uint64_t *ret_rows_mos
 static void graphs_are_as_large_as_it_allows(void **state)
 {
     (void)state;
+    const char *sanitizer = getenv("LODE_SANITIZE");
+    if (sanitizer && strcmp(sanitizer, "thread") == 0)
+        skip(); /* one writer, and minutes of builds; those of the next test run beside writers too */
     struct world world;
     uint64_t most, scanned, highest = 0;
     set_budget(BUDGET);

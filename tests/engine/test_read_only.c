@@ -37,17 +37,42 @@ static void put(lode_collection *points, uint64_t first, uint64_t count)
     }
 }
 
-/* Run in a child, which ends as if it had been killed. */
-static void in_child(void (*run)(const char *path), const char *path)
+/* A process that waits until it may go on. It is begun while this one has no database open, and so no threads: what
+ * another thread had locked when a process forks stays locked in the child for ever. */
+struct child {
+    pid_t pid;
+    int go; /* written to, it runs */
+};
+
+static struct child child_begin(void (*run)(const char *path), const char *path)
 {
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        run(path);
+    int ends[2];
+    char byte;
+    assert_int_equal(pipe(ends), 0);
+    struct child child = {.pid = fork(), .go = ends[1]};
+    if (child.pid == 0) {
+        close(ends[1]);
+        if (read(ends[0], &byte, 1) == 1)
+            run(path);
         _exit(0);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    close(ends[0]);
+    return child;
+}
+
+/* Let it run to its end, which is as if it had been killed. */
+static void child_run(struct child child)
+{
+    int status = 0;
+    assert_int_equal(write(child.go, "", 1), 1);
+    close(child.go);
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
     assert_int_equal(status, 0);
+}
+
+static void in_child(void (*run)(const char *path), const char *path)
+{
+    child_run(child_begin(run, path));
 }
 
 /* Flushed points, a named snapshot, an alias; then points and a death in the log alone. */
@@ -243,9 +268,10 @@ static void several_read_at_once(void **state)
     lode_db *one, *two, *writer;
     (void)state;
     make(path);
+    struct child child = child_begin(open_and_read, path);
     assert_ok(lode_db_open(path, &reading, &one, &error));
     assert_ok(lode_db_open(path, &reading, &two, &error));
-    in_child(open_and_read, path);
+    child_run(child);
     read_all(one);
     assert_int_equal(lode_db_open(path, &writing, &writer, &error), LODE_BUSY);
     lode_db_close(one);
@@ -272,8 +298,9 @@ static void not_beside_a_writer(void **state)
     lode_db *writer;
     (void)state;
     make(path);
+    struct child child = child_begin(cannot_be_opened_for_reading, path);
     assert_ok(lode_db_open(path, &writing, &writer, &error));
-    in_child(cannot_be_opened_for_reading, path);
+    child_run(child);
     lode_db_close(writer);
     in_child(open_and_read, path);
     discard(path);
