@@ -40,11 +40,12 @@ static lode_status parse_equal(struct json_parser *parser, struct gathering *gat
 {
     const struct filter *item = NULL;
     struct value value;
-    if (token == JSON_NULL)
-        return push_made(parser, gathering,
-                         filter_presence(&parser->maker, FILTER_NULL, gathering->path, &item), item,
-                         negated);
-    lode_status status = json_value(parser, token, &value);
+    lode_status status = LODE_OK;
+    if (token == JSON_NULL) {
+        status = filter_presence(&parser->maker, FILTER_NULL, gathering->path, &item);
+        return push_made(parser, gathering, status, item, negated);
+    }
+    status = json_value(parser, token, &value);
     if (status)
         return status;
     status = filter_list(&parser->maker, FILTER_IN, gathering->path, &value, 1, &item);
