@@ -29,8 +29,7 @@ static void check(const struct row *rows, size_t count)
         arena_init(&arena);
         if (fields_learn(fields, rows[i].document, strlen(rows[i].document), "7", &error))
             fail_msg("%s: %s", rows[i].document, error.message);
-        const struct filter *bound =
-            kit_bind(&arena, fields, kit_parse(&arena, rows[i].filter));
+        const struct filter *bound = kit_bind(&arena, fields, kit_parse(&arena, rows[i].filter));
         assert_int_equal(filter_normalise(bound, &arena, &normal, NULL), LODE_OK);
         int got = kit_matches(bound, rows[i].document, strlen(rows[i].document), &id);
         if (got != rows[i].matches)
@@ -63,7 +62,8 @@ static void equality(void **state)
         {"tags = \"a\"", "{\"tags\":[[\"b\"],[[\"a\"]]]}", 1},
         {"genre = \"\\u00e9\"", "{\"genre\":\"\xc3\xa9\"}", 1},
         {"genre = \"\xc3\xa9\"", "{\"genre\":\"\\u00e9\"}", 1},
-        {"genre = \"\xc3\xa9\"", "{\"genre\":\"e\\u0301\"}", 0}, /* bytes, not Unicode's equivalence */
+        {"genre = \"\xc3\xa9\"", "{\"genre\":\"e\\u0301\"}",
+         0}, /* bytes, not Unicode's equivalence */
         {"genre = \"a\\u0000b\"", "{\"genre\":\"a\\u0000b\"}", 1},
         {"genre = \"a\\u0000b\"", "{\"genre\":\"a\"}", 0},
         {"seen = true", "{\"seen\":true}", 1},
@@ -190,8 +190,8 @@ static void moments(void **state)
         {"released > \"2000-01-01\"", "{\"released\":\"2000-01-01T00:00:00Z\"}", 0},
         {"released > \"2000-01-01\"", "{\"released\":\"2000-01-01T00:00:00.000001Z\"}", 1},
         {"released < \"1970-01-01\"", "{\"released\":\"1969-12-31T23:59:59.999999Z\"}", 1},
-        {"\"1999-01-01\" <= released < \"2000-01-01\"",
-         "{\"released\":\"1999-12-31T23:59:60Z\"}", 0}, /* the leap second is the next minute */
+        {"\"1999-01-01\" <= released < \"2000-01-01\"", "{\"released\":\"1999-12-31T23:59:60Z\"}",
+         0}, /* the leap second is the next minute */
     };
     CHECK(rows);
 }
@@ -251,9 +251,11 @@ static void groups(void **state)
         {"@id NOT IN (8)", "{}", 1},
         {"{\"@id\":{\"in\":[7]}}", "{}", 1},
         {"cast NESTED (name = \"Ann\" AND role = \"lead\")",
-         "{\"cast\":[{\"name\":\"Ann\",\"role\":\"extra\"},{\"name\":\"Bob\",\"role\":\"lead\"}]}", 0},
+         "{\"cast\":[{\"name\":\"Ann\",\"role\":\"extra\"},{\"name\":\"Bob\",\"role\":\"lead\"}]}",
+         0},
         {"cast.name = \"Ann\" AND cast.role = \"lead\"",
-         "{\"cast\":[{\"name\":\"Ann\",\"role\":\"extra\"},{\"name\":\"Bob\",\"role\":\"lead\"}]}", 1},
+         "{\"cast\":[{\"name\":\"Ann\",\"role\":\"extra\"},{\"name\":\"Bob\",\"role\":\"lead\"}]}",
+         1},
         {"cast NESTED (name = \"Ann\" AND role = \"lead\")",
          "{\"cast\":[{},{\"name\":\"Ann\",\"role\":\"lead\"}]}", 1},
         {"cast NESTED (NOT name = \"Ann\")", "{\"cast\":[{\"name\":\"Ann\"}]}", 0},
@@ -275,8 +277,8 @@ static void misfits_are_passed_over(void **state)
     lode_id id = lode_id_number(7);
     static const char document[] = "{\"year\":\"1990\",\"released\":\"soon\",\"place\":[1,2,3]}";
     static const struct row rows[] = {
-        {"year = 1990", document, 0},   {"year != 1990", document, 1},
-        {"year EXISTS", document, 1},   {"released > \"1970-01-01\"", document, 0},
+        {"year = 1990", document, 0},     {"year != 1990", document, 1},
+        {"year EXISTS", document, 1},     {"released > \"1970-01-01\"", document, 0},
         {"released EXISTS", document, 1}, {"place WITHIN 1e8 m OF (LAT 0, LON 0)", document, 0},
     };
     arena_init(&arena);

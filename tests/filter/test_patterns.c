@@ -71,7 +71,11 @@ static void regexes(void **state)
         {"\\Bight", "night", 1},
         {"\\Bnight", "night", 0},
         {"\\x41\\x{20ac}", "A\xe2\x82\xac", 1},
-        {"(?i)stra\xc3\x9f" "e", "STRA\xc3\x9f" "E", 1},
+        {"(?i)stra\xc3\x9f"
+         "e",
+         "STRA\xc3\x9f"
+         "E",
+         1},
         {"(?i)^[a-c]+$", "aBC", 1},
         {"(?i)^[^a]$", "A", 0},
         {"(?i)\xc3\x89", "\xc3\xa9", 1},
@@ -94,18 +98,23 @@ static void regexes(void **state)
 static void refused(void **state)
 {
     (void)state;
-    static const char *const expressions[] = {
-        "(",      ")",       "a)",     "[",       "[a",    "[]",      "*a",      "a|*",
-        "a{2",    "a{,2}",   "a{3,2}", "a{1001}", "\\",    "\\q",     "\\1",     "(?=a)",
-        "(?!a)",  "(?<n>a)", "(?P<n>a)", "[b-a]", "\\x4",  "\\x{}",   "\\x{110000}", "\\pL",
-        "[[:alpha:]]", "(?i", "a{99999999999}", "\\0"};
+    static const char *const expressions[] = {"(",           ")",           "a)",
+                                              "[",           "[a",          "[]",
+                                              "*a",          "a|*",         "a{2",
+                                              "a{,2}",       "a{3,2}",      "a{1001}",
+                                              "\\",          "\\q",         "\\1",
+                                              "(?=a)",       "(?!a)",       "(?<n>a)",
+                                              "(?P<n>a)",    "[b-a]",       "\\x4",
+                                              "\\x{}",       "\\x{110000}", "\\pL",
+                                              "[[:alpha:]]", "(?i",         "a{99999999999}",
+                                              "\\0"};
     for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++) {
         struct arena arena;
         const struct regex *regex;
         lode_error error = {0};
         arena_init(&arena);
-        lode_status status = regex_compile(&arena, expressions[i], strlen(expressions[i]), &regex,
-                                           &error);
+        lode_status status =
+            regex_compile(&arena, expressions[i], strlen(expressions[i]), &regex, &error);
         if (status != LODE_INVALID || !strstr(error.message, "at its byte"))
             fail_msg("%s: %d, %s", expressions[i], status, error.message);
         arena_release(&arena);
@@ -130,25 +139,22 @@ static void catastrophes(void **state)
 
 /* --- Against the C library ---------------------------------------------------------------------- */
 
+/* ^ and $ only at the ends: inside repeated groups the C library errs (test_counts.py has them there). */
 static void draw_expression(struct rng *rng, char *out, unsigned depth)
 {
-    static const char *const atoms[] = {"a", "b", ".", "[ab]", "[^a]", "^", "$", "c"};
+    static const char *const atoms[] = {"a", "b", ".", "[ab]", "[^a]", "c"};
     static const char *const repeats[] = {"", "", "", "*", "+", "?", "{2}", "{1,2}", "{0,1}"};
     for (unsigned left = 1 + rng_below(rng, 3); left > 0; left--) {
-        const char *atom = atoms[rng_below(rng, 8)];
-        int anchor = *atom == '^' || *atom == '$';
         if (depth > 0 && rng_below(rng, 3) == 0) {
             strcat(out, "(");
             draw_expression(rng, out, depth - 1);
             strcat(out, "|");
             draw_expression(rng, out, depth - 1);
             strcat(out, ")");
-            anchor = 0;
         } else {
-            strcat(out, atom);
+            strcat(out, atoms[rng_below(rng, 6)]);
         }
-        if (!anchor)
-            strcat(out, repeats[rng_below(rng, 9)]);
+        strcat(out, repeats[rng_below(rng, 9)]);
     }
 }
 
@@ -161,7 +167,11 @@ static void random_regexes(void **state)
     for (int i = 0; i < 3000; i++) {
         char expression[1024] = "";
         regex_t posix;
+        if (rng_below(&rng, 2))
+            strcat(expression, "^");
         draw_expression(&rng, expression, 2);
+        if (rng_below(&rng, 2))
+            strcat(expression, "$");
         assert_int_equal(regcomp(&posix, expression, REG_EXTENDED | REG_NOSUB), 0);
         for (int j = 0; j < 20; j++) {
             char text[12] = "";
@@ -175,7 +185,7 @@ static void random_regexes(void **state)
         }
         regfree(&posix);
     }
-    assert_true(counts[0] > 5000 && counts[1] > 5000);
+    assert_in_range(counts[0], 5000, 55000);
 }
 
 static void random_globs(void **state)
@@ -228,9 +238,9 @@ static void globs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(regexes),        cmocka_unit_test(refused),
-        cmocka_unit_test(catastrophes),   cmocka_unit_test(random_regexes),
-        cmocka_unit_test(random_globs),   cmocka_unit_test(globs),
+        cmocka_unit_test(regexes),      cmocka_unit_test(refused),
+        cmocka_unit_test(catastrophes), cmocka_unit_test(random_regexes),
+        cmocka_unit_test(random_globs), cmocka_unit_test(globs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

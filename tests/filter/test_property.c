@@ -98,8 +98,7 @@ static int is_normal(const struct filter *filter, int top)
 }
 
 static void check_normalising(const struct filter *filter, const struct fields *fields,
-                              const struct documents *documents, struct arena *arena,
-                              int counts[2])
+                              const struct documents *documents, struct arena *arena, int counts[2])
 {
     const struct filter *bound = kit_bind(arena, fields, filter), *normal = NULL;
     struct buf out;
@@ -132,8 +131,7 @@ static void check_rebinding(const struct filter *filter, const struct fields *fi
     struct buf out;
     buf_init(&out, 1u << 20);
     print(bound, 1, &out);
-    const struct filter *again =
-        kit_bind(arena, fields, kit_parse(arena, (const char *)out.data));
+    const struct filter *again = kit_bind(arena, fields, kit_parse(arena, (const char *)out.data));
     if (filter_compare(bound, again) != 0)
         fail_msg("bound again: %s", (const char *)out.data);
     buf_release(&out);

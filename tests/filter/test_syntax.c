@@ -39,7 +39,8 @@ static const char *const readings[][3] = {
     {"((a=1))", "a = 1", "{\"a\":1}"},
     {"not not a=1", "NOT a != 1", "{\"not\":{\"a\":{\"ne\":1}}}"},
     {"NOT (a=1 OR b=2)", "NOT (a = 1 OR b = 2)", "{\"not\":{\"or\":[{\"a\":1},{\"b\":2}]}}"},
-    {"a >= 1 AND a < 2.50", "a >= 1 AND a < 2.5", "{\"and\":[{\"a\":{\"gte\":1}},{\"a\":{\"lt\":2.5}}]}"},
+    {"a >= 1 AND a < 2.50", "a >= 1 AND a < 2.5",
+     "{\"and\":[{\"a\":{\"gte\":1}},{\"a\":{\"lt\":2.5}}]}"},
     {"1 <= a < 2", "1 <= a < 2", "{\"a\":{\"gte\":1,\"lt\":2}}"},
     {"2 >= a > 1", "1 < a <= 2", "{\"a\":{\"gt\":1,\"lte\":2}}"},
     {"1 < a", "a > 1", "{\"a\":{\"gt\":1}}"},
@@ -320,7 +321,7 @@ static void large_filters(void **state)
     check_limit("", 0, "a IN (1", "", LODE_INVALID);
     check_limit("a = 1 OR ", 90000, "b = 2", "", LODE_OK);
     check_limit("a = 1 OR ", 110000, "b = 2", "", LODE_LIMIT);
-    check_limit("a = 1 OR ", 1200000, "b = 2", "", LODE_LIMIT); /* 10.8 MB */
+    check_limit("a = 1 OR ", 1200000, "b = 2", "", LODE_LIMIT);  /* 10.8 MB */
     check_limit("          ", 1700000, "a = 1", "", LODE_LIMIT); /* 17 MB */
     check_limit("          ", 1000000, "a = 1", "", LODE_OK);
 }
@@ -350,14 +351,16 @@ static void long_texts(void **state)
 /* --- Binding ------------------------------------------------------------------------------------ */
 
 static const struct fault clashes[] = {
-    {"gnere = \"drama\"", "filter, line 1, column 1 (byte 0): there is no field 'gnere'; the nearest is 'genre'", 0},
+    {"gnere = \"drama\"",
+     "filter, line 1, column 1 (byte 0): there is no field 'gnere'; the nearest is 'genre'", 0},
     {"a = 1 OR zzzzzzzz = 1", "there is no field 'a'", 0},
     {"genre = \"x\" AND year = \"1990\"",
      "column 17 (byte 16): field 'year' is integer, the value is a string: \"1990\"", 0},
     {"genre = 5", "field 'genre' is keyword, the value is an integer", 0},
     {"seen = 1", "field 'seen' is boolean, the value is an integer", 0},
     {"seen > true", "field 'seen' is boolean: it cannot be asked for a range", 0},
-    {"released > \"soon\"", "field 'released' is datetime, the value is a string: \"soon\", which is none", 0},
+    {"released > \"soon\"",
+     "field 'released' is datetime, the value is a string: \"soon\", which is none", 0},
     {"released > 5", "field 'released' is datetime, the value is an integer", 0},
     {"uid = \"x\"", "field 'uid' is uuid", 0},
     {"year PREFIX \"19\"", "field 'year' is integer: it cannot be asked for prefix", 0},
@@ -391,9 +394,9 @@ static void what_does_not_bind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_read),     cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(deep_nesting),     cmocka_unit_test(the_deepest_tree),
-        cmocka_unit_test(large_filters),    cmocka_unit_test(long_texts),
+        cmocka_unit_test(what_is_read),       cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(deep_nesting),       cmocka_unit_test(the_deepest_tree),
+        cmocka_unit_test(large_filters),      cmocka_unit_test(long_texts),
         cmocka_unit_test(what_does_not_bind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,8 @@
 
 static const char *const genres[] = {"drama", "comedy", "Drama", "film noir", "\xc3\xa9tude", ""};
 static const char *const tags[] = {"gore", "cult", "short", "award", "a\"b", "x.y"};
-static const char *const words[] = {"The", "night", "of", "Solaris", "caf\xc3\xa9", "ALIEN",
-                                    "and",  "night-train", "2001"};
+static const char *const words[] = {"The",   "night", "of",          "Solaris", "caf\xc3\xa9",
+                                    "ALIEN", "and",   "night-train", "2001"};
 static const char *const names[] = {"Ann", "Bob", "Eve"};
 static const char *const roles[] = {"lead", "villain", "extra"};
 static const char *const dates[] = {"1999-12-31T23:59:59Z", "2000-01-01T00:00:00Z",
@@ -52,8 +52,8 @@ struct fields *kit_fields(void)
 
 static void write_number(struct rng *rng, struct json_writer *json)
 {
-    static const char *const numbers[] = {"-1", "0", "1", "1.5", "2", "7.25", "9007199254740993",
-                                          "9007199254740992.0", "1e3"};
+    static const char *const numbers[] = {
+        "-1", "0", "1", "1.5", "2", "7.25", "9007199254740993", "9007199254740992.0", "1e3"};
     const char *number = PICK(rng, numbers);
     json_write_raw(json, number, strlen(number));
 }
@@ -210,11 +210,11 @@ struct drawer {
 static const struct {
     const char *path;
     char field;
-} fields_all[] = {{"genre", 'g'}, {"year", 'y'},     {"rating", 'f'}, {"seen", 'b'},
-                  {"tags", 't'},  {"scores", 's'},   {"title", 'w'},  {"released", 'd'},
-                  {"place", 'p'}, {"uid", 'u'},      {"cast", 'o'},   {"cast.name", 'n'},
-                  {"cast.age", 's'}, {"studio.name", 'n'}, {"note", 'n'}, {"nothing", 'n'},
-                  {"year", 'y'},  {"genre", 'g'}},
+} fields_all[] = {{"genre", 'g'},    {"year", 'y'},        {"rating", 'f'}, {"seen", 'b'},
+                  {"tags", 't'},     {"scores", 's'},      {"title", 'w'},  {"released", 'd'},
+                  {"place", 'p'},    {"uid", 'u'},         {"cast", 'o'},   {"cast.name", 'n'},
+                  {"cast.age", 's'}, {"studio.name", 'n'}, {"note", 'n'},   {"nothing", 'n'},
+                  {"year", 'y'},     {"genre", 'g'}},
   fields_of_cast[] = {{"name", 'n'}, {"role", 'r'}, {"age", 's'}};
 
 /* What was made. By its address: the call that makes it may be another argument. */
@@ -287,10 +287,10 @@ static const struct filter *draw_range(struct drawer *drawer, const struct path 
 static const struct filter *draw_pattern(struct drawer *drawer, const struct path *path)
 {
     static const char *const globs[] = {"*", "d*", "*o*", "?rama", "[a-d]*", "[!d]*", "a\\*", ""};
-    static const char *const regexes[] = {"a", "^d", "o$", "(?i)drama", "[aeiou]{2}", "x|y|e+",
-                                          "\\bn", "^$"};
-    static const char *const matches[] = {"night", "the NIGHT", "cafe\xcc\x81", "solaris of",
-                                          "night train", "alien 2001"};
+    static const char *const regexes[] = {"a",          "^d",     "o$",   "(?i)drama",
+                                          "[aeiou]{2}", "x|y|e+", "\\bn", "^$"};
+    static const char *const matches[] = {"night",      "the NIGHT",   "cafe\xcc\x81",
+                                          "solaris of", "night train", "alien 2001"};
     static const char *const prefixes[] = {"", "d", "dr", "The n", "\xc3\xa9", "go"};
     const struct filter *filter = NULL;
     enum filter_kind kind = FILTER_PREFIX + rng_below(drawer->rng, 5);
@@ -298,8 +298,7 @@ static const struct filter *draw_pattern(struct drawer *drawer, const struct pat
                        : kind == FILTER_REGEX  ? PICK(drawer->rng, regexes)
                        : kind == FILTER_PREFIX ? PICK(drawer->rng, prefixes)
                                                : PICK(drawer->rng, matches);
-    return checked(drawer,
-                   filter_pattern(&drawer->maker, kind, path, text, strlen(text), &filter),
+    return checked(drawer, filter_pattern(&drawer->maker, kind, path, text, strlen(text), &filter),
                    &filter);
 }
 
@@ -309,16 +308,14 @@ static const struct filter *draw_polygon(struct drawer *drawer, const struct pat
     double east = west + 40 > 180 ? west + 40 - 360 : west + 40;
     const struct geo_point points[] = {
         {south, west}, {south, east}, {south + 25, east}, {south + 15, west}};
-    const struct geo_point hole[] = {
-        {south + 5, west}, {south + 5, east}, {south + 10, east}};
+    const struct geo_point hole[] = {{south + 5, west}, {south + 5, east}, {south + 10, east}};
     struct geo_ring rings[2];
     const struct filter *filter = NULL;
     assert_int_equal(geo_ring_make(drawer->maker.arena, points, 4, &rings[0], NULL), LODE_OK);
     assert_int_equal(geo_ring_make(drawer->maker.arena, hole, 3, &rings[1], NULL), LODE_OK);
-    return checked(drawer,
-                   filter_polygon(&drawer->maker, path, rings, 1 + rng_below(drawer->rng, 2),
-                                  &filter),
-                   &filter);
+    return checked(
+        drawer, filter_polygon(&drawer->maker, path, rings, 1 + rng_below(drawer->rng, 2), &filter),
+        &filter);
 }
 
 static const struct filter *draw_geo(struct drawer *drawer, const struct path *path)
@@ -429,8 +426,8 @@ static const struct filter *draw(struct drawer *drawer, unsigned depth)
 const struct filter *kit_tree(struct rng *rng, struct arena *arena, unsigned depth)
 {
     lode_error error = {0};
-    struct drawer drawer = {
-        .rng = rng, .maker = {.arena = arena, .offset = FILTER_NO_OFFSET, .error = &error}};
+    struct drawer drawer = {.rng = rng,
+                            .maker = {.arena = arena, .offset = FILTER_NO_OFFSET, .error = &error}};
     return draw(&drawer, depth);
 }
 
