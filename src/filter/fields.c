@@ -71,8 +71,8 @@ static lode_status make_room(struct fields *fields, lode_error *error)
 static lode_status add(struct fields *fields, const struct field *field, lode_error *error)
 {
     if (fields->count == FIELDS_MAX)
-        return error_set(error, LODE_LIMIT, "field '%.100s' would be one more than %d", field->path,
-                         FIELDS_MAX);
+        return error_set(error, LODE_LIMIT, "field '%.*s' would be one more than %d",
+                         (int)field->path_size, field->path, FIELDS_MAX);
     lode_status status = make_room(fields, error);
     if (status)
         return status;
@@ -404,8 +404,10 @@ static lode_status learn_member(struct learner *learner, struct json *json, int 
                                   learner->scratch.size, 0, learner->error);
     if (status == LODE_LIMIT)
         status = error_set(learner->error, LODE_LIMIT,
-                           "point %.60s: a field's path of more than %d bytes: '%.60s...'",
-                           learner->point, FIELD_PATH_SIZE_MAX, (const char *)learner->path.data);
+                           "point %.60s: a field's path of more than %d bytes: '%.*s...'",
+                           learner->point, FIELD_PATH_SIZE_MAX,
+                           (int)(learner->path.size < 60 ? learner->path.size : 60),
+                           (const char *)learner->path.data);
     if (!status)
         status = learn_value(learner, text, size, many);
     learner->path.size = path_size;

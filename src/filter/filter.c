@@ -160,12 +160,19 @@ lode_status filter_list(const struct filter_maker *maker, enum filter_kind kind,
     return LODE_OK;
 }
 
+static int is_boolean(const struct value *value)
+{
+    return value && value->kind == VALUE_BOOLEAN;
+}
+
 lode_status filter_range(const struct filter_maker *maker, const struct path *path,
                          const struct filter_bounds *bounds, const struct filter **ret_filter)
 {
     lode_status status = LODE_OK;
     if (!bounds->low && !bounds->high)
         return error_set(maker->error, LODE_INVALID, "filter: a range without bounds");
+    if (is_boolean(bounds->low) || is_boolean(bounds->high))
+        return error_set(maker->error, LODE_INVALID, "a range: true and false have no order");
     struct filter *node = node_new(maker, FILTER_RANGE, path);
     if (!node)
         return LODE_NOMEM;
