@@ -27,6 +27,15 @@ const char *filter_kind_name(enum filter_kind kind)
     return kind_names[kind];
 }
 
+lode_status filter_push(struct buf *list, const void *item, size_t item_size, const char *what,
+                        lode_error *error)
+{
+    if (list->size + item_size > list->size_max)
+        return error_set(error, LODE_LIMIT, "filter: more than %zu %s", list->size_max / item_size,
+                         what);
+    return buf_append(list, item, item_size, error);
+}
+
 static struct filter *node_new(const struct filter_maker *maker, enum filter_kind kind,
                                const struct path *path)
 {

@@ -144,6 +144,11 @@ NODISCARD lode_status filter_id(const struct filter_maker *maker, const lode_id 
  * read from. */
 int filter_compare(const struct filter *a, const struct filter *b);
 
+/* Append an item to a list being gathered, whose size_max is a limit of its count; LODE_LIMIT says more than how
+ * many of what. */
+NODISCARD lode_status filter_push(struct buf *list, const void *item, size_t item_size,
+                                  const char *what, lode_error *error);
+
 /* Ascending, no two equal; where 1 and 1.0 are, one of them stays. Returns how many are left. */
 size_t values_sort(struct value *values, size_t count);
 size_t ids_sort(lode_id *ids, size_t count);

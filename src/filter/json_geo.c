@@ -87,7 +87,8 @@ static lode_status read_points(struct json_parser *parser, struct buf *points)
         }
         lode_status status = read_point(parser, &point);
         if (!status)
-            status = buf_append(points, &point, sizeof point, parser->maker.error);
+            status =
+                filter_push(points, &point, sizeof point, "points in a ring", parser->maker.error);
         if (status)
             return status;
     }
@@ -98,7 +99,7 @@ static lode_status read_ring(struct json_parser *parser, struct buf *rings)
     struct buf points;
     struct geo_ring ring;
     size_t offset = json_at(parser);
-    buf_init(&points, (GEO_RING_POINTS_MAX + 2) * sizeof(struct geo_point));
+    buf_init(&points, (GEO_RING_POINTS_MAX + 1) * sizeof(struct geo_point));
     lode_status status = read_points(parser, &points);
     if (!status)
         status = json_placed(
@@ -107,7 +108,7 @@ static lode_status read_ring(struct json_parser *parser, struct buf *rings)
                           points.size / sizeof(struct geo_point), &ring, parser->maker.error),
             offset);
     if (!status)
-        status = buf_append(rings, &ring, sizeof ring, parser->maker.error);
+        status = filter_push(rings, &ring, sizeof ring, "rings in a polygon", parser->maker.error);
     buf_release(&points);
     return status;
 }
@@ -143,14 +144,17 @@ static lode_status read_polygon(struct json_parser *parser, struct buf *outer, s
     }
     if (!status && outer->size == 0)
         return json_unexpected(parser, "outer, the ring around the area");
-    return status ? status : buf_append(outer, holes->data, holes->size, parser->maker.error);
+    for (size_t at = 0; !status && at < holes->size; at += sizeof(struct geo_ring))
+        status = filter_push(outer, holes->data + at, sizeof(struct geo_ring), "rings in a polygon",
+                             parser->maker.error);
+    return status;
 }
 
 lode_status json_parse_polygon(struct json_parser *parser, const struct path *path,
                                const struct filter **ret_filter)
 {
     struct buf outer, holes;
-    buf_init(&outer, (GEO_RINGS_MAX + 1) * sizeof(struct geo_ring));
+    buf_init(&outer, GEO_RINGS_MAX * sizeof(struct geo_ring));
     buf_init(&holes, GEO_RINGS_MAX * sizeof(struct geo_ring));
     lode_status status = read_polygon(parser, &outer, &holes);
     if (!status)

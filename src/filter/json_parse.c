@@ -93,7 +93,8 @@ static lode_status parse_object(struct json_parser *parser, const struct filter 
 
 static lode_status push(struct json_parser *parser, struct buf *items, const struct filter *item)
 {
-    return buf_append(items, &item, sizeof(const struct filter *), parser->maker.error);
+    return filter_push(items, &item, sizeof(const struct filter *), "conditions",
+                       parser->maker.error);
 }
 
 /* An array of filters. */

@@ -21,7 +21,8 @@ struct gathering {
 static lode_status push(struct json_parser *parser, struct gathering *gathering,
                         const struct filter *item)
 {
-    return buf_append(&gathering->items, &item, sizeof(const struct filter *), parser->maker.error);
+    return filter_push(&gathering->items, &item, sizeof(const struct filter *), "conditions",
+                       parser->maker.error);
 }
 
 static lode_status push_made(struct json_parser *parser, struct gathering *gathering,
@@ -91,7 +92,8 @@ static lode_status parse_values(struct json_parser *parser, struct buf *values)
             break;
         status = json_value(parser, token, &value);
         if (!status)
-            status = buf_append(values, &value, sizeof value, parser->maker.error);
+            status =
+                filter_push(values, &value, sizeof value, "values in a list", parser->maker.error);
     }
     return status;
 }
@@ -322,7 +324,7 @@ static lode_status push_id(struct json_parser *parser, enum json_token token, st
     } else {
         return json_unexpected(parser, AN_ID);
     }
-    return status ? status : buf_append(ids, &id, sizeof id, parser->maker.error);
+    return status ? status : filter_push(ids, &id, sizeof id, "ids in a list", parser->maker.error);
 }
 
 static lode_status read_ids(struct json_parser *parser, struct buf *ids)

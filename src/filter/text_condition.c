@@ -92,7 +92,9 @@ static lode_status push_plain(struct text_parser *parser, struct buf *list)
     if (text_at_word(parser, "null"))
         return text_unexpected(parser, "a value (null is asked for by IS NULL)");
     lode_status status = parse_value(parser, &value);
-    return status ? status : buf_append(list, &value, sizeof value, parser->lexer.error);
+    return status
+               ? status
+               : filter_push(list, &value, sizeof value, "values in a list", parser->lexer.error);
 }
 
 /* --- Ids ---------------------------------------------------------------------------------------- */
@@ -135,7 +137,7 @@ static lode_status push_id(struct text_parser *parser, struct buf *list)
         id = (lode_id){.kind = LODE_ID_STRING,
                        .string = parser->token.text,
                        .string_size = parser->token.size};
-    status = buf_append(list, &id, sizeof id, parser->lexer.error);
+    status = filter_push(list, &id, sizeof id, "ids in a list", parser->lexer.error);
     return status ? status : text_take(parser);
 }
 

@@ -101,7 +101,8 @@ static lode_status parse_points(struct text_parser *parser, struct buf *points)
         if (!status)
             status = parse_double(parser, "a latitude", &point.lat);
         if (!status)
-            status = buf_append(points, &point, sizeof point, parser->lexer.error);
+            status =
+                filter_push(points, &point, sizeof point, "points in a ring", parser->lexer.error);
         if (status || parser->token.kind != TOKEN_COMMA)
             return status ? status : text_expect(parser, TOKEN_RIGHT, "',' or ')'");
         status = text_take(parser);
@@ -114,8 +115,8 @@ static lode_status parse_ring(struct text_parser *parser, struct buf *rings)
 {
     struct buf points;
     struct geo_ring ring;
-    /* One more than a ring's limit, for the first point repeated, and one to be told of it. */
-    buf_init(&points, (GEO_RING_POINTS_MAX + 2) * sizeof(struct geo_point));
+    /* The first point may be repeated. */
+    buf_init(&points, (GEO_RING_POINTS_MAX + 1) * sizeof(struct geo_point));
     lode_status status = text_expect(parser, TOKEN_LEFT, "'('");
     if (!status)
         status = parse_points(parser, &points);
@@ -125,7 +126,7 @@ static lode_status parse_ring(struct text_parser *parser, struct buf *rings)
                                               points.size / sizeof(struct geo_point), &ring,
                                               parser->lexer.error));
     if (!status)
-        status = buf_append(rings, &ring, sizeof ring, parser->lexer.error);
+        status = filter_push(rings, &ring, sizeof ring, "rings in a polygon", parser->lexer.error);
     buf_release(&points);
     return status;
 }
@@ -147,7 +148,7 @@ static lode_status parse_polygon(struct text_parser *parser, const struct path *
                                  const struct filter **ret_filter)
 {
     struct buf rings;
-    buf_init(&rings, (GEO_RINGS_MAX + 1) * sizeof(struct geo_ring));
+    buf_init(&rings, GEO_RINGS_MAX * sizeof(struct geo_ring));
     lode_status status = text_take(parser);
     if (!status)
         status = text_expect(parser, TOKEN_LEFT, "'('");

@@ -60,7 +60,8 @@ int filter_word_is_reserved(const char *text, size_t size)
 /* Add to the list of a group. */
 static lode_status push(struct text_parser *parser, struct buf *items, const struct filter *item)
 {
-    return buf_append(items, &item, sizeof(const struct filter *), parser->lexer.error);
+    return filter_push(items, &item, sizeof(const struct filter *), "conditions",
+                       parser->lexer.error);
 }
 
 static lode_status parse_not(struct text_parser *parser, const struct filter **ret_filter);

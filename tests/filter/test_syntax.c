@@ -394,13 +394,47 @@ static void what_does_not_bind(void **state)
     fields_free(fields);
 }
 
+/* --- Building ----------------------------------------------------------------------------------- */
+
+/* What C may ask for and neither form can say. */
+static void what_is_not_built(void **state)
+{
+    (void)state;
+    struct arena arena;
+    lode_error error = {0};
+    const struct filter *filter = NULL;
+    const struct path *path = NULL;
+    const struct value bad = value_string("\xff", 1);
+    const struct filter_bounds none = {0}, bad_bound = {.low = &bad};
+    char long_id[LODE_ID_SIZE_MAX + 2];
+    memset(long_id, 'x', sizeof long_id);
+    long_id[sizeof long_id - 1] = 0;
+    const lode_id ids[] = {lode_id_text(""), lode_id_text("\xff"), lode_id_text(long_id)};
+    const struct path_part nul = {"a\0b", 3};
+    arena_init(&arena);
+    const struct filter_maker maker = {&arena, FILTER_NO_OFFSET, &error};
+    assert_int_equal(path_parse(&arena, "a", 1, &path, NULL), LODE_OK);
+    assert_int_equal(filter_list(&maker, FILTER_IN, path, &bad, 1, &filter), LODE_INVALID);
+    assert_int_equal(filter_range(&maker, path, &none, &filter), LODE_INVALID);
+    assert_int_equal(filter_range(&maker, path, &bad_bound, &filter), LODE_INVALID);
+    assert_int_equal(filter_pattern(&maker, FILTER_PREFIX, path, "\xff", 1, &filter), LODE_INVALID);
+    assert_int_equal(filter_polygon(&maker, path, NULL, 0, &filter), LODE_INVALID);
+    assert_int_equal(filter_at_least(&maker, 1, NULL, 0, &filter), LODE_INVALID);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(filter_id(&maker, &ids[i], 1, &filter), LODE_INVALID);
+    assert_int_equal(path_make(&arena, &nul, 1, &path, NULL), LODE_INVALID);
+    assert_int_equal(path_make(&arena, &nul, 0, &path, NULL), LODE_INVALID);
+    assert_null(filter);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read),       cmocka_unit_test(what_is_refused),
         cmocka_unit_test(deep_nesting),       cmocka_unit_test(the_deepest_tree),
         cmocka_unit_test(large_filters),      cmocka_unit_test(long_texts),
-        cmocka_unit_test(what_does_not_bind),
+        cmocka_unit_test(what_does_not_bind), cmocka_unit_test(what_is_not_built),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
