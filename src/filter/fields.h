@@ -49,8 +49,8 @@ const struct field *fields_nearest(const struct fields *fields, const char *path
  * LODE_EXISTS: declared already, of another type. LODE_INVALID, LODE_LIMIT, LODE_NOMEM. */
 NODISCARD lode_status fields_declare(struct fields *fields, const char *path, size_t size,
                                      enum field_type type, lode_error *error);
-/* Forget a field and those below it. Documents keep what they hold: what arrives later is learnt anew.
- * LODE_NOT_FOUND. */
+/* Forget a field, by its canonical path, and those below it. Documents keep what they hold: what arrives
+ * later is learnt anew. Not to be taken back by fields_undo. LODE_NOT_FOUND. */
 NODISCARD lode_status fields_drop(struct fields *fields, const char *path, size_t size,
                                   lode_error *error);
 /* Say whether columns are to be kept. LODE_NOT_FOUND; LODE_INVALID for an object. */

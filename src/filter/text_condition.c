@@ -149,25 +149,34 @@ static lode_status placed(struct text_parser *parser, lode_status status)
     return status;
 }
 
+/* Behind @id: takes =, !=, IN or NOT IN. */
+static lode_status take_id_test(struct text_parser *parser, int *ret_negated, int *ret_in)
+{
+    lode_status status = LODE_OK;
+    enum token_kind kind = parser->token.kind;
+    *ret_in = 0;
+    *ret_negated = kind == TOKEN_NOT_EQUAL;
+    if (kind == TOKEN_EQUAL || kind == TOKEN_NOT_EQUAL)
+        return text_take(parser);
+    if (text_at_word(parser, "not")) {
+        *ret_negated = 1;
+        status = text_take(parser);
+    }
+    *ret_in = 1;
+    if (!status && !text_at_word(parser, "in"))
+        return text_unexpected(parser, *ret_negated ? "IN" : "=, != or IN");
+    return status ? status : text_take(parser);
+}
+
 /* At @id. */
 static lode_status parse_id_condition(struct text_parser *parser, const struct filter **ret_filter)
 {
     struct buf list;
-    lode_status status = text_take(parser);
-    int negated = parser->token.kind == TOKEN_NOT_EQUAL, in = 0;
-    if (status)
-        return status;
-    if (text_at_word(parser, "not")) {
-        negated = 1;
-        status = text_take(parser);
-    }
-    in = !status && text_at_word(parser, "in");
-    if (!status && !in && parser->token.kind != TOKEN_EQUAL &&
-        parser->token.kind != TOKEN_NOT_EQUAL)
-        return text_unexpected(parser, "=, != or IN");
-    if (!status)
-        status = text_take(parser);
+    int negated = 0, in = 0;
     buf_init(&list, (size_t)FILTER_VALUES_MAX * sizeof(lode_id));
+    lode_status status = text_take(parser);
+    if (!status)
+        status = take_id_test(parser, &negated, &in);
     if (!status)
         status = in ? parse_list(parser, push_id, &list) : push_id(parser, &list);
     if (!status)

@@ -197,6 +197,7 @@ static const struct fault faults[] = {
     {"a IS 1", "expected NULL or MISSING", 0},
     {"a NOT = 1", "expected IN, BETWEEN, PREFIX", 0},
     {"@id > 1", "found >, expected =, != or IN", 0},
+    {"@id NOT = 1", "found =, expected IN", 0},
     {"@id = 1.5", "an id: a whole number", 0},
     {"@id = -1", "an id: a whole number", 0},
     {"@id = \"\"", "a string of 0 bytes", 0},
