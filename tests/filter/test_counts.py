@@ -248,7 +248,8 @@ def check(name, declared, documents, filters):
 def main():
     declared = {"at": "datetime", "uid": "uuid", "place": "geo", "word": "text"}
     faults = check("generated", declared, list(generated_documents(1500)), GENERATED)
-    texts = [{"abc": document.get("abc")} for document in generated_documents(200)]
+    # Before 3.14, \\B did not match the empty text in Python.
+    texts = [{"abc": document.get("abc") or "c"} for document in generated_documents(200)]
     faults += check("regexes", {}, texts, list(random_regexes(300)))
     for name, filters in (("movies-ltr", MOVIES), ("streaming-titles", TITLES)):
         documents = real_documents(name)

@@ -65,10 +65,11 @@ static const char *const filters[] = {
     "\"x\")",
     "cast NESTED (name = \"Ann\" AND age > 1 AND age < 4) OR @id IN (1, \"a\") OR @id = 3",
     "place WITHIN POLYGON ((0 0, 4 0, 4 4), (1 1, 2 1, 2 2)) OR released > \"2000-01-01\"",
-    "{\"gen\\u0072e\":{\"prefix\":\"dr\",\"in\":[\"\\u0061\"]},\"at_least\":{\"n\":1,\"of\":[{},{"
+    "{\"gen\\u0072e\":{\"prefix\":\"dr\",\"in\":[\"\\u0064rama\"]},\"at_least\":{\"n\":1,\"of\":[{}"
+    ",{"
     "\"year\":1}]}}",
     "{\"place\":{\"polygon\":{\"outer\":[[0,0],[4,0],[4,4]],\"holes\":[[[1,1],[2,1],[2,2]]]}},\"@"
-    "id\":{\"in\":[{\"string\":\"x\"},2]}}",
+    "id\":{\"in\":[{\"string\":\"x\"},1]}}",
 };
 
 static const char document[] =

@@ -34,6 +34,20 @@ static void check_printing(const struct filter *filter, struct arena *arena)
     }
 }
 
+/* A bound tree has values of its fields' types, which reading and binding again bring back. */
+static void check_binding(const struct filter *bound, const struct fields *fields,
+                          struct arena *arena)
+{
+    struct buf out;
+    const struct filter *again = NULL;
+    buf_init(&out, ROOM);
+    INVARIANT(filter_print_text(bound, &out, NULL) == LODE_OK);
+    INVARIANT(filter_parse_text(arena, (const char *)out.data, out.size, &again, NULL) == LODE_OK);
+    INVARIANT(filter_bind(again, fields, NULL, arena, &again, NULL) == LODE_OK);
+    INVARIANT(filter_compare(bound, again) == 0);
+    buf_release(&out);
+}
+
 static int evaluate(const struct filter *bound, const char *document, size_t size)
 {
     struct matcher *matcher = NULL;
@@ -75,7 +89,8 @@ static void check_evaluation(const struct filter *filter, struct arena *arena, c
         INVARIANT(error.message[0]);
     } else {
         INVARIANT(filter_normalise(bound, arena, &normal, NULL) == LODE_OK);
-        check_printing(normal, arena);
+        check_binding(bound, fields, arena);
+        check_binding(normal, fields, arena);
         if (json_validate(document, size, JSON_OBJECT, NULL) == LODE_OK &&
             fields_learn(fields, document, size, "1", NULL) == LODE_OK)
             INVARIANT(evaluate(bound, document, size) == evaluate(normal, document, size));
