@@ -60,7 +60,7 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
 /* --- Lives of a filter -------------------------------------------------------------------------- */
 
 static const char *const filters[] = {
-    "genre = \"dr\\u0061ma\" AND NOT (year < 1990 OR year IN (1995, 1996) OR year = 1997)",
+    "genre = \"dr\\u0061ma\" AND NOT (year < 1990 OR year IN (1996, 1998) OR year = 1997)",
     "AT LEAST 2 OF (`genre` REGEX \"(?i)[a-f]{2,3}|x\", tags HAS ALL (\"a\", \"b\"), title MATCH "
     "\"x\")",
     "cast NESTED (name = \"Ann\" AND age > 1 AND age < 4) OR @id IN (1, \"a\") OR @id = 3",
@@ -105,8 +105,8 @@ static lode_status live(const char *text, struct fields *fields, lode_error *err
         status = matcher_new(normal, &matcher, error);
     if (!status)
         status = matcher_matches(matcher, document, sizeof document - 1, &id, &matches, error);
-    if (!status)
-        assert_int_equal(matches, 1);
+    if (!status && !matches)
+        fail_msg("%s does not match", text);
     matcher_free(matcher);
     buf_release(&out);
     arena_release(&arena);

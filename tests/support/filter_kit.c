@@ -205,6 +205,7 @@ struct drawer {
     struct rng *rng;
     struct filter_maker maker;
     int in_cast; /* paths begin at an element of cast */
+    size_t last; /* the field drawn last, which is often drawn again: its conditions are to meet */
 };
 
 static const struct {
@@ -371,6 +372,10 @@ static const struct filter *draw_condition(struct drawer *drawer, unsigned depth
     const struct path *path;
     size_t all = sizeof fields_all / sizeof *fields_all;
     size_t at = rng_below(drawer->rng, drawer->in_cast ? 3 : (uint32_t)all);
+    if (!drawer->in_cast && rng_below(drawer->rng, 2))
+        at = drawer->last;
+    if (!drawer->in_cast)
+        drawer->last = at;
     text = drawer->in_cast ? fields_of_cast[at].path : fields_all[at].path;
     field = drawer->in_cast ? fields_of_cast[at].field : fields_all[at].field;
     assert_int_equal(path_parse(drawer->maker.arena, text, strlen(text), &path, NULL), LODE_OK);
