@@ -3,7 +3,7 @@
 #include "base/datetime.h"
 
 #define MINUTE_US ((int64_t)60 * 1000000)
-#define DAY_US    (24 * 60 * MINUTE_US)
+#define DAY_US    (MINUTE_US * 60 * 24)
 
 struct scan {
     const char *text;
@@ -91,7 +91,7 @@ static int hour_and_minute(struct scan *scan, int sign)
     int minute = digits(scan, 2);
     if (minute < 0 || minute > 59)
         return 0;
-    scan->us += sign * (hour * 60 + minute) * MINUTE_US;
+    scan->us += MINUTE_US * sign * (hour * 60 + minute);
     return 1;
 }
 

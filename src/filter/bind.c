@@ -201,9 +201,10 @@ static void make_false(struct filter *filter)
 static lode_status bind_items(struct binder *binder, struct filter *filter)
 {
     const struct filter **items = (const struct filter **)(void *)arena_copy(
-        binder->arena, filter->group.items, filter->group.count * sizeof *items);
+        binder->arena, filter->group.items, filter->group.count * sizeof(const struct filter *));
     if (!items)
-        return error_nomem(binder->error, "a filter", filter->group.count * sizeof *items);
+        return error_nomem(binder->error, "a filter",
+                           filter->group.count * sizeof(const struct filter *));
     for (uint32_t i = 0; i < filter->group.count; i++) {
         lode_status status = bind(binder, filter->group.items[i], &items[i]);
         if (status)

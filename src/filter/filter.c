@@ -79,9 +79,9 @@ static lode_status group_new(const struct filter_maker *maker, const struct filt
         return error_set(maker->error, LODE_LIMIT, "filter nested more than %d deep",
                          FILTER_DEPTH_MAX);
     struct filter *node = node_new(maker, like->kind, like->path);
-    char *copy = arena_copy(maker->arena, items, count * sizeof *items);
+    char *copy = arena_copy(maker->arena, items, count * sizeof(const struct filter *));
     if (!node || !copy)
-        return error_nomem(maker->error, "a filter", count * sizeof *items);
+        return error_nomem(maker->error, "a filter", count * sizeof(const struct filter *));
     node->node_count = (uint32_t)node_count;
     node->depth = depth + 1;
     node->group.items = (const struct filter *const *)(void *)copy;

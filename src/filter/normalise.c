@@ -390,7 +390,7 @@ static lode_status merge_items(struct normaliser *normaliser, enum filter_kind k
         else
             data[kept++] = item;
     }
-    items->buf.size = kept * sizeof *data;
+    items->buf.size = kept * sizeof(const struct filter *);
     return status;
 }
 
@@ -407,7 +407,7 @@ static int fold_constants(enum filter_kind kind, struct items *items)
         if (data[i]->kind != nothing)
             data[kept++] = data[i];
     }
-    items->buf.size = kept * sizeof *data;
+    items->buf.size = kept * sizeof(const struct filter *);
     return 0;
 }
 
@@ -477,7 +477,7 @@ static int64_t still_least(struct items *items, int64_t least)
         if (data[i]->kind != FILTER_TRUE && data[i]->kind != FILTER_FALSE)
             data[kept++] = data[i];
     }
-    items->buf.size = kept * sizeof *data;
+    items->buf.size = kept * sizeof(const struct filter *);
     return least;
 }
 
