@@ -20,7 +20,7 @@ static const char *read_set(const char *p, const char *end, uint32_t c, int *ret
     int negated = p < end && (*p == '!' || *p == '^'), in = 0;
     p += negated;
     for (int first = 1; p && p < end; first = 0) {
-        uint32_t low, high;
+        uint32_t low = 0, high;
         if (*p == ']' && !first) {
             *ret_in = in != negated;
             return p + 1;
@@ -54,7 +54,7 @@ lode_status glob_check(const char *pattern, size_t size, lode_error *error)
 /* One step of the pattern, not a star, against c: where the pattern goes on, or NULL. */
 static const char *match_one(const char *p, const char *end, uint32_t c)
 {
-    uint32_t wanted;
+    uint32_t wanted = 0;
     int in = 1;
     if (*p == '?')
         return p + 1;

@@ -102,7 +102,7 @@ static lode_status parse_items(struct json_parser *parser, struct buf *items)
 {
     lode_status status = json_expect(parser, JSON_ARRAY, "an array of filters");
     while (!status) {
-        const struct filter *item;
+        const struct filter *item = NULL;
         enum json_token token = json_next(&parser->json);
         if (token == JSON_ARRAY_END)
             break;
@@ -136,7 +136,7 @@ static lode_status parse_group(struct json_parser *parser, enum filter_kind kind
 static lode_status parse_not(struct json_parser *parser, const struct filter **ret_filter)
 {
     size_t offset = json_at(parser);
-    const struct filter *item;
+    const struct filter *item = NULL;
     lode_status status = parse_object(parser, &item);
     parser->maker.offset = (uint32_t)offset;
     return status ? status
@@ -239,7 +239,7 @@ lode_status json_parse_members(struct json_parser *parser, const struct filter *
     lode_status status = LODE_OK;
     buf_init(&items, (size_t)FILTER_NODES_MAX * sizeof(const struct filter *));
     while (!status && json_next(&parser->json) == JSON_KEY) {
-        const struct filter *item;
+        const struct filter *item = NULL;
         status = parse_member(parser, &item);
         if (!status)
             status = push(parser, &items, item);
@@ -270,7 +270,7 @@ lode_status filter_parse_json(struct arena *arena, const char *json, size_t size
         .source = {json, size},
         .maker = {.arena = arena, .offset = FILTER_NO_OFFSET, .error = error},
     };
-    const struct filter *filter;
+    const struct filter *filter = NULL;
     json_init(&parser.json, json, size);
     status = parse_object(&parser, &filter);
     if (!status)

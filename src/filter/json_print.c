@@ -310,7 +310,7 @@ lode_status filter_print_json(const struct filter *filter, struct buf *out, lode
 {
     struct printer printer;
     json_writer_init(&printer.json, out, error);
-    buf_init(&printer.key, 4 * FIELD_PATH_SIZE_MAX);
+    buf_init(&printer.key, (size_t)4 * FIELD_PATH_SIZE_MAX);
     print_filter(&printer, filter);
     buf_release(&printer.key);
     return printer.json.status;

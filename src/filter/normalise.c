@@ -106,7 +106,7 @@ static lode_status simplify_condition(struct normaliser *normaliser, const struc
 static lode_status simplify_nested(struct normaliser *normaliser, const struct filter *filter,
                                    const struct filter **ret_filter)
 {
-    const struct filter *item;
+    const struct filter *item = NULL;
     lode_status status = simplify(normaliser, filter->group.items[0], 0, &item);
     if (status || item->kind == FILTER_FALSE) {
         *ret_filter = item;
@@ -434,7 +434,7 @@ static lode_status join(struct normaliser *normaliser, enum filter_kind kind, st
 static lode_status add_item(struct normaliser *normaliser, enum filter_kind kind,
                             const struct filter *filter, int negated, struct items *items)
 {
-    const struct filter *item;
+    const struct filter *item = NULL;
     lode_status status = simplify(normaliser, filter, negated, &item);
     if (status || item->kind != kind || kind == FILTER_AT_LEAST)
         return status ? status : items_push(normaliser, items, item);

@@ -383,7 +383,7 @@ static lode_status parse_nested(struct text_parser *parser, const struct path *p
                                 const struct filter **ret_filter)
 {
     uint32_t offset = parser->maker.offset;
-    const struct filter *item;
+    const struct filter *item = NULL;
     lode_status status = text_expect(parser, TOKEN_LEFT, "'('");
     if (!status)
         status = text_parse_filter(parser, &item);

@@ -74,7 +74,7 @@ static lode_status parse_joined(struct text_parser *parser, const char *word, en
 {
     struct buf items;
     size_t offset = parser->token.offset;
-    const struct filter *item;
+    const struct filter *item = NULL;
     buf_init(&items, (size_t)FILTER_NODES_MAX * sizeof(const struct filter *));
     lode_status status = parse_item(parser, &item);
     if (!status)
@@ -123,7 +123,7 @@ static lode_status parse_parentheses(struct text_parser *parser, const struct fi
 static lode_status parse_choices(struct text_parser *parser, struct buf *items)
 {
     for (;;) {
-        const struct filter *item;
+        const struct filter *item = NULL;
         lode_status status = text_parse_filter(parser, &item);
         if (!status)
             status = push(parser, items, item);
@@ -195,7 +195,7 @@ static lode_status parse_primary(struct text_parser *parser, const struct filter
 static lode_status parse_not(struct text_parser *parser, const struct filter **ret_filter)
 {
     size_t offset = parser->token.offset;
-    const struct filter *item;
+    const struct filter *item = NULL;
     if (!text_at_word(parser, "not"))
         return parse_primary(parser, ret_filter);
     if (parser->depth == TEXT_DEPTH_MAX)
@@ -212,7 +212,7 @@ static lode_status parse_not(struct text_parser *parser, const struct filter **r
 
 static lode_status parse_all(struct text_parser *parser, const struct filter **ret_filter)
 {
-    const struct filter *filter;
+    const struct filter *filter = NULL;
     lode_status status = text_take(parser);
     if (!status)
         status = text_parse_filter(parser, &filter);
