@@ -262,7 +262,8 @@ static int advance(struct run *run, uint32_t c, uint32_t after)
 
 static void run_init(struct run *run, const struct regex *regex, void *scratch)
 {
-    uint32_t *memory = scratch, count = regex->count;
+    uint32_t *memory = scratch;
+    size_t count = regex->count;
     memset(memory, 0, regex_scratch_size(regex)); /* for the tools that watch uninitialised reads */
     run->regex = regex;
     run->now = (struct steps_set){memory, memory + count, 0};
