@@ -28,11 +28,15 @@ static struct index_work work_of(struct lode_collection *collection, _Atomic uin
 
 /* --- Graphs ------------------------------------------------------------------------------------ */
 
+static int wants_graph(const struct lode_collection *collection, uint64_t rows)
+{
+    return collection->store.index == LODE_INDEX_HNSW && rows >= collection->db->index_rows_min;
+}
+
 int build_wants_graph(const struct lode_collection *collection, const struct segment_view *view)
 {
     uint32_t covered = 0;
-    return collection->store.index == LODE_INDEX_HNSW && view->segment->sealed &&
-           view->row_count >= collection->db->index_rows_min &&
+    return wants_graph(collection, view->row_count) && view->segment->sealed &&
            view->segment->ops->index(view->segment, &covered) == NULL &&
            !segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL);
 }
@@ -207,11 +211,6 @@ struct rewrite {
     struct segment *target;
     struct job job;
 };
-
-static int wants_graph(const struct lode_collection *collection, uint64_t rows)
-{
-    return collection->store.index == LODE_INDEX_HNSW && rows >= collection->db->index_rows_min;
-}
 
 static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers, size_t count,
                                 lode_error *error)
