@@ -531,3 +531,12 @@ int merge_each(struct lode_collection *collection, const uint64_t *numbers, size
     }
     return some;
 }
+
+int merge_fewer(struct lode_collection *collection, const uint64_t *numbers, size_t count,
+                lode_job_reason reason)
+{
+    for (size_t fewer = count / 2; fewer > 1; fewer /= 2)
+        if (merge_segments(collection, numbers, fewer, reason, NULL) == LODE_OK)
+            return 1;
+    return 0;
+}

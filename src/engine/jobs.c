@@ -190,8 +190,10 @@ static void run_merge(void *context)
     const struct jobs *jobs = &collection->jobs;
     lode_status status =
         merge_segments(collection, jobs->merging, jobs->merging_count, jobs->merge_reason, &error);
-    if (status == LODE_FULL)
-        (void)merge_each(collection, jobs->merging, jobs->merging_count);
+    if (status == LODE_FULL &&
+        (merge_each(collection, jobs->merging, jobs->merging_count) ||
+         merge_fewer(collection, jobs->merging, jobs->merging_count, jobs->merge_reason)))
+        status = LODE_OK; /* what is due now is another merge */
     finish(collection, SLOT_MERGE, status, &error);
 }
 

@@ -77,15 +77,17 @@ void room_keep(lode_db *db)
     mutex_unlock(&kept->mutex);
 }
 
-int room_spend(lode_db *db)
+uint64_t room_spend(lode_db *db)
 {
     struct room *kept = &db->room;
+    uint64_t bytes = 0;
     mutex_lock(&kept->mutex);
-    int spent = drop_reserve(db);
-    if (spent)
+    if (drop_reserve(db)) {
+        bytes = kept->size ? kept->size : RESERVE_LEAST; /* of a killed process */
         atomic_store_explicit(&kept->is_short, 1, memory_order_relaxed);
+    }
     mutex_unlock(&kept->mutex);
-    return spent;
+    return bytes;
 }
 
 int room_is_short(lode_db *db)

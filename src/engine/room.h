@@ -31,8 +31,8 @@ void room_release(lode_db *db);
 
 /* Keep the reserve, if the disk has room for it: before the first write. It is never an error not to. */
 void room_keep(lode_db *db);
-/* Give it up; 1: there was one, so that another attempt makes sense. */
-int room_spend(lode_db *db);
+/* Give it up; returns its bytes. 0: there was none, and another attempt makes no sense. */
+uint64_t room_spend(lode_db *db);
 /* Whether the database is short of space; looks whether it still is. */
 int room_is_short(lode_db *db);
 /* LODE_FULL if it is: for writes that take space. */

@@ -329,6 +329,21 @@ static void fail(struct write_request *request, lode_status status, const lode_e
     request->error = *error;
 }
 
+/* Most of the reserve goes to the log at once: a flush must not take what the deletes after this one need.
+ * The rest is for the manifests by which segments go. */
+static void give_to_log(struct lode_collection *collection, uint64_t bytes)
+{
+    if (bytes > 0 && collection->growing)
+        wal_reserve(collection->wal, bytes / 4 * 3);
+}
+
+static int spend_reserve(struct lode_collection *collection)
+{
+    uint64_t bytes = room_spend(collection->db);
+    give_to_log(collection, bytes);
+    return bytes > 0;
+}
+
 static int all_delete(const struct group *group, size_t first, size_t count)
 {
     for (size_t i = first; i < first + count; i++)
@@ -342,7 +357,7 @@ static lode_status commit_or_spend(struct lode_collection *collection, struct gr
                                    size_t first, size_t count, size_t *ret_taken, lode_error *error)
 {
     lode_status status = commit(collection, group, first, count, ret_taken, error);
-    if (status == LODE_FULL && all_delete(group, first, count) && room_spend(collection->db))
+    if (status == LODE_FULL && all_delete(group, first, count) && spend_reserve(collection))
         status = commit(collection, group, first, count, ret_taken, error);
     return status;
 }
@@ -392,17 +407,28 @@ static uint64_t growing_number(const struct lode_collection *collection)
     return collection->growing ? collection->growing->number : 0;
 }
 
+/* make_room; on a full disk deletes are tried again with the space that is kept for them. */
+static lode_status make_room_or_spend(struct lode_collection *collection,
+                                      const struct write_request *leader, int fresh,
+                                      lode_error *error)
+{
+    struct group *group = collection->queue.group;
+    uint64_t spent;
+    group->frees = only_deletes(leader) && room_is_short(collection->db);
+    lode_status status = make_room(collection, leader, fresh, error);
+    if (status != LODE_FULL || !only_deletes(leader) || (spent = room_spend(collection->db)) == 0)
+        return status;
+    group->frees = 1;
+    status = make_room(collection, leader, fresh, error);
+    give_to_log(collection, spent);
+    return status;
+}
+
 /* Carry the leader's batch, and others. Returns how many batches have their result. */
 static size_t carry_group(struct lode_collection *collection, struct write_request *leader)
 {
-    struct group *group = collection->queue.group;
-    group->frees = only_deletes(leader) && room_is_short(collection->db);
     for (int fresh = 0;; fresh = 1) {
-        leader->status = make_room(collection, leader, fresh, &leader->error);
-        if (leader->status == LODE_FULL && only_deletes(leader) && room_spend(collection->db)) {
-            group->frees = 1;
-            leader->status = make_room(collection, leader, fresh, &leader->error);
-        }
+        leader->status = make_room_or_spend(collection, leader, fresh, &leader->error);
         if (leader->status)
             return 1;
         gather(collection, leader);

@@ -202,6 +202,11 @@ static void reserve_space(struct wal *wal, uint64_t end)
     vfs_preallocate(wal->file, wal->reserved);
 }
 
+void wal_reserve(struct wal *wal, uint64_t bytes)
+{
+    reserve_space(wal, wal->written + bytes);
+}
+
 static lode_status check_usable(const struct wal *wal, lode_error *error)
 {
     if (!wal->refused)

@@ -172,12 +172,45 @@ static void no_work_is_begun_in_vain(void **state)
     vfs_memory_free(vfs);
 }
 
+static size_t segment_count(lode_collection *points, uint64_t *ret_bytes)
+{
+    struct lode_stats *stats;
+    assert_ok(lode_stats_get(points, &stats, &error));
+    size_t count = stats->segment_count;
+    *ret_bytes = count ? stats->segments[0].disk_bytes : 0;
+    lode_stats_free(stats);
+    return count;
+}
+
+/* Four segments are due and there is room for two of them. */
+static void fewer_are_merged(void **state)
+{
+    (void)state;
+    uint64_t growing = 1 << 20, bytes;
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, growing);
+    lode_collection *points = engine_create(db, "points", (lode_schema){.dim = 4});
+    for (uint64_t id = 1; id <= 4; id++) {
+        assert_ok(write_one(points, id));
+        assert_ok(lode_flush(points, &error));
+        assert_int_equal(segment_count(points, &bytes), id < 4 ? id : 3);
+        vfs_memory_set_room(vfs, growing + 3 * bytes);
+    }
+    assert_ok(lode_wait_idle(points, 0, &error));
+    vfs_memory_set_room(vfs, VFS_ROOM_UNKNOWN);
+    lode_collection_close(points);
+    engine_close(db);
+    engine_verify(vfs, "db");
+    vfs_memory_free(vfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wherever_space_is_asked_for),
         cmocka_unit_test(deletes_have_a_reserve),
         cmocka_unit_test(no_work_is_begun_in_vain),
+        cmocka_unit_test(fewer_are_merged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

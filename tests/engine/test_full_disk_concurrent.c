@@ -100,13 +100,15 @@ static uint64_t point_count(lode_collection *points)
     return count;
 }
 
-/* ret_why: the failure of background work that stands. */
+/* ret_why: the failure of background work that stands. A merge for which the small disk has no room may; what waits
+ * for a flush may not. */
 static int is_settled(lode_collection *points, lode_error *ret_why)
 {
     lode_stats *stats;
     assert_ok(lode_stats_get(points, &stats, &error));
     *ret_why = stats->job_error;
-    int settled = stats->job_error.status == LODE_OK;
+    int settled = stats->job_error.status == LODE_OK || strstr(ret_why->message, "merging") ||
+                  strstr(ret_why->message, "indexing");
     for (size_t i = 0; i < stats->segment_count; i++)
         settled &= stats->segments[i].state != LODE_SEGMENT_FLUSHING;
     lode_stats_free(stats);
@@ -154,6 +156,8 @@ struct work {
     lode_collection *points;
     uint64_t base; /* a writer's ids begin here */
     _Atomic int stop;
+    _Atomic uint64_t
+        limit; /* a writer waits there: how fast it is, the scheduler says, and the disk is small */
     _Atomic uint64_t reads, written, refused; /* relaxed: figures; batches of the writers */
     _Atomic int bad;
 };
@@ -186,6 +190,9 @@ static void work_write(void *context)
     while (!atomic_load(&work->stop)) {
         lode_error why = {0};
         uint64_t done = atomic_load(&work->written);
+        usleep(WAIT_US / 10);
+        if (done >= atomic_load(&work->limit))
+            continue;
         lode_status status = write_batch(work->points, work->base + done * BATCH, &why);
         if (status == LODE_OK)
             atomic_fetch_add(&work->written, 1);
@@ -193,8 +200,13 @@ static void work_write(void *context)
             atomic_fetch_add(&work->refused, 1);
         else
             atomic_store(&work->bad, 1);
-        usleep(WAIT_US / 10); /* the disk is small */
     }
+}
+
+static void let_write(struct work *works, uint64_t limit)
+{
+    for (unsigned i = 0; i < WRITERS; i++)
+        atomic_store(&works[i].limit, limit);
 }
 
 static void wait_above(const _Atomic uint64_t *count, uint64_t above)
@@ -245,6 +257,7 @@ static void full_and_free_again(void **state)
     if (!disk_make(&disk))
         skip();
     assert_ok(write_batch(disk.points, 0, &error));
+    let_write(works, 100);
     for (unsigned i = 0; i <= WRITERS; i++) {
         works[i].points = disk.points;
         works[i].base = 1000 + i * (uint64_t)IDS_MAX;
@@ -254,15 +267,20 @@ static void full_and_free_again(void **state)
     struct work *reader = &works[WRITERS];
     wait_above(&works[0].written, 60);
     small_disk_fill(disk.path, 0);
+    let_write(works, IDS_MAX / BATCH);
     wait_above(&works[0].refused, 3); /* the log may have had room for a while */
     uint64_t reads = atomic_load(&reader->reads);
     small_disk_fill(disk.path, 0); /* what a failed attempt gave back */
     everything_is_refused(&disk);
     wait_above(&reader->reads, reads + 20);
+    uint64_t written[WRITERS];
+    for (unsigned i = 0; i < WRITERS; i++) {
+        written[i] = atomic_load(&works[i].written);
+        atomic_store(&works[i].limit, written[i] + 50);
+    }
     small_disk_empty(disk.path);
-    uint64_t written = atomic_load(&works[0].written);
-    wait_above(&works[0].written, written);
-    wait_above(&works[1].written, atomic_load(&works[1].written));
+    for (unsigned i = 0; i < WRITERS; i++)
+        wait_above(&works[i].written, written[i]);
     uint64_t sum = 1;
     for (unsigned i = 0; i <= WRITERS; i++) {
         atomic_store(&works[i].stop, 1);
