@@ -35,6 +35,7 @@ static int refuse_all(void *context, const char *operation, const char *path)
 enum { STATES_MAX = 100 };
 struct history {
     struct model *states[STORY_COLLECTIONS]; /* STATES_MAX each, from sequence 0 on */
+    unsigned char has_been[STORY_COLLECTIONS][STATES_MAX];
     uint64_t newest[STORY_COLLECTIONS];
     int exists[STORY_COLLECTIONS];
 };
@@ -50,6 +51,7 @@ static void history_add(struct history *history, const struct story_state *state
             history->states[i] = calloc(STATES_MAX, sizeof *history->states[i]);
         history->exists[i] = 1;
         history->states[i][sequence] = state->collections[i].model;
+        history->has_been[i][sequence] = 1;
         if (sequence > history->newest[i])
             history->newest[i] = sequence;
     }
@@ -140,6 +142,7 @@ static void check_state(const struct story *story, const struct history *history
         fail_msg("'%s' is at batch %" PRIu64 ", not between %" PRIu64 " and %" PRIu64,
                  story_name(which), sequence, oldest, history->newest[which]);
     }
+    assert_true(history->has_been[which][sequence]);
     struct model model = history->states[which][sequence];
     model_expire(&model, atomic_load(&story->time_us) / 1000);
     crash_count(&crash_counts.partial);
@@ -218,6 +221,7 @@ static void lying_life(uint64_t seed)
     assert_ok(story_open(&story, (struct story_fate){0}));
     assert_ok(story_do(&story, (struct story_step){STORY_CREATE, STORY_POINTS, 0}));
     assert_ok(story_do(&story, (struct story_step){STORY_CREATE, STORY_OTHER, 0}));
+    history_add(&history, &story.sure); /* empty, they are states too */
     go_on(&story, &history, &rng, 15);
     int where = (int)rng_below(&rng, 3);
     assert_ok(story_do(&story, (struct story_step){STORY_SYNC, STORY_POINTS, 0}));
