@@ -80,11 +80,13 @@ static void close_db(void)
     lode_db_close(db);
 }
 
-static uint64_t resident(void)
+/* Keep the figures of the moment when most is resident. */
+static void look_at_memory(lode_memory_stats *highest)
 {
     lode_memory_stats memory;
     lode_memory_stats_get(&memory);
-    return memory.resident_bytes;
+    if (memory.resident_bytes > highest->resident_bytes)
+        *highest = memory;
 }
 
 static void load(void)
@@ -92,7 +94,8 @@ static void load(void)
     lode_error error = {0};
     lode_point points[LOAD_BATCH];
     float *vectors = malloc(LOAD_BATCH * dim * sizeof *vectors);
-    uint64_t highest = 0, begin = (uint64_t)bench_wall();
+    lode_memory_stats highest = {0};
+    double begin = bench_wall();
     open_db(LODE_MAINTAIN_ON_REQUEST);
     for (uint64_t id = 0; id < options.points;) {
         size_t count = 0;
@@ -101,11 +104,11 @@ static void load(void)
             points[count] = (lode_point){.id = lode_id_number(id), .vector = vectors + count * dim};
         }
         bench_must(lode_upsert(collection, points, count, NULL, &error), &error);
-        highest = resident() > highest ? resident() : highest;
+        look_at_memory(&highest);
     }
     bench_must(lode_compact(collection, &error), &error);
     printf("loaded %" PRIu64 " points in %.0f s, at most %.1f MiB resident while writing\n",
-           options.points, bench_wall() - (double)begin, (double)highest / 0x1p20);
+           options.points, bench_wall() - begin, (double)highest.resident_bytes / 0x1p20);
     fflush(stdout);
     close_db();
     free(vectors);
@@ -200,8 +203,7 @@ struct window {
     double at, seconds;
     double writes, deletes, searches;                    /* a second */
     double search_p50, search_p99, write_p50, write_p99; /* ms */
-    uint64_t rss_max;
-    lode_memory_stats memory;
+    lode_memory_stats memory;                            /* when most was resident */
 };
 
 static struct sums {
@@ -248,14 +250,14 @@ static void print_window(const struct window *w)
     printf("%5.0f %7.0f %7.0f %7.0f |        %6.2f %7.2f |       %6.2f %7.2f | %5.0f %5.0f %5.0f | "
            "%6.1f %6.1f %5.1f %5.1f %5.1f | %5" PRIu64 " %5" PRIu64 " %5" PRIu64 "\n",
            w->at, w->writes, w->deletes, w->searches, w->search_p50, w->search_p99, w->write_p50,
-           w->write_p99, mib(w->rss_max), mib(m->resident_bytes - m->resident_file_bytes),
+           w->write_p99, mib(m->resident_bytes), mib(m->resident_bytes - m->resident_file_bytes),
            mib(m->resident_file_bytes), mib(m->growing_bytes), mib(m->build_bytes),
            mib(m->write_bytes), mib(m->scratch_bytes), mib(m->other_bytes), m->waits, m->trims,
            m->refusals);
     fflush(stdout);
 }
 
-static void end_window(double at, double seconds, uint64_t rss_max)
+static void end_window(double at, double seconds, const lode_memory_stats *highest)
 {
     struct bench_series searches = {0}, writes = {0};
     uint64_t searched = 0, written = 0, deleted = 0, none = 0;
@@ -272,15 +274,15 @@ static void end_window(double at, double seconds, uint64_t rss_max)
         .search_p99 = percentile_ms(&searches, 0.99),
         .write_p50 = percentile_ms(&writes, 0.5),
         .write_p99 = percentile_ms(&writes, 0.99),
-        .rss_max = rss_max,
+        .memory = *highest,
     };
-    lode_memory_stats_get(&window.memory);
     print_window(&window);
     sums.windows[sums.count++] = window;
     sums.searches += searched;
     sums.writes += written;
     sums.deletes += deleted;
-    sums.rss_max = rss_max > sums.rss_max ? rss_max : sums.rss_max;
+    if (highest->resident_bytes > sums.rss_max)
+        sums.rss_max = highest->resident_bytes;
     free(searches.values);
     free(writes.values);
 }
@@ -288,18 +290,17 @@ static void end_window(double at, double seconds, uint64_t rss_max)
 static void watch(void)
 {
     double begin = bench_wall(), window_begin = begin;
-    uint64_t highest = 0;
+    lode_memory_stats highest = {0};
     sums.windows = calloc(options.seconds / options.window + 2, sizeof *sums.windows);
     while (bench_wall() - begin < (double)options.seconds) {
         usleep(50000);
-        uint64_t now = resident();
-        highest = now > highest ? now : highest;
+        look_at_memory(&highest);
         double passed = bench_wall() - window_begin;
         if (passed < (double)options.window)
             continue;
-        end_window(bench_wall() - begin, passed, highest);
+        end_window(bench_wall() - begin, passed, &highest);
         window_begin = bench_wall();
-        highest = 0;
+        highest.resident_bytes = 0;
     }
 }
 
@@ -338,7 +339,7 @@ static void write_dat(void)
         const struct window *w = &sums.windows[i];
         const lode_memory_stats *m = &w->memory;
         fprintf(file, "%.0f %.1f %.1f %.1f %.1f %.1f %.1f %.1f %.1f %.0f %.3f %.3f %.0f\n", w->at,
-                mib(w->rss_max), mib(m->resident_bytes - m->resident_file_bytes),
+                mib(m->resident_bytes), mib(m->resident_bytes - m->resident_file_bytes),
                 mib(m->resident_file_bytes), mib(m->growing_bytes), mib(m->build_bytes),
                 mib(m->write_bytes), mib(m->scratch_bytes), mib(m->other_bytes), w->searches,
                 w->search_p50, w->search_p99, w->writes);
@@ -366,7 +367,7 @@ static void write_json(const lode_memory_stats *memory)
                 "\"deletes\":%.0f,\"write_p99_ms\":%.3f,\"rss_max\":%" PRIu64
                 ",\"resident_file\":%" PRIu64 ",\"used\":%" PRIu64 "}",
                 i ? "," : "", w->at, w->searches, w->search_p50, w->search_p99, w->writes,
-                w->deletes, w->write_p99, w->rss_max, w->memory.resident_file_bytes,
+                w->deletes, w->write_p99, w->memory.resident_bytes, w->memory.resident_file_bytes,
                 w->memory.used_bytes);
     }
     fprintf(file, "]}\n");

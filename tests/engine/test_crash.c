@@ -96,6 +96,7 @@ static void random_lives(uint64_t seed, unsigned thread_count)
     story.weak_writes = 1;
     story.thread_count = thread_count;
     story.growing_bytes = 256u << rng_below(&rng, 4);
+    story.graph_rows = rng_below(&rng, 4) ? 0 : 8;
     story.maintenance = rng_below(&rng, 4) ? LODE_MAINTAIN_AUTO : LODE_MAINTAIN_ON_REQUEST;
     static const uint64_t keep_bytes[] = {0, 0, 500, 5000, LODE_LOG_KEEP_NONE};
     unsigned lives = 1 + rng_below(&rng, 5);

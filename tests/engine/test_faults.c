@@ -194,6 +194,7 @@ static void random_lives(uint64_t seed)
     rng_init(&rng, seed);
     story_init(&story, vfs_memory_new());
     story.growing_bytes = 256u << rng_below(&rng, 4);
+    story.graph_rows = rng_below(&rng, 4) ? 0 : 8;
     story.log_keep_bytes = rng_below(&rng, 2) ? 0 : 2000;
     unsigned lives = 1 + rng_below(&rng, 4);
     for (unsigned life = 0; life < lives; life++) {

@@ -218,6 +218,7 @@ static void lying_life(uint64_t seed)
     rng_init(&rng, seed);
     story_init(&story, vfs_memory_new());
     story.growing_bytes = 256u << rng_below(&rng, 4);
+    story.graph_rows = rng_below(&rng, 4) ? 0 : 8;
     assert_ok(story_open(&story, (struct story_fate){0}));
     assert_ok(story_do(&story, (struct story_step){STORY_CREATE, STORY_POINTS, 0}));
     assert_ok(story_do(&story, (struct story_step){STORY_CREATE, STORY_OTHER, 0}));
@@ -262,6 +263,7 @@ static void decaying_life(uint64_t seed)
     rng_init(&rng, seed);
     story_init(&story, vfs_memory_new());
     story.growing_bytes = 256u << rng_below(&rng, 4);
+    story.graph_rows = rng_below(&rng, 4) ? 0 : 8;
     story.log_keep_bytes = rng_below(&rng, 2) ? 0 : 5000;
     assert_ok(story_open(&story, (struct story_fate){0}));
     go_on(&story, &history, &rng, 30);

@@ -128,9 +128,12 @@ lode_status story_open(struct story *story, struct story_fate fate)
         assert_ok(executor_inline_new(&story->executor, &error));
     env.executor = story->executor;
     lode_status status = db_open(PATH, &options, &env, &story->db, &story->error);
-    if (!status)
-        story->db->growing_bytes_max = story->growing_bytes;
-    return status;
+    if (status)
+        return status;
+    story->db->growing_bytes_max = story->growing_bytes;
+    if (story->graph_rows)
+        story->db->index_rows_min = story->db->overlay_rows_min = story->graph_rows;
+    return LODE_OK;
 }
 
 static void close_handle(struct story *story, unsigned which)

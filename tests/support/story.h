@@ -103,6 +103,8 @@ struct story {
     struct vfs *vfs;
     unsigned thread_count; /* 0: jobs run at once on the caller's thread */
     uint64_t growing_bytes;
+    uint32_t
+        graph_rows; /* segments of so many have graphs, which merges take over; 0: as always, so none has */
     lode_maintenance maintenance;
     int weak_writes;         /* some are acknowledged before they are durable; not with fail_at */
     uint64_t log_keep_bytes; /* as of lode_db_options */
