@@ -13,6 +13,7 @@
 #include "engine/room.h"
 #include "os/budget.h"
 #include "os/mapped.h"
+#include "os/memory.h"
 
 static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
 {
@@ -90,6 +91,14 @@ struct estimate build_estimate(const struct lode_collection *collection)
     return estimate_build(&store->params, &store->space, executor_width(collection->db->executor));
 }
 
+/* Buffers of a MiB and more leave holes that malloc keeps, up to a third of a small budget. */
+static void give_back(void)
+{
+    if (budget_bytes() > 0)
+        memory_trim();
+    mapped_look();
+}
+
 static lode_status build_within(struct lode_collection *collection, const struct graph_plan *plan,
                                 lode_error *error)
 {
@@ -107,7 +116,7 @@ static lode_status build_within(struct lode_collection *collection, const struct
         return status;
     status = make_graph(collection, plan, spill_dir, error);
     pressure_dismiss_build(bytes);
-    mapped_look();
+    give_back();
     return status;
 }
 
@@ -245,7 +254,7 @@ static void rewrite_release(struct rewrite *rewrite)
     segment_unref(rewrite->target);
     version_unref(rewrite->version);
     budget_give(BUDGET_BUILD, rewrite->job.held);
-    mapped_look();
+    give_back();
 }
 
 /* At least this much is written: the new segment's rows, ids and documents. */

@@ -7,6 +7,9 @@
 #include "os/mapped.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +34,13 @@ void memory_unreserve(void *memory, size_t size)
         return;
     int failed = munmap(memory, size ? size : 1);
     INVARIANT(!failed);
+}
+
+void memory_trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 static int open_nameless(const char *dir)
