@@ -18,8 +18,8 @@
 
 /* Sixteenths of the budget: from HIGH on, pages go back until the process is at LOW. What is between HIGH and the
  * budget is for what comes in before somebody looks again. */
-#define HIGH 14u
-#define LOW  13u
+#define HIGH 13u
+#define LOW  12u
 
 struct mapping {
     const uint8_t *data;
