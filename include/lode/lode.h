@@ -832,6 +832,11 @@ typedef struct lode_stats {
     uint64_t
         flushed_bytes; /* of segments written from memory since the collection was opened; and */
     uint64_t rewritten_bytes; /* by merges and indexing: the price of keeping it in order */
+    uint64_t
+        merge_debt;  /* segments that wait for a merge; above 8 writers are slowed, and merges do
+                                 not give way to searches */
+    uint64_t delays; /* batches slowed so since the collection was opened, and */
+    uint64_t delayed_ms; /* for how long together */
 } lode_stats;
 
 /* Free with lode_stats_free. */

@@ -92,6 +92,9 @@ static void write_jobs(struct document *document, const lode_stats *stats)
     json_write_array_end(&document->json);
     document_key_u64(document, "flushed_bytes", stats->flushed_bytes);
     document_key_u64(document, "rewritten_bytes", stats->rewritten_bytes);
+    document_key_u64(document, "merge_debt", stats->merge_debt);
+    document_key_u64(document, "delays", stats->delays);
+    document_key_u64(document, "delayed_ms", stats->delayed_ms);
     if (stats->job_error.status)
         document_key_text(document, "job_error", stats->job_error.message);
 }

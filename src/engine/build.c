@@ -7,6 +7,7 @@
 #include "base/bitset.h"
 #include "base/limits.h"
 #include "engine/change.h"
+#include "engine/debt.h"
 #include "engine/need.h"
 #include "engine/overlay.h"
 #include "engine/pressure.h"
@@ -17,14 +18,17 @@
 
 static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
 {
-    return (struct index_work){
+    struct index_work work = {
         .executor = collection->db->executor,
         .cancel = &collection->jobs.cancel,
         .done = done,
-        .give_way = readers_give_way,
-        .is_crowded = readers_crowd,
         .context = &collection->db->readers,
     };
+    if (!debt_is_high(collection)) {
+        work.give_way = readers_give_way;
+        work.is_crowded = readers_crowd;
+    }
+    return work;
 }
 
 /* --- Graphs ------------------------------------------------------------------------------------ */

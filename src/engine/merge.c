@@ -34,6 +34,16 @@ size_t merge_inputs(const struct store *store, const struct version *version,
     return count;
 }
 
+static struct compaction_options merge_options(const struct lode_collection *collection)
+{
+    return (struct compaction_options){
+        .tier_width = TIER_WIDTH,
+        .tier_bytes_base = pressure_growing_bytes(collection),
+        .dead_share_max = DEAD_SHARE_MAX,
+        .rows_max = pressure_rows_max(collection),
+    };
+}
+
 size_t merge_choose(const struct lode_collection *collection, const struct compaction_input *inputs,
                     size_t count, size_t *chosen, lode_job_reason *ret_reason)
 {
@@ -43,16 +53,18 @@ size_t merge_choose(const struct lode_collection *collection, const struct compa
         [COMPACTION_HASTY] = LODE_REASON_HASTY,
     };
     enum compaction_reason reason;
-    struct compaction_options options = {
-        .tier_width = TIER_WIDTH,
-        .tier_bytes_base = pressure_growing_bytes(collection),
-        .dead_share_max = DEAD_SHARE_MAX,
-        .rows_max = pressure_rows_max(collection),
-    };
+    struct compaction_options options = merge_options(collection);
     size_t chosen_count = compaction_plan(inputs, count, &options, chosen, &reason);
     if (chosen_count)
         *ret_reason = reasons[reason];
     return chosen_count;
+}
+
+size_t merge_debt(const struct lode_collection *collection, const struct compaction_input *inputs,
+                  size_t count, size_t *order)
+{
+    struct compaction_options options = merge_options(collection);
+    return compaction_debt(inputs, count, &options, order);
 }
 
 /* --- lode_flush -------------------------------------------------------------------------------- */

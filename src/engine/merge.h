@@ -12,4 +12,8 @@ size_t merge_inputs(const struct store *store, const struct version *version,
 size_t merge_choose(const struct lode_collection *collection, const struct compaction_input *inputs,
                     size_t count, size_t *chosen, lode_job_reason *ret_reason);
 
+/* compaction_debt with them; order: room for `count`. */
+size_t merge_debt(const struct lode_collection *collection, const struct compaction_input *inputs,
+                  size_t count, size_t *order);
+
 #endif

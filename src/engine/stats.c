@@ -81,6 +81,9 @@ static void describe_jobs(struct lode_collection *collection, struct stats *stat
     stats->head.history_count = job_history(&jobs->list, stats->history);
     stats->head.flushed_bytes = jobs->list.flushed_bytes;
     stats->head.rewritten_bytes = jobs->list.rewritten_bytes;
+    stats->head.merge_debt = atomic_load_explicit(&jobs->debt, memory_order_relaxed);
+    stats->head.delays = jobs->delays;
+    stats->head.delayed_ms = jobs->delayed_us / 1000;
     for (size_t i = 0; i < jobs->frozen_count; i++)
         stats->head.wal_bytes += jobs->frozen[i].wal_bytes;
     for (int i = 0; i < SLOT_COUNT; i++)

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "engine/collection.h"
+#include "engine/debt.h"
 #include "engine/overlay.h"
 #include "engine/pressure.h"
 #include "storage/apply.h"
@@ -442,6 +443,7 @@ static size_t carry_group(struct lode_collection *collection, struct write_reque
 static void lead(struct lode_collection *collection, struct write_request *leader)
 {
     overlay_wait(collection);
+    debt_wait(collection, leader->row_count);
     lane_enter(&collection->lane);
     uint64_t before = growing_number(collection);
     size_t count = carry_group(collection, leader);

@@ -82,19 +82,35 @@ static size_t ascending(const size_t *from, size_t count, size_t *chosen)
     return count;
 }
 
+/* Of order[0, count), smallest first: how many from `begin` on are of its tier. */
+static size_t tier_size(const struct compaction_input *inputs,
+                        const struct compaction_options *options, const size_t *order, size_t begin,
+                        size_t count)
+{
+    unsigned tier = tier_of(&inputs[order[begin]], options);
+    size_t end = begin + 1;
+    while (end < count && tier_of(&inputs[order[end]], options) == tier)
+        end++;
+    return end - begin;
+}
+
+/* How many of a tier of `size` segments go into one: 0 while it is not full, or no two of them do. */
+static size_t count_due(const struct compaction_input *inputs,
+                        const struct compaction_options *options, const size_t *order, size_t size)
+{
+    size_t fitting = count_fitting(inputs, order, size, options->rows_max);
+    return size >= options->tier_width && fitting >= 2 ? fitting : 0;
+}
+
 /* The first tier that is full. `order` is chosen[] too: a tier moves down within it. */
 static size_t plan_tier(const struct compaction_input *inputs,
                         const struct compaction_options *options, size_t *order, size_t count)
 {
-    for (size_t begin = 0, end; begin < count; begin = end) {
-        unsigned tier = tier_of(&inputs[order[begin]], options);
-        for (end = begin + 1; end < count && tier_of(&inputs[order[end]], options) == tier;)
-            end++;
-        if (end - begin < options->tier_width)
-            continue;
-        size_t fitting = count_fitting(inputs, order + begin, end - begin, options->rows_max);
-        if (fitting >= 2)
-            return ascending(order + begin, fitting, order);
+    for (size_t begin = 0, size; begin < count; begin += size) {
+        size = tier_size(inputs, options, order, begin, count);
+        size_t due = count_due(inputs, options, order + begin, size);
+        if (due)
+            return ascending(order + begin, due, order);
     }
     return 0;
 }
@@ -145,4 +161,18 @@ size_t compaction_plan(const struct compaction_input *inputs, size_t input_count
     if (!count)
         *ret_reason = COMPACTION_NONE;
     return count;
+}
+
+size_t compaction_debt(const struct compaction_input *inputs, size_t input_count,
+                       const struct compaction_options *options, size_t *order)
+{
+    size_t idle = sort_idle(inputs, input_count, options, order), debt = 0;
+    for (size_t begin = 0, size; begin < idle; begin += size) {
+        size = tier_size(inputs, options, order, begin, idle);
+        if (count_due(inputs, options, order + begin, size))
+            debt += size - (options->tier_width - 1);
+    }
+    for (size_t i = 0; i < input_count; i++)
+        debt += !inputs[i].busy && dead_share(&inputs[i]) > 2 * options->dead_share_max;
+    return debt;
 }

@@ -1,0 +1,15 @@
+/* debt.h: writers keep to the pace of merges: without that segments pile up, each of which every search walks, and
+ * dead rows with them. See docs/decisions/0104. */
+#ifndef ENGINE_DEBT_H
+#define ENGINE_DEBT_H
+
+#include <stddef.h>
+
+struct lode_collection;
+
+/* Whether merges are so far behind that they give way to nobody. */
+int debt_is_high(const struct lode_collection *collection);
+/* Before a batch of so many rows: sleep, the longer the farther merges are behind. Takes no lane; hold no lock. */
+void debt_wait(struct lode_collection *collection, size_t rows);
+
+#endif
