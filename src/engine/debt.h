@@ -1,5 +1,5 @@
 /* debt.h: writers keep to the pace of merges: without that segments pile up, each of which every search walks, and
- * dead rows with them. See docs/decisions/0104. */
+ * dead rows with them. See docs/decisions/0105. */
 #ifndef ENGINE_DEBT_H
 #define ENGINE_DEBT_H
 

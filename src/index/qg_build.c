@@ -267,9 +267,9 @@ static void take_over_chunks(void *context, size_t thread)
         for (uint32_t row = first; row < last; row++)
             if (is_known(build, row)) {
                 qg_link_again(build->qg, linker, build->origin, row);
+                mapped_look(); /* the origin is a mapped file, and links of dead rows lie anywhere in it */
                 known++;
             }
-        mapped_look(); /* the origin is a mapped file */
         count_units(build, known);
     }
     qg_linker_free(linker);

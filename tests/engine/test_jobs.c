@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "engine/collection.h"
 #include "engine/job.h"
 #include "engine/readers.h"
 #include "support/engine_kit.h"
@@ -208,12 +209,67 @@ static void builds_give_way_while_somebody_searches(void **state)
     assert_int_equal(readers_are_given_way(&readers), 0);
 }
 
+/* --- Debt --------------------------------------------------------------------------------------- */
+
+static void hold_merges(lode_collection *collection, int held)
+{
+    mutex_lock(&collection->jobs.mutex);
+    collection->jobs.exclusive = held; /* as a compaction would */
+    mutex_unlock(&collection->jobs.mutex);
+    jobs_poke(collection);
+}
+
+static void flush_some(lode_collection *collection, struct model *model, unsigned from, unsigned to)
+{
+    for (unsigned id = from; id < to; id++) {
+        fill(model, collection, id, id + 1, 1);
+        assert_ok(lode_flush(collection, &error));
+    }
+}
+
+/* Merges fall behind: writers are slowed from more than eight segments on, deletes never, and nobody once they
+ * have caught up. */
+static void writers_keep_to_merges(void **state)
+{
+    (void)state;
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, 0);
+    lode_collection *collection = engine_create(db, "points", schema);
+    struct model model;
+    model_init(&model, &schema);
+    hold_merges(collection, 1);
+    flush_some(collection, &model, 0, 11);
+    lode_stats *stats = stats_of(collection);
+    assert_int_equal(stats->merge_debt, 8);
+    assert_int_equal(stats->delays, 0);
+    lode_stats_free(stats);
+    flush_some(collection, &model, 11, 13);
+    fill(&model, collection, 3, 4, ENGINE_NONE);
+    stats = stats_of(collection);
+    assert_int_equal(stats->merge_debt, 11); /* one has no row left */
+    assert_int_equal(stats->delays, 1);      /* of the last write that was no delete */
+    lode_stats_free(stats);
+    hold_merges(collection, 0);
+    assert_ok(lode_wait_idle(collection, 0, &error));
+    fill(&model, collection, 20, 30, 1);
+    stats = stats_of(collection);
+    assert_int_equal(stats->merge_debt, 0);
+    assert_int_equal(stats->delays, 1);
+    lode_stats_free(stats);
+    model_check_points(&model, collection, NULL);
+    lode_collection_close(collection);
+    engine_close(db);
+    engine_verify(vfs, "db");
+    vfs_memory_free(vfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eta_adds_up_phases),
         cmocka_unit_test(eta_of_a_beginning),
         cmocka_unit_test(records_tell_what_for),
+        cmocka_unit_test(writers_keep_to_merges),
         cmocka_unit_test(what_does_not_fit_is_not_begun),
         cmocka_unit_test(a_merge_waits_for_room),
         cmocka_unit_test(builds_give_way_while_somebody_searches),

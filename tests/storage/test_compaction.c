@@ -204,11 +204,39 @@ static void any_plan_is_sound(void **state)
     }
 }
 
+/* What a full tier has beyond what a merge leaves, and rows that should have been rewritten long ago. */
+static void debt_is_what_waits(void **state)
+{
+    (void)state;
+    size_t order[16];
+    struct compaction_input inputs[16];
+    for (unsigned i = 0; i < 12; i++)
+        inputs[i] = segment(i + 1, 50 + i, 50 + i);
+    assert_int_equal(compaction_debt(inputs, 0, &options, order), 0);
+    assert_int_equal(compaction_debt(inputs, 3, &options, order), 0);
+    assert_int_equal(compaction_debt(inputs, 4, &options, order), 1);
+    assert_int_equal(compaction_debt(inputs, 12, &options, order), 9);
+    for (unsigned i = 0; i < 4; i++)
+        inputs[12 + i] = segment(i + 13, 300, 300); /* another tier */
+    assert_int_equal(compaction_debt(inputs, 16, &options, order), 9 + 1);
+    inputs[0].busy = 1;
+    assert_int_equal(compaction_debt(inputs, 16, &options, order), 8 + 1);
+    /* No two of these fit one segment: they are left as they are, but for those that are dead mostly. */
+    for (unsigned i = 0; i < 12; i++)
+        inputs[i] = segment(i + 1, 9000, 9000);
+    assert_int_equal(compaction_debt(inputs, 12, &options, order), 0);
+    inputs[3].live_count = 3700; /* 59% are dead, from 30% on it is rewritten */
+    assert_int_equal(compaction_debt(inputs, 12, &options, order), 0);
+    inputs[3].live_count = 3500;
+    assert_int_equal(compaction_debt(inputs, 12, &options, order), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_due),
         cmocka_unit_test(a_full_tier_is_merged),
+        cmocka_unit_test(debt_is_what_waits),
         cmocka_unit_test(dead_rows_do_not_count_as_size),
         cmocka_unit_test(rows_max_bounds_a_merge),
         cmocka_unit_test(the_deadest_is_rewritten_alone),
