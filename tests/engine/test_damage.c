@@ -187,6 +187,34 @@ static void a_sector_that_cannot_be_read_is_named(void **state)
     }
 }
 
+/* --- What statistics show ---------------------------------------------------------------------- */
+
+static void statistics_show_it(void **state)
+{
+    (void)state;
+    struct vfs *vfs = damage_vfs(&image);
+    lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    unsigned damaged = 0;
+    lode_stats *stats;
+    for (size_t i = 0; i < image.file_count; i++)
+        if (strstr(image.files[i].path, "seg-1.vectors"))
+            kit_write(vfs, image.files[i].path, image.files[i].bytes, 100); /* cut short */
+    lode_db *db = engine_open(vfs, "db", &options, 0);
+    lode_collection *collection = engine_collection(db, "points");
+    assert_ok(lode_stats_get(collection, &stats, &error));
+    for (size_t i = 0; i < stats->segment_count; i++) {
+        const lode_segment_stats *segment = &stats->segments[i];
+        damaged += segment->state == LODE_SEGMENT_DAMAGED;
+        assert_int_equal(segment->number == 1, segment->state == LODE_SEGMENT_DAMAGED);
+        assert_int_equal(segment->number == 1, strstr(segment->damage, "seg-1.vectors") != NULL);
+    }
+    assert_int_equal(damaged, 1);
+    lode_stats_free(stats);
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
 /* --- Faults that pass -------------------------------------------------------------------------- */
 
 static int refuse_open(void *context, const char *operation, const char *path)
@@ -298,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_image_is_sound),
         cmocka_unit_test(a_damaged_graph_is_built_again),
+        cmocka_unit_test(statistics_show_it),
         cmocka_unit_test(a_fault_that_passes_is_over_when_reopened),
         cmocka_unit_test(a_block_is_read_again),
         cmocka_unit_test(a_flipped_bit_is_never_an_answer),
