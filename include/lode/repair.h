@@ -65,7 +65,9 @@ typedef struct lode_repair_options {
 } lode_repair_options;
 
 typedef struct lode_repair_info {
-    uint64_t mended, left;
+    uint64_t mended, left; /* steps of these kinds; */
+    uint64_t
+        lost; /* and of LODE_REPAIR_LOST: settings, names, a model, what points were deleted... */
     uint64_t lost_points;
     uint64_t lost_unnamed; /* of them, those whose ids are lost too */
     uint64_t lost_batches; /* of logs, that are known to have been there */

@@ -308,7 +308,8 @@ int create_run(int argc, char **argv)
     if (lode_db_open(dir, &options, &session.db, &error) ||
         lode_collection_create(session.db, create.args.operands[1], &schema, &session.collection,
                                &error))
-        code = output_error(&error, CAUSE_ARGUMENTS);
+        code = output_fail(&(struct output_failure){
+            .error = &error, .hint = session.db ? NULL : session_open_hint(dir, error.status)});
     else
         code = complete(&create, &session);
     if (code && session.db && !had_database)

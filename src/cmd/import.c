@@ -20,6 +20,7 @@ struct import {
     /* the outcome */
     uint64_t points;
     double seconds, wait_seconds;
+    lode_error full; /* what of indexes and merges waits for space; status LODE_OK: nothing */
 };
 
 static const char details[] =
@@ -34,7 +35,10 @@ static const char details[] =
     "\n"
     "An import goes batch by batch, each whole or absent. A file that is wrong somewhere stops it\n"
     "there: it says where, and the --skip to go on with when that is mended. A point whose id is\n"
-    "there already replaces it, so importing the same again changes nothing.\n";
+    "there already replaces it, so importing the same again changes nothing.\n"
+    "\n"
+    "Where the disk has room for the points, but not for indexes or merges, that is a warning and\n"
+    "no failure; with --json the member \"waits_for_space\" says what was not done.\n";
 
 static int parse(struct import *import, int argc, char **argv, int *ret_exit)
 {
@@ -185,6 +189,10 @@ static int finish_indexes(struct import *import, struct session *session, struct
         status = session_wait_idle(session, progress, &error);
     import->wait_seconds = clock_wall() - begin;
     progress_end(progress);
+    if (status == LODE_FULL) { /* no point waits for it, but searches are slower */
+        import->full = error;
+        return EXIT_OK;
+    }
     if (status == LODE_OK)
         return EXIT_OK;
     return output_fail(&(struct output_failure){
@@ -208,15 +216,22 @@ static int report(const struct import *import)
         document_key_u64(&document, "skip", import->skip + import->points);
         document_key_f64(&document, "import_s", import->seconds);
         document_key_f64(&document, "index_s", import->wait_seconds);
+        if (import->full.status)
+            document_key_text(&document, "waits_for_space", import->full.message);
         json_write_object_end(&document.json);
         return document_finish(&document);
     }
     double per_second = import->seconds > 0 ? (double)import->points / import->seconds : 0;
     printf("imported %s points in %s (%s/s)", amount_count(import->points, points),
            amount_seconds(import->seconds, time), amount_count((uint64_t)per_second, rate));
-    if (!import->no_wait)
+    if (!import->no_wait && !import->full.status)
         printf(", indexes ready after %s more", amount_seconds(import->wait_seconds, wait));
     putchar('\n');
+    if (import->full.status)
+        fprintf(stderr,
+                "lode: warning: all points are imported and found, but the disk is too full: %s\n"
+                "      make room: 'lode compact' does it, and so does any import once there is\n",
+                import->full.message);
     return EXIT_OK;
 }
 

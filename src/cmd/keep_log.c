@@ -163,8 +163,10 @@ int keep_log_run(int argc, char **argv)
     if (args.operand_count > 1 && options.log_keep_bytes == 0)
         return output_usage("keep-log", "'%s' is no size: bytes, as 500M or 2G, or off",
                             args.operands[1]);
-    if (lode_db_open(args.operands[0], &options, &session.db, &error))
-        return output_error(&error, CAUSE_ARGUMENTS);
+    lode_status status = lode_db_open(args.operands[0], &options, &session.db, &error);
+    if (status)
+        return output_fail(&(struct output_failure){
+            .error = &error, .hint = session_open_hint(args.operands[0], status)});
     code = show(&session);
     session_close(&session);
     return code;

@@ -50,6 +50,7 @@ static int conclude(struct repair *repair, const lode_repair_info *info)
                           info->left == 0 && (!repair->dry_run || !info->mended));
         document_key_u64(document, "mended", info->mended);
         document_key_u64(document, "left", info->left);
+        document_key_u64(document, "lost", info->lost);
         document_key_u64(document, "lost_points", info->lost_points);
         document_key_u64(document, "lost_unnamed", info->lost_unnamed);
         document_key_u64(document, "lost_batches", info->lost_batches);
@@ -61,10 +62,11 @@ static int conclude(struct repair *repair, const lode_repair_info *info)
     if (info->mended == 0 && info->left == 0)
         printf("sound: nothing to repair\n");
     else
-        printf("%llu %s, %llu left; %llu points are lost, %llu of them without a name\n",
+        printf("%llu %s, %llu left; lost: %llu of the things above, and %llu points, %llu of them "
+               "without a name\n",
                (unsigned long long)info->mended, repair->dry_run ? "to be mended" : "mended",
-               (unsigned long long)info->left, (unsigned long long)info->lost_points,
-               (unsigned long long)info->lost_unnamed);
+               (unsigned long long)info->left, (unsigned long long)info->lost,
+               (unsigned long long)info->lost_points, (unsigned long long)info->lost_unnamed);
     return code;
 }
 
@@ -89,10 +91,11 @@ int repair_run(int argc, char **argv)
             "catalog or manifest is made from the files there are. What was damaged is kept in "
             "DIR/damaged until you remove it. Restoring a backup brings back more: see "
             "docs/repair.md.",
-        .details = "With --json: {\"steps\": [{\"kind\": \"mended\"|\"lost\"|\"left\", \"file\", "
-                   "\"text\"}], \"dry_run\",\n\"sound\", \"mended\", \"left\", \"lost_points\", "
-                   "\"lost_unnamed\", \"lost_batches\"}.\n"
-                   "Exit status 6 when something damaged is left.\n",
+        .details =
+            "With --json: {\"steps\": [{\"kind\": \"mended\"|\"lost\"|\"left\", \"file\", "
+            "\"text\"}], \"dry_run\",\n\"sound\", \"mended\", \"left\", \"lost\", \"lost_points\", "
+            "\"lost_unnamed\", \"lost_batches\"}.\n"
+            "Exit status 6 when something damaged is left.\n",
         .examples = "  lode repair films.lode --dry-run\n"
                     "  lode repair films.lode --name-lost 2> lost.txt\n",
         .operand_names = "DIR",

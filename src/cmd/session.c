@@ -2,15 +2,35 @@
 #include "cmd/session.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "cmd/interrupt.h"
 #include "cmd/keys.h"
 #include "cmd/opening.h"
 #include "cmd/output.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define POLL_MS 100
+
+int session_is_unfinished_restore(const char *dir)
+{
+    char path[PATH_SIZE_MAX];
+    struct stat info;
+    int size = snprintf(path, sizeof path, "%s/RESTORING", dir);
+    return size > 0 && (size_t)size < sizeof path && lstat(path, &info) == 0;
+}
+
+const char *session_open_hint(const char *dir, lode_status status)
+{
+    if (status == LODE_NOT_FOUND)
+        return "'lode create DIR COLLECTION ...' makes one";
+    if (status == LODE_CORRUPT && session_is_unfinished_restore(dir))
+        return "remove the directory, and run 'lode restore BACKUP DIR' again: repair cannot help";
+    return NULL;
+}
 
 static int open_with(struct session *session, const char *dir, const char *collection,
                      const lode_db_options *options)
@@ -24,13 +44,12 @@ static int open_with(struct session *session, const char *dir, const char *colle
         status = lode_collection_open(session->db, collection, &session->collection, &error);
     opening_end(&opening);
     if (status) {
-        const char *hint = session->db ? "'lode list DIR' shows what there is"
-                                       : "'lode create DIR COLLECTION ...' makes one";
+        const char *hint = !session->db               ? session_open_hint(dir, status)
+                           : status == LODE_NOT_FOUND ? "'lode list DIR' shows what there is"
+                                                      : NULL;
         session_close(session);
         return output_fail(
-            &(struct output_failure){.error = &error,
-                                     .cause = CAUSE_ARGUMENTS,
-                                     .hint = error.status == LODE_NOT_FOUND ? hint : NULL});
+            &(struct output_failure){.error = &error, .cause = CAUSE_ARGUMENTS, .hint = hint});
     }
     return EXIT_OK;
 }

@@ -19,6 +19,10 @@ int session_open(struct session *session, const char *dir, const char *collectio
                  lode_maintenance maintenance);
 /* The same for reading alone: beside other processes that read, and where nothing can be written. */
 int session_read(struct session *session, const char *dir, const char *collection);
+/* What to do when `dir` does not open for that reason; NULL: what output.h says. Static. */
+const char *session_open_hint(const char *dir, lode_status status);
+/* Whether a restore into `dir` was begun and not finished: neither repair nor a second copy of files helps. */
+int session_is_unfinished_restore(const char *dir);
 /* Pin what is to be read: the snapshot of that name, or, name NULL, the newest state. On failure the session
  * is closed. */
 int session_snapshot(struct session *session, const char *name);

@@ -5,6 +5,7 @@
 #include "cmd/keys.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
+#include "cmd/session.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +76,8 @@ static void on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes
 }
 
 /* All was read; there may be findings. backups: NULL when it is a database. */
-static int report(struct verify *verify, double seconds, const lode_backup_list *backups)
+static int report(struct verify *verify, double seconds, const char *path,
+                  const lode_backup_list *backups)
 {
     char bytes[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
     int code = verify->findings > 0 ? EXIT_CORRUPT : EXIT_OK;
@@ -99,9 +101,12 @@ static int report(struct verify *verify, double seconds, const lode_backup_list 
         printf("%llu problem%s found\n", (unsigned long long)verify->findings,
                verify->findings == 1 ? "" : "s");
     else
-        printf("%llu problem%s found: restore the files named above from a copy, or save what can "
-               "still be read with 'lode repair'\n",
-               (unsigned long long)verify->findings, verify->findings == 1 ? "" : "s");
+        printf("%llu problem%s found: %s\n", (unsigned long long)verify->findings,
+               verify->findings == 1 ? "" : "s",
+               session_is_unfinished_restore(path)
+                   ? "the restore has to be run again"
+                   : "restore the files named above from a copy, or save what can still be read "
+                     "with 'lode repair'");
     print_unchecked(verify);
     if (backups)
         backups_print_newest(backups);
@@ -111,7 +116,7 @@ static int report(struct verify *verify, double seconds, const lode_backup_list 
 static int conclude(struct verify *verify, double seconds, const char *path)
 {
     lode_backup_list *backups = backups_find(path);
-    int code = report(verify, seconds, backups);
+    int code = report(verify, seconds, path, backups);
     lode_backup_list_free(backups);
     buf_release(&verify->unchecked);
     return code;

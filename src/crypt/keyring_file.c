@@ -144,7 +144,7 @@ static lode_status find_copy(const uint8_t *bytes, size_t size, const uint8_t **
     if (!copy)
         return error_set(error, LODE_CORRUPT,
                          KEYRING_FILE_NAME " is damaged: neither of its two copies is whole. "
-                                           "Without it nothing can be decrypted");
+                                           "Without it all is lost: nothing can be decrypted");
     uint32_t version = le_load_u32(copy + 8), count = le_load_u32(copy + 12);
     if (version > VERSION)
         return error_set(error, LODE_VERSION,

@@ -18,7 +18,8 @@
 struct holding {
     lode_collection *collection; /* a handle */
     struct state state;
-    uint64_t *logs; /* their numbers, if any are to be kept; held */
+    size_t sealed_count; /* of the state's segments: without the one of what was in memory */
+    uint64_t *logs;      /* their numbers, if any are to be kept; held */
     size_t log_count;
 };
 
@@ -218,14 +219,26 @@ static lode_status add_manifest(struct backing *backing, const struct state *sta
     return status;
 }
 
-/* The tail's files are made, added and removed again. */
-static lode_status add_tail(struct backing *backing, struct state *state,
-                            const struct store *staging, lode_error *error)
+static struct store staging_of(const struct backing *backing, const struct holding *holding)
 {
-    size_t before = state->entry_count;
-    lode_status status = state_write_tail(state, staging, error);
-    if (!status && state->entry_count > before)
-        status = add_segment(backing, staging, &state->entries[before], add_part_staged, error);
+    struct store staging = holding->collection->store;
+    staging.dir = backup_writer_staging(backing->writer);
+    staging.pins = NULL;
+    return staging;
+}
+
+/* The tail's files are made, added and removed again. */
+static lode_status add_tail(struct backing *backing, struct holding *holding, lode_error *error)
+{
+    struct state *state = &holding->state;
+    struct store staging = staging_of(backing, holding);
+    holding->sealed_count = state->entry_count;
+    lode_status status = state_write_tail(state, &staging, error);
+    if (!status && state->entry_count > holding->sealed_count)
+        status = add_segment(backing, &staging, &state->entries[holding->sealed_count],
+                             add_part_staged, error);
+    if (status)
+        error_prefix(error, "collection '%s': ", state->collection->name);
     return status;
 }
 
@@ -279,14 +292,9 @@ static lode_status add_collection(struct backing *backing, struct holding *holdi
 {
     INVARIANT(holding->collection);
     struct state *state = &holding->state;
-    struct store staging = holding->collection->store;
-    staging.dir = backup_writer_staging(backing->writer);
-    staging.pins = NULL;
-    size_t sealed_count = state->entry_count;
-    lode_status status = add_figures(backing, state, error);
-    if (!status) /* first: what is in memory yet is then held no longer */
-        status = add_tail(backing, state, &staging, error);
-    for (size_t i = 0; !status && i < sealed_count; i++)
+    struct store staging = staging_of(backing, holding);
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < holding->sealed_count; i++)
         status = add_segment(backing, &holding->collection->store, &state->entries[i], add, error);
     for (size_t i = 0; !status && i < state->entry_count; i++)
         status = add_live(backing, &staging, &state->entries[i], state->live[i], error);
@@ -344,6 +352,11 @@ static lode_status write_all(struct backing *backing, struct backup_written *ret
     uint64_t now = clock->wall_us(clock->context);
     expect(backing);
     lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < backing->holding_count; i++)
+        status = add_figures(backing, &backing->holdings[i].state, error);
+    /* First of all collections: what is in memory yet is then held no longer. */
+    for (size_t i = 0; !status && i < backing->holding_count; i++)
+        status = add_tail(backing, &backing->holdings[i], error);
     for (size_t i = 0; !status && i < backing->holding_count; i++)
         status = add_collection(backing, &backing->holdings[i], error);
     if (!status)

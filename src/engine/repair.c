@@ -22,6 +22,7 @@ void repair_report(struct repairing *run, lode_repair_kind kind, const char *fil
     va_end(arguments);
     run->info.mended += kind == LODE_REPAIR_MENDED;
     run->info.left += kind == LODE_REPAIR_LEFT;
+    run->info.lost += kind == LODE_REPAIR_LOST;
     if (run->options->report)
         run->options->report(run->options->context,
                              &(lode_repair_step){.kind = kind, .file = file, .text = text});
@@ -41,16 +42,37 @@ static lode_status need_kept_dir(struct repairing *run, char dir[], lode_error *
     return status ? status : vfs_dir_sync(run->vfs, run->path, error);
 }
 
+/* Give `from` the name too, which is free, or LODE_EXISTS. A directory in a file's place can have no second name: it
+ * is moved. */
+static lode_status link_or_move(struct repairing *run, const char *from, const char *to,
+                                lode_error *error)
+{
+    struct file_names names;
+    lode_error reason = {0};
+    int exists = 0;
+    lode_status status = vfs_link(run->vfs, from, to, &reason);
+    if (status == LODE_IO && file_names_list(run->vfs, from, &names, NULL) == LODE_OK) {
+        file_names_release(&names);
+        status = vfs_exists(run->vfs, to, &exists, error);
+        if (status || exists)
+            return status ? status : LODE_EXISTS;
+        return vfs_rename(run->vfs, from, to, error);
+    }
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
 /* The first of name, name.1, name.2, ... that is free. */
-static lode_status link_free(struct repairing *run, const char *from, const char *to,
-                             lode_error *error)
+static lode_status keep_as_free(struct repairing *run, const char *from, const char *to,
+                                lode_error *error)
 {
     char numbered[PATH_SIZE_MAX];
-    lode_status status = vfs_link(run->vfs, from, to, error);
+    lode_status status = link_or_move(run, from, to, error);
     for (unsigned i = 1; status == LODE_EXISTS && i < 1000; i++) {
         if ((size_t)snprintf(numbered, sizeof numbered, "%s.%u", to, i) >= sizeof numbered)
             return error_set(error, LODE_LIMIT, "the path %s is too long", vfs_path_tail(to));
-        status = vfs_link(run->vfs, from, numbered, error);
+        status = link_or_move(run, from, numbered, error);
     }
     return status == LODE_NOT_FOUND ? LODE_OK : status;
 }
@@ -74,7 +96,7 @@ lode_status repair_keep(struct repairing *run, const char *dir, const char *name
     if (!status)
         status = vfs_join(to, kept, flat, error);
     if (!status)
-        status = link_free(run, from, to, error);
+        status = keep_as_free(run, from, to, error);
     return status ? status : vfs_dir_sync(run->vfs, kept, error);
 }
 

@@ -23,8 +23,9 @@ struct repairing {
 /* Say what was done, or is to be done; counts it. file: relative to the database. */
 void repair_report(struct repairing *run, lode_repair_kind kind, const char *file,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* Give a file of the database (dir: a collection's directory name, or "") its second name in damaged/, durably. That
- * it is missing, or kept already, is no error. Nothing in a dry run. */
+/* Give a file of the database (dir: a collection's directory name, or "") its second name in damaged/, durably; a
+ * directory that is in its place is moved there. That it is missing, or kept already, is no error. Nothing in a dry
+ * run. */
 NODISCARD lode_status repair_keep(struct repairing *run, const char *dir, const char *name,
                                   lode_error *error);
 

@@ -2,6 +2,7 @@
  * that can be read whole go into new ones. Graphs are not written: the next open builds them. */
 #include "engine/repair.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -409,11 +410,37 @@ static void mending_release(struct mending *mending)
     manifest_release(&mending->manifest);
 }
 
+/* *ret_usable is 0 when there is nothing in which a collection could be: reported. */
+static lode_status look_at_dir(struct mending *mending, int *ret_usable, lode_error *error)
+{
+    struct file_names names;
+    lode_error reason = {0};
+    lode_status status = file_names_list(mending->run->vfs, mending->dir, &names, &reason);
+    *ret_usable = status == LODE_OK;
+    if (status == LODE_OK) {
+        file_names_release(&names);
+        return LODE_OK;
+    }
+    if (status == LODE_NOT_FOUND)
+        repair_report(mending->run, LODE_REPAIR_LEFT, mending->dir_name,
+                      "the directory of collection '%s' is gone: it can only be restored, or "
+                      "dropped",
+                      mending->name);
+    else if (reason.os_errno == ENOTDIR)
+        repair_report(mending->run, LODE_REPAIR_LEFT, mending->dir_name,
+                      "in place of the directory of collection '%s' is something else: move it "
+                      "away, and put back a copy",
+                      mending->name);
+    else if (error)
+        *error = reason;
+    return status == LODE_NOT_FOUND || reason.os_errno == ENOTDIR ? LODE_OK : status;
+}
+
 lode_status repair_collection(struct repairing *run, const char *name, uint64_t uid,
                               lode_error *error)
 {
     struct mending *mending = calloc(1, sizeof *mending);
-    int exists = 0;
+    int usable = 0;
     if (!mending)
         return error_nomem(error, "a repair", sizeof *mending);
     mending->run = run;
@@ -422,13 +449,8 @@ lode_status repair_collection(struct repairing *run, const char *name, uint64_t 
     catalog_dir_name(uid, mending->dir_name);
     lode_status status = vfs_join(mending->dir, run->path, mending->dir_name, error);
     if (!status)
-        status = vfs_exists(run->vfs, mending->dir, &exists, error);
-    if (!status && !exists)
-        repair_report(run, LODE_REPAIR_LEFT, mending->dir_name,
-                      "the directory of collection '%s' is gone: it can only be restored, or "
-                      "dropped",
-                      name);
-    else if (!status)
+        status = look_at_dir(mending, &usable, error);
+    if (!status && usable)
         status = mend(mending, error);
     if (status)
         error_prefix(error, "collection '%s': ", name);

@@ -2,6 +2,7 @@
  * nothing can, and what is encrypted must not be taken for damaged. */
 #include "engine/repair.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "crypt/crypt_vfs.h"
@@ -23,16 +24,19 @@ static int is_encrypted(const struct repairing *run, const char *path)
     return status == LODE_OK && crypt_is_header(header);
 }
 
-/* Look through a directory; of the database, through its collections too. */
+/* Look through a directory; of the database, through its collections too. What is none holds nothing. */
 static lode_status find_encrypted(const struct repairing *run, const char *dir, int *ret_found,
                                   lode_error *error)
 {
     struct file_names names;
     char path[PATH_SIZE_MAX];
     uint64_t uid;
-    lode_status status = file_names_list(run->vfs, dir, &names, error);
+    lode_error reason = {0};
+    lode_status status = file_names_list(run->vfs, dir, &names, &reason);
+    if (status && reason.os_errno != ENOTDIR && error)
+        *error = reason;
     if (status)
-        return status;
+        return reason.os_errno == ENOTDIR ? LODE_OK : status;
     for (size_t i = 0; !status && !*ret_found && i < names.count; i++) {
         status = vfs_join(path, dir, names.names[i], error);
         if (!status && dir == run->path && catalog_parse_dir_name(names.names[i], &uid))

@@ -139,6 +139,18 @@ static uint64_t last_sequence(const struct found *found, const struct store *sto
     return last;
 }
 
+/* What only the lost manifest said, and what is taken instead. */
+static void report_settings(const struct found *found)
+{
+    const lode_schema *schema = &found->mending->manifest.schema;
+    repair_report(found->mending->run, LODE_REPAIR_LOST, found->mending->dir_name,
+                  "its settings: taken instead are index hnsw, m %u, ef_construction %u, layout "
+                  "fast and the default seed; no field is declared, so that writes are not checked "
+                  "against fields; no request id is remembered. With others than these the "
+                  "collection has to be made anew, from an export",
+                  schema->m, schema->ef_construction);
+}
+
 static lode_status make_manifest(struct found *found, uint64_t generation, lode_error *error)
 {
     struct mending *mending = found->mending;
@@ -164,6 +176,7 @@ static lode_status make_manifest(struct found *found, uint64_t generation, lode_
     buf_init(&manifest->requests, MANIFEST_REQUESTS_SIZE_MAX);
     found->entries = NULL;
     mending->is_rebuilt = mending->is_changed = 1;
+    report_settings(found);
     return LODE_OK;
 }
 

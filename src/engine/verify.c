@@ -216,9 +216,10 @@ static lode_status check_keys(struct check *check, struct vfs **ret_crypt, lode_
         return LODE_OK;
     snprintf(what, sizeof what, "'%s'", vfs_path_tail(check->path));
     if (!status && keyring_bad_copies(bytes, size, &offset) == 1)
-        report(check, KEYRING_FILE_NAME, offset,
-               "one of the two copies of the keys is damaged; changing the key, even to the same, "
-               "writes both anew");
+        report(
+            check, KEYRING_FILE_NAME, offset,
+            "one of the two copies of the keys is damaged, nothing is lost; changing the key, even "
+            "to the same, writes both anew");
     if (!status)
         status = keyring_decode(bytes, size, what, check->options->key, &keyring, &reason);
     if (status == LODE_CORRUPT || status == LODE_VERSION)

@@ -25,12 +25,15 @@ struct world {
     struct model model;
     const char *failing; /* operation on logs that fails; NULL: none */
     int failing_errno;
+    int is_over;    /* its process has ended: nothing is done any more */
     unsigned syncs; /* of files, so far */
 };
 
 static int fails_here(void *context, const char *operation, const char *path)
 {
     struct world *world = context;
+    if (world->is_over)
+        return EIO;
     world->syncs += strcmp(operation, "sync") == 0;
     int fails = world->failing && strcmp(operation, world->failing) == 0 && strstr(path, "wal-");
     return fails ? world->failing_errno : 0;
@@ -66,7 +69,9 @@ static void end_life(struct world *world, enum ending ending)
         vfs_memory_kill(world->vfs);
     if (ending == POWERLESS)
         vfs_memory_crash(world->vfs);
+    world->is_over = ending != CLOSED;
     close_world(world);
+    world->is_over = 0;
     engine_verify(world->vfs, "db");
     open_world(world);
 }
@@ -225,8 +230,9 @@ static void training_waits_for_the_log(void **state)
                          NULL, &error));
     assert_ok(lode_text_model_train(collection, given, TEXTS, NULL, NULL, &error));
     vfs_memory_crash(world.vfs);
+    world.is_over = 1;
     lode_collection_close(collection);
-    end_life(&world, CLOSED);
+    end_life(&world, POWERLESS);
     collection = engine_collection(world.db, "words");
     lode_stats *stats;
     assert_ok(lode_stats_get(collection, &stats, &error));

@@ -404,6 +404,50 @@ static void builds_do_not_hold_growing_rows(void **state)
     world_close(&world);
 }
 
+struct watch {
+    lode_collection *growing;
+    int is_flushed;
+    uint64_t done_when_free, total;
+};
+
+static int watch_memory(void *context, uint64_t done, uint64_t total)
+{
+    struct watch *watch = context;
+    watch->total = total;
+    if (!watch->is_flushed)
+        assert_int_equal(lode_flush(watch->growing, &error), LODE_OK);
+    watch->is_flushed = 1;
+    if (budget_used(BUDGET_GROWING) == 0 && watch->done_when_free == UINT64_MAX)
+        watch->done_when_free = done;
+    return 0;
+}
+
+/* Nor may a backup: what a collection has in memory is written before the files of another are copied. */
+static void backups_do_not_hold_growing_rows(void **state)
+{
+    (void)state;
+    struct world world;
+    char target[PATH_SIZE_MAX];
+    struct watch watch = {.done_when_free = UINT64_MAX};
+    lode_backup_options options = {.progress = watch_memory, .context = &watch};
+    set_budget(BUDGET);
+    world_open(&world, (lode_schema){.dim = DIM}, LODE_MAINTAIN_ON_REQUEST);
+    for (uint64_t first = 0; first < 8 * BATCH; first += BATCH)
+        assert_int_equal(write_points(world.collection, first), LODE_OK);
+    assert_int_equal(lode_flush(world.collection, &error), LODE_OK);
+    assert_int_equal(
+        lode_collection_create(world.db, "d", &(lode_schema){.dim = DIM}, &watch.growing, &error),
+        LODE_OK);
+    assert_int_equal(write_points(watch.growing, 0), LODE_OK);
+    assert_true(budget_used(BUDGET_GROWING) > 0);
+    temp_dir_make(target);
+    assert_int_equal(lode_backup(world.db, target, &options, NULL, &error), LODE_OK);
+    assert_true(watch.done_when_free < watch.total / 2);
+    lode_collection_close(watch.growing);
+    world_close(&world);
+    temp_dir_remove(target);
+}
+
 static int some_job_waits_for_memory(lode_collection *collection)
 {
     int found = 0;
@@ -521,6 +565,7 @@ int main(void)
         cmocka_unit_test_teardown(databases_share_it, end),
         cmocka_unit_test_teardown(graphs_are_as_large_as_it_allows, end),
         cmocka_unit_test_teardown(builds_do_not_hold_growing_rows, end),
+        cmocka_unit_test_teardown(backups_do_not_hold_growing_rows, end),
         cmocka_unit_test_teardown(a_build_says_that_it_waits_for_memory, end),
         cmocka_unit_test_teardown(all_at_once, end),
     };

@@ -35,13 +35,14 @@ static void close_world(struct world *world)
 {
     lode_collection_close(world->collection);
     engine_close(world->db);
+    engine_live(world->vfs);
     engine_verify(world->vfs, "db");
 }
 
 static void reopen(struct world *world, int power_cut)
 {
     if (power_cut)
-        vfs_memory_crash(world->vfs);
+        engine_crash(world->vfs);
     close_world(world);
     world->db = engine_open(world->vfs, "db", NULL, 1u << 20);
     world->collection = engine_collection(world->db, "points");

@@ -187,6 +187,96 @@ static void a_sector_that_cannot_be_read_is_named(void **state)
     }
 }
 
+/* --- What statistics show ---------------------------------------------------------------------- */
+
+static void statistics_show_it(void **state)
+{
+    (void)state;
+    struct vfs *vfs = damage_vfs(&image);
+    lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    unsigned damaged = 0;
+    lode_stats *stats;
+    for (size_t i = 0; i < image.file_count; i++)
+        if (strstr(image.files[i].path, "seg-1.vectors"))
+            kit_write(vfs, image.files[i].path, image.files[i].bytes, 100); /* cut short */
+    lode_db *db = engine_open(vfs, "db", &options, 0);
+    lode_collection *collection = engine_collection(db, "points");
+    assert_ok(lode_stats_get(collection, &stats, &error));
+    for (size_t i = 0; i < stats->segment_count; i++) {
+        const lode_segment_stats *segment = &stats->segments[i];
+        damaged += segment->state == LODE_SEGMENT_DAMAGED;
+        assert_int_equal(segment->number == 1, segment->state == LODE_SEGMENT_DAMAGED);
+        assert_int_equal(segment->number == 1, strstr(segment->damage, "seg-1.vectors") != NULL);
+    }
+    assert_int_equal(damaged, 1);
+    lode_stats_free(stats);
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
+/* --- Faults that pass -------------------------------------------------------------------------- */
+
+static int refuse_open(void *context, const char *operation, const char *path)
+{
+    return strcmp(operation, "open") == 0 && strstr(path, context) ? EIO : 0;
+}
+
+static lode_status search_all(lode_collection *collection)
+{
+    float query[DAMAGE_DIM] = {1};
+    lode_search_request request = {
+        .vector = query, .k = 10, .exact = 1, .with = LODE_WITH_METADATA};
+    lode_result *result;
+    lode_status status = lode_search(collection, &request, &result, &error);
+    if (!status)
+        lode_result_free(result);
+    return status;
+}
+
+/* What could not be opened stays out, also when the disk is sound again, until the collection is opened again. */
+static void a_fault_that_passes_is_over_when_reopened(void **state)
+{
+    (void)state;
+    static char *const names[] = {"seg-1.vectors", "seg-1.ids", "seg-1.docs", "seg-1.del-"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct vfs *vfs = damage_vfs(&image);
+        lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+        lode_db *db = engine_open(vfs, "db", &options, 0);
+        vfs_memory_set_fault(vfs, refuse_open, names[i]);
+        lode_collection *collection = engine_collection(db, "points");
+        vfs_memory_set_fault(vfs, NULL, NULL);
+        assert_int_equal(search_all(collection), LODE_IO);
+        assert_non_null(strstr(error.message, names[i]));
+        lode_collection_close(collection);
+        collection = engine_collection(db, "points");
+        assert_ok(search_all(collection));
+        lode_collection_close(collection);
+        engine_close(db);
+        damage_check_whole(&image, vfs);
+        vfs_memory_free(vfs);
+    }
+}
+
+/* A block is read again by whoever needs it next. */
+static void a_block_is_read_again(void **state)
+{
+    (void)state;
+    struct vfs *vfs = damage_vfs(&image);
+    struct fault fault = {.file = "seg-1.vectors"};
+    lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    lode_db *db = engine_open(vfs, "db", &options, 0);
+    lode_collection *collection = engine_collection(db, "points");
+    vfs_memory_set_fault(vfs, decide, &fault);
+    assert_int_equal(search_all(collection), LODE_IO);
+    assert_int_equal(fault.failed, 1);
+    assert_ok(search_all(collection));
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
 /* --- A graph is only an accelerator ------------------------------------------------------------ */
 
 static const struct damage_file *graph_file(void)
@@ -236,6 +326,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_image_is_sound),
         cmocka_unit_test(a_damaged_graph_is_built_again),
+        cmocka_unit_test(statistics_show_it),
+        cmocka_unit_test(a_fault_that_passes_is_over_when_reopened),
+        cmocka_unit_test(a_block_is_read_again),
         cmocka_unit_test(a_flipped_bit_is_never_an_answer),
         cmocka_unit_test(a_block_of_zeros_is_never_an_answer),
         cmocka_unit_test(a_file_cut_short_or_gone_is_named),

@@ -7,14 +7,17 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "engine/backup.h"
+#include "engine/collection.h"
 #include "engine/encryption.h"
 #include "engine/verify.h"
+#include "storage/wal_format.h"
 #include "support/engine_kit.h"
 
 static lode_error error;
@@ -239,6 +242,92 @@ static void damage_is_no_wrong_key(void **state)
     print_message("%u files, %u bytes flipped\n", damage.files, damage.seen);
     assert_in_range(damage.files, 8, 100);
     assert_ok(verify_database(vfs, "db", &(lode_verify_options){.key = key_kit(1)}, &error));
+    vfs_memory_free(vfs);
+}
+
+/* --- Logs -------------------------------------------------------------------------------------- */
+
+static int refuse_all(void *context, const char *operation, const char *path)
+{
+    (void)context;
+    (void)operation;
+    (void)path;
+    return EIO;
+}
+
+/* Four batches of one size, which are in a log alone; returns its bytes and its path. */
+static uint8_t *make_log(struct vfs *vfs, char path[96], size_t *ret_size)
+{
+    lode_db *db;
+    assert_int_equal(open_with(vfs, key_kit(1), &db), LODE_OK);
+    lode_collection *collection = engine_create(db, "c", schema);
+    for (unsigned i = 0; i < 4; i++) {
+        lode_point point = {.id = lode_id_number(i), .vector = marker_vector};
+        assert_ok(lode_upsert(collection, &point, 1, NULL, &error));
+    }
+    uint64_t uid = collection->uid, number = collection->growing->number;
+    vfs_memory_set_fault(vfs, refuse_all, NULL); /* nothing is flushed */
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_set_fault(vfs, NULL, NULL);
+    vfs_memory_kill(vfs);
+    snprintf(path, 96, "db/c-%016" PRIx64 "/wal-%" PRIu64 ".log", uid, number);
+    return kit_read(vfs, path, ret_size);
+}
+
+/* Whoever has no key can still compute checksums. */
+static void put_checksum(uint8_t *log, size_t at)
+{
+    struct wal_group group = {.payload_size = le_load_u64(log + at + 16)};
+    wal_put_group_checksum(log + at, &group,
+                           wal_group_seed(le_load_u64(log + 16), le_load_u64(log + 24), at));
+}
+
+static void check_log(struct vfs *vfs, const char *path, lode_status wanted)
+{
+    lode_db *db;
+    lode_collection *collection;
+    assert_int_equal(open_with(vfs, key_kit(1), &db), LODE_OK);
+    assert_int_equal(lode_collection_open(db, "c", &collection, &error), wanted);
+    if (wanted)
+        assert_non_null(strstr(error.message, strrchr(path, '/') + 1));
+    else
+        lode_collection_close(collection);
+    engine_close(db);
+}
+
+static void groups_of_logs_stay_where_they_are(void **state)
+{
+    (void)state;
+    char path[96];
+    size_t size;
+    struct vfs *vfs = vfs_memory_new();
+    uint8_t *log = make_log(vfs, path, &size), *made = malloc(size);
+    struct wal_group group = {.payload_size = le_load_u64(log + WAL_ENCRYPTED_HEADER + 16)};
+    size_t step = wal_group_size(&group), first = WAL_ENCRYPTED_HEADER, second = first + step;
+    assert_int_equal(size, first + 4 * step);
+    for (int what = 0; what < 3; what++) {
+        memcpy(made, log, size);
+        if (what == 0) { /* two payloads in each other's place */
+            memcpy(made + first + WAL_GROUP_HEADER_SIZE, log + second + WAL_GROUP_HEADER_SIZE,
+                   step - WAL_GROUP_HEADER_SIZE);
+            memcpy(made + second + WAL_GROUP_HEADER_SIZE, log + first + WAL_GROUP_HEADER_SIZE,
+                   step - WAL_GROUP_HEADER_SIZE);
+        } else if (what == 1) { /* one group twice, renumbered */
+            memcpy(made + second, log + first, step);
+            le_store_u64(made + second + 24, le_load_u64(log + second + 24));
+        } else { /* the last one, said to be of another moment */
+            le_store_u64(made + first + 3 * step + 32, 0);
+        }
+        for (size_t at = first; at < size; at += step)
+            put_checksum(made, at);
+        kit_write(vfs, path, made, size);
+        check_log(vfs, path, LODE_CORRUPT);
+    }
+    kit_write(vfs, path, log, size);
+    check_log(vfs, path, LODE_OK);
+    free(log);
+    free(made);
     vfs_memory_free(vfs);
 }
 
@@ -478,6 +567,7 @@ int main(void)
         cmocka_unit_test(keys_are_asked_for),
         cmocka_unit_test(a_key_for_what_is_not_encrypted),
         cmocka_unit_test(damage_is_no_wrong_key),
+        cmocka_unit_test(groups_of_logs_stay_where_they_are),
         cmocka_unit_test(a_key_is_changed),
         cmocka_unit_test(a_database_is_encrypted),
         cmocka_unit_test(crashes_while_a_key_is_changed),

@@ -136,6 +136,10 @@ static void deletes_have_a_reserve(void **state)
     assert_ok(delete_one(points, 2));
     vfs_memory_set_room(disk.vfs, 1 << 20); /* not enough for the reserve */
     assert_int_equal(write_one(points, 4), LODE_FULL);
+    vfs_memory_set_room(disk.vfs, (8 << 20) - 1); /* nor twice of it */
+    disk.is_full = 0;
+    assert_int_equal(write_one(points, 4), LODE_FULL);
+    disk.is_full = 1;
     vfs_memory_set_room(disk.vfs, ROOM_MUCH);
     disk.is_full = 0;
     assert_ok(write_one(points, 4));

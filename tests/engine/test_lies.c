@@ -102,7 +102,7 @@ static void note(void *context, const lode_verify_finding *finding)
 static struct findings verify(struct vfs *vfs, const char *file)
 {
     struct findings findings = {.file = file};
-    lode_verify_options options = {.report = note, .context = &findings};
+    lode_verify_options options = {.report = note, .context = &findings, .key = key_kit_default()};
     lode_status status = verify_database(vfs, "db", &options, &error);
     if (status)
         assert_true(findings.count > 0 || strlen(error.message) >= 10);
@@ -164,9 +164,10 @@ static void look(struct story *story, const struct history *history, int is_soun
                  const uint64_t oldest[STORY_COLLECTIONS])
 {
     struct db_env env = {.vfs = story->vfs, .clock = &story->clock};
+    lode_db_options options = {.key = story->key};
     lode_db *db;
     assert_ok(executor_inline_new(&env.executor, &error));
-    lode_status status = db_open("db", NULL, &env, &db, &error);
+    lode_status status = db_open("db", &options, &env, &db, &error);
     for (unsigned i = 0; !status && i < STORY_COLLECTIONS; i++) {
         lode_collection *collection;
         if (!history->exists[i])
@@ -308,11 +309,13 @@ static void expect_loss(uint64_t seen_ahead, int is_lost)
     engine_close(db);
     vfs_memory_set_fault(vfs, NULL, NULL);
     vfs_memory_kill(vfs);
-    assert_ok(manifest_load(vfs, dir, &manifest, &error));
+    db = engine_open(vfs, "db", NULL, 0); /* for its vfs, which has the keys */
+    assert_ok(manifest_load(db->vfs, dir, &manifest, &error));
     manifest.generation++;
     manifest.seen_sequence = 3 + seen_ahead;
-    assert_ok(manifest_commit(vfs, dir, &manifest, &error));
+    assert_ok(manifest_commit(db->vfs, dir, &manifest, &error));
     manifest_release(&manifest);
+    engine_close(db);
     assert_int_equal(verify(vfs, NULL).count, is_lost);
     db = engine_open(vfs, "db", NULL, 0);
     assert_int_equal(lode_collection_open(db, "points", &collection, &error),

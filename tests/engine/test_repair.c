@@ -245,6 +245,73 @@ static void a_manifest_is_made_up(void **state)
     with_all_damages(file_of("manifest-", ""), &none, &none);
 }
 
+static void on_settings(void *context, const lode_repair_step *step)
+{
+    unsigned *named = context;
+    if (step->kind == LODE_REPAIR_LOST && strstr(step->text, "ef_construction 200") &&
+        strstr(step->text, "m 16"))
+        ++*named;
+}
+
+/* The image's collection was made with ef_construction 40: nothing tells that any more. */
+static void settings_that_are_lost_are_named(void **state)
+{
+    (void)state;
+    unsigned named = 0;
+    struct vfs *vfs = damage_vfs(&image);
+    lode_repair_options options = {
+        .report = on_settings, .context = &named, .key = key_kit_default()};
+    lode_repair_info info;
+    kit_flip(vfs, file_of("manifest-", "")->path, 100 * 8);
+    assert_ok(repair_database(vfs, "db", &options, &info, &error));
+    assert_int_equal(named, 1);
+    assert_int_equal(info.lost, 2); /* and the manifest itself */
+    vfs_memory_free(vfs);
+}
+
+/* Somebody has put a directory where a file belongs: it is moved to what is kept. */
+static void a_directory_in_a_files_place(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"catalog", "manifest-", ".vectors", ".docs", ".del-"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const struct damage_file *file = file_of(parts[i], i < 2 ? "" : "seg-1");
+        struct outcome *outcome = malloc(sizeof *outcome);
+        struct vfs *vfs = damage_vfs(&image);
+        assert_ok(vfs_remove(vfs, file->path, &error));
+        assert_ok(vfs_make_dir(vfs, file->path, &error));
+        repair(vfs, 0, 0, outcome);
+        if (outcome->status)
+            fail_msg("%s: %s", file->path, error.message);
+        engine_verify(vfs, "db");
+        assert_true(i > 0 || kit_exists(vfs, "db/damaged/catalog"));
+        vfs_memory_free(vfs);
+        free(outcome);
+    }
+}
+
+/* The others are mended all the same. */
+static void a_file_in_a_directorys_place(void **state)
+{
+    (void)state;
+    struct outcome *outcome = malloc(sizeof *outcome);
+    struct vfs *vfs = damage_vfs(&image);
+    char dir[64], path[80];
+    lode_schema schema = {.dim = 4};
+    lode_db *db = engine_open(vfs, "db", NULL, 0);
+    lode_collection_close(engine_create(db, "zz", schema));
+    engine_close(db);
+    snprintf(path, sizeof path, "db/%s", directory_name(dir));
+    assert_ok(vfs_rename(vfs, path, "away", &error));
+    kit_write(vfs, path, "file", 4);
+    repair(vfs, 0, 0, outcome);
+    if (outcome->status != LODE_CORRUPT)
+        fail_msg("%s", error.message);
+    assert_int_equal(outcome->info.left, 1);
+    vfs_memory_free(vfs);
+    free(outcome);
+}
+
 static void a_sound_database_is_left_alone(void **state)
 {
     (void)state;
@@ -585,6 +652,9 @@ int main(void)
         cmocka_unit_test(a_live_set_forgets_deaths_alone),
         cmocka_unit_test(a_catalog_forgets_names_alone),
         cmocka_unit_test(a_manifest_is_made_up),
+        cmocka_unit_test(settings_that_are_lost_are_named),
+        cmocka_unit_test(a_directory_in_a_files_place),
+        cmocka_unit_test(a_file_in_a_directorys_place),
         cmocka_unit_test(a_log_is_salvaged_when_asked_for),
         cmocka_unit_test(logs_that_end_early),
         cmocka_unit_test(a_log_without_its_header_is_lost),

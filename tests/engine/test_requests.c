@@ -106,12 +106,13 @@ static void a_repeated_batch_is_not_applied_again(void **state)
             expect(&world, n, n, 1);
         assert_int_equal(sequence_of(world.collection), BATCHES);
         if (how == 1)
-            vfs_memory_crash(world.vfs);
+            engine_crash(world.vfs);
         if (how == 2)
             assert_ok(lode_flush(world.collection, &error));
         if (how == 3)
             assert_ok(lode_compact(world.collection, &error));
         close_world(&world);
+        engine_live(world.vfs);
         engine_verify(world.vfs, "db");
         open_world(&world);
     }
@@ -172,10 +173,11 @@ static void repeating_may_ask_for_more(void **state)
             assert_ok(write_batch(world.collection, 1, (lode_ack)second, &info, &error));
             assert_int_equal(info.repeated, 1);
             if (second == LODE_ACK_DURABLE)
-                vfs_memory_crash(world.vfs);
+                engine_crash(world.vfs);
             else
-                vfs_memory_kill(world.vfs);
+                engine_kill(world.vfs);
             close_world(&world);
+            engine_live(world.vfs);
             open_world(&world);
             int kept = first == LODE_ACK_LOGGED || second != LODE_ACK_APPLIED;
             expect(&world, 1, 1, kept);

@@ -127,9 +127,10 @@ static void texts_are_found_by_texts(void **state)
     write_all(&shelf);
     for (unsigned topic = 0; topic < TOPICS; topic++)
         check_topic(&shelf, topic);
-    vfs_memory_crash(shelf.vfs);
+    engine_crash(shelf.vfs);
     lode_collection_close(shelf.collection);
     engine_close(shelf.db);
+    engine_live(shelf.vfs);
     open_shelf(&shelf);
     for (unsigned topic = 0; topic < TOPICS; topic++)
         check_topic(&shelf, topic);

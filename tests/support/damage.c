@@ -154,7 +154,8 @@ void damage_image_release(struct damage_image *image)
 size_t damage_step(size_t step)
 {
     const char *sanitizer = getenv("LODE_SANITIZE");
-    return sanitizer && *sanitizer ? 7 * step : step;
+    size_t slower = sanitizer && *sanitizer ? 7 : 1;
+    return key_kit_default() ? 3 * slower * step : slower * step;
 }
 
 struct vfs *damage_vfs(const struct damage_image *image)

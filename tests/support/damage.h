@@ -26,7 +26,8 @@ struct damage_image {
 
 void damage_image_make(struct damage_image *image);
 void damage_image_release(struct damage_image *image);
-/* A step of a loop over damages: larger where a sanitizer makes each many times as slow. */
+/* A step of a loop over damages: larger where a sanitizer makes each many times as slow, and for encrypted copies of
+ * tests, which come on top. */
 size_t damage_step(size_t step);
 /* The image as a file system of its own. */
 struct vfs *damage_vfs(const struct damage_image *image);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,31 @@ void engine_close(lode_db *db)
     struct executor *borrowed = db->owns_executors ? NULL : db->executor;
     lode_db_close(db);
     executor_free(borrowed);
+}
+
+static int refuse_all(void *context, const char *operation, const char *path)
+{
+    (void)context;
+    (void)operation;
+    (void)path;
+    return EIO;
+}
+
+void engine_crash(struct vfs *vfs)
+{
+    vfs_memory_crash(vfs);
+    vfs_memory_set_fault(vfs, refuse_all, NULL);
+}
+
+void engine_kill(struct vfs *vfs)
+{
+    vfs_memory_kill(vfs);
+    vfs_memory_set_fault(vfs, refuse_all, NULL);
+}
+
+void engine_live(struct vfs *vfs)
+{
+    vfs_memory_set_fault(vfs, NULL, NULL);
 }
 
 static void found(void *context, const lode_verify_finding *finding)

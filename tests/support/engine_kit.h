@@ -18,6 +18,11 @@ lode_db *engine_open(struct vfs *vfs, const char *path, const lode_db_options *o
 lode_db *engine_open_at(struct vfs *vfs, const char *path, const lode_db_options *options,
                         uint64_t growing_bytes, const struct clock *clock);
 void engine_close(lode_db *db); /* and its executor */
+/* As vfs_memory_crash and _kill; but what is open may still be closed and writes nothing any more, as is right for the
+ * dead: not even to files that it makes. Until engine_live, after closing. Takes the place of a fault. */
+void engine_crash(struct vfs *vfs);
+void engine_kill(struct vfs *vfs);
+void engine_live(struct vfs *vfs);
 /* Verify a database that is closed; fails the test at the first finding. */
 void engine_verify(struct vfs *vfs, const char *path);
 

@@ -116,4 +116,8 @@ refuses check-style.py "src/base/x.c:2: a function of 91 lines"
 printf 'int x;\n%.0s' {1..901} >src/base/x.h
 refuses check-style.py "src/base/x.h:901: a file of 901 lines"
 
+mkdir -p docs/decisions && printf '# 0001: Why\n' >docs/decisions/0001-why.md
+printf '# Records\n' >docs/decisions/README.md
+refuses check-decisions.py "lacks: * [0001](0001-why.md) Why"
+
 [ $faults = 0 ] && echo "every check refuses what it should"
