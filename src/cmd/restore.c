@@ -28,8 +28,8 @@ static int parse(struct restore *job, int argc, char **argv, int *ret_exit)
         OPTION_UINT("number", &job->number, 1, UINT64_MAX,
                     "Which backup of a directory of backups; the newest by default."),
         OPTION_TEXTS("base", "BACKUP", &job->bases,
-                     "What a backup made with --base leaves out is taken from here; may be given "
-                     "several times."),
+                     "What a backup made with --base leaves out, or is damaged in it, is taken "
+                     "from here; may be given several times."),
         OPTION_TEXT("collection", "NAME", &job->collection, "Only this one, without aliases."),
         OPTION_UINT("to-seq", &job->to_sequence, 1, UINT64_MAX,
                     "The state after this batch instead, by the logs that the backup holds. Needs "
