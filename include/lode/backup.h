@@ -16,6 +16,7 @@ typedef struct lode_backup_options {
     /* How far it is; not 0 stops the backup with LODE_CANCELLED. */
     int (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
     void *context;
+    int verify; /* 1: what is there, or in the base, is read too; what is damaged is written anew */
 } lode_backup_options;
 
 typedef struct lode_backup_info {
@@ -24,12 +25,13 @@ typedef struct lode_backup_info {
     uint64_t files, bytes;          /* that make up the backup */
     uint64_t new_files, new_bytes;  /* of them, what was not there before */
     char root[LODE_HASH_TEXT_SIZE]; /* hash of all of it: docs/format/backup.md */
+    uint64_t healed_files;          /* of the new ones, those that were there and damaged */
 } lode_backup_info;
 
 /* Back up the newest state of every collection, all pinned before the first byte is copied; writers go on.
  * A directory of backups holds each content once, under its SHA-256: after the first backup in it, only what
  * is new is read and written. It is made when missing, and must be empty or hold backups. One file must not
- * exist yet.
+ * exist yet. Of what is there already only the size is looked at, unless options.verify asks for more.
  * Writes in it are durable in the database first, whatever their acknowledgement. What it holds of a collection
  * includes the request ids remembered and the expiries, but not points that have expired.
  * A database that was restored has a history of its own: where there are backups of another, or with such a
@@ -86,7 +88,8 @@ LODE_API void lode_backup_list_free(lode_backup_list *list); /* NULL is allowed 
 
 typedef struct lode_restore_options {
     uint64_t number;          /* which backup of a directory; 0: the newest */
-    const char *const *bases; /* backups that have what a backup with a base leaves out */
+    const char *const *bases; /* backups that have what a backup with a base leaves out, or what is
+                                 damaged in it */
     size_t base_count;
     const char *collection; /* only this one, without aliases; NULL: all of them */
     uint64_t to_sequence;   /* the state after this batch, by the kept logs; 0: as backed up. The

@@ -414,6 +414,11 @@ class Backups(CliTest):
         self.json("verify", target, code=CORRUPT)
         self.error("restore", self.place, target, code=FAILED)  # not empty
         self.error("restore", self.path / "none", self.path / "x", code=NOT_FOUND)
+        self.assertEqual(self.json("backup", self.db, self.place)["healed_files"], 0)
+        self.json("verify", self.place, code=CORRUPT)
+        self.assertEqual(self.json("backup", self.db, self.place, "--verify")["healed_files"], 1)
+        self.json("verify", self.place)
+        self.json("restore", self.place, self.path / "healed.lode")
         self.error("backup", self.db, self.db, code=BUSY)
         self.error("backup", self.db, self.path / "b", "--base", self.place, code=USAGE)
         self.error("restore", self.place, self.path / "x", "--number", 7, code=NOT_FOUND)
