@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/files.h"
 #include "engine/verify.h"
@@ -378,13 +379,63 @@ static void it_keeps_its_text_model(void **state)
     vfs_memory_free(vfs);
 }
 
+struct asking {
+    lode_collection *collection;
+    unsigned asked;
+    int active;
+};
+
+static void ask_stats(void *context)
+{
+    struct asking *asking = context;
+    lode_stats *stats;
+    if (asking->active)
+        return;
+    asking->active = 1;
+    assert_false(lode_stats_get(asking->collection, &stats, NULL));
+    lode_stats_free(stats);
+    asking->asked++;
+    asking->active = 0;
+}
+
+/* Statistics need no lock that is held over I/O: they are asked for between all operations, by the thread that
+ * would hold it. */
+static void stats_do_not_wait_for_a_snapshot(void **state)
+{
+    (void)state;
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, 2048);
+    lode_collection *collection = engine_create(db, "points", schema);
+    struct asking asking = {.collection = collection};
+    struct model model;
+    lode_snapshot *snapshot;
+    model_init(&model, &schema);
+    write_range(&model, collection, 0, 70, 10);
+    alarm(60); /* who waits for itself waits forever */
+    vfs_memory_set_hook(vfs, ask_stats, &asking);
+    assert_ok(lode_snapshot_create(collection, "one", &error));
+    assert_true(asking.asked > 10);
+    assert_ok(lode_snapshot_open_named(collection, "one", &snapshot, &error));
+    lode_snapshot_close(snapshot);
+    assert_ok(lode_snapshot_drop(collection, "one", &error));
+    vfs_memory_set_hook(vfs, NULL, NULL);
+    alarm(0);
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(they_stay_what_they_are),     cmocka_unit_test(files_go_with_the_last_pin),
-        cmocka_unit_test(files_go_after_a_reopen_too), cmocka_unit_test(empty_and_refused_ones),
-        cmocka_unit_test(a_damaged_one_is_contained),  cmocka_unit_test(verify_sees_its_files),
+        cmocka_unit_test(they_stay_what_they_are),
+        cmocka_unit_test(files_go_with_the_last_pin),
+        cmocka_unit_test(files_go_after_a_reopen_too),
+        cmocka_unit_test(empty_and_refused_ones),
+        cmocka_unit_test(a_damaged_one_is_contained),
+        cmocka_unit_test(verify_sees_its_files),
         cmocka_unit_test(it_keeps_its_text_model),
+        cmocka_unit_test(stats_do_not_wait_for_a_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
