@@ -62,26 +62,28 @@ static int on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
     return interrupt_caught();
 }
 
+static int report_json(const struct backing_up *job, const lode_backup_info *info)
+{
+    struct document document;
+    document_begin(&document);
+    document_key_u64(&document, "backup", info->number);
+    document_key_text(&document, "root", info->root);
+    document_key_u64(&document, "collections", info->collections);
+    document_key_u64(&document, "files", info->files);
+    document_key_u64(&document, "bytes", info->bytes);
+    document_key_u64(&document, "new_files", info->new_files);
+    document_key_u64(&document, "new_bytes", info->new_bytes);
+    document_key_u64(&document, "healed_files", info->healed_files);
+    document_key_f64(&document, "seconds", job->seconds);
+    return document_end(&document);
+}
+
 static int report(const struct backing_up *job, const lode_backup_info *info)
 {
     char files[AMOUNT_TEXT_MAX], size[AMOUNT_TEXT_MAX], new_files[AMOUNT_TEXT_MAX],
         new_size[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
-    if (output_json()) {
-        struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
-        document_key_u64(&document, "backup", info->number);
-        document_key_text(&document, "root", info->root);
-        document_key_u64(&document, "collections", info->collections);
-        document_key_u64(&document, "files", info->files);
-        document_key_u64(&document, "bytes", info->bytes);
-        document_key_u64(&document, "new_files", info->new_files);
-        document_key_u64(&document, "new_bytes", info->new_bytes);
-        document_key_u64(&document, "healed_files", info->healed_files);
-        document_key_f64(&document, "seconds", job->seconds);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
-    }
+    if (output_json())
+        return report_json(job, info);
     printf("backup %llu in %s: %s files, %s; new of them %s files, %s\nroot hash %s\n",
            (unsigned long long)info->number, amount_seconds(job->seconds, time),
            amount_count(info->files, files), amount_bytes(info->bytes, size),

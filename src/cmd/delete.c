@@ -153,12 +153,10 @@ static int report(const struct deletion *deletion)
     char deleted[AMOUNT_TEXT_MAX], asked[AMOUNT_TEXT_MAX];
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_u64(&document, "asked", deletion->asked);
         document_key_u64(&document, "deleted", deletion->deleted);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     printf("deleted %s of %s\n", amount_count(deletion->deleted, deleted),
            amount_count(deletion->asked, asked));

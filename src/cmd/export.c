@@ -185,14 +185,12 @@ static int report(const struct exporting *job)
     char points[AMOUNT_TEXT_MAX], bytes[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_u64(&document, "exported", job->sink.count);
         document_key_text(&document, "file", job->file);
         document_key_text(&document, "format", format_names[job->sink.format]);
         document_key_f64(&document, "seconds", job->seconds);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     if (strcmp(job->file, "-") != 0)
         printf("exported %s points to %s in %s%s%s\n", amount_count(job->sink.count, points),

@@ -213,14 +213,12 @@ static int report(const struct import *import)
     char wait[AMOUNT_TEXT_MAX];
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_u64(&document, "imported", import->points);
         document_key_u64(&document, "skip", import->skip + import->points);
         document_key_f64(&document, "import_s", import->seconds);
         document_key_f64(&document, "index_s", import->wait_seconds);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     double per_second = import->seconds > 0 ? (double)import->points / import->seconds : 0;
     printf("imported %s points in %s (%s/s)", amount_count(import->points, points),
