@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define PATH_TAIL_MAX 120
@@ -16,6 +17,16 @@ const char *vfs_path_tail(const char *path)
     while (((unsigned char)*path & 0xc0) == 0x80) /* not from the middle of a character */
         path++;
     return path;
+}
+
+lode_status vfs_fail(lode_error *error, int os_errno, const char *what, const char *path)
+{
+    path = vfs_path_tail(path);
+    if (os_errno == ENOENT)
+        return error_set(error, LODE_NOT_FOUND, "cannot %s %s: not found", what, path);
+    if (os_errno == EEXIST)
+        return error_set(error, LODE_EXISTS, "cannot %s %s: it exists", what, path);
+    return error_os(error, os_errno, "cannot %s %s", what, path);
 }
 
 lode_status vfs_join(char path[], const char *dir, const char *name, lode_error *error)

@@ -108,4 +108,8 @@ void vfs_parent(const char *path, char parent[]);
 /* `path`, or as much of its end as leaves an error message room for the reason. Borrowed from path. */
 const char *vfs_path_tail(const char *path);
 
+/* For what implements a vfs. The error of a failed call: "cannot open films.lode/LOCK: Permission denied";
+ * LODE_NOT_FOUND and LODE_EXISTS by name. */
+NODISCARD lode_status vfs_fail(lode_error *error, int os_errno, const char *what, const char *path);
+
 #endif
