@@ -15,7 +15,7 @@
 #define READ_ATTEMPTS 16u /* of a log that is cut back again and again */
 
 struct log_bytes {
-    const char *path;
+    char path[PATH_SIZE_MAX];
     const uint8_t *data;
     uint64_t size;
     uint64_t collection_uid;
@@ -317,19 +317,22 @@ static lode_status replay_mapped(struct vfs_file *file, struct log_bytes *log,
     return status;
 }
 
+static lode_status open_log(struct vfs *vfs, const char *dir, struct log_bytes *log,
+                            struct vfs_file **ret_file)
+{
+    struct name name = {.kind = NAME_LOG, .number = log->number};
+    log->keyring = crypt_vfs_keyring(vfs);
+    lode_status status = name_path(log->path, dir, name, log->error);
+    return status ? status : vfs_open(vfs, log->path, VFS_READ, ret_file, log->error);
+}
+
 lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
                        const struct wal_replay *replay, struct wal_found *ret_found,
                        lode_error *error)
 {
-    char path[PATH_SIZE_MAX];
     struct vfs_file *file;
-    struct log_bytes log = {
-        .path = path, .collection_uid = collection_uid, .number = number, .error = error};
-    log.keyring = crypt_vfs_keyring(vfs);
-    lode_status status =
-        name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
-    if (!status)
-        status = vfs_open(vfs, path, VFS_READ, &file, error);
+    struct log_bytes log = {.collection_uid = collection_uid, .number = number, .error = error};
+    lode_status status = open_log(vfs, dir, &log, &file);
     if (status)
         return status;
     status = replay->in_use ? replay_in_use(file, &log, replay, ret_found, error)
@@ -384,16 +387,10 @@ static lode_status salvage(struct log_bytes *log, const struct wal_replay *repla
 lode_status wal_salvage(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
                         const struct wal_replay *replay, uint64_t *ret_skipped, lode_error *error)
 {
-    char path[PATH_SIZE_MAX];
     struct vfs_file *file;
     uint8_t *data = NULL;
-    struct log_bytes log = {
-        .path = path, .collection_uid = collection_uid, .number = number, .error = error};
-    log.keyring = crypt_vfs_keyring(vfs);
-    lode_status status =
-        name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
-    if (!status)
-        status = vfs_open(vfs, path, VFS_READ, &file, error);
+    struct log_bytes log = {.collection_uid = collection_uid, .number = number, .error = error};
+    lode_status status = open_log(vfs, dir, &log, &file);
     if (status)
         return status;
     status = read_in_use(file, &data, &log, error);

@@ -20,15 +20,6 @@ static lode_error error;
 
 static const lode_schema schema = {.dim = 4};
 
-static void write_range(struct model *model, lode_collection *collection, unsigned first,
-                        unsigned count, int value)
-{
-    for (unsigned id = first; id < first + count; id++) {
-        struct model_op op = {.id = id, .value = value == ENGINE_NONE ? value : value + (int)id};
-        assert_ok(model_write(model, collection, &op, 1, &error));
-    }
-}
-
 static void check_named(const struct model *model, lode_collection *collection, const char *name)
 {
     lode_snapshot *snapshot;
@@ -83,11 +74,11 @@ static void they_stay_what_they_are(void **state)
     for (unsigned i = 0; i < 4; i++) {
         seen[i] = model;
         assert_ok(lode_snapshot_create(collection, names[i], &error));
-        write_range(&model, collection, i * 40, 120, (int)i * 1000);
-        write_range(&model, collection, i * 40, 20, ENGINE_NONE);
+        model_write_range(&model, collection, i * 40, 120, (int)i * 1000);
+        model_write_range(&model, collection, i * 40, 20, ENGINE_NONE);
         assert_ok(i % 2 ? lode_flush(collection, &error) : lode_compact(collection, &error));
         if (i == 1)
-            write_range(&model, collection, 300, 9, 5);
+            model_write_range(&model, collection, 300, 9, 5);
         for (unsigned j = 0; j <= i; j++)
             check_named(&seen[j], collection, names[j]);
         if (i % 2)
@@ -125,13 +116,13 @@ static void files_go_with_the_last_pin(void **state)
     struct model model, seen;
     lode_snapshot *opened;
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 100, 10);
+    model_write_range(&model, collection, 0, 100, 10);
     assert_ok(lode_flush(collection, &error));
-    write_range(&model, collection, 0, 5, 1000); /* in the growing segment */
+    model_write_range(&model, collection, 0, 5, 1000); /* in the growing segment */
     seen = model;
     assert_ok(lode_snapshot_create(collection, "one", &error));
     assert_ok(lode_snapshot_create(collection, "two", &error));
-    write_range(&model, collection, 50, 100, 2000);
+    model_write_range(&model, collection, 50, 100, 2000);
     assert_ok(lode_compact(collection, &error));
     size_t needed = sealed_count(collection);
     size_t held = count_files(vfs, NAME_VECTORS);
@@ -162,9 +153,9 @@ static void files_go_after_a_reopen_too(void **state)
     lode_collection *collection = engine_create(db, "points", schema);
     struct model model;
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 60, 10);
+    model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
-    write_range(&model, collection, 0, 60, 90);
+    model_write_range(&model, collection, 0, 60, 90);
     assert_ok(lode_compact(collection, &error));
     lode_collection_close(collection);
     engine_close(db);
@@ -191,7 +182,7 @@ static void empty_and_refused_ones(void **state)
     model_init(&empty, &schema);
     model = empty;
     assert_ok(lode_snapshot_create(collection, "empty", &error));
-    write_range(&model, collection, 0, 5, 1);
+    model_write_range(&model, collection, 0, 5, 1);
     check_named(&empty, collection, "empty");
     assert_int_equal(lode_snapshot_create(collection, "empty", &error), LODE_EXISTS);
     assert_int_equal(lode_snapshot_create(collection, "a/b", &error), LODE_INVALID);
@@ -259,9 +250,9 @@ static void a_damaged_one_is_contained(void **state)
     lode_snapshot *snapshot;
     char path[128];
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 60, 10);
+    model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
-    write_range(&model, collection, 0, 60, 90);
+    model_write_range(&model, collection, 0, 60, 90);
     assert_ok(lode_compact(collection, &error));
     lode_collection_close(collection);
     engine_close(db);
@@ -306,9 +297,9 @@ static void verify_sees_its_files(void **state)
     struct model model;
     char path[128];
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 60, 10);
+    model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
-    write_range(&model, collection, 0, 60, ENGINE_NONE);
+    model_write_range(&model, collection, 0, 60, ENGINE_NONE);
     assert_ok(lode_compact(collection, &error)); /* no segment is left but the snapshot's */
     assert_int_equal(count_files(vfs, NAME_DOCS), 1);
     lode_collection_close(collection);
@@ -410,7 +401,7 @@ static void stats_do_not_wait_for_a_snapshot(void **state)
     struct model model;
     lode_snapshot *snapshot;
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 70, 10);
+    model_write_range(&model, collection, 0, 70, 10);
     alarm(60); /* who waits for itself waits forever */
     vfs_memory_set_hook(vfs, ask_stats, &asking);
     assert_ok(lode_snapshot_create(collection, "one", &error));
