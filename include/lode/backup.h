@@ -39,10 +39,9 @@ typedef struct lode_backup_info {
  * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
  * snapshots are not part of it. options and ret_info may be NULL.
  * Errors: LODE_EXISTS, LODE_INVALID (the target is something else, or where it is staged, <target>/tmp or
- * <file>.tmp, somebody else's files are), LODE_BUSY (another backup into it, or
- * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
- * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO,
- * LODE_READONLY (writes in it cannot be synced any more). */
+ * <file>.tmp, somebody else's files are), LODE_BUSY (another backup into it, or a collection cannot be
+ * dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing damaged is backed up),
+ * LODE_CANCELLED, LODE_FULL, LODE_IO, LODE_READONLY (writes in it cannot be synced any more). */
 LODE_NODISCARD LODE_API lode_status lode_backup(lode_db *db, const char *target,
                                                 const lode_backup_options *options,
                                                 lode_backup_info *ret_info, lode_error *error);
@@ -51,9 +50,9 @@ typedef struct lode_backup_collection {
     const char *name;
     uint64_t sequence; /* of the state that was backed up */
     uint64_t points;
-    uint64_t
-        oldest_sequence; /* of the logs in the backup: it and all after it, up to `sequence`, can be
-                                 restored to from a state before it; 0: no log */
+    /* Of the logs in the backup: it and all after it, up to `sequence`, can be restored to from
+     * a state before it; 0: no log */
+    uint64_t oldest_sequence;
 } lode_backup_collection;
 
 typedef struct lode_backup_entry {
@@ -108,9 +107,9 @@ typedef struct lode_restore_info {
     uint64_t replayed; /* batches of logs, with to_sequence */
     uint64_t searches; /* that were answered by the index and by scanning everything */
     double recall;     /* of the first against the second, 10 hits each; 1 without searches */
-    char
-        root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again; "" of one
-                                       collection or with to_sequence: that is not all of a backup */
+    /* Of what lies on the disk, which has been read again; "" of one collection or with
+     * to_sequence: that is not all of a backup */
+    char root[LODE_HASH_TEXT_SIZE];
 } lode_restore_info;
 
 /* Restore a backup into the directory `path`, which must be missing or empty, and prove it: the files are read

@@ -1,6 +1,6 @@
-/* sink_csv.c: comma-separated values with a header row: id, vector (a JSON array in a cell), text,
- * expires_at if some point has one, and a column for each metadata member. Arrays and objects in metadata become JSON in a cell, which is
- * read back as a string: for an exact copy there is JSON Lines. */
+/* sink_csv.c: comma-separated values with a header row: id, vector (a JSON array in a cell), text, expires_at
+ * if some point has one, and a column for each metadata member. Arrays and objects in metadata become JSON in
+ * a cell, which is read back as a string: for an exact copy there is JSON Lines. */
 #include "cmd/sink.h"
 
 #include "base/number.h"

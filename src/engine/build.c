@@ -261,9 +261,9 @@ static int has_dead_rows(const struct rewrite *rewrite)
     return dead;
 }
 
-/* Whether the disk has room for a flush, or for a merge that leaves dead rows behind: as far as that is known for
- * certain, since what they give back is wanted when the disk is nearly full. The
- * reserve is for those alone that take next to nothing: segments in which no row lives. */
+/* Whether the disk has room for a flush, or for a merge that leaves dead rows behind: as far as that is known
+ * for certain, since what they give back is wanted when the disk is nearly full. The reserve is for those
+ * alone that take next to nothing: segments in which no row lives. */
 static lode_status check_room(const struct rewrite *rewrite, const char *what, lode_error *error)
 {
     uint64_t bytes = rewrite_bytes(rewrite);

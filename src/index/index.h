@@ -24,8 +24,8 @@ struct index_params {
 };
 
 struct index_counts {
-    uint64_t
-        distances; /* vectors or whole codes of rows compared with the query, not estimates of a hop */
+    /* Vectors or whole codes of rows compared with the query, not estimates of a hop */
+    uint64_t distances;
     uint64_t hops; /* nodes expanded */
 };
 

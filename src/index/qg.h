@@ -61,9 +61,9 @@ struct qg {
     uint32_t count;
     uint32_t blocks; /* of 32 links */
     lode_layout layout;
-    unsigned
-        bits; /* of a code, for each coordinate: 1 or 2 of a neighbour's; QG_BITS_OWN of a row's own
-                      in the compact layout; 0: not chosen yet */
+    /* Of a code, for each coordinate: 1 or 2 of a neighbour's; QG_BITS_OWN of a row's own in the
+     * compact layout; 0: not chosen yet */
+    unsigned bits;
     size_t dim; /* of projected vectors */
     size_t code_size;
     size_t own_size; /* of the row's own vector, i8 */
@@ -72,12 +72,12 @@ struct qg {
     struct projection projection;
     struct qg_lift lift;
     struct qg_pivots pivots;
-    const uint8_t
-        *graph;          /* count x stride; mapped, or NULL until a built graph is first searched */
-    struct guard *guard; /* of a mapped graph, touched before a row of it is read; else NULL */
+    /* Count x stride; mapped, or NULL until a built graph is first searched */
+    const uint8_t *graph;
+    struct guard *guard;  /* of a mapped graph, touched before a row of it is read; else NULL */
     uint8_t *owned_graph; /* the same, when it is ours */
-    const char
-        *spill_dir; /* where codes, coordinates and links lie while it is built; NULL: in memory */
+    /* Where codes, coordinates and links lie while it is built; NULL: in memory */
+    const char *spill_dir;
     struct mutex graph_lock;
     /* Of a built graph; NULL in a mapped one. */
     uint8_t *codes;    /* count x code_size; only while it is built */
