@@ -289,8 +289,11 @@ static lode_status write_rows(struct rewrite *rewrite, uint64_t number, int is_f
     if (is_flush)
         work.cancel = NULL;
     job_enter(rewrite->collection, &rewrite->job, JOB_ROWS);
-    lode_status status = sealed_write(store, number, rewrite->views, rewrite->count, &work,
-                                      rewrite->row_maps, &rewrite->entry, error);
+    struct sealed_source source = {.views = rewrite->views,
+                                   .view_count = rewrite->count,
+                                   .work = &work,
+                                   .row_maps = rewrite->row_maps};
+    lode_status status = sealed_write(store, number, &source, &rewrite->entry, error);
     if (status || rewrite->entry.row_count == 0)
         return status;
     return sealed_open(store, &rewrite->entry, &rewrite->target, error);
