@@ -476,14 +476,9 @@ static lode_status mark(struct restoring *restoring, const char *scratch, lode_e
     struct vfs *vfs = restoring->vfs;
     char parent[PATH_SIZE_MAX];
     struct file_names names = {0};
-    lode_error reason = {0};
-    lode_status status = vfs_make_dir(vfs, restoring->path, &reason);
-    if (status && status != LODE_EXISTS) {
-        if (error)
-            *error = reason;
-        return status;
-    }
-    status = file_names_list(vfs, restoring->path, &names, error);
+    lode_status status = vfs_have_dir(vfs, restoring->path, error);
+    if (!status)
+        status = file_names_list(vfs, restoring->path, &names, error);
     if (!status && names.count > 0)
         status = error_set(error, LODE_EXISTS, "'%s' is not empty: it holds '%s'", restoring->path,
                            names.names[0]);

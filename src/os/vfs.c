@@ -43,6 +43,17 @@ lode_status vfs_join(char path[], const char *dir, const char *name, lode_error 
     return LODE_OK;
 }
 
+lode_status vfs_have_dir(struct vfs *vfs, const char *path, lode_error *error)
+{
+    lode_error reason = {0};
+    lode_status status = vfs_make_dir(vfs, path, &reason);
+    if (status == LODE_EXISTS)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
 uint64_t vfs_size_at(struct vfs *vfs, const char *path)
 {
     struct vfs_file *file;

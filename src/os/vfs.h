@@ -102,6 +102,9 @@ NODISCARD lode_status vfs_join(char path[], const char *dir, const char *name, l
 /* Bytes of the file at this path; 0 when it cannot be opened: a figure to show, not one to rely on. */
 uint64_t vfs_size_at(struct vfs *vfs, const char *path);
 
+/* Make a directory; that it is there already is no error. */
+NODISCARD lode_status vfs_have_dir(struct vfs *vfs, const char *path, lode_error *error);
+
 /* The directory that holds `path`, into parent[PATH_SIZE_MAX]. */
 void vfs_parent(const char *path, char parent[]);
 

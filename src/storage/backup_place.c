@@ -10,17 +10,6 @@
 
 /* --- Staging ----------------------------------------------------------------------------------- */
 
-static lode_status make_dir(struct vfs *vfs, const char *path, lode_error *error)
-{
-    lode_error found = {0};
-    lode_status status = vfs_make_dir(vfs, path, &found);
-    if (status == LODE_EXISTS)
-        return LODE_OK;
-    if (status && error)
-        *error = found;
-    return status;
-}
-
 struct emptying {
     struct vfs *vfs;
     const char *dir;
@@ -149,12 +138,12 @@ static lode_status check_empty(const struct backup_writer *writer, lode_error *e
     return status;
 }
 
-/* Never into a file that is there: it may have a second name already, which counts. */
-static lode_status write_small(struct vfs *vfs, const char *path, const void *data, size_t size,
-                               lode_error *error)
+/* Of a file that may be there: VFS_TRUNCATE it, or VFS_EXCLUSIVE. */
+static lode_status write_small(struct vfs *vfs, const char *path, unsigned how, const void *data,
+                               size_t size, lode_error *error)
 {
     struct vfs_file *file;
-    lode_status status = vfs_open(vfs, path, VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &file, error);
+    lode_status status = vfs_open(vfs, path, VFS_WRITE | VFS_CREATE | how, &file, error);
     if (status)
         return status;
     status = vfs_write(file, 0, data, size, error);
@@ -164,27 +153,12 @@ static lode_status write_small(struct vfs *vfs, const char *path, const void *da
     return status;
 }
 
-/* The parent directory of `path`, into parent[PATH_SIZE_MAX]. */
+/* The name of the target itself. */
 static lode_status sync_parent(struct backup_writer *writer, lode_error *error)
 {
     char parent[PATH_SIZE_MAX];
     vfs_parent(writer->path, parent);
     return vfs_dir_sync(writer->vfs, parent, error);
-}
-
-/* A mark that a crash left unfinished was never synced: it is written again. */
-static lode_status write_mark(struct backup_writer *writer, const char *path, lode_error *error)
-{
-    struct vfs_file *file;
-    lode_status status =
-        vfs_open(writer->vfs, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &file, error);
-    if (status)
-        return status;
-    status = vfs_write(file, 0, BACKUP_MARK_TEXT, strlen(BACKUP_MARK_TEXT), error);
-    if (!status)
-        status = vfs_sync(file, error);
-    vfs_close(file);
-    return status;
 }
 
 /* Durable before the mark, so that a marked directory has it. */
@@ -193,7 +167,7 @@ static lode_status make_objects(struct backup_writer *writer, lode_error *error)
     char objects[PATH_SIZE_MAX];
     lode_status status = vfs_join(objects, writer->path, BACKUP_OBJECTS, error);
     if (!status)
-        status = make_dir(writer->vfs, objects, error);
+        status = vfs_have_dir(writer->vfs, objects, error);
     return status ? status : vfs_dir_sync(writer->vfs, writer->path, error);
 }
 
@@ -211,7 +185,9 @@ static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
         status = make_objects(writer, error);
     if (status || mark == BACKUP_MARK_WHOLE)
         return status;
-    status = write_mark(writer, path, error);
+    /* One that a crash left unfinished was never synced: it is written again. */
+    status = write_small(writer->vfs, path, VFS_TRUNCATE, BACKUP_MARK_TEXT,
+                         strlen(BACKUP_MARK_TEXT), error);
     if (!status)
         status = vfs_dir_sync(writer->vfs, writer->path, error);
     return status ? status : sync_parent(writer, error);
@@ -219,7 +195,7 @@ static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
 
 static lode_status begin_staging(struct backup_writer *writer, lode_error *error)
 {
-    lode_status status = make_dir(writer->vfs, writer->staging, error);
+    lode_status status = vfs_have_dir(writer->vfs, writer->staging, error);
     if (!status)
         status = check_staging(writer, error);
     writer->staging_is_made = status == LODE_OK;
@@ -228,7 +204,7 @@ static lode_status begin_staging(struct backup_writer *writer, lode_error *error
 
 static lode_status begin_dir(struct backup_writer *writer, lode_error *error)
 {
-    lode_status status = make_dir(writer->vfs, writer->path, error);
+    lode_status status = vfs_have_dir(writer->vfs, writer->path, error);
     if (!status)
         status = lock(writer, writer->path, error);
     if (!status)
@@ -286,7 +262,9 @@ static lode_status finish_dir(struct backup_writer *writer, const struct buf *in
     if (!status)
         status = vfs_dir_sync(writer->vfs, objects, error);
     if (!status)
-        status = write_small(writer->vfs, temporary, inventory->data, inventory->size, error);
+        /* Never into a file that is there: it may have a second name already, which counts. */
+        status = write_small(writer->vfs, temporary, VFS_EXCLUSIVE, inventory->data,
+                             inventory->size, error);
     if (!status)
         status = vfs_link(writer->vfs, temporary, path, error);
     return status ? status : vfs_dir_sync(writer->vfs, writer->path, error);
