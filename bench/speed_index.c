@@ -141,8 +141,8 @@ static struct index *build_and_open(const struct set *set, const char *layout, u
     struct index_sink keeping = {.write = keep, .context = &end, .executor = executor};
     memory_huge(bytes, size);
     must(index->ops->serialize(index, &keeping, &error), &error);
-    struct index_bytes given = {.data = bytes, .size = size};
-    must(ops->open(&params, &set->rows, count, &given, &opened, &error), &error);
+    struct index_file file = {.rows = &set->rows, .count = count, .data = bytes, .size = size};
+    must(ops->open(&file, &opened, &error), &error);
     index->ops->close(index);
     executor_free(executor);
     printf("build %.1f s, %.1f s CPU; writing %.1f s CPU; %.0f bytes a row; peak %zu MB\n", wall,

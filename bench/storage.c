@@ -156,8 +156,10 @@ static struct segment_view flush(const struct store *store, const struct version
     struct sealed_entry entry;
     uint32_t *map;
     double begin = now_ms();
-    need(sealed_write(store, number, &version->views[version->view_count - 1], 1, NULL, &map,
-                      &entry, &error));
+    need(sealed_write(
+        store, number,
+        &(struct sealed_source){&version->views[version->view_count - 1], 1, NULL, &map}, &entry,
+        &error));
     double ms = now_ms() - begin;
     printf("flush of %u rows: %.0f ms, %.0f MB/s\n", entry.row_count, ms,
            (double)entry.row_count * (double)store->space.row_size / 1000 / ms);

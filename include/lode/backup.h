@@ -16,6 +16,7 @@ typedef struct lode_backup_options {
     /* How far it is; not 0 stops the backup with LODE_CANCELLED. */
     int (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
     void *context;
+    int verify; /* 1: what is there, or in the base, is read too; what is damaged is written anew */
 } lode_backup_options;
 
 typedef struct lode_backup_info {
@@ -24,12 +25,13 @@ typedef struct lode_backup_info {
     uint64_t files, bytes;          /* that make up the backup */
     uint64_t new_files, new_bytes;  /* of them, what was not there before */
     char root[LODE_HASH_TEXT_SIZE]; /* hash of all of it: docs/format/backup.md */
+    uint64_t healed_files;          /* of the new ones, those that were there and damaged */
 } lode_backup_info;
 
 /* Back up the newest state of every collection, all pinned before the first byte is copied; writers go on.
  * A directory of backups holds each content once, under its SHA-256: after the first backup in it, only what
  * is new is read and written. It is made when missing, and must be empty or hold backups. One file must not
- * exist yet.
+ * exist yet. Of what is there already only the size is looked at, unless options.verify asks for more.
  * Writes in it are durable in the database first, whatever their acknowledgement. What it holds of a collection
  * includes the request ids remembered and the expiries, but not points that have expired.
  * A database that was restored has a history of its own: where there are backups of another, or with such a
@@ -37,10 +39,9 @@ typedef struct lode_backup_info {
  * An interrupted backup is no backup: nothing counts before the very last step. Durable on return. Named
  * snapshots are not part of it. options and ret_info may be NULL.
  * Errors: LODE_EXISTS, LODE_INVALID (the target is something else, or where it is staged, <target>/tmp or
- * <file>.tmp, somebody else's files are), LODE_BUSY (another backup into it, or
- * a collection cannot be dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing
- * damaged is backed up), LODE_CANCELLED, LODE_FULL, LODE_IO,
- * LODE_READONLY (writes in it cannot be synced any more). */
+ * <file>.tmp, somebody else's files are), LODE_BUSY (another backup into it, or a collection cannot be
+ * dropped meanwhile), LODE_CORRUPT (a damaged file of the database is named; nothing damaged is backed up),
+ * LODE_CANCELLED, LODE_FULL, LODE_IO, LODE_READONLY (writes in it cannot be synced any more). */
 LODE_NODISCARD LODE_API lode_status lode_backup(lode_db *db, const char *target,
                                                 const lode_backup_options *options,
                                                 lode_backup_info *ret_info, lode_error *error);
@@ -49,9 +50,9 @@ typedef struct lode_backup_collection {
     const char *name;
     uint64_t sequence; /* of the state that was backed up */
     uint64_t points;
-    uint64_t
-        oldest_sequence; /* of the logs in the backup: it and all after it, up to `sequence`, can be
-                                 restored to from a state before it; 0: no log */
+    /* Of the logs in the backup: it and all after it, up to `sequence`, can be restored to from
+     * a state before it; 0: no log */
+    uint64_t oldest_sequence;
 } lode_backup_collection;
 
 typedef struct lode_backup_entry {
@@ -86,7 +87,8 @@ LODE_API void lode_backup_list_free(lode_backup_list *list); /* NULL is allowed 
 
 typedef struct lode_restore_options {
     uint64_t number;          /* which backup of a directory; 0: the newest */
-    const char *const *bases; /* backups that have what a backup with a base leaves out */
+    const char *const *bases; /* backups that have what a backup with a base leaves out, or what is
+                                 damaged in it */
     size_t base_count;
     const char *collection; /* only this one, without aliases; NULL: all of them */
     uint64_t to_sequence;   /* the state after this batch, by the kept logs; 0: as backed up. The
@@ -105,9 +107,9 @@ typedef struct lode_restore_info {
     uint64_t replayed; /* batches of logs, with to_sequence */
     uint64_t searches; /* that were answered by the index and by scanning everything */
     double recall;     /* of the first against the second, 10 hits each; 1 without searches */
-    char
-        root[LODE_HASH_TEXT_SIZE]; /* of what lies on the disk, which has been read again; "" of one
-                                       collection or with to_sequence: that is not all of a backup */
+    /* Of what lies on the disk, which has been read again; "" of one collection or with
+     * to_sequence: that is not all of a backup */
+    char root[LODE_HASH_TEXT_SIZE];
 } lode_restore_info;
 
 /* Restore a backup into the directory `path`, which must be missing or empty, and prove it: the files are read

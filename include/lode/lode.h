@@ -165,14 +165,15 @@ LODE_NODISCARD LODE_API lode_status lode_key_id(const lode_key_source *key, char
 
 #define LODE_MEMORY_BUDGET_MIN 67108864 /* bytes: below it the largest point has no way in */
 
-/* How much memory the process may hold for all its databases together, in bytes; 0: no limit, as in the beginning.
- * Rows that are not written out yet, batches, builds of graphs have shares of it (docs/memory.md). Writers wait
- * when theirs is used up, and are refused with LODE_NOMEM when nothing is given back for five seconds, or with
- * LODE_LIMIT when a batch is larger than it could ever have; reads are never refused. Pages of mapped files, which the
- * kernel can drop, are given back too, so that all of what the process has in memory stays within the budget,
- * as long as the program around it takes less than an eighth of it.
- * To be set before databases are opened: what is held is not given back, and segments already made with more
- * memory stay as they are. Errors: LODE_LIMIT below LODE_MEMORY_BUDGET_MIN. */
+/* How much memory the process may hold for all its databases together, in bytes; 0: no limit, as in the
+ * beginning. Rows that are not written out yet, batches, builds of graphs have shares of it (docs/memory.md).
+ * Writers wait when theirs is used up, and are refused with LODE_NOMEM when nothing is given back for five
+ * seconds, or with LODE_LIMIT when a batch is larger than it could ever have; reads are never refused. Pages
+ * of mapped files, which the kernel can drop, are given back too, so that all of what the process has in
+ * memory stays within the budget, as long as the program around it takes less than an eighth of it. To be set
+ * before databases are opened: what is held is not given back, and segments already made with more memory
+ * stay as they are.
+ * Errors: LODE_LIMIT below LODE_MEMORY_BUDGET_MIN. */
 LODE_NODISCARD LODE_API lode_status lode_memory_budget_set(uint64_t bytes, lode_error *error);
 
 typedef struct lode_memory_stats {
@@ -240,9 +241,9 @@ LODE_NODISCARD LODE_API lode_status lode_db_open(const char *path, const lode_db
 LODE_API uint64_t lode_db_log_keep_bytes(const lode_db *db);
 
 /* Stop background work and free the database. Writes acknowledged as durable are that already: for them
- * closing only makes the next open quicker. Others become so, if the disk takes them. All snapshots and iterators must have been closed before. Handles of
- * collections still open are closed with it and must not be used, nor closed, afterwards. NULL is
- * allowed. */
+ * closing only makes the next open quicker. Others become so, if the disk takes them. All snapshots and
+ * iterators must have been closed before. Handles of collections still open are closed with it and must not
+ * be used, nor closed, afterwards. NULL is allowed. */
 LODE_API void lode_db_close(lode_db *db);
 
 /* --- Encryption of a database ------------------------------------------------------------------ */
@@ -416,11 +417,10 @@ typedef struct lode_point {
     size_t metadata_size;
     const char *text; /* stored with the point, or NULL for none */
     size_t text_size;
-    uint64_t
-        expires_at_ms; /* milliseconds since 1970 UTC, from LODE_EXPIRES_AT_MIN to _MAX: from that
-                               moment on no read that begins finds the point, and no write either.
-                               Upsert: 0 or LODE_EXPIRES_NEVER for none. Patch: 0 keeps what there
-                               is, LODE_EXPIRES_NEVER takes it away */
+    /* Milliseconds since 1970 UTC, from LODE_EXPIRES_AT_MIN to _MAX: from that moment on no read
+     * that begins finds the point, and no write either. Upsert: 0 or LODE_EXPIRES_NEVER for
+     * none. Patch: 0 keeps what there is, LODE_EXPIRES_NEVER takes it away */
+    uint64_t expires_at_ms;
 } lode_point;
 
 typedef enum lode_write_kind {
@@ -453,10 +453,10 @@ typedef enum lode_condition {
 
 typedef struct lode_write_op {
     lode_write_kind kind;
-    lode_point
-        point; /* delete uses the id alone. In a patch vector must be NULL, text NULL keeps the
-                         text, and a text of 0 bytes takes it away. The vector stays what it is,
-                         also where a text model made it of the text before */
+    /* A delete uses the id alone. In a patch vector must be NULL, text NULL keeps the text, and a
+     * text of 0 bytes takes it away. The vector stays what it is, also where a text model made
+     * it of the text before */
+    lode_point point;
     lode_patch_mode patch;
     const char *const *fields; /* of LODE_PATCH_REMOVE: names of members, ending with NUL */
     size_t field_count;
@@ -712,8 +712,8 @@ LODE_NODISCARD LODE_API lode_status lode_text_model_train(lode_collection *colle
                                                           lode_train_info *ret_info,
                                                           lode_error *error);
 
-/* Write the dim floats of `text`, by the newest model, to vector. *ret_known is 0, and vector untouched, when no word of it
- * is known. LODE_NOT_FOUND when the collection has no model. */
+/* Write the dim floats of `text`, by the newest model, to vector. *ret_known is 0, and vector untouched, when
+ * no word of it is known. LODE_NOT_FOUND when the collection has no model. */
 LODE_NODISCARD LODE_API lode_status lode_text_embed(lode_collection *collection, const char *text,
                                                     size_t text_size, float *vector, int *ret_known,
                                                     lode_error *error);
@@ -790,8 +790,8 @@ typedef struct lode_job_stats {
     uint64_t done;     /* rows, over all phases */
     uint64_t total;
     uint64_t elapsed_ms;
-    uint64_t
-        eta_ms;  /* to the end, by the pace of this job and of earlier ones; or LODE_ETA_UNKNOWN */
+    /* To the end, by the pace of this job and of earlier ones; or LODE_ETA_UNKNOWN */
+    uint64_t eta_ms;
     double rate; /* rows a second, in the phase under way */
     lode_job_wait waiting;
 } lode_job_stats;
@@ -829,14 +829,15 @@ typedef struct lode_stats {
                              most, 4 seconds when the disk is full. status LODE_OK: none */
     const lode_job_record *history; /* the last jobs that ended, oldest first */
     size_t history_count;
-    uint64_t
-        flushed_bytes; /* of segments written from memory since the collection was opened; and */
-    uint64_t rewritten_bytes; /* by merges and indexing: the price of keeping it in order */
-    uint64_t
-        merge_debt;  /* segments that wait for a merge; above 8 writers are slowed, and merges do
-                                 not give way to searches */
-    uint64_t delays; /* batches slowed so since the collection was opened, and */
-    uint64_t delayed_ms; /* for how long together */
+    /* Since the collection was opened: of segments written from memory, and of those written by merges
+     * and indexing, the price of keeping it in order. */
+    uint64_t flushed_bytes;
+    uint64_t rewritten_bytes;
+    /* Segments that wait for a merge. Above 8 batches with rows are slowed, and merges do not give way to
+     * searches. Then: batches slowed so since the collection was opened, and for how long together. */
+    uint64_t merge_debt;
+    uint64_t delays;
+    uint64_t delayed_ms;
 } lode_stats;
 
 /* Free with lode_stats_free. */

@@ -59,9 +59,8 @@ typedef struct lode_repair_options {
     /* A point is lost; id NULL: nothing tells which. The collection's name and the id are borrowed. */
     void (*lost)(void *context, const char *collection, const lode_id *id);
     void *context;
-    const lode_key_source
-        *key; /* of an encrypted database, which is needed: LODE_KEY, also for one that is not
-                                   encrypted */
+    /* Of an encrypted database, which is needed: LODE_KEY, also for one that is not encrypted */
+    const lode_key_source *key;
 } lode_repair_options;
 
 typedef struct lode_repair_info {

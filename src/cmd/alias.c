@@ -10,12 +10,10 @@ static int report(const char *alias, const char *target)
 {
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_text(&document, "alias", alias);
         document_key_text(&document, "collection", target);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     if (target)
         printf("%s is now another name of %s\n", alias, target);

@@ -10,7 +10,7 @@
 struct backing_up {
     struct args args;
     const char *base;
-    int one_file;
+    int one_file, verify;
     struct progress progress;
     double seconds;
 };
@@ -23,6 +23,9 @@ static int parse(struct backing_up *job, int argc, char **argv, int *ret_exit)
         OPTION_TEXT("base", "BACKUP", &job->base,
                     "With --file: a backup, of either kind, whose contents are left out; restore "
                     "needs it then too."),
+        OPTION_FLAG("verify", &job->verify,
+                    "Read what TARGET (or the base) has already too, and write anew what is "
+                    "damaged. Without it only the size is looked at."),
     };
     const struct arg_spec spec = {
         .command = "backup",
@@ -38,7 +41,7 @@ static int parse(struct backing_up *job, int argc, char **argv, int *ret_exit)
                    "one back. A program that has the\ndatabase open backs it up while it is "
                    "written to with lode_backup (lode.h).\n\n"
                    "With --json: {\"backup\", \"root\", \"collections\", \"files\", \"bytes\", "
-                   "\"new_files\", \"new_bytes\",\n\"seconds\"}.\n",
+                   "\"new_files\", \"new_bytes\",\n\"healed_files\", \"seconds\"}.\n",
         .examples = "  lode backup films.lode /mnt/backups\n"
                     "  lode backup films.lode films-full.lodebackup --file\n"
                     "  lode backup films.lode films-tuesday.lodebackup --file --base "
@@ -59,30 +62,35 @@ static int on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
     return interrupt_caught();
 }
 
+static int report_json(const struct backing_up *job, const lode_backup_info *info)
+{
+    struct document document;
+    document_begin(&document);
+    document_key_u64(&document, "backup", info->number);
+    document_key_text(&document, "root", info->root);
+    document_key_u64(&document, "collections", info->collections);
+    document_key_u64(&document, "files", info->files);
+    document_key_u64(&document, "bytes", info->bytes);
+    document_key_u64(&document, "new_files", info->new_files);
+    document_key_u64(&document, "new_bytes", info->new_bytes);
+    document_key_u64(&document, "healed_files", info->healed_files);
+    document_key_f64(&document, "seconds", job->seconds);
+    return document_end(&document);
+}
+
 static int report(const struct backing_up *job, const lode_backup_info *info)
 {
     char files[AMOUNT_TEXT_MAX], size[AMOUNT_TEXT_MAX], new_files[AMOUNT_TEXT_MAX],
         new_size[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
-    if (output_json()) {
-        struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
-        document_key_u64(&document, "backup", info->number);
-        document_key_text(&document, "root", info->root);
-        document_key_u64(&document, "collections", info->collections);
-        document_key_u64(&document, "files", info->files);
-        document_key_u64(&document, "bytes", info->bytes);
-        document_key_u64(&document, "new_files", info->new_files);
-        document_key_u64(&document, "new_bytes", info->new_bytes);
-        document_key_f64(&document, "seconds", job->seconds);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
-    }
+    if (output_json())
+        return report_json(job, info);
     printf("backup %llu in %s: %s files, %s; new of them %s files, %s\nroot hash %s\n",
            (unsigned long long)info->number, amount_seconds(job->seconds, time),
            amount_count(info->files, files), amount_bytes(info->bytes, size),
            amount_count(info->new_files, new_files), amount_bytes(info->new_bytes, new_size),
            info->root);
+    if (info->healed_files)
+        printf("%s damaged contents were written anew\n", amount_count(info->healed_files, files));
     return EXIT_OK;
 }
 
@@ -103,8 +111,11 @@ int backup_run(int argc, char **argv)
         return code;
     interrupt_catch();
     progress_begin(&job.progress, "backing up", "bytes");
-    const lode_backup_options options = {
-        .one_file = job.one_file, .base = job.base, .progress = on_progress, .context = &job};
+    const lode_backup_options options = {.one_file = job.one_file,
+                                         .verify = job.verify,
+                                         .base = job.base,
+                                         .progress = on_progress,
+                                         .context = &job};
     lode_status status = lode_backup(session.db, job.args.operands[1], &options, &info, &error);
     job.seconds = progress_seconds(&job.progress);
     progress_end(&job.progress);

@@ -111,11 +111,9 @@ int backups_show(const lode_backup_list *list)
     if (!output_json())
         return show_table(list);
     struct document document;
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     backups_write_json(&document, list);
-    json_write_object_end(&document.json);
-    return document_finish(&document);
+    return document_end(&document);
 }
 
 void backups_print_newest(const lode_backup_list *list)

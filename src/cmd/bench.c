@@ -134,8 +134,7 @@ static void write_row(struct document *document, const struct bench *bench,
 static int report_json(const struct bench *bench)
 {
     struct document document;
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     document_key_u64(&document, "points", bench->points);
     document_key_u64(&document, "dim", bench->dim);
     document_key_text(&document, "metric", metric_names[bench->metric]);
@@ -151,8 +150,7 @@ static int report_json(const struct bench *bench)
     for (size_t i = 0; i < bench->row_count; i++)
         write_row(&document, bench, &bench->rows[i]);
     json_write_array_end(&document.json);
-    json_write_object_end(&document.json);
-    return document_finish(&document);
+    return document_end(&document);
 }
 
 static void add_row(struct table *table, const struct bench_row *row)

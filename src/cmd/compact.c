@@ -16,14 +16,12 @@ static int report(struct session *session, double seconds)
         return output_error(&error, CAUSE_ARGUMENTS);
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_f64(&document, "seconds", seconds);
         document_key_u64(&document, "points", stats->points);
         document_key_u64(&document, "segments", stats->segment_count);
         document_key_u64(&document, "disk_bytes", stats->disk_bytes);
-        json_write_object_end(&document.json);
-        code = document_finish(&document);
+        code = document_end(&document);
     } else {
         printf("compacted %s points in %s: %zu segment%s, %s\n",
                amount_count(stats->points, points), amount_seconds(seconds, time),

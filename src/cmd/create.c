@@ -187,8 +187,7 @@ static int report(const struct create *create, const lode_schema *schema)
     const char *dir = create->args.operands[0], *name = create->args.operands[1];
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_text(&document, "collection", name);
         document_key_u64(&document, "dim", schema->dim);
         document_key_text(&document, "metric", metric_names[schema->metric]);
@@ -202,8 +201,7 @@ static int report(const struct create *create, const lode_schema *schema)
             document_key_u64(&document, "words", create->info.words);
             json_write_object_end(&document.json);
         }
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     printf("created %s in %s: %lu dimensions, %s, %s, %s\n", name, dir, (unsigned long)schema->dim,
            metric_names[schema->metric], scalar_names[schema->scalar], index_names[schema->index]);

@@ -1,4 +1,4 @@
-/* deletion.c: `lode delete`. */
+/* delete.c: `lode delete`. */
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/ids.h"
@@ -16,6 +16,7 @@ struct deletion {
     struct args args;
     int id_rule;
     const char *ids_path;
+    uint64_t if_version; /* 0: any */
     uint64_t asked, deleted;
 };
 
@@ -24,6 +25,9 @@ static int parse(struct deletion *deletion, int argc, char **argv, int *ret_exit
     const struct arg_option options[] = {
         OPTION_TEXT("ids", "FILE", &deletion->ids_path,
                     "Take the ids from the lines of a file; - is standard input."),
+        OPTION_UINT("if-version", &deletion->if_version, 1, UINT64_MAX,
+                    "Only if the point has this version (get --with-version); else nothing is "
+                    "deleted and the exit status is 1. Of ids on the command line."),
         OPTION_CHOICE("id-kind", "KIND", &deletion->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };
@@ -31,12 +35,14 @@ static int parse(struct deletion *deletion, int argc, char **argv, int *ret_exit
         .command = "delete",
         .usage = "DIR COLLECTION ID... | --ids FILE",
         .about = "Removes points by id and says how many there were. Ids that no point has are no "
-                 "error. The ids of the command line are removed together or not at all; those of "
+                 "error, unless --if-version asks for one. The ids of the command line are removed "
+                 "together or not at all; those of "
                  "a file in batches of 10,000.",
         .details = "Ids: digits only are a number, the 36-character form of a UUID is a UUID, "
                    "everything\nelse is a string. After -- an id may begin with a dash.\n",
         .examples = "  lode delete films.lode films 42 alien\n"
                     "  lode delete films.lode films --ids gone.txt\n"
+                    "  lode delete films.lode films 42 --if-version 1207\n"
                     "  lode delete films.lode films -- -dashed-\n",
         .operand_names = "DIR COLLECTION ID...",
         .operands_min = 2,
@@ -47,13 +53,32 @@ static int parse(struct deletion *deletion, int argc, char **argv, int *ret_exit
     return args_parse(&spec, argc, argv, &deletion->args, ret_exit);
 }
 
+static lode_status delete_versions(const struct deletion *deletion, struct session *session,
+                                   const lode_id *ids, size_t id_count, lode_write_info *info,
+                                   lode_error *error)
+{
+    lode_write_op *ops = calloc(id_count, sizeof *ops);
+    if (!ops)
+        return error_nomem(error, "the operations", id_count * sizeof *ops);
+    for (size_t i = 0; i < id_count; i++)
+        ops[i] = (lode_write_op){.kind = LODE_WRITE_DELETE,
+                                 .point.id = ids[i],
+                                 .condition = LODE_IF_VERSION,
+                                 .if_version = deletion->if_version};
+    lode_status status = lode_write(session->collection, ops, id_count, NULL, info, error);
+    free(ops);
+    return status;
+}
+
 static lode_status delete_batch(struct deletion *deletion, struct session *session,
                                 const lode_id *ids, size_t id_count, lode_error *error)
 {
     lode_write_info info = {0};
     if (id_count == 0)
         return LODE_OK;
-    lode_status status = lode_delete(session->collection, ids, id_count, &info, error);
+    lode_status status = deletion->if_version
+                             ? delete_versions(deletion, session, ids, id_count, &info, error)
+                             : lode_delete(session->collection, ids, id_count, &info, error);
     if (status == LODE_OK) {
         deletion->asked += id_count;
         deletion->deleted += info.deleted;
@@ -128,12 +153,10 @@ static int report(const struct deletion *deletion)
     char deleted[AMOUNT_TEXT_MAX], asked[AMOUNT_TEXT_MAX];
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_u64(&document, "asked", deletion->asked);
         document_key_u64(&document, "deleted", deletion->deleted);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     printf("deleted %s of %s\n", amount_count(deletion->deleted, deleted),
            amount_count(deletion->asked, asked));
@@ -151,6 +174,8 @@ int delete_run(int argc, char **argv)
     if (has_operands == (deletion.ids_path != NULL))
         return output_usage("delete", "say the ids, or --ids FILE%s",
                             has_operands ? ": not both" : "");
+    if (deletion.if_version && deletion.ids_path)
+        return output_usage("delete", "--if-version is for ids on the command line");
     code = session_open(&session, deletion.args.operands[0], deletion.args.operands[1],
                         LODE_MAINTAIN_ON_REQUEST);
     if (code)

@@ -33,11 +33,9 @@ int drop_run(int argc, char **argv)
         return output_error(&error, CAUSE_ARGUMENTS);
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_text(&document, "dropped", args.operands[1]);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     printf("dropped %s\n", args.operands[1]);
     return EXIT_OK;

@@ -99,7 +99,7 @@ static unsigned with_bits(const struct exporting *job)
         with |= LODE_WITH_METADATA;
     if (job->sink.with_text)
         with |= LODE_WITH_TEXT;
-    if (job->sink.format == FORMAT_JSONL)
+    if (job->sink.format == FORMAT_JSONL || job->sink.format == FORMAT_CSV)
         with |= LODE_WITH_EXPIRY;
     if (job->with_version)
         with |= LODE_WITH_VERSION;
@@ -131,9 +131,11 @@ static lode_status walk(struct session *session, const lode_snapshot *snapshot, 
 
 static lode_status add_columns(void *context, const lode_hit *hit, lode_error *error)
 {
+    struct sink_columns *columns = context;
+    columns->has_expiry |= hit->expires_at_ms != 0;
     if (!hit->metadata)
         return LODE_OK;
-    return sink_columns_add(context, hit->metadata, hit->metadata_size, error);
+    return sink_columns_add(columns, hit->metadata, hit->metadata_size, error);
 }
 
 static lode_status write_point(void *context, const lode_hit *hit, lode_error *error)
@@ -166,9 +168,9 @@ static lode_status export_snapshot(struct exporting *job, struct session *sessio
     job->sink.dim = lode_collection_schema(session->collection)->dim;
     job->sink.columns = &job->columns;
     progress_begin(&progress, "looking for columns", "points");
-    if (job->sink.format == FORMAT_CSV && job->sink.with_metadata)
-        status = walk(session, snapshot, LODE_WITH_METADATA, add_columns, &job->columns, &progress,
-                      error);
+    if (job->sink.format == FORMAT_CSV)
+        status = walk(session, snapshot, with_bits(job) & (LODE_WITH_METADATA | LODE_WITH_EXPIRY),
+                      add_columns, &job->columns, &progress, error);
     progress_stage(&progress, "exporting", "points");
     if (status == LODE_OK)
         status = write_points(job, session, snapshot, &progress, error);
@@ -183,14 +185,12 @@ static int report(const struct exporting *job)
     char points[AMOUNT_TEXT_MAX], bytes[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_u64(&document, "exported", job->sink.count);
         document_key_text(&document, "file", job->file);
         document_key_text(&document, "format", format_names[job->sink.format]);
         document_key_f64(&document, "seconds", job->seconds);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     if (strcmp(job->file, "-") != 0)
         printf("exported %s points to %s in %s%s%s\n", amount_count(job->sink.count, points),

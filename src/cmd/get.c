@@ -126,8 +126,7 @@ static void print_missing(void *context, const lode_id *id)
 static int show_json(const lode_result *result, const lode_id *ids, size_t id_count, uint32_t dim)
 {
     struct document document;
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     json_write_key(&document.json, "points");
     json_write_array(&document.json);
     for (size_t i = 0; i < result->hit_count; i++)
@@ -137,8 +136,7 @@ static int show_json(const lode_result *result, const lode_id *ids, size_t id_co
     json_write_array(&document.json);
     size_t missing = for_missing(result, ids, id_count, write_missing, &document.json);
     json_write_array_end(&document.json);
-    json_write_object_end(&document.json);
-    int code = document_finish(&document);
+    int code = document_end(&document);
     return code == EXIT_OK && missing > 0 ? EXIT_NOT_FOUND : code;
 }
 

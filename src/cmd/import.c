@@ -16,7 +16,7 @@ struct import {
     struct source_options source;
     int format, id_rule;
     uint64_t batch_size, threads, limit, skip;
-    int bulk, no_wait;
+    int bulk, no_wait, insert_only;
     /* the outcome */
     uint64_t points;
     double seconds, wait_seconds;
@@ -27,7 +27,8 @@ static const char details[] =
     "Formats (docs/formats-import.md):\n"
     "  jsonl   a line {\"id\": 7, \"vector\": [0.1, ...], \"metadata\": {}, \"text\": \"...\"};\n"
     "          without a vector, the text is embedded by the collection's text model\n"
-    "  csv     a header row; id, vector (a JSON array) or v0..vN, text; the rest is metadata\n"
+    "  csv     a header row; id, vector (a JSON array) or v0..vN, text, expires_at; the rest is\n"
+    "          metadata\n"
     "  fvecs, bvecs, ivecs, npy, hdf5   vectors; their ids count up from --id-start\n"
     "\n"
     "Ids: JSON integers and, in text, words of digits are numbers; the 36-character form of a\n"
@@ -35,7 +36,9 @@ static const char details[] =
     "\n"
     "An import goes batch by batch, each whole or absent. A file that is wrong somewhere stops it\n"
     "there: it says where, and the --skip to go on with when that is mended. A point whose id is\n"
-    "there already replaces it, so importing the same again changes nothing.\n"
+    "there already replaces it, so importing the same again changes nothing; with --insert-only "
+    "it\n"
+    "is refused.\n"
     "\n"
     "Where the disk has room for the points, but not for indexes or merges, that is a warning and\n"
     "no failure; with --json the member \"waits_for_space\" says what was not done.\n";
@@ -64,6 +67,9 @@ static int parse(struct import *import, int argc, char **argv, int *ret_exit)
             "threads", &import->threads, 1, LOAD_THREADS_MAX,
             "Threads that write, 1 to 64; default 1. With more, which of two lines of one id "
             "wins is not certain."),
+        OPTION_FLAG("insert-only", &import->insert_only,
+                    "Stop where an id is there already, in the collection or earlier in the file: "
+                    "nothing of that batch is stored, and the exit status is 1."),
         OPTION_UINT("skip", &import->skip, 0, UINT64_MAX,
                     "Pass over the first N points, to go on where an import stopped."),
         OPTION_UINT("limit", &import->limit, 0, UINT64_MAX, "Import at most N points."),
@@ -106,6 +112,9 @@ static int check(struct import *import)
     if (import->source.format == FORMAT_AUTO)
         return output_usage("import", "the name of %s does not tell its format; say --format",
                             import->file);
+    if (import->insert_only && import->threads > 1)
+        return output_usage("import", "--insert-only goes with one thread: of several, some may "
+                                      "have stored what is behind the place where it stops");
     if (import->bulk && import->no_wait)
         return output_usage("import", "--bulk ends with a compaction; --no-wait contradicts it");
     int has_ids = import->source.format == FORMAT_JSONL;
@@ -122,7 +131,8 @@ static void advise(const struct import *import, const lode_error *error, uint64_
                    char *hint, size_t size)
 {
     char count[AMOUNT_TEXT_MAX];
-    int wrong_file = error->status == LODE_INVALID || error->status == LODE_LIMIT;
+    int wrong_file = error->status == LODE_INVALID || error->status == LODE_LIMIT ||
+                     error->status == LODE_CONFLICT;
     const char *why = wrong_file ? "mend the file and " : "";
     unsigned long long next = (unsigned long long)import->skip + imported;
     if (imported == 0)
@@ -165,6 +175,7 @@ static int load_points(struct import *import, struct session *session, struct so
         .batch_size = (size_t)import->batch_size,
         .threads = (unsigned)import->threads,
         .limit = import->limit,
+        .insert_only = import->insert_only,
         .progress = progress,
     };
     lode_status status = load_run(&load, &error);
@@ -210,16 +221,14 @@ static int report(const struct import *import)
     char wait[AMOUNT_TEXT_MAX];
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_u64(&document, "imported", import->points);
         document_key_u64(&document, "skip", import->skip + import->points);
         document_key_f64(&document, "import_s", import->seconds);
         document_key_f64(&document, "index_s", import->wait_seconds);
         if (import->full.status)
             document_key_text(&document, "waits_for_space", import->full.message);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     double per_second = import->seconds > 0 ? (double)import->points / import->seconds : 0;
     printf("imported %s points in %s (%s/s)", amount_count(import->points, points),

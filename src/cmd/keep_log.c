@@ -95,8 +95,7 @@ static void begin(struct session *session, struct shown *shown)
 {
     uint64_t keep = lode_db_log_keep_bytes(session->db);
     char text[AMOUNT_TEXT_MAX];
-    document_init(&shown->document);
-    json_write_object(&shown->document.json);
+    document_begin(&shown->document);
     document_key_u64(&shown->document, "log_keep_bytes", keep);
     json_write_key(&shown->document.json, "collections");
     json_write_array(&shown->document.json);
@@ -126,8 +125,7 @@ static int show(struct session *session)
         return EXIT_OK;
     }
     json_write_array_end(&shown.document.json);
-    json_write_object_end(&shown.document.json);
-    return document_finish(&shown.document);
+    return document_end(&shown.document);
 }
 
 int keep_log_run(int argc, char **argv)

@@ -102,11 +102,9 @@ static int report_id(const char *id)
         puts(*id ? id : "not encrypted");
         return EXIT_OK;
     }
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     document_key_text(&document, "key", id);
-    json_write_object_end(&document.json);
-    return document_finish(&document);
+    return document_end(&document);
 }
 
 static int run_new(const struct key_job *job)
@@ -145,12 +143,10 @@ static int report_change(const lode_encryption *now, const char *done)
                now->data_keys == 1 ? "" : "s");
         return EXIT_OK;
     }
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     document_key_text(&document, "key", now->key_id);
     document_key_u64(&document, "data_keys", now->data_keys);
-    json_write_object_end(&document.json);
-    return document_finish(&document);
+    return document_end(&document);
 }
 
 static int run_rotate(struct key_job *job)

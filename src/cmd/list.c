@@ -61,15 +61,13 @@ static void write_entry(struct document *document, struct session *session,
 static int show_json(struct session *session, const lode_catalog *catalog)
 {
     struct document document;
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     json_write_key(&document.json, "entries");
     json_write_array(&document.json);
     for (size_t i = 0; i < catalog->entry_count; i++)
         write_entry(&document, session, &catalog->entries[i]);
     json_write_array_end(&document.json);
-    json_write_object_end(&document.json);
-    return document_finish(&document);
+    return document_end(&document);
 }
 
 static void add_row(struct table *table, struct session *session, const lode_catalog_entry *entry)

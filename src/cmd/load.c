@@ -76,14 +76,34 @@ static struct batch *next_ready(struct loader *loader)
     return batch;
 }
 
+static lode_status insert(lode_collection *collection, const struct batch *batch, lode_error *error)
+{
+    lode_write_op *ops = calloc(batch->count, sizeof *ops);
+    if (!ops)
+        return error_nomem(error, "the operations", batch->count * sizeof *ops);
+    for (size_t i = 0; i < batch->count; i++)
+        ops[i] = (lode_write_op){
+            .kind = LODE_WRITE_UPSERT, .point = batch->points[i], .condition = LODE_IF_ABSENT};
+    lode_status status = lode_write(collection, ops, batch->count, NULL, NULL, error);
+    free(ops);
+    return status;
+}
+
+static lode_status write_batch(const struct load *load, const struct batch *batch,
+                               lode_error *error)
+{
+    return load->insert_only
+               ? insert(load->collection, batch, error)
+               : lode_upsert(load->collection, batch->points, batch->count, NULL, error);
+}
+
 static void *writer_thread(void *context)
 {
     struct loader *loader = context;
     struct batch *batch;
     while ((batch = next_ready(loader)) != NULL) {
         lode_error error = {0};
-        lode_status status =
-            lode_upsert(loader->load->collection, batch->points, batch->count, NULL, &error);
+        lode_status status = write_batch(loader->load, batch, &error);
         pthread_mutex_lock(&loader->lock);
         if (status)
             batch_failed(loader, batch, status, &error);

@@ -13,6 +13,7 @@ struct load {
     size_t batch_size;
     unsigned threads; /* that write, 1 to LOAD_THREADS_MAX */
     uint64_t limit;   /* points at most */
+    int insert_only;  /* LODE_CONFLICT when a point's id is there already; of one thread */
     struct progress *progress;
 
     /* The outcome. */

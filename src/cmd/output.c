@@ -215,6 +215,18 @@ int document_finish(struct document *document)
     return code;
 }
 
+void document_begin(struct document *document)
+{
+    document_init(document);
+    json_write_object(&document->json);
+}
+
+int document_end(struct document *document)
+{
+    json_write_object_end(&document->json);
+    return document_finish(document);
+}
+
 void document_key_u64(struct document *document, const char *key, uint64_t value)
 {
     json_write_key(&document->json, key);

@@ -64,6 +64,9 @@ struct document {
 void document_init(struct document *document);
 /* Print what there is, a newline, and release. Returns EXIT_OK, or EXIT_FAILED when it could not. */
 int document_finish(struct document *document);
+/* The same for a document that is one object. */
+void document_begin(struct document *document);
+int document_end(struct document *document);
 void document_release(struct document *document); /* unprinted: an error takes its place */
 void document_key_u64(struct document *document, const char *key, uint64_t value);
 void document_key_f64(struct document *document, const char *key, double value);

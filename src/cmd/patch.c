@@ -109,12 +109,10 @@ static int report(size_t asked, const lode_write_info *info)
     char patched[AMOUNT_TEXT_MAX], all[AMOUNT_TEXT_MAX];
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         document_key_u64(&document, "asked", asked);
         document_key_u64(&document, "patched", info->patched);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     printf("patched %s of %s\n", amount_count(info->patched, patched), amount_count(asked, all));
     return EXIT_OK;

@@ -3,10 +3,9 @@
 
 #include "cmd/ids.h"
 
-void point_write_json(struct json_writer *json, const lode_hit *hit, uint32_t dim,
+void point_write_head(struct json_writer *json, const lode_hit *hit, uint32_t dim,
                       const float *score)
 {
-    json_write_object(json);
     json_write_key(json, "id");
     id_write_json(json, &hit->id);
     if (score) {
@@ -20,6 +19,13 @@ void point_write_json(struct json_writer *json, const lode_hit *hit, uint32_t di
             json_write_f32(json, hit->vector[i]);
         json_write_array_end(json);
     }
+}
+
+void point_write_json(struct json_writer *json, const lode_hit *hit, uint32_t dim,
+                      const float *score)
+{
+    json_write_object(json);
+    point_write_head(json, hit, dim, score);
     if (hit->metadata) {
         json_write_key(json, "metadata");
         json_write_raw(json, hit->metadata, hit->metadata_size);

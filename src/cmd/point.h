@@ -4,6 +4,9 @@
 
 #include "base/json.h"
 
+/* The members "id", "score" (unless NULL) and "vector", of which the hit has some. */
+void point_write_head(struct json_writer *json, const lode_hit *hit, uint32_t dim,
+                      const float *score);
 /* {"id", "score" (unless NULL), "vector", "metadata", "text"}: what the hit has. */
 void point_write_json(struct json_writer *json, const lode_hit *hit, uint32_t dim,
                       const float *score);

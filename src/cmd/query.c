@@ -180,11 +180,9 @@ static int show_answer(const struct query *query, const struct answer *found)
 {
     if (output_json()) {
         struct document document;
-        document_init(&document);
-        json_write_object(&document.json);
+        document_begin(&document);
         answer_write_json(&document, found, query->show ? &query->shown : NULL, query->dim);
-        json_write_object_end(&document.json);
-        return document_finish(&document);
+        return document_end(&document);
     }
     answer_print(found, query->show ? &query->shown : NULL);
     if (query->text && found->result->hit_count == 0)
@@ -329,8 +327,7 @@ static int summarise(const struct query *query, struct many *many)
         document_key_f64(&many->document, "recall_mean", many->recall / count);
         document_key_f64(&many->document, "exact_ms_mean", many->exact_ms / count);
     }
-    json_write_object_end(&many->document.json);
-    return document_finish(&many->document);
+    return document_end(&many->document);
 }
 
 static int run_many(struct query *query, struct session *session)
@@ -345,8 +342,7 @@ static int run_many(struct query *query, struct session *session)
         .id_start_given = 1,
     };
     lode_status status = source_open(query->vectors, &options, &source, &error);
-    document_init(&many.document);
-    json_write_object(&many.document.json);
+    document_begin(&many.document);
     json_write_key(&many.document.json, "queries");
     json_write_array(&many.document.json);
     if (status == LODE_OK)

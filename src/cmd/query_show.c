@@ -145,17 +145,7 @@ static void write_hit(struct json_writer *json, const lode_hit *hit, const struc
         return;
     }
     json_write_object(json);
-    json_write_key(json, "id");
-    id_write_json(json, &hit->id);
-    json_write_key(json, "score");
-    json_write_f32(json, hit->score);
-    if (hit->vector) {
-        json_write_key(json, "vector");
-        json_write_array(json);
-        for (uint32_t i = 0; i < dim; i++)
-            json_write_f32(json, hit->vector[i]);
-        json_write_array_end(json);
-    }
+    point_write_head(json, hit, dim, &hit->score);
     write_members(json, hit, shown);
     if (shown->text && hit->text) {
         json_write_key(json, "text");

@@ -54,8 +54,7 @@ static int conclude(struct repair *repair, const lode_repair_info *info)
         document_key_u64(document, "lost_points", info->lost_points);
         document_key_u64(document, "lost_unnamed", info->lost_unnamed);
         document_key_u64(document, "lost_batches", info->lost_batches);
-        json_write_object_end(&document->json);
-        int printed = document_finish(document);
+        int printed = document_end(document);
         return code ? code : printed;
     }
     document_release(&repair->document);
@@ -110,8 +109,7 @@ int repair_run(int argc, char **argv)
     int code = EXIT_OK;
     if (!args_parse(&spec, argc, argv, &args, &code))
         return code;
-    document_init(&repair.document);
-    json_write_object(&repair.document.json);
+    document_begin(&repair.document);
     json_write_key(&repair.document.json, "steps");
     json_write_array(&repair.document.json);
     const lode_repair_options given = {.dry_run = repair.dry_run,

@@ -28,8 +28,8 @@ static int parse(struct restore *job, int argc, char **argv, int *ret_exit)
         OPTION_UINT("number", &job->number, 1, UINT64_MAX,
                     "Which backup of a directory of backups; the newest by default."),
         OPTION_TEXTS("base", "BACKUP", &job->bases,
-                     "What a backup made with --base leaves out is taken from here; may be given "
-                     "several times."),
+                     "What a backup made with --base leaves out, or is damaged in it, is taken "
+                     "from here; may be given several times."),
         OPTION_TEXT("collection", "NAME", &job->collection, "Only this one, without aliases."),
         OPTION_UINT("to-seq", &job->to_sequence, 1, UINT64_MAX,
                     "The state after this batch instead, by the logs that the backup holds. Needs "
@@ -75,8 +75,7 @@ static int on_progress(void *context, const char *stage, uint64_t done_bytes, ui
 static int report_json(const struct restore *job, const lode_restore_info *info)
 {
     struct document document;
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     document_key_u64(&document, "backup", info->number);
     document_key_text(&document, "root", info->root);
     document_key_u64(&document, "collections", info->collections);
@@ -87,8 +86,7 @@ static int report_json(const struct restore *job, const lode_restore_info *info)
     document_key_u64(&document, "searches", info->searches);
     document_key_f64(&document, "recall", info->recall);
     document_key_f64(&document, "seconds", job->seconds);
-    json_write_object_end(&document.json);
-    return document_finish(&document);
+    return document_end(&document);
 }
 
 static int report(const struct restore *job, const lode_restore_info *info)

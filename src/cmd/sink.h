@@ -11,6 +11,7 @@
 struct sink_columns {
     char **names;
     size_t count, capacity;
+    int has_expiry; /* 1: some point has one, and there is a column for it */
 };
 #define SINK_COLUMNS_MAX 4096
 /* Add the members of one point's metadata. LODE_LIMIT: more than SINK_COLUMNS_MAX names. */

@@ -1,10 +1,11 @@
-/* sink_csv.c: comma-separated values with a header row: id, vector (a JSON array in a cell), text, and
- * a column for each metadata member. Arrays and objects in metadata become JSON in a cell, which is
- * read back as a string: for an exact copy there is JSON Lines. */
+/* sink_csv.c: comma-separated values with a header row: id, vector (a JSON array in a cell), text, expires_at
+ * if some point has one, and a column for each metadata member. Arrays and objects in metadata become JSON in
+ * a cell, which is read back as a string: for an exact copy there is JSON Lines. */
 #include "cmd/sink.h"
 
 #include "base/number.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +58,7 @@ static lode_status add_key(struct sink_columns *columns, const struct json *json
                          "a metadata member without a name (or with a NUL in it) cannot be a CSV "
                          "column: export as JSON Lines, or with --no-metadata");
     if (strcmp(text, "id") == 0 || strcmp(text, "vector") == 0 || strcmp(text, "text") == 0 ||
-        strcmp(text, "v0") == 0)
+        strcmp(text, "expires_at") == 0 || strcmp(text, "v0") == 0)
         return error_set(error, LODE_INVALID,
                          "a metadata member \"%s\" would be taken for the point's own in CSV: "
                          "export as JSON Lines, or with --no-metadata",
@@ -206,6 +207,14 @@ static lode_status end_line(struct sink *sink, lode_error *error)
     return status ? status : sink_put_line(sink, error);
 }
 
+static lode_status put_expiry(struct sink *sink, uint64_t expires_at_ms, lode_error *error)
+{
+    char text[24];
+    int size = expires_at_ms ? snprintf(text, sizeof text, "%" PRIu64, expires_at_ms) : 0;
+    lode_status status = put_comma(sink, error);
+    return status ? status : buf_append(&sink->line, text, (size_t)size, error);
+}
+
 static lode_status csv_write(struct sink *sink, const lode_hit *hit, lode_error *error)
 {
     char id[LODE_ID_SIZE_MAX + 1];
@@ -217,6 +226,8 @@ static lode_status csv_write(struct sink *sink, const lode_hit *hit, lode_error 
         if (status == LODE_OK && hit->text)
             status = put_cell(sink, hit->text, hit->text_size, error);
     }
+    if (status == LODE_OK && sink->options.columns->has_expiry)
+        status = put_expiry(sink, hit->expires_at_ms, error);
     if (status == LODE_OK && sink->options.with_metadata)
         status = put_metadata(sink, hit, error);
     return status ? status : end_line(sink, error);
@@ -239,6 +250,8 @@ static lode_status csv_begin(struct sink *sink, lode_error *error)
         status = buf_append(&sink->line, ",vector", 7, error);
     if (status == LODE_OK && sink->options.with_text)
         status = buf_append(&sink->line, ",text", 5, error);
+    if (status == LODE_OK && sink->options.columns->has_expiry)
+        status = buf_append(&sink->line, ",expires_at", 11, error);
     for (size_t i = 0; i < count && status == LODE_OK; i++) {
         const char *name = sink->options.columns->names[i];
         status = put_comma(sink, error);

@@ -65,8 +65,7 @@ static int list_json(const lode_snapshot_list *list)
 {
     struct document document;
     char text[AMOUNT_TEXT_MAX];
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     json_write_key(&document.json, "snapshots");
     json_write_array(&document.json);
     for (size_t i = 0; i < list->count; i++) {
@@ -82,8 +81,7 @@ static int list_json(const lode_snapshot_list *list)
         json_write_object_end(&document.json);
     }
     json_write_array_end(&document.json);
-    json_write_object_end(&document.json);
-    return document_finish(&document);
+    return document_end(&document);
 }
 
 static int list_table(const lode_snapshot_list *list)
@@ -136,16 +134,14 @@ static int report(const struct snapshot *snapshot, const char *done, uint64_t se
         return EXIT_OK;
     }
     struct document document;
-    document_init(&document);
-    json_write_object(&document.json);
+    document_begin(&document);
     document_key_text(&document, done, snapshot->name);
     document_key_text(&document, "collection", snapshot->collection);
     if (created) {
         document_key_u64(&document, "points", points);
         document_key_u64(&document, "sequence", sequence);
     }
-    json_write_object_end(&document.json);
-    return document_finish(&document);
+    return document_end(&document);
 }
 
 static int change(const struct snapshot *snapshot, struct session *session)

@@ -3,6 +3,7 @@
  *     vector                 a JSON array in one cell, or
  *     v0, v1, ... v<dim-1>   one component each
  *     text
+ *     expires_at             milliseconds since 1970
  *     any other              metadata under the column's name: a declared field's type; otherwise an
  *                            integer, number, true or false if it looks like one, else a string.
  * An empty cell is absent. A record is parsed where it lies in the input buffer; quoted cells are
@@ -18,7 +19,7 @@
 
 #define COLUMNS_MAX (LODE_DIM_MAX + 4096) /* bounds memory */
 
-enum role { ROLE_ID, ROLE_VECTOR, ROLE_COMPONENT, ROLE_TEXT, ROLE_METADATA };
+enum role { ROLE_ID, ROLE_VECTOR, ROLE_COMPONENT, ROLE_TEXT, ROLE_EXPIRY, ROLE_METADATA };
 
 struct column {
     enum role role;
@@ -232,6 +233,8 @@ static void set_role(const struct source *source, struct column *column, int com
         column->role = ROLE_VECTOR;
     else if (name_is(column, "text"))
         column->role = ROLE_TEXT;
+    else if (name_is(column, "expires_at"))
+        column->role = ROLE_EXPIRY;
     else if (components && component_number(column->name, column->name_size, &column->component))
         column->role = ROLE_COMPONENT;
     else
@@ -509,6 +512,14 @@ static lode_status read_text(struct batch *batch, const struct cell *cell, lode_
     return batch_copy(batch, cell->text, cell->size, &point->text, error);
 }
 
+static lode_status read_expiry(const struct column *column, const struct cell *cell,
+                               lode_point *point, lode_error *error)
+{
+    if (cell->size == 0 || number_parse_u64(cell->text, cell->size, &point->expires_at_ms))
+        return LODE_OK;
+    return bad_cell(column, cell, "milliseconds since 1970, a whole number", error);
+}
+
 static lode_status read_components(struct source *source, struct batch *batch, float **ret_vector,
                                    lode_error *error)
 {
@@ -546,6 +557,8 @@ static lode_status read_cells(struct source *source, struct batch *batch, lode_p
             status = read_id(source, batch, cell, &point->id, error);
         else if (state->columns[i].role == ROLE_TEXT)
             status = read_text(batch, cell, point, error);
+        else if (state->columns[i].role == ROLE_EXPIRY)
+            status = read_expiry(&state->columns[i], cell, point, error);
         else if (state->columns[i].role == ROLE_VECTOR && cell->size > 0)
             status = read_vector_cell(source, batch, cell, &vector, error);
     }

@@ -42,14 +42,27 @@ static void write_segment(struct document *document, const lode_segment_stats *s
     json_write_object_end(&document->json);
 }
 
+/* What a job that runs and one that has ended have in common. */
+struct task {
+    lode_job_kind kind;
+    lode_job_reason reason;
+    uint64_t segments, rows, bytes; /* taken in */
+};
+
+static void write_task(struct document *document, const struct task *task)
+{
+    document_key_text(document, "kind", job_names[task->kind]);
+    document_key_text(document, "reason", job_reason_names[task->reason]);
+    document_key_u64(document, "segments", task->segments);
+    document_key_u64(document, "rows_in", task->rows);
+    document_key_u64(document, "bytes_in", task->bytes);
+}
+
 static void write_job(struct document *document, const lode_job_stats *job)
 {
     json_write_object(&document->json);
-    document_key_text(document, "kind", job_names[job->kind]);
-    document_key_text(document, "reason", job_reason_names[job->reason]);
-    document_key_u64(document, "segments", job->segments);
-    document_key_u64(document, "rows_in", job->rows_in);
-    document_key_u64(document, "bytes_in", job->bytes_in);
+    write_task(document,
+               &(struct task){job->kind, job->reason, job->segments, job->rows_in, job->bytes_in});
     document_key_u64(document, "done", job->done);
     document_key_u64(document, "total", job->total);
     document_key_u64(document, "elapsed_ms", job->elapsed_ms);
@@ -64,12 +77,9 @@ static void write_job(struct document *document, const lode_job_stats *job)
 static void write_record(struct document *document, const lode_job_record *record)
 {
     json_write_object(&document->json);
-    document_key_text(document, "kind", job_names[record->kind]);
-    document_key_text(document, "reason", job_reason_names[record->reason]);
-    document_key_u64(document, "segments", record->segments);
-    document_key_u64(document, "rows_in", record->rows_in);
+    write_task(document, &(struct task){record->kind, record->reason, record->segments,
+                                        record->rows_in, record->bytes_in});
     document_key_u64(document, "rows_out", record->rows_out);
-    document_key_u64(document, "bytes_in", record->bytes_in);
     document_key_u64(document, "bytes_out", record->bytes_out);
     document_key_u64(document, "duration_ms", record->duration_ms);
     document_key_u64(document, "ended_ms", record->ended_ms);
@@ -172,14 +182,21 @@ static void print_schema(const lode_schema *schema)
                field_type_name(schema->fields[i].type), i + 1 == schema->field_count ? "\n" : "");
 }
 
+static void print_task(const char *label, const struct task *task)
+{
+    char rows[AMOUNT_TEXT_MAX], bytes[AMOUNT_TEXT_MAX];
+    printf("  %-10s %s (%s) of %llu segment%s, %s rows, %s", label, job_names[task->kind],
+           job_reason_names[task->reason], (unsigned long long)task->segments,
+           task->segments == 1 ? "" : "s", amount_count(task->rows, rows),
+           amount_bytes(task->bytes, bytes));
+}
+
 static void print_job(const lode_job_stats *job)
 {
-    char rows[AMOUNT_TEXT_MAX], bytes[AMOUNT_TEXT_MAX], rate[AMOUNT_TEXT_MAX], eta[AMOUNT_TEXT_MAX];
-    printf("  running    %s (%s) of %lu segment%s, %s rows, %s: ", job_names[job->kind],
-           job_reason_names[job->reason], (unsigned long)job->segments,
-           job->segments == 1 ? "" : "s", amount_count(job->rows_in, rows),
-           amount_bytes(job->bytes_in, bytes));
-    printf("%.0f%%, %s rows/s", job->total ? 100.0 * (double)job->done / (double)job->total : 0.0,
+    char rate[AMOUNT_TEXT_MAX], eta[AMOUNT_TEXT_MAX];
+    print_task("running",
+               &(struct task){job->kind, job->reason, job->segments, job->rows_in, job->bytes_in});
+    printf(": %.0f%%, %s rows/s", job->total ? 100.0 * (double)job->done / (double)job->total : 0.0,
            amount_count((uint64_t)job->rate, rate));
     if (job->eta_ms != LODE_ETA_UNKNOWN)
         printf(", %s left", amount_seconds((double)job->eta_ms / 1e3, eta));
@@ -190,12 +207,10 @@ static void print_job(const lode_job_stats *job)
 
 static void print_record(const lode_job_record *record)
 {
-    char rows[AMOUNT_TEXT_MAX], in[AMOUNT_TEXT_MAX], out[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
-    printf("  ended      %s (%s) of %lu segment%s, %s rows, %s -> %s in %s",
-           job_names[record->kind], job_reason_names[record->reason],
-           (unsigned long)record->segments, record->segments == 1 ? "" : "s",
-           amount_count(record->rows_in, rows), amount_bytes(record->bytes_in, in),
-           amount_bytes(record->bytes_out, out),
+    char out[AMOUNT_TEXT_MAX], time[AMOUNT_TEXT_MAX];
+    print_task("ended", &(struct task){record->kind, record->reason, record->segments,
+                                       record->rows_in, record->bytes_in});
+    printf(" -> %s in %s", amount_bytes(record->bytes_out, out),
            amount_seconds((double)record->duration_ms / 1e3, time));
     if (record->error.status)
         printf(": %s", record->error.message);

@@ -89,8 +89,7 @@ static int report(struct verify *verify, double seconds, const char *path,
         document_key_f64(&verify->document, "seconds", seconds);
         if (backups)
             backups_write_json(&verify->document, backups);
-        json_write_object_end(&verify->document.json);
-        int printed = document_finish(&verify->document);
+        int printed = document_end(&verify->document);
         return code ? code : printed;
     }
     document_release(&verify->document);

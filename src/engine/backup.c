@@ -376,6 +376,7 @@ static void tell(const struct backing *backing, const struct backup_written *wri
         .bytes = written->bytes,
         .new_files = written->new_files,
         .new_bytes = written->new_bytes,
+        .healed_files = written->healed_files,
     };
     sha256_text(backup_writer_inventory(backing->writer)->root, info->root);
 }
@@ -412,8 +413,11 @@ lode_status backup_database(lode_db *db, const char *target, const lode_backup_o
     const lode_backup_options *given = options ? options : &defaults;
     struct backing backing = {.db = db};
     struct backup_written written;
-    struct backup_target where = {
-        .vfs = db->vfs, .path = target, .one_file = given->one_file, .base = given->base};
+    struct backup_target where = {.vfs = db->vfs,
+                                  .path = target,
+                                  .one_file = given->one_file,
+                                  .verify = given->verify,
+                                  .base = given->base};
     if (given->base && !given->one_file)
         return error_set(error, LODE_INVALID,
                          "options.base is for a backup that is one file: a directory finds the "

@@ -58,8 +58,8 @@ struct check {
     const struct backup *backup;
     const lode_verify_options *options;
     struct seen seen;
-    struct keyring
-        *keyring; /* of the backup being checked, if it is encrypted and could be decrypted */
+    /* Of the backup being checked, if it is encrypted and could be decrypted */
+    struct keyring *keyring;
     uint64_t findings;
     uint64_t done_bytes, total_bytes;
 };

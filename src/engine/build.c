@@ -33,7 +33,7 @@ static struct index_work work_of(struct lode_collection *collection, _Atomic uin
 
 /* --- Graphs ------------------------------------------------------------------------------------ */
 
-static int wants_graph(const struct lode_collection *collection, uint64_t rows)
+int build_wants_graph_of(const struct lode_collection *collection, uint64_t rows)
 {
     return collection->store.index == LODE_INDEX_HNSW && rows >= collection->db->index_rows_min;
 }
@@ -41,7 +41,7 @@ static int wants_graph(const struct lode_collection *collection, uint64_t rows)
 int build_wants_graph(const struct lode_collection *collection, const struct segment_view *view)
 {
     uint32_t covered = 0;
-    return wants_graph(collection, view->row_count) && view->segment->sealed &&
+    return build_wants_graph_of(collection, view->row_count) && view->segment->sealed &&
            view->segment->ops->index(view->segment, &covered) == NULL &&
            !segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL);
 }
@@ -63,11 +63,17 @@ struct graph_plan {
 };
 
 static lode_status write_graph(struct lode_collection *collection, const struct graph_plan *plan,
-                               const struct index *index, lode_error *error)
+                               struct index *own_index, lode_error *error)
 {
     struct index_work work = work_of(collection, &plan->job->done[JOB_GRAPH_FILE]);
+    if (plan->job->kind == LODE_JOB_FLUSH) /* on its own thread, and not to be cancelled */
+        work = (struct index_work){.done = work.done};
     job_enter(collection, plan->job, JOB_GRAPH_FILE);
-    return sealed_write_graph(&collection->store, plan->entry->number, index, &work, error);
+    lode_status status =
+        sealed_write_graph(&collection->store, plan->entry->number, own_index, &work, error);
+    own_index->ops->close(own_index);
+    plan->entry->has_graph = status == LODE_OK;
+    return status;
 }
 
 /* Build it, in memory of the budget, and write it. Of a segment for which all of that is not enough, what grows with
@@ -82,11 +88,7 @@ static lode_status make_graph(struct lode_collection *collection, const struct g
     job_enter(collection, plan->job, JOB_GRAPH);
     lode_status status = sealed_make_graph(&collection->store, plan->segment,
                                            plan->entry->row_count, &work, &index, error);
-    if (status)
-        return status;
-    status = write_graph(collection, plan, index, error);
-    index->ops->close(index);
-    return status;
+    return status ? status : write_graph(collection, plan, index, error);
 }
 
 struct estimate build_estimate(const struct lode_collection *collection)
@@ -134,17 +136,6 @@ static struct version *pin_part(struct lode_collection *collection, const uint64
     return part;
 }
 
-/* Build and write it, and open the segment anew with it: *ret_segment. */
-static lode_status build_graph(struct lode_collection *collection, const struct graph_plan *plan,
-                               struct segment **ret_segment, lode_error *error)
-{
-    lode_status status = build_within(collection, plan, error);
-    if (status)
-        return status;
-    plan->entry->has_graph = 1;
-    return sealed_open(&collection->store, plan->entry, ret_segment, error);
-}
-
 static void expect_graph(struct job *job, uint64_t rows)
 {
     atomic_store_explicit(&job->total[JOB_GRAPH], rows, memory_order_relaxed);
@@ -167,7 +158,9 @@ static lode_status commit_graph(struct lode_collection *collection, const struct
     lode_status status = check_spare_room(collection, "indexing a segment",
                                           need_of_graph(&collection->store, view), error);
     if (!status)
-        status = build_graph(collection, &plan, &built, error);
+        status = build_within(collection, &plan, error);
+    if (!status)
+        status = sealed_open(&collection->store, entry, &built, error);
     if (status)
         return status;
     struct change_source source = {.view = view};
@@ -241,7 +234,7 @@ static lode_status rewrite_init(struct rewrite *rewrite, const uint64_t *numbers
     }
     rewrite->count = count;
     atomic_init(&job->total[JOB_ROWS], job->rows_in);
-    if (job->kind == LODE_JOB_MERGE && wants_graph(rewrite->collection, job->rows_in))
+    if (job->kind == LODE_JOB_MERGE && build_wants_graph_of(rewrite->collection, job->rows_in))
         expect_graph(job, job->rows_in);
     job->held = job->rows_in * BUILD_ROW_BYTES + BUILD_WRITE_BYTES;
     budget_take(BUDGET_BUILD, job->held); /* what is written out gives more back */
@@ -281,9 +274,9 @@ static int has_dead_rows(const struct rewrite *rewrite)
     return dead;
 }
 
-/* Whether the disk has room for a flush, or for a merge that leaves dead rows behind: as far as that is known for
- * certain, since what they give back is wanted when the disk is nearly full. The
- * reserve is for those alone that take next to nothing: segments in which no row lives. */
+/* Whether the disk has room for a flush, or for a merge that leaves dead rows behind: as far as that is known
+ * for certain, since what they give back is wanted when the disk is nearly full. The reserve is for those
+ * alone that take next to nothing: segments in which no row lives. */
 static lode_status check_room(const struct rewrite *rewrite, const char *what, lode_error *error)
 {
     uint64_t bytes = rewrite_bytes(rewrite);
@@ -297,8 +290,7 @@ static lode_status check_room_of_merge(const struct rewrite *rewrite, lode_error
     if (has_dead_rows(rewrite))
         return check_room(rewrite, "merging segments", error);
     return check_spare_room(collection, "merging segments",
-                            need_of_merge(&collection->store, rewrite->views, rewrite->count),
-                            error);
+                            need_of_merge(collection, rewrite->views, rewrite->count), error);
 }
 
 /* A flush is not to be cancelled: closing waits for it, and it is quick. */
@@ -310,8 +302,11 @@ static lode_status write_rows(struct rewrite *rewrite, uint64_t number, int is_f
     if (is_flush)
         work.cancel = NULL;
     job_enter(rewrite->collection, &rewrite->job, JOB_ROWS);
-    lode_status status = sealed_write(store, number, rewrite->views, rewrite->count, &work,
-                                      rewrite->row_maps, &rewrite->entry, error);
+    struct sealed_source source = {.views = rewrite->views,
+                                   .view_count = rewrite->count,
+                                   .work = &work,
+                                   .row_maps = rewrite->row_maps};
+    lode_status status = sealed_write(store, number, &source, &rewrite->entry, error);
     if (status || rewrite->entry.row_count == 0)
         return status;
     return sealed_open(store, &rewrite->entry, &rewrite->target, error);
@@ -333,24 +328,36 @@ static int find_origin(const struct rewrite *rewrite, struct index_origin *ret_o
     return best && sealed_check_graph(best->segment, NULL) == LODE_OK;
 }
 
+static int target_wants_graph(const struct rewrite *rewrite)
+{
+    struct segment_view view = {.segment = rewrite->target, .row_count = rewrite->entry.row_count};
+    return rewrite->target && build_wants_graph(rewrite->collection, &view);
+}
+
+/* With the graph that it has by now. */
+static lode_status open_target_anew(struct rewrite *rewrite, lode_error *error)
+{
+    struct segment *opened;
+    lode_status status = sealed_open(&rewrite->collection->store, &rewrite->entry, &opened, error);
+    if (status)
+        return status;
+    segment_unref(rewrite->target);
+    rewrite->target = opened;
+    return LODE_OK;
+}
+
 static lode_status add_graph(struct rewrite *rewrite, lode_error *error)
 {
     struct index_origin origin;
-    struct segment_view view = {.segment = rewrite->target, .row_count = rewrite->entry.row_count};
-    if (!rewrite->target || !build_wants_graph(rewrite->collection, &view))
+    if (!target_wants_graph(rewrite))
         return LODE_OK;
-    struct segment *built = NULL;
     struct graph_plan plan = {.entry = &rewrite->entry,
                               .segment = rewrite->target,
                               .origin = find_origin(rewrite, &origin) ? &origin : NULL,
                               .job = &rewrite->job};
-    expect_graph(&rewrite->job, view.row_count);
-    lode_status status = build_graph(rewrite->collection, &plan, &built, error);
-    if (status)
-        return status;
-    segment_unref(rewrite->target);
-    rewrite->target = built;
-    return LODE_OK;
+    expect_graph(&rewrite->job, rewrite->entry.row_count);
+    lode_status status = build_within(rewrite->collection, &plan, error);
+    return status ? status : open_target_anew(rewrite, error);
 }
 
 /* The graph that rows grew with, for a flush that leaves dead ones out: the others get new numbers. Else the
@@ -379,8 +386,9 @@ static const struct index *overlay_left(const struct rewrite *rewrite)
 }
 
 /* Its memory, until the flush ends: counted and never refused, since flushes give more back. */
-static void hold_overlay(struct rewrite *rewrite, const struct store *store)
+static void hold_overlay(struct rewrite *rewrite)
 {
+    const struct store *store = &rewrite->collection->store;
     struct estimate estimate = estimate_overlay(&store->params, &store->space);
     uint64_t bytes = estimate_bytes(estimate, rewrite->entry.row_count);
     rewrite->job.held += bytes;
@@ -389,32 +397,18 @@ static void hold_overlay(struct rewrite *rewrite, const struct store *store)
 
 static lode_status keep_overlay(struct rewrite *rewrite, lode_error *error)
 {
-    const struct store *store = &rewrite->collection->store;
-    struct segment_view view = {.segment = rewrite->target, .row_count = rewrite->entry.row_count};
-    if (!rewrite->target || !build_wants_graph(rewrite->collection, &view) ||
-        !overlay_left(rewrite))
-        return LODE_OK;
+    const struct index *overlay = target_wants_graph(rewrite) ? overlay_left(rewrite) : NULL;
+    struct graph_plan plan = {.entry = &rewrite->entry, .job = &rewrite->job};
     struct index *index;
-    struct segment *opened;
-    expect_graph(&rewrite->job, view.row_count);
+    if (!overlay)
+        return LODE_OK;
+    expect_graph(&rewrite->job, rewrite->entry.row_count);
     job_enter(rewrite->collection, &rewrite->job, JOB_GRAPH);
-    hold_overlay(rewrite, store);
-    lode_status status = build_overlay_again(rewrite, overlay_left(rewrite), &index, error);
-    if (status)
-        return status;
-    struct index_work work = {.done = &rewrite->job.done[JOB_GRAPH_FILE]};
-    job_enter(rewrite->collection, &rewrite->job, JOB_GRAPH_FILE);
-    status = sealed_write_graph(store, rewrite->entry.number, index, &work, error);
-    index->ops->close(index);
-    if (status)
-        return status;
-    rewrite->entry.has_graph = 1;
-    status = sealed_open(store, &rewrite->entry, &opened, error);
-    if (status)
-        return status;
-    segment_unref(rewrite->target);
-    rewrite->target = opened;
-    return LODE_OK;
+    hold_overlay(rewrite);
+    lode_status status = build_overlay_again(rewrite, overlay, &index, error);
+    if (!status)
+        status = write_graph(rewrite->collection, &plan, index, error);
+    return status ? status : open_target_anew(rewrite, error);
 }
 
 static void count_output(struct rewrite *rewrite)

@@ -19,6 +19,8 @@ NODISCARD lode_status flush_frozen(struct lode_collection *collection, const str
 
 /* The memory of building a graph of this collection. */
 struct estimate build_estimate(const struct lode_collection *collection);
+/* Whether so many rows are to have a graph. */
+int build_wants_graph_of(const struct lode_collection *collection, uint64_t rows);
 /* Whether this segment is sealed, large enough for a graph and without one. */
 int build_wants_graph(const struct lode_collection *collection, const struct segment_view *view);
 /* Whether this segment is sealed and its graph the overlay that it was flushed with. */

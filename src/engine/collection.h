@@ -52,8 +52,8 @@ struct lode_collection {
     /* pin_mutex; `version` is written by who holds the lane, which may also read it without. */
     struct mutex pin_mutex;
     struct version *version;
-    struct version
-        *expired; /* `version` without what has expired since; NULL: as far as is known */
+    /* `version` without what has expired since; NULL: as far as is known */
+    struct version *expired;
     struct text_model *model; /* NULL: none */
 
     /* lane */

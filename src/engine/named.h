@@ -21,8 +21,8 @@ struct named_snapshot {
 };
 
 struct named {
-    struct mutex
-        mutex; /* guards what follows; held while one is made, opened or dropped, with its I/O */
+    /* Guards what follows; held while one is made, opened or dropped, with its I/O */
+    struct mutex mutex;
     struct named_snapshot *items; /* in no order */
     size_t count;
     size_t capacity;

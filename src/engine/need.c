@@ -1,6 +1,6 @@
 #include "engine/need.h"
 
-#include "base/limits.h"
+#include "engine/build.h"
 
 static int is_quantised(const struct segment_view *view)
 {
@@ -30,7 +30,8 @@ static uint64_t share_of(uint64_t bytes, uint32_t live, uint32_t rows)
     return rows ? (uint64_t)((double)bytes * live / rows) : 0;
 }
 
-uint64_t need_of_merge(const struct store *store, const struct segment_view *views, size_t count)
+uint64_t need_of_merge(const struct lode_collection *collection, const struct segment_view *views,
+                       size_t count)
 {
     uint64_t bytes = 0, rows = 0;
     for (size_t i = 0; i < count; i++) {
@@ -40,8 +41,8 @@ uint64_t need_of_merge(const struct store *store, const struct segment_view *vie
         bytes += share_of(disk, views[i].live_count, views[i].row_count);
         rows += views[i].live_count;
     }
-    if (rows >= INDEX_ROWS_MIN)
-        bytes += rows * graph_bytes_a_row(store, views, count);
+    if (build_wants_graph_of(collection, rows))
+        bytes += rows * graph_bytes_a_row(&collection->store, views, count);
     return bytes;
 }
 

@@ -85,6 +85,23 @@ struct replay {
     lode_error unsure; /* why it is not known where an id of a log lives; status LODE_OK: it is */
 };
 
+static lode_status reserve_requests(const struct replay *replay, lode_error *error)
+{
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < replay->count; i++)
+        if (replay->applied[i].request.id_size)
+            status = requests_reserve(&replay->collection->requests, error);
+    return status;
+}
+
+static void add_requests(const struct replay *replay)
+{
+    for (size_t i = 0; i < replay->count; i++)
+        if (replay->applied[i].request.id_size)
+            requests_add(&replay->collection->requests, &replay->applied[i].request,
+                         replay->applied[i].sequence);
+}
+
 static lode_status apply_gathered(struct replay *replay, lode_error *error)
 {
     struct lode_collection *collection = replay->collection;
@@ -103,21 +120,14 @@ static lode_status apply_gathered(struct replay *replay, lode_error *error)
     lode_status status = apply_prepare(from, replay->growing, &group, &apply, error);
     if (status)
         return status;
-    for (size_t i = 0; !status && i < replay->count; i++)
-        if (replay->applied[i].request.id_size)
-            status = requests_reserve(&collection->requests, error);
+    status = reserve_requests(replay, error);
+    if (!status && group.applied < replay->count)
+        status = error_set(error, LODE_CORRUPT, "a log holds more rows than fit its segment");
     if (status) {
         apply_abort(apply);
         return status;
     }
-    if (group.applied < replay->count) {
-        apply_abort(apply);
-        return error_set(error, LODE_CORRUPT, "a log holds more rows than fit its segment");
-    }
-    for (size_t i = 0; i < replay->count; i++)
-        if (replay->applied[i].request.id_size)
-            requests_add(&collection->requests, &replay->applied[i].request,
-                         replay->applied[i].sequence);
+    add_requests(replay);
     collection_publish(collection, apply_commit(apply));
     growing_hold_all(replay->growing);
     for (size_t i = 0; i < replay->count; i++)

@@ -31,8 +31,9 @@ NODISCARD lode_status repair_keep(struct repairing *run, const char *dir, const 
 
 /* --- repair_keys.c --- */
 
-/* Of an encrypted database: run->vfs carries its keys from here on, and *ret_crypt is freed by the caller. A damaged copy
- * of them is mended. Without keys nothing can be done: LODE_CORRUPT when the database needs some, reported. */
+/* Of an encrypted database: run->vfs carries its keys from here on, and *ret_crypt is freed by the caller. A
+ * damaged copy of them is mended. Without keys nothing can be done: LODE_CORRUPT when the database needs
+ * some, reported. */
 NODISCARD lode_status repair_open_keys(struct repairing *run, struct vfs **ret_crypt,
                                        lode_error *error);
 

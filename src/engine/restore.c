@@ -37,13 +37,32 @@ static int has_collection(const struct inventory *inventory, const char *name)
     return name == NULL;
 }
 
+/* With the keys from wherever they are sound: a backup that has lost them is otherwise lost as a whole. */
+static lode_status decrypt(struct restoring *restoring, lode_error *error)
+{
+    lode_error reason = {0};
+    for (size_t i = 0; i < restoring->source_count; i++) {
+        lode_error found = {0};
+        lode_status status = backup_decrypt(restoring->sources[i], &restoring->inventory,
+                                            restoring->options->key, &restoring->keyring, &found);
+        if (!status)
+            return LODE_OK;
+        if (i == 0 || status != LODE_CORRUPT)
+            reason = found;
+        if (status != LODE_CORRUPT)
+            break;
+    }
+    if (error)
+        *error = reason;
+    return reason.status;
+}
+
 static lode_status find_keys(struct restoring *restoring, lode_error *error)
 {
     const lode_key_source *key = restoring->options->key;
     keyring_free(restoring->keyring);
     restoring->keyring = NULL;
-    lode_status status = backup_decrypt(restoring->sources[0], &restoring->inventory, key,
-                                        &restoring->keyring, error);
+    lode_status status = decrypt(restoring, error);
     if (!status && key && !restoring->keyring)
         status = error_set(error, LODE_KEY,
                            "the backup is not encrypted, and a key was given: leave the key out");
@@ -172,29 +191,6 @@ static lode_status choose_collection(struct restoring *restoring, lode_error *er
     return restoring->to_sequence ? restoring_choose_state(restoring, error) : LODE_OK;
 }
 
-lode_status restoring_read(struct restoring *restoring, const struct inventory_file *file,
-                           backup_use *use, void *context, lode_error *error)
-{
-    struct backup_content content;
-    lode_error reason = {0};
-    lode_status status = LODE_NOT_FOUND;
-    for (size_t i = 0; status == LODE_NOT_FOUND && i < restoring->source_count; i++) {
-        lode_error found = {0};
-        status = backup_content_open(restoring->sources[i], file, &content, &found);
-        if (i == 0 || status != LODE_NOT_FOUND)
-            reason = found;
-    }
-    if (!status) {
-        status = backup_content_read(&content, file, use, context, &reason);
-        backup_content_close(&content);
-    }
-    if (status == LODE_NOT_FOUND)
-        reason.status = status = LODE_CORRUPT;
-    if (status && error)
-        *error = reason;
-    return status;
-}
-
 static int is_somewhere(const struct restoring *restoring, const struct inventory_file *file,
                         lode_error *reason)
 {
@@ -282,6 +278,7 @@ struct writing {
     struct restoring *restoring;
     struct vfs_file *file;
     uint64_t offset;
+    int failed; /* here, not in the source */
 };
 
 static lode_status write_piece(void *context, const void *data, size_t size, lode_error *error)
@@ -289,7 +286,46 @@ static lode_status write_piece(void *context, const void *data, size_t size, lod
     struct writing *writing = context;
     lode_status status = vfs_write(writing->file, writing->offset, data, size, error);
     writing->offset += size;
-    return status ? status : restoring_tell(writing->restoring, size, error);
+    if (!status)
+        status = restoring_tell(writing->restoring, size, error);
+    writing->failed = status != LODE_OK;
+    return status;
+}
+
+/* Over what another source gave, of which all or nothing was sound. */
+static lode_status write_from(struct writing *writing, const struct backup *source,
+                              const struct inventory_file *file, lode_error *error)
+{
+    struct backup_content content;
+    lode_status status = backup_content_open(source, file, &content, error);
+    if (status)
+        return status;
+    writing->restoring->done_bytes -= writing->offset;
+    writing->offset = 0;
+    status = backup_content_read(&content, file, write_piece, writing, error);
+    backup_content_close(&content);
+    return status;
+}
+
+/* From the first source that has it sound. Where none has, damage is told of rather than absence. */
+static lode_status write_content(struct writing *writing, const struct inventory_file *file,
+                                 lode_error *error)
+{
+    const struct restoring *restoring = writing->restoring;
+    lode_error reason = {0};
+    for (size_t i = 0; i < restoring->source_count && !writing->failed; i++) {
+        lode_error found = {0};
+        lode_status status = write_from(writing, restoring->sources[i], file, &found);
+        if (!status)
+            return LODE_OK;
+        if (i == 0 || writing->failed || reason.status == LODE_NOT_FOUND)
+            reason = found;
+    }
+    if (reason.status == LODE_NOT_FOUND)
+        reason.status = LODE_CORRUPT;
+    if (error)
+        *error = reason;
+    return reason.status;
 }
 
 lode_status restoring_write(struct restoring *restoring, const struct inventory_file *file,
@@ -300,7 +336,7 @@ lode_status restoring_write(struct restoring *restoring, const struct inventory_
                                   &writing.file, error);
     if (status)
         return status;
-    status = restoring_read(restoring, file, write_piece, &writing, error);
+    status = write_content(&writing, file, error);
     if (!status)
         status = vfs_sync(writing.file, error);
     vfs_close(writing.file);
@@ -440,14 +476,9 @@ static lode_status mark(struct restoring *restoring, const char *scratch, lode_e
     struct vfs *vfs = restoring->vfs;
     char parent[PATH_SIZE_MAX];
     struct file_names names = {0};
-    lode_error reason = {0};
-    lode_status status = vfs_make_dir(vfs, restoring->path, &reason);
-    if (status && status != LODE_EXISTS) {
-        if (error)
-            *error = reason;
-        return status;
-    }
-    status = file_names_list(vfs, restoring->path, &names, error);
+    lode_status status = vfs_have_dir(vfs, restoring->path, error);
+    if (!status)
+        status = file_names_list(vfs, restoring->path, &names, error);
     if (!status && names.count > 0)
         status = error_set(error, LODE_EXISTS, "'%s' is not empty: it holds '%s'", restoring->path,
                            names.names[0]);

@@ -25,13 +25,10 @@ struct restoring {
     lode_restore_info info;
 };
 
-/* Read a content from whichever source has it. Arguments: as backup_content_read. */
-NODISCARD lode_status restoring_read(struct restoring *restoring, const struct inventory_file *file,
-                                     backup_use *use, void *context, lode_error *error);
 /* So many bytes more are done. */
 NODISCARD lode_status restoring_tell(struct restoring *restoring, size_t bytes, lode_error *error);
 void restoring_stage(struct restoring *restoring, const char *stage, uint64_t total_bytes);
-/* Write a content to a file, synced. */
+/* Write a content, of whichever source has it sound, to a file, synced. */
 NODISCARD lode_status restoring_write(struct restoring *restoring,
                                       const struct inventory_file *file, const char *path,
                                       lode_error *error);

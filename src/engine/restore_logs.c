@@ -62,50 +62,70 @@ static lode_status add_logs(struct choice *choice, const struct inventory *inven
     return status;
 }
 
-/* A copy of an inventory may be taken twice: it is read anew for that. */
+/* The newest state that is not beyond the batch, or, as long as there is none, the earliest of the others. */
+static void keep_better(struct choice *choice, struct inventory *inventory, struct keyring **keys,
+                        uint64_t number)
+{
+    uint64_t sequence = inventory_collection(inventory, choice->restoring->uid)->sequence;
+    int has_state = choice->state.file_count > 0;
+    if (sequence <= choice->restoring->to_sequence && (!has_state || sequence > choice->sequence)) {
+        choice->sequence = sequence;
+        choice->number = number;
+        take(&choice->state, inventory);
+        take_keys(&choice->state_keys, keys);
+    } else if (!has_state &&
+               (choice->earliest.file_count == 0 || sequence < choice->earliest_sequence)) {
+        choice->earliest_sequence = sequence;
+        take(&choice->earliest, inventory);
+        take_keys(&choice->earliest_keys, keys);
+    }
+}
+
+struct considered {
+    struct inventory inventory;
+    struct keyring *keys;
+    int is_read;
+};
+
+/* One that is damaged, or of another key, is passed over: others may do. */
+static lode_status read_one(const struct choice *choice, const struct backup *source, size_t i,
+                            struct considered *ret_one, lode_error *error)
+{
+    const lode_key_source *key = choice->restoring->options->key;
+    lode_error reason = {0};
+    lode_status status = backup_inventory(source, i, &ret_one->inventory, &reason);
+    if (!status) {
+        status = backup_decrypt(source, &ret_one->inventory, key, &ret_one->keys, &reason);
+        if (status)
+            inventory_release(&ret_one->inventory);
+    }
+    ret_one->is_read = status == LODE_OK;
+    if (status == LODE_CORRUPT || status == LODE_KEY)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
 static lode_status consider(struct choice *choice, const struct backup *source, size_t i,
                             lode_error *error)
 {
-    struct inventory inventory;
-    lode_error reason = {0};
-    struct keyring *keys = NULL;
-    lode_status status = backup_inventory(source, i, &inventory, &reason);
-    if (!status) {
-        status =
-            backup_decrypt(source, &inventory, choice->restoring->options->key, &keys, &reason);
-        if (status)
-            inventory_release(&inventory);
-    }
-    if (status == LODE_CORRUPT || status == LODE_KEY)
-        return LODE_OK; /* others may do */
-    if (status) {
-        if (error)
-            *error = reason;
+    const struct restoring *restoring = choice->restoring;
+    struct considered one = {.keys = NULL};
+    lode_status status = read_one(choice, source, i, &one, error);
+    if (!one.is_read)
         return status;
-    }
-    const struct inventory_collection *found =
-        inventory_collection(&inventory, choice->restoring->uid);
     /* In another history the numbers are those of other batches. */
-    if (found && inventory.history == choice->restoring->inventory.history) {
-        uint64_t sequence = found->sequence;
-        status = add_logs(choice, &inventory, error);
+    if (inventory_collection(&one.inventory, restoring->uid) &&
+        one.inventory.history == restoring->inventory.history) {
+        status = add_logs(choice, &one.inventory, error);
         if (!status)
-            status = add_keys(choice, keys, error);
-        if (!status && sequence <= choice->restoring->to_sequence &&
-            (choice->state.file_count == 0 || sequence > choice->sequence)) {
-            choice->sequence = sequence;
-            choice->number = backup_number(source, i);
-            take(&choice->state, &inventory);
-            take_keys(&choice->state_keys, &keys);
-        } else if (!status && choice->state.file_count == 0 &&
-                   (choice->earliest.file_count == 0 || sequence < choice->earliest_sequence)) {
-            choice->earliest_sequence = sequence;
-            take(&choice->earliest, &inventory);
-            take_keys(&choice->earliest_keys, &keys);
-        }
+            status = add_keys(choice, one.keys, error);
+        if (!status)
+            keep_better(choice, &one.inventory, &one.keys, backup_number(source, i));
     }
-    keyring_free(keys);
-    inventory_release(&inventory);
+    keyring_free(one.keys);
+    inventory_release(&one.inventory);
     return status;
 }
 

@@ -262,16 +262,8 @@ static lode_status rewrite_collection(struct rewrite *rewrite, uint64_t uid, lod
 
 static lode_status make_scratch(const struct rewrite *rewrite, char scratch[], lode_error *error)
 {
-    lode_error reason = {0};
     lode_status status = vfs_join(scratch, rewrite->db->path, SCRATCH_NAME, error);
-    if (status)
-        return status;
-    status = vfs_make_dir(rewrite->db->vfs, scratch, &reason);
-    if (status == LODE_EXISTS)
-        return LODE_OK;
-    if (status && error)
-        *error = reason;
-    return status;
+    return status ? status : vfs_have_dir(rewrite->db->vfs, scratch, error);
 }
 
 static void expect(struct rewrite *rewrite)

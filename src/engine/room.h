@@ -2,8 +2,8 @@
  *
  * A database that is written to keeps a little space to itself, in a file without contents (RESERVE_NAME).
  * When the disk is full, that space is given up for what frees space: deletes, and merges of segments in
- * which no row lives. From then on the database is short of space: other writes are refused with LODE_FULL before they
- * take any, until there is enough again to keep the reserve anew, which the next write finds out.
+ * which no row lives. From then on the database is short of space: other writes are refused with LODE_FULL
+ * before they take any, until there is enough again to keep the reserve anew, which the next write finds out.
  *
  * Thread-safe. */
 #ifndef ENGINE_ROOM_H

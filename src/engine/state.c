@@ -113,8 +113,8 @@ static lode_status write_rows(struct state *state, const struct store *store,
     struct sealed_entry entry;
     if (!row_maps)
         return error_nomem(error, "the rows of growing segments", count * sizeof *row_maps);
-    lode_status status =
-        sealed_write(store, state->number, views, count, NULL, row_maps, &entry, error);
+    struct sealed_source source = {.views = views, .view_count = count, .row_maps = row_maps};
+    lode_status status = sealed_write(store, state->number, &source, &entry, error);
     for (size_t i = 0; i < count; i++)
         free(row_maps[i]);
     free(row_maps);

@@ -24,8 +24,8 @@ struct state {
 NODISCARD lode_status state_hold(struct lode_collection *collection, struct state *ret_state,
                                  lode_error *error);
 /* Write the living rows of its growing segments, if there are any, as segment state->number of `store`, which
- * must outlive the state, and add its entry. Written to the collection's own directory it is pinned. What was in memory
- * is not held any more. */
+ * must outlive the state, and add its entry. Written to the collection's own directory it is pinned. What was
+ * in memory is not held any more. */
 NODISCARD lode_status state_write_tail(struct state *state, const struct store *store,
                                        lode_error *error);
 /* The pins are somebody else's to drop. */

@@ -70,8 +70,8 @@ struct estimate estimate_build(const struct index_params *params, const struct s
     uint64_t pivots = (uint64_t)QG_PIVOTS_MAX * (space->dim + HOP_CODE_STEP + 12);
     uint64_t scratches =
         (threads + 1) * (scratch_bytes(params, space->dim) + coder_bytes(space->dim));
-    /* hnsw_repair has five bytes for each row, when all are inserted. An origin's row of each row, and which are to be
-     * linked (qg_origin.c, qg_build.c), are two numbers. */
+    /* hnsw_repair has five bytes for each row, when all are inserted. An origin's row of each row, and which
+     * are to be linked (qg_origin.c, qg_build.c), are two numbers. */
     uint64_t row = larger(plain_row(params) + 5, coded_row(params, space) + 2 * sizeof(uint32_t));
     return (struct estimate){
         .fixed = larger(fit_bytes(space->dim), pivots + scratches + WRITE_BUFFERS) + SMALL_THINGS,

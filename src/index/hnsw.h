@@ -10,14 +10,14 @@
 #ifndef INDEX_HNSW_H
 #define INDEX_HNSW_H
 
+#include "index/idle.h"
 #include "index/index.h"
 
 #include "os/thread.h"
 
-#define HNSW_NONE          0xffffffffu /* no row: the end of a list; the entry of an empty graph */
-#define HNSW_LAYER_MAX     15u         /* of a row; m^-15 is below one in 2^31 for every m >= 5 */
-#define HNSW_STRIPES       1024u       /* locks that writers share; a power of two */
-#define HNSW_SCRATCH_SLOTS 64          /* idle scratch objects kept */
+#define HNSW_NONE      0xffffffffu /* no row: the end of a list; the entry of an empty graph */
+#define HNSW_LAYER_MAX 15u         /* of a row; m^-15 is below one in 2^31 for every m >= 5 */
+#define HNSW_STRIPES   1024u       /* locks that writers share; a power of two */
 
 struct hnsw_scratch;
 
@@ -52,7 +52,7 @@ struct hnsw {
     struct mutex entry_lock;     /* held while a row above all others is inserted; before stripes */
     struct mutex *stripes;       /* HNSW_STRIPES; one at a time; NULL when mapped */
     _Atomic size_t scratch_size; /* bytes of all scratch objects, idle or not */
-    _Atomic(struct hnsw_scratch *) scratch[HNSW_SCRATCH_SLOTS];
+    struct idle idle;            /* struct hnsw_scratch each */
 };
 
 /* --- hnsw_graph.c: memory, levels, lists --- */
@@ -313,9 +313,8 @@ NODISCARD lode_status hnsw_build(const struct index_params *params, const struct
 
 NODISCARD lode_status hnsw_serialize(const struct index *index, const struct index_sink *sink,
                                      lode_error *error);
-NODISCARD lode_status hnsw_open(const struct index_params *params, const struct rows *rows,
-                                uint32_t count, const struct index_bytes *bytes,
-                                struct index **ret_index, lode_error *error);
+NODISCARD lode_status hnsw_open(const struct index_file *file, struct index **ret_index,
+                                lode_error *error);
 NODISCARD lode_status hnsw_check(const struct index *index, lode_error *error);
 
 /* --- hnsw.c --- */

@@ -3,6 +3,8 @@
  * damaged ones lead nowhere; check() reads everything. */
 #include "index/hnsw.h"
 
+#include "index/graph_file.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,18 +19,13 @@ struct layout {
     uint64_t links_offset, upper_slot_offset, upper_offset, size;
 };
 
-static uint64_t align64(uint64_t offset)
-{
-    return (offset + 63) & ~(uint64_t)63;
-}
-
 static struct layout layout_of(uint32_t count, uint32_t m, uint32_t slots)
 {
     struct layout layout;
     layout.links_offset = HEADER_SIZE;
-    layout.upper_slot_offset = align64(layout.links_offset + (uint64_t)count * 2 * m * 4);
-    layout.upper_offset = align64(layout.upper_slot_offset + (uint64_t)count * 4);
-    layout.size = align64(layout.upper_offset + (uint64_t)slots * m * 4);
+    layout.upper_slot_offset = graph_align(layout.links_offset + (uint64_t)count * 2 * m * 4);
+    layout.upper_offset = graph_align(layout.upper_slot_offset + (uint64_t)count * 4);
+    layout.size = graph_align(layout.upper_offset + (uint64_t)slots * m * 4);
     return layout;
 }
 
@@ -49,18 +46,6 @@ static void header_put(uint8_t header[HEADER_SIZE], const struct hnsw *hnsw, uin
     le_store_u64(header + 40, size);
 }
 
-/* An array and the zeros up to the next multiple of 64. */
-static lode_status array_write(const struct index_sink *sink, const void *data, uint64_t size,
-                               lode_error *error)
-{
-    static const uint8_t zeros[64];
-    lode_status status = size ? sink->write(sink->context, data, size, error) : LODE_OK;
-    uint64_t rest = align64(size) - size;
-    if (status == LODE_OK && rest)
-        status = sink->write(sink->context, zeros, rest, error);
-    return status;
-}
-
 lode_status hnsw_serialize(const struct index *index, const struct index_sink *sink,
                            lode_error *error)
 {
@@ -75,11 +60,11 @@ lode_status hnsw_serialize(const struct index *index, const struct index_sink *s
     header_put(header, hnsw, count, slots, layout_of(count, hnsw->m, slots).size);
     lode_status status = sink->write(sink->context, header, sizeof header, error);
     if (status == LODE_OK)
-        status = array_write(sink, hnsw->links, (uint64_t)count * 2 * hnsw->m * 4, error);
+        status = graph_write_array(sink, hnsw->links, (uint64_t)count * 2 * hnsw->m * 4, error);
     if (status == LODE_OK)
-        status = array_write(sink, hnsw->upper_slot, (uint64_t)count * 4, error);
+        status = graph_write_array(sink, hnsw->upper_slot, (uint64_t)count * 4, error);
     if (status == LODE_OK)
-        status = array_write(sink, hnsw->upper, (uint64_t)slots * hnsw->m * 4, error);
+        status = graph_write_array(sink, hnsw->upper, (uint64_t)slots * hnsw->m * 4, error);
     if (status == LODE_OK && sink->done)
         atomic_fetch_add_explicit(sink->done, count, memory_order_relaxed);
     return status;
@@ -113,15 +98,14 @@ static lode_status header_check(const uint8_t *data, size_t size, uint32_t count
     return LODE_OK;
 }
 
-lode_status hnsw_open(const struct index_params *params, const struct rows *rows, uint32_t count,
-                      const struct index_bytes *given, struct index **ret_index, lode_error *error)
+lode_status hnsw_open(const struct index_file *file, struct index **ret_index, lode_error *error)
 {
-    (void)params; /* the header knows what the graph was built with */
-    const uint8_t *data = given->data;
-    size_t head = given->size < HEADER_SIZE ? given->size : HEADER_SIZE;
-    lode_status status = guard_touch(given->guard, data, head, error);
+    const uint8_t *data = file->data;
+    uint32_t count = file->count;
+    size_t head = file->size < HEADER_SIZE ? file->size : HEADER_SIZE;
+    lode_status status = guard_touch(file->guard, data, head, error);
     if (status == LODE_OK)
-        status = header_check(data, given->size, count, error);
+        status = header_check(data, file->size, count, error);
     if (status != LODE_OK)
         return status;
     struct hnsw *hnsw = calloc(1, sizeof *hnsw);
@@ -130,9 +114,9 @@ lode_status hnsw_open(const struct index_params *params, const struct rows *rows
     uint8_t *bytes = (uint8_t *)(uintptr_t)data; /* never written: insert refuses a mapped graph */
     uint32_t slots = le_load_u32(data + 24);
     hnsw->index.ops = &index_hnsw;
-    hnsw->rows = *rows;
+    hnsw->rows = *file->rows;
     hnsw->mapped = 1;
-    hnsw->guard = given->guard;
+    hnsw->guard = file->guard;
     hnsw->m = le_load_u32(data + 12);
     hnsw->ef_construction = le_load_u32(data + 28);
     hnsw->seed = le_load_u64(data + 32);

@@ -1,6 +1,7 @@
-/* hnsw_origin.c: taking over the lists of an earlier graph of some of the rows. Layer 0 is copied under new row
- * numbers; a list that lost rows is chosen anew among what is left and all that the lost ones linked to. Levels are a function of the row's number, so that the layers above are
- * linked anew: one row in m has any. What then is not reachable is for the repair of the build. */
+/* hnsw_origin.c: taking over the lists of an earlier graph of some of the rows. Layer 0 is copied under new
+ * row numbers; a list that lost rows is chosen anew among what is left and all that the lost ones linked to.
+ * Levels are a function of the row's number, so that the layers above are linked anew: one row in m has any.
+ * What then is not reachable is for the repair of the build. */
 #include "index/hnsw.h"
 
 #include <stdlib.h>

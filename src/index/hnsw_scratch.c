@@ -1,5 +1,4 @@
-/* hnsw_scratch.c: what one search or insert works in. Scratch objects wait in an array of slots that
- * are taken and given back by one atomic exchange each: readers take no lock. */
+/* hnsw_scratch.c: what one search or insert works in. */
 #include "index/hnsw.h"
 
 #include <stdlib.h>
@@ -89,35 +88,23 @@ static struct hnsw_scratch *scratch_new(struct hnsw *hnsw)
 
 struct hnsw_scratch *hnsw_scratch_take(struct hnsw *hnsw)
 {
-    for (int i = 0; i < HNSW_SCRATCH_SLOTS; i++) {
-        if (!atomic_load_explicit(&hnsw->scratch[i], memory_order_relaxed))
-            continue;
-        /* acquire: see what the previous user wrote into it */
-        struct hnsw_scratch *scratch =
-            atomic_exchange_explicit(&hnsw->scratch[i], NULL, memory_order_acquire);
-        if (scratch)
-            return scratch;
-    }
-    return scratch_new(hnsw);
+    struct hnsw_scratch *scratch = idle_take(&hnsw->idle);
+    return scratch ? scratch : scratch_new(hnsw);
 }
 
 void hnsw_scratch_give(struct hnsw *hnsw, struct hnsw_scratch *scratch)
 {
-    for (int i = 0; scratch && i < HNSW_SCRATCH_SLOTS; i++) {
-        struct hnsw_scratch *none = NULL;
-        if (atomic_compare_exchange_strong_explicit(&hnsw->scratch[i], &none, scratch,
-                                                    memory_order_release, memory_order_relaxed))
-            return;
-    }
-    if (scratch)
-        atomic_fetch_sub_explicit(&hnsw->scratch_size, scratch->size, memory_order_relaxed);
+    if (!scratch || idle_give(&hnsw->idle, scratch))
+        return;
+    atomic_fetch_sub_explicit(&hnsw->scratch_size, scratch->size, memory_order_relaxed);
     scratch_free(scratch);
 }
 
 void hnsw_scratch_free_all(struct hnsw *hnsw)
 {
-    for (int i = 0; i < HNSW_SCRATCH_SLOTS; i++)
-        scratch_free(atomic_load_explicit(&hnsw->scratch[i], memory_order_acquire));
+    struct hnsw_scratch *scratch;
+    while ((scratch = idle_take(&hnsw->idle)) != NULL)
+        scratch_free(scratch);
 }
 
 int hnsw_scratch_begin(struct hnsw_scratch *scratch, uint32_t ef, size_t copies_max)

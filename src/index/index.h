@@ -24,8 +24,8 @@ struct index_params {
 };
 
 struct index_counts {
-    uint64_t
-        distances; /* vectors or whole codes of rows compared with the query, not estimates of a hop */
+    /* Vectors or whole codes of rows compared with the query, not estimates of a hop */
+    uint64_t distances;
     uint64_t hops; /* nodes expanded */
 };
 
@@ -73,9 +73,11 @@ struct index_sink {
     _Atomic uint64_t *done;    /* may be NULL; rows written so far, for progress */
 };
 
-/* A serialized index: mapped, 64-byte aligned. */
-struct index_bytes {
-    const uint8_t *data;
+/* A serialized index, which knows what it was built with, and the rows it is of. */
+struct index_file {
+    const struct rows *rows;
+    uint32_t count;      /* of rows */
+    const uint8_t *data; /* mapped, 64-byte aligned */
     size_t size;
     struct guard *guard; /* touched before data is read; NULL: of memory */
 };
@@ -96,9 +98,8 @@ struct index_ops {
                                    struct index **ret_index, lode_error *error);
     /* Use serialized bytes in place (borrowed until close). Checks the header and all sizes; links are
      * checked as they are followed. LODE_CORRUPT. */
-    NODISCARD lode_status (*open)(const struct index_params *params, const struct rows *rows,
-                                  uint32_t count, const struct index_bytes *bytes,
-                                  struct index **ret_index, lode_error *error);
+    NODISCARD lode_status (*open)(const struct index_file *file, struct index **ret_index,
+                                  lode_error *error);
     /* The topk->k nearest allowed rows, more or less; but k of them whenever there are k, for which the
      * allowed rows are scanned when need be. What touching the index's bytes or the rows answers; then what
      * is in the top-k is of no use. */

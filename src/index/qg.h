@@ -11,6 +11,7 @@
 #ifndef INDEX_QG_H
 #define INDEX_QG_H
 
+#include "index/idle.h"
 #include "index/index.h"
 
 #include "os/thread.h"
@@ -21,7 +22,6 @@
 #define QG_BITS_OWN       7u
 #define QG_NONE           0xffffffffu /* no row: the end of a list */
 #define QG_STRIPES        1024u
-#define QG_SCRATCH_SLOTS  64
 #define QG_LEADERS        64u   /* first level of pivots */
 #define QG_PIVOTS_MAX     4096u /* sampled rows, where walks may begin */
 #define QG_DIM_MIN        16u   /* the same: so short vectors are no dearer to read than codes */
@@ -61,9 +61,9 @@ struct qg {
     uint32_t count;
     uint32_t blocks; /* of 32 links */
     lode_layout layout;
-    unsigned
-        bits; /* of a code, for each coordinate: 1 or 2 of a neighbour's; QG_BITS_OWN of a row's own
-                      in the compact layout; 0: not chosen yet */
+    /* Of a code, for each coordinate: 1 or 2 of a neighbour's; QG_BITS_OWN of a row's own in the
+     * compact layout; 0: not chosen yet */
+    unsigned bits;
     size_t dim; /* of projected vectors */
     size_t code_size;
     size_t own_size; /* of the row's own vector, i8 */
@@ -72,12 +72,12 @@ struct qg {
     struct projection projection;
     struct qg_lift lift;
     struct qg_pivots pivots;
-    const uint8_t
-        *graph;          /* count x stride; mapped, or NULL until a built graph is first searched */
-    struct guard *guard; /* of a mapped graph, touched before a row of it is read; else NULL */
+    /* Count x stride; mapped, or NULL until a built graph is first searched */
+    const uint8_t *graph;
+    struct guard *guard;  /* of a mapped graph, touched before a row of it is read; else NULL */
     uint8_t *owned_graph; /* the same, when it is ours */
-    const char
-        *spill_dir; /* where codes, coordinates and links lie while it is built; NULL: in memory */
+    /* Where codes, coordinates and links lie while it is built; NULL: in memory */
+    const char *spill_dir;
     struct mutex graph_lock;
     /* Of a built graph; NULL in a mapped one. */
     uint8_t *codes;    /* count x code_size; only while it is built */
@@ -85,7 +85,7 @@ struct qg {
     uint32_t *links;   /* count x 32 blocks */
     void *pivot_memory;
     struct mutex *stripes;
-    _Atomic(struct qg_scratch *) scratch[QG_SCRATCH_SLOTS];
+    struct idle idle; /* struct qg_scratch each */
 };
 
 /* Links of a row, at most; and the places for them, which come in blocks. */
@@ -333,9 +333,8 @@ NODISCARD lode_status qg_search(const struct index *index, const struct index_qu
                                 lode_error *error);
 NODISCARD lode_status qg_serialize(const struct index *index, const struct index_sink *sink,
                                    lode_error *error);
-NODISCARD lode_status qg_open(const struct index_params *params, const struct rows *rows,
-                              uint32_t count, const struct index_bytes *bytes,
-                              struct index **ret_index, lode_error *error);
+NODISCARD lode_status qg_open(const struct index_file *file, struct index **ret_index,
+                              lode_error *error);
 NODISCARD lode_status qg_check(const struct index *index, lode_error *error);
 /* Link i of a row of a graph that is built or mapped. Not checked. */
 uint32_t qg_stored_link(const struct qg *qg, uint32_t row, uint32_t i);

@@ -31,8 +31,8 @@ struct build {
     struct qg *qg;
     const struct index_work *work;
     struct qg_origin *origin; /* NULL: none */
-    const uint8_t
-        *is_pivot; /* a bitset would be written by nobody else either; bytes are simpler */
+    /* A bitset would be written by nobody else either; bytes are simpler */
+    const uint8_t *is_pivot;
     unsigned pass;
     uint32_t *rows; /* to be worked on by threads; NULL: all of them */
     uint32_t row_count;

@@ -3,6 +3,8 @@
  * wherever they are followed, so damaged ones lead nowhere; check() reads everything. */
 #include "index/qg.h"
 
+#include "index/graph_file.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,21 +21,16 @@ struct layout {
     uint64_t mean, scales, basis, begins, pivot_rows, leaders, pivot_codes, graph, size;
 };
 
-static uint64_t align64(uint64_t offset)
-{
-    return (offset + 63) & ~(uint64_t)63;
-}
-
 static struct layout layout_of(const struct qg *qg)
 {
     struct layout layout;
     layout.mean = HEADER_SIZE;
     uint64_t kept = projection_is_reduced(&qg->projection) ? qg->projection.kept : 0;
-    layout.scales = align64(layout.mean + qg->projection.dim * sizeof(float));
-    layout.basis = align64(layout.scales + kept * sizeof(float));
-    layout.begins = align64(layout.basis + kept * projection_padded(qg->projection.dim));
-    layout.pivot_rows = align64(layout.begins + (QG_LEADERS + 1) * sizeof(uint32_t));
-    layout.leaders = align64(layout.pivot_rows + (uint64_t)qg->pivots.count * sizeof(uint32_t));
+    layout.scales = graph_align(layout.mean + qg->projection.dim * sizeof(float));
+    layout.basis = graph_align(layout.scales + kept * sizeof(float));
+    layout.begins = graph_align(layout.basis + kept * projection_padded(qg->projection.dim));
+    layout.pivot_rows = graph_align(layout.begins + (QG_LEADERS + 1) * sizeof(uint32_t));
+    layout.leaders = graph_align(layout.pivot_rows + (uint64_t)qg->pivots.count * sizeof(uint32_t));
     layout.pivot_codes = layout.leaders + (uint64_t)QG_LEADERS * qg->code_size;
     layout.graph = layout.pivot_codes + (uint64_t)qg->pivots.count * qg->code_size;
     layout.size = layout.graph + (uint64_t)qg->count * qg->stride;
@@ -63,18 +60,6 @@ static void header_put(uint8_t header[HEADER_SIZE], const struct qg *qg)
     le_store_f32(header + 76, qg->lift.near);
 }
 
-/* An array and the zeros up to the next multiple of 64. */
-static lode_status array_write(const struct index_sink *sink, const void *data, uint64_t size,
-                               lode_error *error)
-{
-    static const uint8_t zeros[64];
-    lode_status status = size ? sink->write(sink->context, data, size, error) : LODE_OK;
-    uint64_t rest = align64(size) - size;
-    if (status == LODE_OK && rest)
-        status = sink->write(sink->context, zeros, rest, error);
-    return status;
-}
-
 static lode_status head_write(const struct qg *qg, const struct index_sink *sink, lode_error *error)
 {
     const struct qg_pivots *pivots = &qg->pivots;
@@ -94,7 +79,7 @@ static lode_status head_write(const struct qg *qg, const struct index_sink *sink
                   {pivots->leaders, QG_LEADERS * qg->code_size},
                   {pivots->codes, pivots->count * qg->code_size}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        lode_status status = array_write(sink, arrays[i].data, arrays[i].size, error);
+        lode_status status = graph_write_array(sink, arrays[i].data, arrays[i].size, error);
         if (status != LODE_OK)
             return status;
     }
@@ -265,9 +250,9 @@ static lode_status pivots_open(struct qg *qg, const uint8_t *data, lode_error *e
 }
 
 /* All but the rows of the graph is read by every search: it is touched here. */
-static lode_status graph_open(struct qg *qg, const struct index_bytes *bytes, lode_error *error)
+static lode_status graph_open(struct qg *qg, const struct index_file *file, lode_error *error)
 {
-    const uint8_t *data = bytes->data;
+    const uint8_t *data = file->data;
     size_t dim = qg->rows.space->dim;
     qg->bits = le_load_u32(data + 24);
     qg->pivots.count = le_load_u32(data + 48);
@@ -280,9 +265,9 @@ static lode_status graph_open(struct qg *qg, const struct index_bytes *bytes, lo
     qg->lift.near = le_load_f32(data + 76);
     qg_measure(qg);
     struct layout layout = layout_of(qg);
-    lode_status status = sizes_check(qg, data, bytes->size, error);
+    lode_status status = sizes_check(qg, data, file->size, error);
     if (status == LODE_OK)
-        status = guard_touch(bytes->guard, data, layout.graph, error);
+        status = guard_touch(file->guard, data, layout.graph, error);
     if (status != LODE_OK)
         return status;
     memcpy(qg->projection.mean, data + layout.mean, dim * sizeof(float));
@@ -291,21 +276,21 @@ static lode_status graph_open(struct qg *qg, const struct index_bytes *bytes, lo
         qg->projection.basis = (const int8_t *)data + layout.basis;
     }
     qg->graph = data + layout.graph;
-    qg->guard = bytes->guard;
+    qg->guard = file->guard;
     return pivots_open(qg, data, error);
 }
 
-lode_status qg_open(const struct index_params *params, const struct rows *rows, uint32_t count,
-                    const struct index_bytes *bytes, struct index **ret_index, lode_error *error)
+lode_status qg_open(const struct index_file *file, struct index **ret_index, lode_error *error)
 {
-    const uint8_t *data = bytes->data;
-    size_t size = bytes->size, head = size < HEADER_SIZE ? size : HEADER_SIZE;
-    lode_status status = guard_touch(bytes->guard, data, head, error);
+    const uint8_t *data = file->data;
+    const struct rows *rows = file->rows;
+    size_t size = file->size, head = size < HEADER_SIZE ? size : HEADER_SIZE;
+    lode_status status = guard_touch(file->guard, data, head, error);
     if (status != LODE_OK)
         return status;
     if (size < 8 || memcmp(data, MAGIC, 8) != 0)
-        return index_hnsw.open(params, rows, count, bytes, ret_index, error);
-    status = header_check(data, size, count, rows->space->dim, error);
+        return index_hnsw.open(file, ret_index, error);
+    status = header_check(data, size, file->count, rows->space->dim, error);
     if (status == LODE_OK)
         status = lift_check(data, rows->space->metric, error);
     if (status != LODE_OK)
@@ -315,10 +300,10 @@ lode_status qg_open(const struct index_params *params, const struct rows *rows, 
         .ef_construction = le_load_u32(data + 28),
         .seed = le_load_u64(data + 32),
         .layout = le_load_u32(data + 24) == QG_BITS_OWN ? LODE_LAYOUT_COMPACT : LODE_LAYOUT_FAST};
-    struct qg *qg = qg_new(&stored, rows, count);
+    struct qg *qg = qg_new(&stored, rows, file->count);
     if (!qg)
         return error_nomem(error, "graph", sizeof *qg);
-    status = graph_open(qg, bytes, error);
+    status = graph_open(qg, file, error);
     if (status != LODE_OK) {
         qg_close(&qg->index);
         return status;

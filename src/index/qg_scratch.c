@@ -70,33 +70,21 @@ struct qg_scratch *qg_scratch_new(const struct qg *qg)
 
 struct qg_scratch *qg_scratch_take(struct qg *qg)
 {
-    for (int i = 0; i < QG_SCRATCH_SLOTS; i++) {
-        if (!atomic_load_explicit(&qg->scratch[i], memory_order_relaxed))
-            continue;
-        /* acquire: see what the previous user wrote into it */
-        struct qg_scratch *scratch =
-            atomic_exchange_explicit(&qg->scratch[i], NULL, memory_order_acquire);
-        if (scratch)
-            return scratch;
-    }
-    return qg_scratch_new(qg);
+    struct qg_scratch *scratch = idle_take(&qg->idle);
+    return scratch ? scratch : qg_scratch_new(qg);
 }
 
 void qg_scratch_give(struct qg *qg, struct qg_scratch *scratch)
 {
-    for (int i = 0; scratch && i < QG_SCRATCH_SLOTS; i++) {
-        struct qg_scratch *none = NULL;
-        if (atomic_compare_exchange_strong_explicit(&qg->scratch[i], &none, scratch,
-                                                    memory_order_release, memory_order_relaxed))
-            return;
-    }
-    qg_scratch_free(scratch);
+    if (scratch && !idle_give(&qg->idle, scratch))
+        qg_scratch_free(scratch);
 }
 
 void qg_scratch_free_all(struct qg *qg)
 {
-    for (int i = 0; i < QG_SCRATCH_SLOTS; i++)
-        qg_scratch_free(atomic_load_explicit(&qg->scratch[i], memory_order_acquire));
+    struct qg_scratch *scratch;
+    while ((scratch = idle_take(&qg->idle)) != NULL)
+        qg_scratch_free(scratch);
 }
 
 static void visited_clear(struct qg_scratch *scratch)

@@ -19,22 +19,11 @@ static int open_again(const char *path, int flags)
     return fd;
 }
 
-static lode_status fail(lode_error *error, const char *what, const char *path)
-{
-    int os_errno = errno;
-    path = vfs_path_tail(path);
-    if (os_errno == ENOENT)
-        return error_set(error, LODE_NOT_FOUND, "cannot %s %s: not found", what, path);
-    if (os_errno == EEXIST)
-        return error_set(error, LODE_EXISTS, "cannot %s %s: it exists", what, path);
-    return error_os(error, os_errno, "cannot %s %s", what, path);
-}
-
 static lode_status check_private(int fd, const char *path, lode_error *error)
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
-        return fail(error, "look at", path);
+        return vfs_fail(error, errno, "look at", path);
     path = vfs_path_tail(path);
     if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode))
         return error_set(error, LODE_INVALID, "%s is neither a file nor a pipe", path);
@@ -59,7 +48,7 @@ static lode_status read_all(int fd, const char *path, uint8_t *data, size_t size
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail(error, "read", path);
+            return vfs_fail(error, errno, "read", path);
         if (got == 0)
             break;
         if (size == size_max)
@@ -76,7 +65,7 @@ lode_status private_file_read(const char *path, void *data, size_t size_max, siz
 {
     int fd = open_again(path, O_RDONLY);
     if (fd < 0)
-        return fail(error, "open", path);
+        return vfs_fail(error, errno, "open", path);
     lode_status status = check_private(fd, path, error);
     if (!status)
         status = read_all(fd, path, data, size_max, ret_size, error);
@@ -92,11 +81,11 @@ static lode_status write_all(int fd, const char *path, const uint8_t *data, size
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
-            return fail(error, "write", path);
+            return vfs_fail(error, errno, "write", path);
         data += put;
         size -= (size_t)put;
     }
-    return fsync(fd) ? fail(error, "sync", path) : LODE_OK;
+    return fsync(fd) ? vfs_fail(error, errno, "sync", path) : LODE_OK;
 }
 
 lode_status private_file_write(const char *path, const void *data, size_t size, lode_error *error)
@@ -107,7 +96,7 @@ lode_status private_file_write(const char *path, const void *data, size_t size, 
                          PATH_SIZE_MAX - 1);
     int fd = open_again(path, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0)
-        return fail(error, "create", path);
+        return vfs_fail(error, errno, "create", path);
     lode_status status = write_all(fd, path, data, size, error);
     close(fd);
     vfs_parent(path, parent);

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define PATH_TAIL_MAX 120
@@ -18,6 +19,16 @@ const char *vfs_path_tail(const char *path)
     return path;
 }
 
+lode_status vfs_fail(lode_error *error, int os_errno, const char *what, const char *path)
+{
+    path = vfs_path_tail(path);
+    if (os_errno == ENOENT)
+        return error_set(error, LODE_NOT_FOUND, "cannot %s %s: not found", what, path);
+    if (os_errno == EEXIST)
+        return error_set(error, LODE_EXISTS, "cannot %s %s: it exists", what, path);
+    return error_os(error, os_errno, "cannot %s %s", what, path);
+}
+
 lode_status vfs_join(char path[], const char *dir, const char *name, lode_error *error)
 {
     size_t dir_size = strlen(dir), name_size = strlen(name);
@@ -30,6 +41,17 @@ lode_status vfs_join(char path[], const char *dir, const char *name, lode_error 
         path[dir_size] = '/';
     memcpy(path + dir_size + slash, name, name_size + 1);
     return LODE_OK;
+}
+
+lode_status vfs_have_dir(struct vfs *vfs, const char *path, lode_error *error)
+{
+    lode_error reason = {0};
+    lode_status status = vfs_make_dir(vfs, path, &reason);
+    if (status == LODE_EXISTS)
+        return LODE_OK;
+    if (status && error)
+        *error = reason;
+    return status;
 }
 
 uint64_t vfs_size_at(struct vfs *vfs, const char *path)

@@ -102,10 +102,17 @@ NODISCARD lode_status vfs_join(char path[], const char *dir, const char *name, l
 /* Bytes of the file at this path; 0 when it cannot be opened: a figure to show, not one to rely on. */
 uint64_t vfs_size_at(struct vfs *vfs, const char *path);
 
+/* Make a directory; that it is there already is no error. */
+NODISCARD lode_status vfs_have_dir(struct vfs *vfs, const char *path, lode_error *error);
+
 /* The directory that holds `path`, into parent[PATH_SIZE_MAX]. */
 void vfs_parent(const char *path, char parent[]);
 
 /* `path`, or as much of its end as leaves an error message room for the reason. Borrowed from path. */
 const char *vfs_path_tail(const char *path);
+
+/* For what implements a vfs. The error of a failed call: "cannot open films.lode/LOCK: Permission denied";
+ * LODE_NOT_FOUND and LODE_EXISTS by name. */
+NODISCARD lode_status vfs_fail(lode_error *error, int os_errno, const char *what, const char *path);
 
 #endif

@@ -19,9 +19,9 @@ struct projection {
     size_t kept; /* coordinates of a projected row; a multiple of 16, at least 64 */
     float *mean; /* dim */
     float scale; /* 0: more than half of the rows are equal, and nothing can be scaled */
-    float
-        error; /* of an estimate from 2-bit codes of kept coordinates, in parts of the distance of near
-                    rows; 0 when all directions are kept */
+    /* Of an estimate from 2-bit codes of kept coordinates, in parts of the distance of near
+     * rows; 0 when all directions are kept */
+    float error;
     float code_scale;         /* u7 code = coordinate * code_scale + 64, rounded, within 0 to 127 */
     struct rotation rotation; /* when all directions are kept */
     /* Otherwise kept rows of padded dim, each to be multiplied by its scale; orthonormal up to rounding,

@@ -51,8 +51,8 @@ struct apply {
     size_t applied;       /* batches */
     struct note *journal; /* of the batch being read */
     uint32_t note_count;
-    struct buf
-        *resolved; /* one for each batch: what it comes to, when it asks for more than rows */
+    /* One for each batch: what it comes to, when it asks for more than rows */
+    struct buf *resolved;
     size_t batch_count;
     struct buf scratch; /* metadata being made */
 };

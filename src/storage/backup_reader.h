@@ -20,8 +20,8 @@ enum backup_mark {
 /* LODE_VERSION: of a newer format. LODE_CORRUPT: something else has its name. */
 NODISCARD lode_status backup_mark_read(struct vfs *vfs, const char *dir, enum backup_mark *ret_mark,
                                        lode_error *error);
-/* LODE_NOT_FOUND: nothing is there. LODE_VERSION. LODE_INVALID: it is no backup. LODE_CORRUPT: one file without a sound end,
- * as when it was cut off. A directory without any backup is none yet, and no error. */
+/* LODE_NOT_FOUND: nothing is there. LODE_VERSION. LODE_INVALID: it is no backup. LODE_CORRUPT: one file
+ * without a sound end, as when it was cut off. A directory without any backup is none yet, and no error. */
 NODISCARD lode_status backup_open(struct vfs *vfs, const char *path, struct backup **ret_backup,
                                   lode_error *error);
 void backup_close(struct backup *backup); /* NULL is allowed */

@@ -15,9 +15,9 @@ struct backup_writer;
 struct backup_target {
     struct vfs *vfs;
     const char *path;
-    int one_file; /* else a directory */
-    uint64_t
-        history; /* of the database: what is there already must have the same, or LODE_INVALID */
+    int one_file;     /* else a directory */
+    int verify;       /* what is there already is read, and written anew when it is damaged */
+    uint64_t history; /* of the database; LODE_INVALID when what is there has another */
     const char *base; /* of one file: a backup whose files are left out; NULL: none */
 };
 
@@ -44,6 +44,7 @@ struct backup_written {
     uint64_t number; /* of the backup in its directory; 1 of one file */
     uint64_t files, bytes;
     uint64_t new_files, new_bytes; /* that were not there before */
+    uint64_t healed_files;         /* of those, the ones that were there and damaged */
 };
 
 /* Durable on return. The writer is still to be closed, as after a failure. */

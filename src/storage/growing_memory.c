@@ -1,5 +1,5 @@
-/* growing_memory.c: what a growing segment takes of memory, and its share of the budget. Held in steps, so that a group
- * of writes seldom has to ask. */
+/* growing_memory.c: what a growing segment takes of memory, and its share of the budget. Held in steps, so
+ * that a group of writes seldom has to ask. */
 #include "storage/growing_rows.h"
 
 #include "base/limits.h"

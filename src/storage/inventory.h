@@ -37,10 +37,10 @@ struct inventory {
     uint64_t made_us; /* since 1970 UTC */
     uint64_t history; /* of the database; 0: it was made before there were any */
     uint8_t root[SHA256_SIZE];
-    uint8_t
-        base[SHA256_SIZE]; /* root of the backup that has what this file leaves out; zeros: none */
-    int is_encrypted;      /* of an encrypted database: it has `keys`, and its names are hidden */
-    int is_hidden;         /* and have not been decrypted */
+    /* Root of the backup that has what this file leaves out; zeros: none */
+    uint8_t base[SHA256_SIZE];
+    int is_encrypted; /* of an encrypted database: it has `keys`, and its names are hidden */
+    int is_hidden;    /* and have not been decrypted */
     uint8_t header[CRYPT_HEADER_SIZE];
     uint8_t tag[CIPHER_TAG_SIZE]; /* of the hash of all of it, as it was encoded: */
     uint8_t digest[SHA256_SIZE];

@@ -14,10 +14,10 @@ struct manifest {
     uint64_t collection_uid;
     uint64_t generation;
     uint64_t flushed_sequence; /* every batch up to here is in the segments and their live sets */
-    uint64_t
-        seen_sequence;  /* deaths of batches up to here may be in live sets and merged segments: the
-                               logs lead at least to it, or have lost what was acknowledged */
-    uint64_t wal_first; /* log files below this number are dead */
+    /* Deaths of batches up to here may be in live sets and merged segments: the logs lead at
+     * least to it, or have lost what was acknowledged */
+    uint64_t seen_sequence;
+    uint64_t wal_first;           /* log files below this number are dead */
     uint64_t next_number;         /* of segments and log files */
     uint32_t text_model_version;  /* 0: none; else file text-model-<version> */
     lode_schema schema;           /* strings owned by the manifest */

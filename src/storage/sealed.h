@@ -28,15 +28,22 @@ struct sealed_entry { /* a segment as the manifest knows it */
     uint8_t has_graph;
 };
 
-/* Write the live rows of `views`, in order, as the files of segment `number` (vectors, ids, docs; and
- * the graph, when there is one view whose overlay already covers all its rows and none is dead),
- * synced. row_maps[i] (caller-freed with free) has views[i].row_count entries: the new row, or ROW_NONE.
+/* What a segment is written of. */
+struct sealed_source {
+    const struct segment_view *views;
+    size_t view_count;
+    const struct index_work *work; /* may be NULL; its `cancel` and `done` are heeded */
+    /* One for each view, written, and freed by the caller with free: views[i].row_count entries, the new
+     * row of each, or ROW_NONE. */
+    uint32_t **row_maps;
+};
+/* Write the live rows of the views, in order, as the files of segment `number` (vectors, ids, docs; and the
+ * graph, when there is one view whose overlay already covers all its rows and none is dead), synced.
  * *ret_entry is the segment as the manifest is to know it, every row alive; its row_count may be 0: then
  * no file was written. Sealed sources are checked first, every byte, so that damage is not copied under
  * new checksums: LODE_CORRUPT. On any failure no file stays and row_maps holds NULLs. */
 NODISCARD lode_status sealed_write(const struct store *store, uint64_t number,
-                                   const struct segment_view *views, size_t view_count,
-                                   const struct index_work *work, uint32_t **row_maps,
+                                   const struct sealed_source *source,
                                    struct sealed_entry *ret_entry, lode_error *error);
 /* The same of the live rows of a damaged segment, which have been read one by one (salvage.h): blocks without
  * any of them are not looked at. */

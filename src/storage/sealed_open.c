@@ -371,11 +371,12 @@ static lode_status open_graph(struct sealed *sealed, lode_error *error)
     if (!bytes) {
         status = error_set(error, LODE_CORRUPT, "it has no section 1");
     } else {
-        struct index_bytes given = {.data = bytes->data,
-                                    .size = (size_t)bytes->size,
-                                    .guard = sealed->frames[PART_GRAPH].guard};
-        status = index_qg.open(&sealed->store->params, &sealed->base.rows, sealed->row_count,
-                               &given, &sealed->index, error);
+        struct index_file file = {.rows = &sealed->base.rows,
+                                  .count = sealed->row_count,
+                                  .data = bytes->data,
+                                  .size = (size_t)bytes->size,
+                                  .guard = sealed->frames[PART_GRAPH].guard};
+        status = index_qg.open(&file, &sealed->index, error);
     }
     return blame(sealed, PART_GRAPH, status, error);
 }

@@ -192,12 +192,14 @@ static void forget_sources(const struct segment_view *views, size_t view_count)
 }
 
 static lode_status write_segment(const struct store *store, uint64_t number,
-                                 const struct segment_view *views, size_t view_count,
-                                 const struct index_work *work, int check, uint32_t **row_maps,
+                                 const struct sealed_source *source, int check,
                                  struct sealed_entry *ret_entry, lode_error *error)
 {
+    const struct segment_view *views = source->views;
+    const struct index_work *work = source->work;
+    size_t view_count = source->view_count;
     struct sealed_entry entry = {.number = number};
-    lode_status status = make_maps(views, view_count, row_maps, &entry.row_count, error);
+    lode_status status = make_maps(views, view_count, source->row_maps, &entry.row_count, error);
     if (status)
         return status;
     struct live_rows rows = {.views = views,
@@ -216,7 +218,7 @@ static lode_status write_segment(const struct store *store, uint64_t number,
     forget_sources(views, view_count);
     if (status) {
         sealed_remove(store, number);
-        free_maps(row_maps, view_count);
+        free_maps(source->row_maps, view_count);
         return status;
     }
     *ret_entry = entry;
@@ -224,11 +226,10 @@ static lode_status write_segment(const struct store *store, uint64_t number,
 }
 
 lode_status sealed_write(const struct store *store, uint64_t number,
-                         const struct segment_view *views, size_t view_count,
-                         const struct index_work *work, uint32_t **row_maps,
-                         struct sealed_entry *ret_entry, lode_error *error)
+                         const struct sealed_source *source, struct sealed_entry *ret_entry,
+                         lode_error *error)
 {
-    return write_segment(store, number, views, view_count, work, 1, row_maps, ret_entry, error);
+    return write_segment(store, number, source, 1, ret_entry, error);
 }
 
 lode_status sealed_write_salvaged(const struct store *store, uint64_t number,
@@ -236,7 +237,8 @@ lode_status sealed_write_salvaged(const struct store *store, uint64_t number,
                                   lode_error *error)
 {
     uint32_t *row_map = NULL;
-    lode_status status = write_segment(store, number, view, 1, NULL, 0, &row_map, ret_entry, error);
+    struct sealed_source source = {.views = view, .view_count = 1, .row_maps = &row_map};
+    lode_status status = write_segment(store, number, &source, 0, ret_entry, error);
     free(row_map);
     return status;
 }

@@ -17,8 +17,8 @@ struct saved_snapshot {
     uint64_t point_count;
     uint64_t created_us;         /* since 1970 UTC */
     uint32_t text_model_version; /* 0: none */
-    struct sealed_entry
-        *entries; /* by number; del_generation is 0: the live sets are in the file */
+    /* By number; del_generation is 0: the live sets are in the file */
+    struct sealed_entry *entries;
     size_t entry_count;
 };
 

@@ -39,8 +39,8 @@ NODISCARD lode_status wal_keep(struct wal *wal, uint64_t first_sequence,
                                lode_error *error);
 /* Write what is kept; after a failure it is kept still. */
 NODISCARD lode_status wal_write(struct wal *wal, lode_error *error);
-/* Write what is kept, and fdatasync. A failure of the latter is final: what was written since the last sync may be lost whatever a retry
- * says, so the wal refuses further appends (LODE_READONLY). */
+/* Write what is kept, and fdatasync. A failure of the latter is final: what was written since the last sync
+ * may be lost whatever a retry says, so the wal refuses further appends (LODE_READONLY). */
 NODISCARD lode_status wal_sync(struct wal *wal, lode_error *error);
 /* Set disk space aside for that many bytes more, as far as there is any, so that nothing else can take it. */
 void wal_reserve(struct wal *wal, uint64_t bytes);

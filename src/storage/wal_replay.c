@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define READ_ATTEMPTS 16u /* of a log that is cut back again and again */
+
 struct log_bytes {
-    const char *path;
+    char path[PATH_SIZE_MAX];
     const uint8_t *data;
     uint64_t size;
     uint64_t collection_uid;
@@ -246,32 +248,44 @@ static lode_status replay_bytes(struct log_bytes *log, const struct wal_replay *
     return status;
 }
 
-/* While it becomes shorter it is tried again: that ends, at the latest when nothing is left. */
+/* As much as there is, of at most *size bytes. LODE_CORRUPT: it was cut back in between. */
+static lode_status read_once(struct vfs_file *file, uint8_t *data, uint64_t *size,
+                             lode_error *error)
+{
+    uint64_t now = 0;
+    lode_status status = vfs_size(file, &now, error);
+    if (status)
+        return status;
+    if (now < *size)
+        *size = now;
+    return *size ? vfs_read(file, 0, data, (size_t)*size, error) : LODE_OK;
+}
+
+/* A file that ends before it should was cut back, and may have grown again since: it is tried again. What is synced
+ * is never cut off, so that whoever reads up to there finds it in whatever was read whole. */
 static lode_status read_in_use(struct vfs_file *file, uint8_t **ret_data, struct log_bytes *log,
                                lode_error *error)
 {
-    lode_status status = vfs_size(file, &log->size, error);
-    uint8_t *data = status ? NULL : malloc(log->size ? (size_t)log->size : 1);
-    if (!status && !data)
-        status = error_nomem(error, "a log", (size_t)log->size);
-    uint64_t now = status ? 0 : log->size;
-    while (!status) {
-        lode_error reason = {0};
-        lode_status got = now ? vfs_read(file, 0, data, (size_t)now, &reason) : LODE_OK;
-        log->size = now;
-        if (got == LODE_OK)
-            break;
-        status = vfs_size(file, &now, error);
-        if (!status && (got != LODE_CORRUPT || now >= log->size)) {
-            status = got;
-            if (error)
-                *error = reason;
-        }
-    }
+    uint64_t size_max = 0;
+    lode_status status = vfs_size(file, &size_max, error);
     if (status)
-        free(data);
-    else
+        return status;
+    uint8_t *data = malloc(size_max ? (size_t)size_max : 1);
+    if (!data)
+        return error_nomem(error, "a log", (size_t)size_max);
+    lode_error reason = {0};
+    status = LODE_CORRUPT;
+    for (unsigned i = 0; status == LODE_CORRUPT && i < READ_ATTEMPTS; i++) {
+        log->size = size_max;
+        status = read_once(file, data, &log->size, &reason);
+    }
+    if (!status) {
         *ret_data = data;
+        return LODE_OK;
+    }
+    if (error)
+        *error = reason;
+    free(data);
     return status;
 }
 
@@ -303,19 +317,22 @@ static lode_status replay_mapped(struct vfs_file *file, struct log_bytes *log,
     return status;
 }
 
+static lode_status open_log(struct vfs *vfs, const char *dir, struct log_bytes *log,
+                            struct vfs_file **ret_file)
+{
+    struct name name = {.kind = NAME_LOG, .number = log->number};
+    log->keyring = crypt_vfs_keyring(vfs);
+    lode_status status = name_path(log->path, dir, name, log->error);
+    return status ? status : vfs_open(vfs, log->path, VFS_READ, ret_file, log->error);
+}
+
 lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
                        const struct wal_replay *replay, struct wal_found *ret_found,
                        lode_error *error)
 {
-    char path[PATH_SIZE_MAX];
     struct vfs_file *file;
-    struct log_bytes log = {
-        .path = path, .collection_uid = collection_uid, .number = number, .error = error};
-    log.keyring = crypt_vfs_keyring(vfs);
-    lode_status status =
-        name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
-    if (!status)
-        status = vfs_open(vfs, path, VFS_READ, &file, error);
+    struct log_bytes log = {.collection_uid = collection_uid, .number = number, .error = error};
+    lode_status status = open_log(vfs, dir, &log, &file);
     if (status)
         return status;
     status = replay->in_use ? replay_in_use(file, &log, replay, ret_found, error)
@@ -370,16 +387,10 @@ static lode_status salvage(struct log_bytes *log, const struct wal_replay *repla
 lode_status wal_salvage(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
                         const struct wal_replay *replay, uint64_t *ret_skipped, lode_error *error)
 {
-    char path[PATH_SIZE_MAX];
     struct vfs_file *file;
     uint8_t *data = NULL;
-    struct log_bytes log = {
-        .path = path, .collection_uid = collection_uid, .number = number, .error = error};
-    log.keyring = crypt_vfs_keyring(vfs);
-    lode_status status =
-        name_path(path, dir, (struct name){.kind = NAME_LOG, .number = number}, error);
-    if (!status)
-        status = vfs_open(vfs, path, VFS_READ, &file, error);
+    struct log_bytes log = {.collection_uid = collection_uid, .number = number, .error = error};
+    lode_status status = open_log(vfs, dir, &log, &file);
     if (status)
         return status;
     status = read_in_use(file, &data, &log, error);

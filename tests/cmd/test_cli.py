@@ -414,6 +414,11 @@ class Backups(CliTest):
         self.json("verify", target, code=CORRUPT)
         self.error("restore", self.place, target, code=FAILED)  # not empty
         self.error("restore", self.path / "none", self.path / "x", code=NOT_FOUND)
+        self.assertEqual(self.json("backup", self.db, self.place)["healed_files"], 0)
+        self.json("verify", self.place, code=CORRUPT)
+        self.assertEqual(self.json("backup", self.db, self.place, "--verify")["healed_files"], 1)
+        self.json("verify", self.place)
+        self.json("restore", self.place, self.path / "healed.lode")
         self.error("backup", self.db, self.db, code=BUSY)
         self.error("backup", self.db, self.path / "b", "--base", self.place, code=USAGE)
         self.error("restore", self.place, self.path / "x", "--number", 7, code=NOT_FOUND)
@@ -483,6 +488,29 @@ class Points(CliTest):
         self.create("copy", 2, "l2")
         self.run_lode("import", self.db, "copy", self.path / "v.jsonl")
         self.assertEqual(len(self.points("copy")), 3)
+
+    def test_conditions(self):
+        self.create()
+        add = lambda ids, *words, **how: self.json(
+            "import", self.db, "c", "-", *words, **how, stdin="".join(json.dumps({"id": i, "vector": [i, 1]}) + "\n" for i in ids))
+        self.assertEqual(add(range(10), "--insert-only", "--batch", 5)["imported"], 10)
+        error = add([20, 21, 22, 3, 23, 24], "--insert-only", "--batch", 2, code=FAILED)["error"]
+        self.assertEqual((error["status"], error["imported"], error["skip"]), ("LODE_CONFLICT", 2, 2))
+        self.assertIn("lines 3 to 4", error["message"])
+        self.assertIn("(id 3)", error["message"])
+        self.assertEqual(len(self.points()), 12)
+        add([30, 30], "--insert-only", code=FAILED)
+        self.assertEqual(len(self.points()), 12)
+        self.run_lode("import", self.db, "c", "-", "--insert-only", "--threads", 2, stdin="", code=USAGE)
+        add([3])
+        version = self.json("get", self.db, "c", 3, "--with-version")["points"][0]["version"]
+        error = self.error("delete", self.db, "c", 3, "--if-version", version + 1, code=FAILED)
+        self.assertEqual(error["status"], "LODE_CONFLICT")
+        self.error("delete", self.db, "c", 3, 0, "--if-version", version, code=FAILED)  # all or none
+        self.assertEqual(len(self.points()), 12)
+        self.assertEqual(self.json("delete", self.db, "c", 3, "--if-version", version), {"asked": 1, "deleted": 1})
+        self.error("delete", self.db, "c", 3, "--if-version", version, code=FAILED)
+        self.run_lode("delete", self.db, "c", "--ids", "-", "--if-version", 3, stdin="", code=USAGE)
 
     def test_expiry(self):
         self.create()
@@ -602,6 +630,21 @@ class Formats(CliTest):
         self.fill([self.vector(3) for _ in range(50)], text=lambda i: f"He said, \"{i}\"\r\nand left" if i % 3 else "x",
                   metadata=lambda i: {"n": i, "x": i + 0.5, "ok": i % 2 == 0, "s": f"a,b\"{i}"} if i % 5 else {"n": -i})
         self.there_and_back("x.csv")
+
+    def test_csv_expiry(self):
+        at = 4_000_000_000_000
+        self.create("a", 2, "l2")
+        self.create("b", 2, "l2")
+        self.run_lode("import", self.db, "a", "-", "--format", "csv", stdin=f"id,v0,v1,expires_at,n\n1,1,2,{at},5\n2,3,4,,6\n")
+        points = {p["id"]: p for p in self.points("a")}
+        self.assertEqual([points[1].get("expires_at"), points[2].get("expires_at")], [at, None])
+        self.assertEqual(points[1]["metadata"], {"n": 5})
+        self.there_and_back("x.csv")
+        self.assertEqual(sorted((self.path / "x.csv").read_text().splitlines()),
+                         [f'1,"[1,2]",,{at},5', '2,"[3,4]",,,6', "id,vector,text,expires_at,n"])
+        error = self.error("import", self.db, "a", "-", "--format", "csv", stdin="id,v0,v1,expires_at\n1,1,2,soon\n",
+                           code=BAD_DATA)
+        self.assertIn("'soon' is not milliseconds since 1970", error["message"])
 
     def test_csv_nested(self):
         self.fill([[1, 2]], metadata=lambda i: {"list": [1, "a"], "none": None, "digits": "007"})

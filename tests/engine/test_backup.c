@@ -31,15 +31,6 @@ struct fixture {
     struct model points_model, other_model;
 };
 
-static void write_range(struct model *model, lode_collection *collection, unsigned first,
-                        unsigned count, int value)
-{
-    for (unsigned id = first; id < first + count; id++) {
-        struct model_op op = {.id = id, .value = value == ENGINE_NONE ? value : value + (int)id};
-        assert_ok(model_write(model, collection, &op, 1, &error));
-    }
-}
-
 static void fixture_open(struct fixture *fixture)
 {
     *fixture = (struct fixture){.vfs = vfs_memory_new()};
@@ -48,11 +39,11 @@ static void fixture_open(struct fixture *fixture)
     fixture->other = engine_create(fixture->db, "other", flat);
     model_init(&fixture->points_model, &schema);
     model_init(&fixture->other_model, &flat);
-    write_range(&fixture->points_model, fixture->points, 0, 60, 10);
+    model_write_range(&fixture->points_model, fixture->points, 0, 60, 10);
     assert_ok(lode_flush(fixture->points, &error));
-    write_range(&fixture->points_model, fixture->points, 5, 7, ENGINE_NONE);
-    write_range(&fixture->points_model, fixture->points, 50, 20, 500);
-    write_range(&fixture->other_model, fixture->other, 0, 9, 70);
+    model_write_range(&fixture->points_model, fixture->points, 5, 7, ENGINE_NONE);
+    model_write_range(&fixture->points_model, fixture->points, 50, 20, 500);
+    model_write_range(&fixture->other_model, fixture->other, 0, 9, 70);
     assert_ok(lode_alias_set(fixture->db, "alias", "points", &error));
 }
 
@@ -127,7 +118,7 @@ static void there_and_back(int one_file)
     assert_int_equal(info.new_bytes, info.bytes);
     assert_ok(backup_verify(fixture.vfs, "b", NULL, &error));
     struct model points = fixture.points_model;
-    write_range(&fixture.points_model, fixture.points, 100, 30, 1); /* not in it */
+    model_write_range(&fixture.points_model, fixture.points, 100, 30, 1); /* not in it */
     assert_ok(restore(fixture.vfs, "b", "r", NULL, &restored));
     assert_string_equal(restored.root, info.root);
     assert_int_equal(restored.collections, 2);
@@ -211,9 +202,9 @@ static int meddle(void *context, uint64_t done, uint64_t total)
     struct fixture *fixture = meddling->fixture;
     assert_true(done <= total);
     unsigned call = meddling->calls++;
-    write_range(&fixture->points_model, fixture->points, call * 13 % 200, 11, (int)call * 10);
-    write_range(&fixture->points_model, fixture->points, call * 7 % 100, 5, ENGINE_NONE);
-    write_range(&fixture->other_model, fixture->other, call % 50, 3, (int)call);
+    model_write_range(&fixture->points_model, fixture->points, call * 13 % 200, 11, (int)call * 10);
+    model_write_range(&fixture->points_model, fixture->points, call * 7 % 100, 5, ENGINE_NONE);
+    model_write_range(&fixture->other_model, fixture->other, call % 50, 3, (int)call);
     assert_ok(call % 2 ? lode_compact(fixture->points, &error)
                        : lode_flush(fixture->other, &error));
     return meddling->stop_at && meddling->calls == meddling->stop_at;
@@ -358,7 +349,7 @@ static void leftovers_are_not_written_into(void **state)
     assert_ok(vfs_make_dir(fixture.vfs, "b/tmp", &error));
     assert_ok(vfs_link(fixture.vfs, "b/backup-1", "b/tmp/inventory", &error));
     struct model points = fixture.points_model;
-    write_range(&fixture.points_model, fixture.points, 0, 9, 900);
+    model_write_range(&fixture.points_model, fixture.points, 0, 9, 900);
     assert_ok(backup_database(fixture.db, "f", &one_file, NULL, &error));
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
     assert_ok(restore(fixture.vfs, "g", "r1", NULL, NULL));
@@ -408,7 +399,7 @@ static void the_next_takes_what_is_new(void **state)
     assert_int_equal(second.new_files, 0);
     assert_string_equal(second.root, first.root);
     size_t objects = count_names(fixture.vfs, "b/objects");
-    write_range(&fixture.points_model, fixture.points, 0, 1, ENGINE_NONE);
+    model_write_range(&fixture.points_model, fixture.points, 0, 1, ENGINE_NONE);
     assert_ok(backup_database(fixture.db, "b", NULL, &third, &error));
     assert_string_not_equal(third.root, first.root);
     assert_int_equal(third.new_files, 2); /* a live set and the manifest */
@@ -429,7 +420,7 @@ static void files_with_bases_make_a_chain(void **state)
     fixture_open(&fixture);
     for (unsigned i = 0; i < 3; i++) {
         lode_backup_options options = {.one_file = 1, .base = i ? names[i - 1] : NULL};
-        write_range(&fixture.points_model, fixture.points, i * 50, 70, 3);
+        model_write_range(&fixture.points_model, fixture.points, i * 50, 70, 3);
         assert_ok(lode_flush(fixture.points, &error));
         assert_ok(backup_database(fixture.db, names[i], &options, &info[i], &error));
         assert_ok(backup_verify(fixture.vfs, names[i], NULL, &error));
@@ -584,7 +575,7 @@ static void a_damaged_inventory_loses_its_backup_only(void **state)
     fixture_open(&fixture);
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
     struct model points = fixture.points_model;
-    write_range(&fixture.points_model, fixture.points, 0, 5, 900);
+    model_write_range(&fixture.points_model, fixture.points, 0, 5, 900);
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
     flip(fixture.vfs, "b/backup-2", 150);
     assert_int_equal(verify(fixture.vfs, "b", &found), LODE_CORRUPT);
@@ -674,7 +665,7 @@ static int crash_in_backup(uint64_t change, uint64_t seed, int one_file)
     fixture_open(&fixture);
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
     struct model points = fixture.points_model;
-    write_range(&fixture.points_model, fixture.points, 0, 40, 900);
+    model_write_range(&fixture.points_model, fixture.points, 0, 40, 900);
     struct fate fate = {.left = change, .fail_errno = EIO};
     vfs_memory_set_fault(fixture.vfs, decide, &fate);
     lode_status status = backup_database(fixture.db, target, &options, NULL, &error);

@@ -17,6 +17,8 @@
 #include "engine/collection.h"
 #include "engine/encryption.h"
 #include "engine/verify.h"
+#include "storage/backup_format.h"
+#include "storage/backup_reader.h"
 #include "storage/wal_format.h"
 #include "support/engine_kit.h"
 
@@ -560,6 +562,46 @@ static void backups_need_their_key(void **state)
     vfs_memory_free(vfs);
 }
 
+static void flip_keys(struct vfs *vfs, const char *dir)
+{
+    struct backup *backup;
+    struct inventory inventory;
+    char path[PATH_SIZE_MAX];
+    assert_ok(backup_open(vfs, dir, &backup, &error));
+    assert_ok(backup_inventory(backup, 0, &inventory, &error));
+    const struct inventory_file *file =
+        inventory_find(&inventory, 0, (struct name){.kind = NAME_KEYS});
+    assert_non_null(file);
+    assert_ok(backup_object_path(path, dir, file->hash, &error));
+    kit_flip(vfs, path, 900);
+    inventory_release(&inventory);
+    backup_close(backup);
+}
+
+/* Keys that are damaged in one backup are taken from another. */
+static void keys_are_looked_for_too(void **state)
+{
+    (void)state;
+    static const char *const bases[] = {"other"};
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db;
+    lode_restore_options options = {.key = key_kit(1)};
+    assert_int_equal(open_with(vfs, key_kit(1), &db), LODE_OK);
+    fill(db);
+    assert_ok(backup_database(db, "b", NULL, NULL, &error));
+    assert_ok(backup_database(db, "other", NULL, NULL, &error));
+    flip_keys(vfs, "b");
+    assert_int_equal(restore(vfs, "b", "r", &options), LODE_CORRUPT);
+    options.bases = bases;
+    options.base_count = 1;
+    assert_int_equal(restore(vfs, "b", "r", &options), LODE_OK);
+    assert_ok(backup_database(db, "b", NULL, NULL, &error)); /* keys are always read and written */
+    options.base_count = 0;
+    assert_int_equal(restore(vfs, "b", "healed", &options), LODE_OK);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,6 +615,7 @@ int main(void)
         cmocka_unit_test(crashes_while_a_key_is_changed),
         cmocka_unit_test(crashes_while_it_is_encrypted),
         cmocka_unit_test(backups_need_their_key),
+        cmocka_unit_test(keys_are_looked_for_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

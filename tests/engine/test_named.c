@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/files.h"
 #include "engine/verify.h"
@@ -18,15 +19,6 @@
 static lode_error error;
 
 static const lode_schema schema = {.dim = 4};
-
-static void write_range(struct model *model, lode_collection *collection, unsigned first,
-                        unsigned count, int value)
-{
-    for (unsigned id = first; id < first + count; id++) {
-        struct model_op op = {.id = id, .value = value == ENGINE_NONE ? value : value + (int)id};
-        assert_ok(model_write(model, collection, &op, 1, &error));
-    }
-}
 
 static void check_named(const struct model *model, lode_collection *collection, const char *name)
 {
@@ -82,11 +74,11 @@ static void they_stay_what_they_are(void **state)
     for (unsigned i = 0; i < 4; i++) {
         seen[i] = model;
         assert_ok(lode_snapshot_create(collection, names[i], &error));
-        write_range(&model, collection, i * 40, 120, (int)i * 1000);
-        write_range(&model, collection, i * 40, 20, ENGINE_NONE);
+        model_write_range(&model, collection, i * 40, 120, (int)i * 1000);
+        model_write_range(&model, collection, i * 40, 20, ENGINE_NONE);
         assert_ok(i % 2 ? lode_flush(collection, &error) : lode_compact(collection, &error));
         if (i == 1)
-            write_range(&model, collection, 300, 9, 5);
+            model_write_range(&model, collection, 300, 9, 5);
         for (unsigned j = 0; j <= i; j++)
             check_named(&seen[j], collection, names[j]);
         if (i % 2)
@@ -124,13 +116,13 @@ static void files_go_with_the_last_pin(void **state)
     struct model model, seen;
     lode_snapshot *opened;
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 100, 10);
+    model_write_range(&model, collection, 0, 100, 10);
     assert_ok(lode_flush(collection, &error));
-    write_range(&model, collection, 0, 5, 1000); /* in the growing segment */
+    model_write_range(&model, collection, 0, 5, 1000); /* in the growing segment */
     seen = model;
     assert_ok(lode_snapshot_create(collection, "one", &error));
     assert_ok(lode_snapshot_create(collection, "two", &error));
-    write_range(&model, collection, 50, 100, 2000);
+    model_write_range(&model, collection, 50, 100, 2000);
     assert_ok(lode_compact(collection, &error));
     size_t needed = sealed_count(collection);
     size_t held = count_files(vfs, NAME_VECTORS);
@@ -161,9 +153,9 @@ static void files_go_after_a_reopen_too(void **state)
     lode_collection *collection = engine_create(db, "points", schema);
     struct model model;
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 60, 10);
+    model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
-    write_range(&model, collection, 0, 60, 90);
+    model_write_range(&model, collection, 0, 60, 90);
     assert_ok(lode_compact(collection, &error));
     lode_collection_close(collection);
     engine_close(db);
@@ -190,7 +182,7 @@ static void empty_and_refused_ones(void **state)
     model_init(&empty, &schema);
     model = empty;
     assert_ok(lode_snapshot_create(collection, "empty", &error));
-    write_range(&model, collection, 0, 5, 1);
+    model_write_range(&model, collection, 0, 5, 1);
     check_named(&empty, collection, "empty");
     assert_int_equal(lode_snapshot_create(collection, "empty", &error), LODE_EXISTS);
     assert_int_equal(lode_snapshot_create(collection, "a/b", &error), LODE_INVALID);
@@ -258,9 +250,9 @@ static void a_damaged_one_is_contained(void **state)
     lode_snapshot *snapshot;
     char path[128];
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 60, 10);
+    model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
-    write_range(&model, collection, 0, 60, 90);
+    model_write_range(&model, collection, 0, 60, 90);
     assert_ok(lode_compact(collection, &error));
     lode_collection_close(collection);
     engine_close(db);
@@ -305,9 +297,9 @@ static void verify_sees_its_files(void **state)
     struct model model;
     char path[128];
     model_init(&model, &schema);
-    write_range(&model, collection, 0, 60, 10);
+    model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
-    write_range(&model, collection, 0, 60, ENGINE_NONE);
+    model_write_range(&model, collection, 0, 60, ENGINE_NONE);
     assert_ok(lode_compact(collection, &error)); /* no segment is left but the snapshot's */
     assert_int_equal(count_files(vfs, NAME_DOCS), 1);
     lode_collection_close(collection);
@@ -378,13 +370,63 @@ static void it_keeps_its_text_model(void **state)
     vfs_memory_free(vfs);
 }
 
+struct asking {
+    lode_collection *collection;
+    unsigned asked;
+    int active;
+};
+
+static void ask_stats(void *context)
+{
+    struct asking *asking = context;
+    lode_stats *stats;
+    if (asking->active)
+        return;
+    asking->active = 1;
+    assert_false(lode_stats_get(asking->collection, &stats, NULL));
+    lode_stats_free(stats);
+    asking->asked++;
+    asking->active = 0;
+}
+
+/* Statistics need no lock that is held over I/O: they are asked for between all operations, by the thread that
+ * would hold it. */
+static void stats_do_not_wait_for_a_snapshot(void **state)
+{
+    (void)state;
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, 2048);
+    lode_collection *collection = engine_create(db, "points", schema);
+    struct asking asking = {.collection = collection};
+    struct model model;
+    lode_snapshot *snapshot;
+    model_init(&model, &schema);
+    model_write_range(&model, collection, 0, 70, 10);
+    alarm(60); /* who waits for itself waits forever */
+    vfs_memory_set_hook(vfs, ask_stats, &asking);
+    assert_ok(lode_snapshot_create(collection, "one", &error));
+    assert_true(asking.asked > 10);
+    assert_ok(lode_snapshot_open_named(collection, "one", &snapshot, &error));
+    lode_snapshot_close(snapshot);
+    assert_ok(lode_snapshot_drop(collection, "one", &error));
+    vfs_memory_set_hook(vfs, NULL, NULL);
+    alarm(0);
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(they_stay_what_they_are),     cmocka_unit_test(files_go_with_the_last_pin),
-        cmocka_unit_test(files_go_after_a_reopen_too), cmocka_unit_test(empty_and_refused_ones),
-        cmocka_unit_test(a_damaged_one_is_contained),  cmocka_unit_test(verify_sees_its_files),
+        cmocka_unit_test(they_stay_what_they_are),
+        cmocka_unit_test(files_go_with_the_last_pin),
+        cmocka_unit_test(files_go_after_a_reopen_too),
+        cmocka_unit_test(empty_and_refused_ones),
+        cmocka_unit_test(a_damaged_one_is_contained),
+        cmocka_unit_test(verify_sees_its_files),
         cmocka_unit_test(it_keeps_its_text_model),
+        cmocka_unit_test(stats_do_not_wait_for_a_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

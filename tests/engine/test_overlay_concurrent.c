@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/random.h"
@@ -74,8 +76,53 @@ static void writers_wait_where_somebody_searches(void **state)
     temp_dir_remove(path);
 }
 
+static void *write_one(void *context)
+{
+    struct rng rng;
+    rng_init(&rng, 6);
+    write_batch(context, &rng, ROWS);
+    return NULL;
+}
+
+/* A writer that waits for the graph is let go when jobs stop: there will be no more slices. Another handle that is
+ * closed meanwhile is none of its business. */
+static void who_closes_does_not_strand_a_writer(void **state)
+{
+    (void)state;
+    char path[PATH_SIZE_MAX];
+    struct rng rng;
+    pthread_t writer;
+    temp_dir_make(path);
+    rng_init(&rng, 5);
+    lode_db *db = engine_open(NULL, path, NULL, 64 << 20);
+    lode_collection *collection = engine_create(db, "points", (lode_schema){.dim = DIM});
+    lode_collection *other = engine_collection(db, "points");
+    for (uint32_t rows = 0; rows < ROWS; rows += BATCH) /* nobody searches: it falls behind */
+        write_batch(collection, &rng, rows);
+    print_message("%u rows behind\n", behind(collection));
+    search_once(collection);
+    assert_int_equal(pthread_create(&writer, NULL, write_one, collection), 0);
+    lode_collection_close(other);
+    alarm(60); /* instead of forever */
+    jobs_stop(collection);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    alarm(0);
+    lode_collection_close(collection);
+    collection = engine_collection(db, "points");
+    lode_stats *stats;
+    assert_ok(lode_stats_get(collection, &stats, &error));
+    assert_int_equal(stats->points, ROWS + BATCH);
+    lode_stats_free(stats);
+    lode_collection_close(collection);
+    engine_close(db);
+    temp_dir_remove(path);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(writers_wait_where_somebody_searches)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writers_wait_where_somebody_searches),
+        cmocka_unit_test(who_closes_does_not_strand_a_writer),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

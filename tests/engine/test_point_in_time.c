@@ -11,8 +11,11 @@
 #include <string.h>
 
 #include "engine/backup.h"
+#include "engine/collection.h"
 #include "storage/backup_format.h"
 #include "storage/backup_reader.h"
+#include "storage/names.h"
+#include "storage/wal.h"
 #include "support/engine_kit.h"
 
 enum { STATES = 160 };
@@ -379,6 +382,131 @@ static void a_dropped_collection_comes_back(void **state)
     history_free(history);
 }
 
+/* The last log, and somebody who writes to it: a group is there, and is cut off again, between operations. */
+struct cutting {
+    struct vfs *vfs;
+    char path[PATH_SIZE_MAX];
+    uint64_t size;
+    unsigned operations;
+    int active;
+};
+
+static void find_last_log(struct cutting *cutting, const struct history *history)
+{
+    uint64_t *numbers;
+    size_t count;
+    assert_ok(wal_list(cutting->vfs, history->collection->dir, &numbers, &count, &error));
+    assert_true(count > 0);
+    struct name name = {.kind = NAME_LOG, .number = numbers[count - 1]};
+    assert_ok(name_path(cutting->path, history->collection->dir, name, &error));
+    free(numbers);
+    cutting->size = vfs_size_at(cutting->vfs, cutting->path);
+}
+
+static void cut_or_grow(void *context)
+{
+    static const char group[3000] = "a group that is never finished";
+    struct cutting *cutting = context;
+    struct vfs_file *file;
+    if (cutting->active)
+        return;
+    cutting->active = 1;
+    assert_false(vfs_open(cutting->vfs, cutting->path, VFS_READ | VFS_WRITE, &file, NULL));
+    unsigned turn = cutting->operations++ % 5; /* grow, cut, grow, cut, leave alone */
+    if (turn != 0 && turn != 2)
+        assert_false(vfs_truncate(file, cutting->size, NULL));
+    else
+        assert_false(vfs_write(file, cutting->size, group, sizeof group, NULL));
+    vfs_close(file);
+    cutting->active = 0;
+}
+
+static void a_log_is_cut_back_meanwhile(void **state)
+{
+    (void)state;
+    struct history *history = history_new(1 << 20);
+    struct cutting cutting = {.vfs = history->vfs};
+    lode_restore_info info;
+    go_on(history, 30);
+    for (unsigned i = 0; i < 5; i++) { /* each beginning */
+        go_on(history, 3);
+        find_last_log(&cutting, history);
+        cutting.operations = i;
+        vfs_memory_set_hook(history->vfs, cut_or_grow, &cutting);
+        assert_ok(backup_database(history->db, "b", NULL, NULL, &error));
+        vfs_memory_set_hook(history->vfs, NULL, NULL);
+        cutting.operations = 1;
+        cut_or_grow(&cutting);
+    }
+    assert_true(cutting.operations > 1);
+    assert_ok(backup_verify(history->vfs, "b", NULL, &error));
+    for (uint64_t sequence = 29; sequence <= 45; sequence++) {
+        assert_ok(restore_to(history, "b", sequence, &info));
+        check_state(history, sequence);
+    }
+    history_free(history);
+}
+
+static lode_status restore_from(struct history *history, const char *backup, const char *base,
+                                uint64_t sequence, const char *path)
+{
+    struct db_env env = {.vfs = history->vfs};
+    lode_restore_options options = {
+        .bases = &base, .base_count = 1, .to_sequence = sequence, .key = key_kit_default()};
+    assert_ok(executor_inline_new(&env.executor, &error));
+    lode_status status = restore_database(backup, path, &options, &env, NULL, &error);
+    executor_free(env.executor);
+    return status;
+}
+
+/* A restored database gives the numbers of its past to other batches. Its backups lie elsewhere, and neither
+ * history is taken for the other, although both are at hand. */
+static void to_a_batch_of_another_history(void **state)
+{
+    (void)state;
+    struct history *first = history_new(1 << 20);
+    lode_restore_info info;
+    go_on(first, 60);
+    assert_ok(backup_database(first->db, "b", NULL, NULL, &error));
+    assert_ok(restore_to(first, "b", 40, &info));
+    struct history *second = calloc(1, sizeof *second);
+    assert_non_null(second);
+    *second = (struct history){.vfs = first->vfs, .sequence = 40};
+    lode_db_options options = {.log_keep_bytes = 1 << 20};
+    second->db = engine_open(first->vfs, "r40", &options, 1024);
+    second->collection = engine_collection(second->db, "points");
+    memcpy(second->states, first->states, 41 * sizeof *second->states);
+    for (unsigned i = 0; i < 30; i++) { /* beyond the end of the first */
+        second->states[second->sequence + 1] = second->states[second->sequence];
+        struct model_op op = {.id = i, .value = 7000 + (int)i};
+        assert_ok(
+            model_write(&second->states[++second->sequence], second->collection, &op, 1, &error));
+        if (i == 9) {
+            assert_int_equal(backup_database(second->db, "b", NULL, NULL, &error), LODE_INVALID);
+            assert_ok(backup_database(second->db, "b2", NULL, NULL, &error));
+        }
+    }
+    assert_ok(backup_database(second->db, "b2", NULL, NULL, &error));
+    history_close(second);
+    for (uint64_t sequence = 50; sequence <= 60; sequence += 5) { /* of the first */
+        char path[16];
+        snprintf(path, sizeof path, "r%u", (unsigned)sequence);
+        assert_ok(restore_from(first, "b", "b2", sequence, path));
+        check_state(first, sequence);
+    }
+    assert_int_equal(restore_from(first, "b", "b2", 65, "r65"), LODE_INVALID);
+    for (uint64_t sequence = 51; sequence <= 70; sequence += 6) { /* of the second */
+        char path[16];
+        snprintf(path, sizeof path, "r%u", (unsigned)sequence);
+        assert_ok(restore_from(second, "b2", "b", sequence, path));
+        check_state(second, sequence);
+    }
+    /* The second knows nothing before its restore. */
+    assert_int_equal(restore_from(second, "b2", "b", 39, "r39"), LODE_INVALID);
+    free(second);
+    history_free(first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +518,8 @@ int main(void)
         cmocka_unit_test(several_collections_need_a_name),
         cmocka_unit_test(a_damaged_log_is_seen),
         cmocka_unit_test(a_dropped_collection_comes_back),
+        cmocka_unit_test(a_log_is_cut_back_meanwhile),
+        cmocka_unit_test(to_a_batch_of_another_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

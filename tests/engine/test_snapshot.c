@@ -12,15 +12,6 @@ static lode_error error;
 
 static const lode_schema schema = {.dim = 4};
 
-static void write_range(struct model *model, lode_collection *collection, unsigned first,
-                        unsigned count, int value)
-{
-    for (unsigned id = first; id < first + count; id++) {
-        struct model_op op = {.id = id, .value = value == ENGINE_NONE ? value : value + (int)id};
-        assert_ok(model_write(model, collection, &op, 1, &error));
-    }
-}
-
 static void old_states_stay(void **state)
 {
     (void)state;
@@ -33,8 +24,8 @@ static void old_states_stay(void **state)
     for (unsigned i = 0; i < 4; i++) {
         seen[i] = model;
         assert_ok(lode_snapshot_open(collection, &snapshots[i], &error));
-        write_range(&model, collection, i * 40, 120, (int)i * 1000);
-        write_range(&model, collection, i * 40, 20, ENGINE_NONE);
+        model_write_range(&model, collection, i * 40, 120, (int)i * 1000);
+        model_write_range(&model, collection, i * 40, 20, ENGINE_NONE);
         assert_ok(i % 2 ? lode_flush(collection, &error) : lode_compact(collection, &error));
         for (unsigned j = 0; j <= i; j++) {
             model_check_points(&seen[j], collection, snapshots[j]);
@@ -63,7 +54,7 @@ static void an_empty_state_is_one_too(void **state)
     model_init(&empty, &schema);
     model = empty;
     assert_ok(lode_snapshot_open(collection, &snapshot, &error));
-    write_range(&model, collection, 0, 5, 1);
+    model_write_range(&model, collection, 0, 5, 1);
     model_check_points(&empty, collection, snapshot);
     model_check_search(&empty, collection, snapshot, 1, 10, 1);
     assert_int_equal(lode_snapshot_sequence(snapshot), 0);

@@ -80,8 +80,8 @@ static void use(const uint8_t *bytes, size_t size)
     struct index *index = NULL;
     struct buf again;
     uint64_t allowed[ROWS / 64 + 1];
-    struct index_bytes given = {.data = bytes, .size = size};
-    if (index_hnsw.open(&params, &rows, ROWS, &given, &index, NULL) != LODE_OK)
+    struct index_file file = {.rows = &rows, .count = ROWS, .data = bytes, .size = size};
+    if (index_hnsw.open(&file, &index, NULL) != LODE_OK)
         return;
     memset(allowed, 0x11, sizeof allowed);
     search(index, 8, ROWS, NULL);

@@ -119,8 +119,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t at = le_load_u32(data) % good->size, stride = le_load_u32(data + 4) % 4096 + 1;
     for (size_t i = 8; i < size; i++, at = (at + stride) % good->size)
         bytes[at] = data[i];
-    struct index_bytes given = {.data = bytes, .size = good->size};
-    if (index_qg.open(&fixture->params, &fixture->rows, COUNT, &given, &index, NULL) == LODE_OK) {
+    struct index_file file = {
+        .rows = &fixture->rows, .count = COUNT, .data = bytes, .size = good->size};
+    if (index_qg.open(&file, &index, NULL) == LODE_OK) {
         (void)!index->ops->check(index, NULL);
         search(fixture, index);
         if (data[6] % 16 == 0) /* a build takes as long as a hundred searches */

@@ -271,9 +271,9 @@ static void check_finds_a_bad_link(void **state)
     uint8_t *mapped = aligned_alloc(64, buf.size);
     memcpy(mapped, buf.data, buf.size);
     le_store_u32(mapped + 64 + (size_t)77 * 2 * 16 * 4, 600); /* the first link of row 77 */
-    struct index_bytes given = {.data = mapped, .size = buf.size};
-    assert_int_equal(
-        index_hnsw.open(&contract_params, &data.rows, data.count, &given, &opened, NULL), LODE_OK);
+    struct index_file file = {
+        .rows = &data.rows, .count = data.count, .data = mapped, .size = buf.size};
+    assert_int_equal(index_hnsw.open(&file, &opened, NULL), LODE_OK);
     lode_error error = {LODE_OK, 0, ""};
     assert_int_equal(opened->ops->check(opened, &error), LODE_CORRUPT);
     assert_non_null(strstr(error.message, "row 77"));

@@ -275,9 +275,9 @@ static void check_finds_a_bad_link(void **state)
     index->ops->close(index);
     uint8_t *mapped = aligned_alloc(64, buf.size);
     memcpy(mapped, buf.data, buf.size);
-    struct index_bytes given = {.data = mapped, .size = buf.size};
-    assert_int_equal(index_qg.open(&contract_params, &data.rows, data.count, &given, &opened, NULL),
-                     LODE_OK);
+    struct index_file file = {
+        .rows = &data.rows, .count = data.count, .data = mapped, .size = buf.size};
+    assert_int_equal(index_qg.open(&file, &opened, NULL), LODE_OK);
     const struct qg *qg = (const struct qg *)opened;
     size_t links = (size_t)(qg_row_links(qg, qg->graph + 77 * qg->stride, 0) - mapped);
     le_store_u32(mapped + links, 600); /* the first link of row 77 */

@@ -235,8 +235,9 @@ static void damaged_origins(void **state)
         memcpy(mapped, buf.data, buf.size);
         for (int i = 0; i < 5000; i++)
             mapped[4096 + rng_below(&rng, (uint32_t)buf.size - 4096)] = (uint8_t)rng_u64(&rng);
-        struct index_bytes given = {.data = mapped, .size = buf.size};
-        if (index_qg.open(&contract_params, &data.rows, 600, &given, &opened, NULL))
+        struct index_file file = {
+            .rows = &data.rows, .count = 600, .data = mapped, .size = buf.size};
+        if (index_qg.open(&file, &opened, NULL))
             continue;
         for (uint32_t row = 0; row < 600; row++)
             map[row] = row % 7 ? row : INDEX_ROW_NONE;
@@ -303,8 +304,9 @@ static void check_mapped(const struct index_ops *ops, uint64_t damaged)
     memset(mapped, 0xa5, buf.size);
     struct blocks blocks = {buf.data, mapped, buf.size, damaged, 0};
     assert_int_equal(guard_init(&guard, mapped, buf.size, fill_block, &blocks, NULL), LODE_OK);
-    struct index_bytes given = {.data = mapped, .size = buf.size, .guard = &guard};
-    assert_int_equal(ops->open(&contract_params, &data.rows, ROWS, &given, &opened, NULL), LODE_OK);
+    struct index_file file = {
+        .rows = &data.rows, .count = ROWS, .data = mapped, .size = buf.size, .guard = &guard};
+    assert_int_equal(ops->open(&file, &opened, NULL), LODE_OK);
     assert_true(blocks.filled < (buf.size - 1) / GUARD_BLOCK_SIZE + 1);
     struct index_origin in_memory = {index, map}, from_file = {opened, map};
     struct index *wanted = build_kind(ops, &data, damaged == UINT64_MAX ? &in_memory : NULL);

@@ -78,7 +78,8 @@ static void segment_files(void **state)
     struct sealed_entry entry;
     uint32_t *map;
     kit_apply_group(&version, &batch, 1, NULL);
-    assert_ok(sealed_write(&store, 3, version->views, 1, NULL, &map, &entry, &error));
+    assert_ok(sealed_write(&store, 3, &(struct sealed_source){version->views, 1, NULL, &map},
+                           &entry, &error));
     free(map);
     struct liveset *live = liveset_new(2);
     bitset_unset(live->words, 0);

@@ -67,7 +67,8 @@ static struct sealed_entry flush(const struct store *store, const struct version
     lode_error error;
     struct sealed_entry entry;
     uint32_t *map;
-    assert_ok(sealed_write(store, 5, version->views, 1, NULL, &map, &entry, &error));
+    assert_ok(sealed_write(store, 5, &(struct sealed_source){version->views, 1, NULL, &map}, &entry,
+                           &error));
     free(map);
     return entry;
 }
@@ -81,7 +82,8 @@ static void a_flush_keeps_the_live_rows(void **state)
     struct version *version = filled(&store, 1000);
     struct sealed_entry entry;
     uint32_t *map;
-    assert_ok(sealed_write(&store, 5, version->views, 1, NULL, &map, &entry, &error));
+    assert_ok(sealed_write(&store, 5, &(struct sealed_source){version->views, 1, NULL, &map},
+                           &entry, &error));
     assert_int_equal(entry.number, 5);
     assert_int_equal(entry.row_count, 800);
     assert_int_equal(entry.live_count, 800);
@@ -139,7 +141,8 @@ static void a_merge_joins_in_order(void **state)
     uint32_t *maps[2];
     _Atomic uint64_t done = 0;
     struct index_work work = {.done = &done};
-    assert_ok(sealed_write(&store, 6, views, 2, &work, maps, &merged, &error));
+    assert_ok(
+        sealed_write(&store, 6, &(struct sealed_source){views, 2, &work, maps}, &merged, &error));
     assert_int_equal(merged.row_count, 402);
     assert_int_equal(done, 402);
     assert_int_equal(maps[0][2], 2);
@@ -350,7 +353,8 @@ static void a_cancelled_write_leaves_nothing(void **state)
     struct index_work work = {.cancel = &cancel};
     struct sealed_entry entry;
     uint32_t *map;
-    assert_status(sealed_write(&store, 5, version->views, 1, &work, &map, &entry, &error),
+    assert_status(sealed_write(&store, 5, &(struct sealed_source){version->views, 1, &work, &map},
+                               &entry, &error),
                   LODE_CANCELLED);
     assert_null(map);
     for (size_t i = 0; i < 4; i++)
@@ -381,7 +385,8 @@ static void a_full_disk_leaves_nothing(void **state)
         int left = steps;
         error = (lode_error){0};
         vfs_memory_set_fault(vfs, burn, &left);
-        lode_status status = sealed_write(&store, 5, version->views, 1, NULL, &map, &entry, &error);
+        lode_status status = sealed_write(
+            &store, 5, &(struct sealed_source){version->views, 1, NULL, &map}, &entry, &error);
         vfs_memory_set_fault(vfs, NULL, NULL);
         for (size_t i = 0; i < 3; i++)
             assert_int_equal(kit_exists(vfs, parts[i]), status == LODE_OK);
@@ -445,7 +450,8 @@ static void damage_is_survived_and_not_copied(void **state)
                 struct segment_view view = {.segment = segment, .row_count = 20, .live_count = 20};
                 uint32_t *map;
                 use_all(&view);
-                assert_status(sealed_write(&store, 6, &view, 1, NULL, &map, &copied, &error),
+                assert_status(sealed_write(&store, 6, &(struct sealed_source){&view, 1, NULL, &map},
+                                           &copied, &error),
                               LODE_CORRUPT);
                 assert_non_null(strstr(error.message, strrchr(parts[part], '/') + 1));
                 segment_unref(segment);

@@ -79,7 +79,8 @@ static void what_is_written_comes_out(void **state)
         struct sealed_entry entry;
         struct segment *segment;
         uint32_t *map;
-        assert_ok(sealed_write(&store, 5, version->views, 1, NULL, &map, &entry, &error));
+        assert_ok(sealed_write(&store, 5, &(struct sealed_source){version->views, 1, NULL, &map},
+                               &entry, &error));
         free(map);
         assert_ok(sealed_open(&store, &entry, &segment, &error));
         for (uint32_t row = 0; row < ROWS; row++) {

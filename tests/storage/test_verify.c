@@ -89,7 +89,8 @@ static struct sealed_entry add_segment(const struct store *store, uint64_t numbe
     kit_apply(&version, ops, ROWS);
     struct sealed_entry entry;
     uint32_t *map;
-    assert_ok(sealed_write(store, number, version->views, 1, NULL, &map, &entry, &error));
+    assert_ok(sealed_write(store, number, &(struct sealed_source){version->views, 1, NULL, &map},
+                           &entry, &error));
     free(map);
     version_unref(version);
     return entry;

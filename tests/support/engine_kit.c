@@ -287,6 +287,15 @@ lode_status model_write(struct model *model, lode_collection *collection,
     return model_write_ack(model, collection, ops, count, LODE_ACK_DURABLE, ret_error);
 }
 
+void model_write_range(struct model *model, lode_collection *collection, unsigned first,
+                       unsigned count, int value)
+{
+    for (unsigned id = first; id < first + count; id++) {
+        struct model_op op = {.id = id, .value = value == ENGINE_NONE ? value : value + (int)id};
+        assert_ok(model_write(model, collection, &op, 1, &error));
+    }
+}
+
 lode_status model_write_ack(struct model *model, lode_collection *collection,
                             const struct model_op *ops, size_t count, lode_ack ack,
                             lode_error *ret_error)

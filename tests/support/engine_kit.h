@@ -68,7 +68,10 @@ struct model_op {
  * when one has a condition that does not hold, and is then returned as LODE_OK. */
 lode_status model_write(struct model *model, lode_collection *collection,
                         const struct model_op *ops, size_t count, lode_error *error);
-/* The same with a level of acknowledgement. */
+/* A batch for each id from `first` on: value + id, or ENGINE_NONE; fails the test. */
+void model_write_range(struct model *model, lode_collection *collection, unsigned first,
+                       unsigned count, int value);
+/* model_write with a level of acknowledgement. */
 lode_status model_write_ack(struct model *model, lode_collection *collection,
                             const struct model_op *ops, size_t count, lode_ack ack,
                             lode_error *error);

@@ -141,9 +141,9 @@ void contract_opened_answers_the_same(const struct index_ops *ops, enum data_kin
     contract_serialized(index, &buf);
     uint8_t *mapped = aligned_alloc(64, buf.size);
     memcpy(mapped, buf.data, buf.size);
-    struct index_bytes given = {.data = mapped, .size = buf.size};
-    assert_int_equal(ops->open(&contract_params, &data.rows, data.count, &given, &opened, NULL),
-                     LODE_OK);
+    struct index_file file = {
+        .rows = &data.rows, .count = data.count, .data = mapped, .size = buf.size};
+    assert_int_equal(ops->open(&file, &opened, NULL), LODE_OK);
     assert_int_equal(opened->ops->check(opened, NULL), LODE_OK);
     for (uint32_t q = 0; q < data.query_count; q++) {
         struct neighbor a[10], b[10];
@@ -186,8 +186,9 @@ void contract_damaged_bytes(const struct index_ops *ops, enum data_kind kind, lo
             mapped[rng_below(&rng, reach)] = (uint8_t)rng_u64(&rng);
         size_t size = rng_below(&rng, 4) ? buf.size : rng_below(&rng, (uint32_t)buf.size);
         struct index *opened = NULL;
-        struct index_bytes given = {.data = mapped, .size = size};
-        if (ops->open(&contract_params, &data.rows, data.count, &given, &opened, NULL) != LODE_OK)
+        struct index_file file = {
+            .rows = &data.rows, .count = data.count, .data = mapped, .size = size};
+        if (ops->open(&file, &opened, NULL) != LODE_OK)
             continue;
         (void)!opened->ops->check(opened, NULL);
         data_recall(&data, opened, 20, data.count, NULL);

@@ -97,16 +97,6 @@ static struct place find(struct vfs_memory *memory, const char *path)
     return place;
 }
 
-static lode_status fail(lode_error *error, int os_errno, const char *what, const char *path)
-{
-    path = vfs_path_tail(path);
-    if (os_errno == ENOENT)
-        return error_set(error, LODE_NOT_FOUND, "cannot %s %s: not found", what, path);
-    if (os_errno == EEXIST)
-        return error_set(error, LODE_EXISTS, "cannot %s %s: it exists", what, path);
-    return error_os(error, os_errno, "cannot %s %s", what, path);
-}
-
 /* --- Beginning and ending an operation --------------------------------------------------------- */
 
 /* Lock, and fail if a fault is due: the error's errno, or 0 with the mutex held. */
@@ -144,7 +134,7 @@ static lode_status finish(struct vfs_memory *memory, int os_errno, const char *w
     if (!os_errno)
         os_errno = memory->late_errno;
     mutex_unlock(&memory->mutex);
-    return os_errno ? fail(error, os_errno, what, path) : LODE_OK;
+    return os_errno ? vfs_fail(error, os_errno, what, path) : LODE_OK;
 }
 
 /* --- Files ------------------------------------------------------------------------------------- */
@@ -185,7 +175,7 @@ static lode_status memory_open(struct vfs *vfs, const char *path, unsigned flags
     const char *what = flags & VFS_CREATE ? "create" : "open";
     int os_errno = begin(memory, "open", path);
     if (os_errno)
-        return fail(error, os_errno, what, path);
+        return vfs_fail(error, os_errno, what, path);
     struct place place = find(memory, path);
     os_errno = open_inode(&place, flags);
     if (!os_errno && !memory->late_errno) {
@@ -221,7 +211,7 @@ static lode_status memory_read(struct vfs_file *base, uint64_t offset, void *dat
     struct memory_file *file = file_of(base);
     int os_errno = begin_file(file, "read");
     if (os_errno)
-        return fail(error, os_errno, "read", file->path);
+        return vfs_fail(error, os_errno, "read", file->path);
     struct bytes *bytes = &file->inode->bytes;
     if (size > 0 && file->inode->is_dir)
         return finish(of(base->vfs), EISDIR, "read", file->path, error);
@@ -238,7 +228,7 @@ static lode_status memory_write(struct vfs_file *base, uint64_t offset, const vo
     struct memory_file *file = file_of(base);
     int os_errno = begin_file(file, "write");
     if (os_errno)
-        return fail(error, os_errno, "write", file->path);
+        return vfs_fail(error, os_errno, "write", file->path);
     struct inode *inode = file->inode;
     if (!file->writable)
         os_errno = EBADF;
@@ -254,7 +244,7 @@ static lode_status memory_size(struct vfs_file *base, uint64_t *ret_size, lode_e
     struct memory_file *file = file_of(base);
     int os_errno = begin_file(file, "size");
     if (os_errno)
-        return fail(error, os_errno, "measure", file->path);
+        return vfs_fail(error, os_errno, "measure", file->path);
     *ret_size = file->inode->bytes.size;
     return finish(of(base->vfs), 0, "measure", file->path, error);
 }
@@ -264,7 +254,7 @@ static lode_status memory_truncate(struct vfs_file *base, uint64_t size, lode_er
     struct memory_file *file = file_of(base);
     int os_errno = begin_file(file, "truncate");
     if (os_errno)
-        return fail(error, os_errno, "truncate", file->path);
+        return vfs_fail(error, os_errno, "truncate", file->path);
     if (!file->writable)
         os_errno = EINVAL;
     else if (size > INT64_MAX)
@@ -285,7 +275,7 @@ static lode_status memory_sync(struct vfs_file *base, lode_error *error)
     struct memory_file *file = file_of(base);
     int os_errno = begin_file(file, "sync");
     if (os_errno)
-        return fail(error, os_errno, "sync", file->path);
+        return vfs_fail(error, os_errno, "sync", file->path);
     if (of(base->vfs)->late_errno)
         inode_forget(file->inode); /* no later sync brings them to the disk */
     else if (!of(base->vfs)->lies)
@@ -299,7 +289,7 @@ static lode_status memory_map(struct vfs_file *base, uint64_t size, const uint8_
     struct memory_file *file = file_of(base);
     int os_errno = begin_file(file, "map");
     if (os_errno)
-        return fail(error, os_errno, "map", file->path);
+        return vfs_fail(error, os_errno, "map", file->path);
     struct bytes *bytes = &file->inode->bytes;
     if (size > bytes->size)
         return ends_early(file, bytes->size, 0, size, error);
@@ -337,7 +327,7 @@ static lode_status memory_exists(struct vfs *vfs, const char *path, int *ret_exi
     struct vfs_memory *memory = of(vfs);
     int os_errno = begin(memory, "exists", path);
     if (os_errno)
-        return fail(error, os_errno, "look for", path);
+        return vfs_fail(error, os_errno, "look for", path);
     *ret_exists = find(memory, path).inode != NULL;
     return finish(memory, 0, "look for", path, error);
 }
@@ -352,7 +342,7 @@ static lode_status memory_remove(struct vfs *vfs, const char *path, lode_error *
     struct vfs_memory *memory = of(vfs);
     int os_errno = begin(memory, "remove", path);
     if (os_errno)
-        return fail(error, os_errno, "remove", path);
+        return vfs_fail(error, os_errno, "remove", path);
     struct place place = find(memory, path);
     os_errno = place.os_errno;
     if (place.inode && place.inode->is_dir)
@@ -382,7 +372,7 @@ static lode_status memory_rename(struct vfs *vfs, const char *from_path, const c
     struct vfs_memory *memory = of(vfs);
     int os_errno = begin(memory, "rename", from_path);
     if (os_errno)
-        return fail(error, os_errno, "rename", from_path);
+        return vfs_fail(error, os_errno, "rename", from_path);
     struct place from = find(memory, from_path), to = find(memory, to_path);
     os_errno = check_rename(&from, &to);
     if (!os_errno && from.inode != to.inode) { /* two names of one file: nothing happens */
@@ -400,7 +390,7 @@ static lode_status memory_link(struct vfs *vfs, const char *from_path, const cha
     struct vfs_memory *memory = of(vfs);
     int os_errno = begin(memory, "link", from_path);
     if (os_errno)
-        return fail(error, os_errno, "link", from_path);
+        return vfs_fail(error, os_errno, "link", from_path);
     struct place from = find(memory, from_path), to = find(memory, to_path);
     if (from.os_errno)
         os_errno = from.os_errno;
@@ -420,7 +410,7 @@ static lode_status memory_make_dir(struct vfs *vfs, const char *path, lode_error
     struct vfs_memory *memory = of(vfs);
     int os_errno = begin(memory, "make_dir", path);
     if (os_errno)
-        return fail(error, os_errno, "make directory", path);
+        return vfs_fail(error, os_errno, "make directory", path);
     struct place place = find(memory, path);
     if (place.inode)
         os_errno = EEXIST;
@@ -436,7 +426,7 @@ static lode_status memory_remove_dir(struct vfs *vfs, const char *path, lode_err
     struct vfs_memory *memory = of(vfs);
     int os_errno = begin(memory, "remove_dir", path);
     if (os_errno)
-        return fail(error, os_errno, "remove directory", path);
+        return vfs_fail(error, os_errno, "remove directory", path);
     struct place place = find(memory, path);
     if (!place.inode)
         os_errno = place.os_errno;
@@ -458,7 +448,7 @@ static lode_status memory_list(struct vfs *vfs, const char *path,
     struct vfs_memory *memory = of(vfs);
     int os_errno = begin(memory, "list", path);
     if (os_errno)
-        return fail(error, os_errno, "list", path);
+        return vfs_fail(error, os_errno, "list", path);
     struct place place = find(memory, path);
     struct entries names = {0};
     os_errno = place.os_errno;
@@ -480,7 +470,7 @@ static lode_status memory_dir_sync(struct vfs *vfs, const char *path, lode_error
     struct vfs_memory *memory = of(vfs);
     int os_errno = begin(memory, "dir_sync", path);
     if (os_errno)
-        return fail(error, os_errno, "sync directory", path);
+        return vfs_fail(error, os_errno, "sync directory", path);
     struct place place = find(memory, path);
     os_errno = place.os_errno;
     if (place.inode && !place.inode->is_dir)
