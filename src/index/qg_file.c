@@ -108,8 +108,10 @@ static void make_piece(void *context, size_t piece)
         return;
     }
     uint32_t begin = (uint32_t)piece * PIECE_ROWS, end = begin + PIECE_ROWS;
-    for (uint32_t i = begin; i < end && i < made->count; i++)
+    for (uint32_t i = begin; i < end && i < made->count; i++) {
         qg_encode_row(qg, encoder, made->first + i, made->buffer + i * qg->stride);
+        mapped_look(); /* the vectors of its links lie anywhere in a mapped file */
+    }
     qg_encoder_free(encoder);
 }
 
@@ -140,7 +142,6 @@ static lode_status rows_write(const struct qg *qg, const struct index_sink *sink
     for (; made.first < qg->count && status == LODE_OK; made.first += made.count) {
         made.count = qg->count - made.first < step ? qg->count - made.first : step;
         make_rows(&made, sink->executor);
-        mapped_look();
         status = made.failed
                      ? error_nomem(error, "graph rows", qg->stride)
                      : sink->write(sink->context, made.buffer, made.count * qg->stride, error);
