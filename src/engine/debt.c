@@ -52,7 +52,9 @@ void debt_wait(struct lode_collection *collection, size_t rows)
     uint64_t begin = clock_now_us(collection->db->clock);
     uint64_t us = wait_us(collection, rows);
     if (us > 0) {
-        jobs_sleep(collection, us);
+        /* Time alone is given to merges: this thread carries none of them out, whatever it holds. */
+        if (!executor_is_stepped(collection->db->quick))
+            (void)cond_wait_us(&jobs->changed, &jobs->mutex, us);
         jobs->delayed_us += clock_now_us(collection->db->clock) - begin;
         jobs->delays++;
     }
