@@ -66,6 +66,14 @@ foreach(file IN LISTS test_programs)
   endif()
 endforeach()
 
+# Once more on a disk that allocates otherwise (tests/support/small_disk.h).
+if(TARGET engine.test_full_disk_concurrent)
+  add_test(NAME engine/test_full_disk_ext4 COMMAND engine.test_full_disk_concurrent)
+  lode_register(engine/test_full_disk_ext4
+    "${PROJECT_SOURCE_DIR}/tests/engine/test_full_disk_concurrent.c" 300)
+  set_property(TEST engine/test_full_disk_ext4 APPEND PROPERTY ENVIRONMENT LODE_TEST_DISK=ext4)
+endif()
+
 # Once more with databases that are encrypted (tests/support/key_kit.h); fewer rounds of what takes long.
 set(encrypted_faults LODE_FAULT_LIVES=1 LODE_CRASH_ROUNDS=40)
 set(encrypted_lies LODE_CRASH_ROUNDS=100)

@@ -170,7 +170,7 @@ LODE_NODISCARD LODE_API lode_status lode_key_id(const lode_key_source *key, char
  * Writers wait when theirs is used up, and are refused with LODE_NOMEM when nothing is given back for five
  * seconds, or with LODE_LIMIT when a batch is larger than it could ever have; reads are never refused. Pages
  * of mapped files, which the kernel can drop, are given back too, so that all of what the process has in
- * memory stays within the budget, as long as the program around it takes less than an eighth of it. To be set
+ * memory stays within the budget, as long as the program around it takes less than that leaves (3/16). To be set
  * before databases are opened: what is held is not given back, and segments already made with more memory
  * stay as they are.
  * Errors: LODE_LIMIT below LODE_MEMORY_BUDGET_MIN. */

@@ -16,19 +16,30 @@
 #include "os/mapped.h"
 #include "os/memory.h"
 
+/* Merges that are far behind disturb searches longer than they would by not giving way. */
+static void give_way(void *context)
+{
+    struct lode_collection *collection = context;
+    if (!debt_is_high(collection))
+        readers_give_way(&collection->db->readers);
+}
+
+static int is_crowded(void *context)
+{
+    struct lode_collection *collection = context;
+    return !debt_is_high(collection) && readers_crowd(&collection->db->readers);
+}
+
 static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
 {
-    struct index_work work = {
+    return (struct index_work){
         .executor = collection->db->executor,
         .cancel = &collection->jobs.cancel,
         .done = done,
-        .context = &collection->db->readers,
+        .give_way = give_way,
+        .is_crowded = is_crowded,
+        .context = collection,
     };
-    if (!debt_is_high(collection)) {
-        work.give_way = readers_give_way;
-        work.is_crowded = readers_crowd;
-    }
-    return work;
 }
 
 /* --- Graphs ------------------------------------------------------------------------------------ */
@@ -100,7 +111,7 @@ struct estimate build_estimate(const struct lode_collection *collection)
 /* Buffers of a MiB and more leave holes that malloc keeps, up to a third of a small budget. */
 static void give_back(void)
 {
-    if (budget_bytes() > 0)
+    if (budget_bytes() > 0 && memory_resident() > budget_bytes() / 2)
         memory_trim();
     mapped_look();
 }
@@ -122,7 +133,7 @@ static lode_status build_within(struct lode_collection *collection, const struct
         return status;
     status = make_graph(collection, plan, spill_dir, error);
     pressure_dismiss_build(bytes);
-    give_back();
+    mapped_look();
     return status;
 }
 
@@ -200,6 +211,7 @@ lode_status index_segment(struct lode_collection *collection, uint64_t number,
     status = commit_graph(collection, view, &entry, &job, error);
     job_end(collection, &job, status, error);
     version_unref(version);
+    give_back();
     return status;
 }
 
@@ -542,7 +554,7 @@ int merge_each(struct lode_collection *collection, const uint64_t *numbers, size
 int merge_fewer(struct lode_collection *collection, const uint64_t *numbers, size_t count,
                 lode_job_reason reason)
 {
-    for (size_t fewer = count / 2; fewer > 1; fewer /= 2)
+    for (size_t fewer = count - 1; fewer > 1; fewer -= (fewer + 3) / 4)
         if (merge_segments(collection, numbers, fewer, reason, NULL) == LODE_OK)
             return 1;
     return 0;

@@ -34,7 +34,7 @@ NODISCARD lode_status merge_segments(struct lode_collection *collection, const u
 /* Where the disk has no room for that: each of them that has dead rows becomes one without, if there is room for
  * this one. Returns whether any did. The caller pins no version, or no space is given back. */
 int merge_each(struct lode_collection *collection, const uint64_t *numbers, size_t count);
-/* The same where none has dead rows: as many of the first as there is room for, halving. Returns whether any were
+/* The same where none has dead rows: all but one of them, or three quarters of that, and so on, the first for which there is room. Returns whether any were
  * merged. */
 int merge_fewer(struct lode_collection *collection, const uint64_t *numbers, size_t count,
                 lode_job_reason reason);

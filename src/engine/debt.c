@@ -22,40 +22,45 @@ int debt_is_high(const struct lode_collection *collection)
     return debt_of(collection) > DEBT_FREE;
 }
 
-/* jobs.mutex is held. */
-static double merge_us_a_row(const struct job_list *list)
+uint64_t debt_us(size_t debt, size_t rows, double merge_us_a_row)
 {
-    double sum = 0;
-    for (int i = 0; i < JOB_PHASES; i++)
-        sum += list->us_a_row[i];
-    return sum > 0 ? sum : US_A_ROW_UNKNOWN;
-}
-
-/* jobs.mutex is held. 0: there is nothing to wait for. */
-static uint64_t wait_us(const struct lode_collection *collection, size_t rows)
-{
-    const struct jobs *jobs = &collection->jobs;
-    size_t debt = debt_of(collection);
-    if (debt <= DEBT_FREE || jobs->closing || jobs->slots[SLOT_MERGE].error.status)
+    if (debt <= DEBT_FREE)
         return 0;
     double steps = 1 + (double)(debt - DEBT_FREE) / DEBT_STEP;
-    double us = (double)rows * merge_us_a_row(&jobs->list) * steps;
+    double us = (double)rows * (merge_us_a_row > 0 ? merge_us_a_row : US_A_ROW_UNKNOWN) * steps;
     return (uint64_t)(us < WAIT_US_MAX ? us : WAIT_US_MAX);
+}
+
+/* jobs.mutex is held. Whether waiting longer may be of use. */
+static int is_behind(const struct lode_collection *collection)
+{
+    const struct jobs *jobs = &collection->jobs;
+    return debt_is_high(collection) && !jobs->closing && !jobs->slots[SLOT_MERGE].error.status;
+}
+
+/* jobs.mutex is held. Time alone is given to merges: this thread carries none of them out, whatever it holds. */
+static void sleep_until(struct lode_collection *collection, uint64_t end_us)
+{
+    struct jobs *jobs = &collection->jobs;
+    const struct clock *clock = collection->db->clock;
+    for (uint64_t now = clock_now_us(clock); now < end_us && is_behind(collection);
+         now = clock_now_us(clock))
+        (void)cond_wait_us(&jobs->changed, &jobs->mutex, end_us - now);
 }
 
 void debt_wait(struct lode_collection *collection, size_t rows)
 {
     struct jobs *jobs = &collection->jobs;
-    if (rows == 0 || !debt_is_high(collection) || collection->db->maintenance != LODE_MAINTAIN_AUTO)
+    const lode_db *db = collection->db;
+    if (rows == 0 || !debt_is_high(collection) || db->maintenance != LODE_MAINTAIN_AUTO)
         return;
     mutex_lock(&jobs->mutex);
-    uint64_t begin = clock_now_us(collection->db->clock);
-    uint64_t us = wait_us(collection, rows);
-    if (us > 0) {
-        /* Time alone is given to merges: this thread carries none of them out, whatever it holds. */
-        if (!executor_is_stepped(collection->db->quick))
-            (void)cond_wait_us(&jobs->changed, &jobs->mutex, us);
-        jobs->delayed_us += clock_now_us(collection->db->clock) - begin;
+    if (is_behind(collection)) {
+        uint64_t begin = clock_now_us(db->clock);
+        if (!executor_is_stepped(db->quick))
+            sleep_until(collection,
+                        begin + debt_us(debt_of(collection), rows, jobs->list.merge_us_a_row));
+        jobs->delayed_us += clock_now_us(db->clock) - begin;
         jobs->delays++;
     }
     mutex_unlock(&jobs->mutex);

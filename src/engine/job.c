@@ -97,6 +97,8 @@ void job_end(struct lode_collection *collection, struct job *job, lode_status st
     *link = job->next;
     if (!status) {
         learn_pace(list, job);
+        if (job->kind == LODE_JOB_MERGE && job->rows_in > 0)
+            list->merge_us_a_row = (double)(now - job->started_us) / (double)job->rows_in;
         count_bytes(list, job);
     }
     if (is_worth_telling(job, status)) {

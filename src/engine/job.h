@@ -41,7 +41,8 @@ struct job_list {
     struct lode_job_record history[JOB_HISTORY_MAX]; /* a ring */
     size_t ended;                                    /* so far */
     double us_a_row[JOB_PHASES];                     /* of the last job that had it; 0: none had */
-    uint64_t flushed_bytes, rewritten_bytes;         /* since it was opened */
+    double merge_us_a_row;                   /* of the last merge, all in all; 0: there was none */
+    uint64_t flushed_bytes, rewritten_bytes; /* since it was opened */
 };
 
 /* It is seen from here to job_end. A phase's total is set before it begins, best before job_begin. */

@@ -220,64 +220,34 @@ static int is_busy(const struct jobs *jobs, uint64_t number)
     return 0;
 }
 
-/* What is due of the sealed segments, and how far merging is behind. Room for what merge_choose gives. */
-struct sealed_look {
-    struct compaction_input *inputs;
-    size_t count;
-    size_t *chosen;
-};
-
-static int look_at_sealed(struct lode_collection *collection, const struct version *version,
-                          int is_quiet, struct sealed_look *ret_look)
+/* Whether a merge is due; its segments are then in jobs->merging. is_quiet: no rows are coming in. */
+static int choose_merge(struct lode_collection *collection, const struct version *version,
+                        int is_quiet)
 {
     struct jobs *jobs = &collection->jobs;
-    struct sealed_look look = {calloc(version->view_count + 1, sizeof *look.inputs), 0,
-                               calloc(version->view_count + 1, sizeof *look.chosen)};
-    *ret_look = look;
-    if (!look.inputs || !look.chosen)
-        return 0;
-    look.count = merge_inputs(&collection->store, version, look.inputs);
-    for (size_t i = 0; i < look.count; i++) {
-        look.inputs[i].busy |= is_busy(jobs, look.inputs[i].number);
-        look.inputs[i].is_hasty = look.inputs[i].is_hasty && is_quiet;
+    size_t count = 0, chosen_count = 0;
+    struct compaction_input *inputs = calloc(version->view_count + 1, sizeof *inputs);
+    size_t *chosen = calloc(version->view_count + 1, sizeof *chosen);
+    uint64_t *numbers = calloc(version->view_count + 1, sizeof *numbers);
+    if (inputs && chosen && numbers) {
+        count = merge_inputs(&collection->store, version, inputs);
+        for (size_t i = 0; i < count; i++) {
+            inputs[i].busy |= is_busy(jobs, inputs[i].number);
+            inputs[i].is_hasty = inputs[i].is_hasty && is_quiet;
+        }
+        chosen_count = merge_choose(collection, inputs, count, chosen, &jobs->merge_reason);
+        for (size_t i = 0; i < chosen_count; i++)
+            numbers[i] = inputs[chosen[i]].number;
     }
-    *ret_look = look;
-    size_t debt = merge_debt(collection, look.inputs, look.count, look.chosen);
-    atomic_store_explicit(&jobs->debt, debt, memory_order_relaxed);
-    return 1;
-}
-
-static void look_end(struct sealed_look *look)
-{
-    free(look->inputs);
-    free(look->chosen);
-}
-
-/* Whether a merge is due; its segments are then in jobs->merging. */
-static int choose_merge(struct lode_collection *collection, const struct sealed_look *look)
-{
-    struct jobs *jobs = &collection->jobs;
-    size_t count =
-        merge_choose(collection, look->inputs, look->count, look->chosen, &jobs->merge_reason);
-    uint64_t *numbers = count ? calloc(count, sizeof *numbers) : NULL;
-    if (!numbers)
+    free(inputs);
+    free(chosen);
+    if (chosen_count == 0) {
+        free(numbers);
         return 0;
-    for (size_t i = 0; i < count; i++)
-        numbers[i] = look->inputs[look->chosen[i]].number;
+    }
     jobs->merging = numbers;
-    jobs->merging_count = count;
+    jobs->merging_count = chosen_count;
     return 1;
-}
-
-/* is_quiet: no rows are coming in. */
-static int merge_due(struct lode_collection *collection, const struct version *version,
-                     int is_quiet)
-{
-    struct sealed_look look;
-    int due = look_at_sealed(collection, version, is_quiet, &look) && !collection->jobs.exclusive &&
-              may_start(collection, SLOT_MERGE) && choose_merge(collection, &look);
-    look_end(&look);
-    return due;
 }
 
 /* A segment that wants a graph: the largest first, its scan costs most. */
@@ -306,11 +276,13 @@ static void upkeep_due(struct lode_collection *collection, const struct version 
     due[SLOT_OVERLAY] = may_start(collection, SLOT_OVERLAY) && overlay_is_due(collection, version);
     if (collection->db->read_only)
         return;
-    int is_quiet =
-        jobs->frozen_count == 0 && !jobs->slots[SLOT_OVERLAY].active && !due[SLOT_OVERLAY];
-    due[SLOT_MERGE] = merge_due(collection, version, is_quiet);
+    atomic_store_explicit(&jobs->debt, merge_debt(collection, version), memory_order_relaxed);
     if (jobs->exclusive)
         return;
+    int is_quiet =
+        jobs->frozen_count == 0 && !jobs->slots[SLOT_OVERLAY].active && !due[SLOT_OVERLAY];
+    due[SLOT_MERGE] =
+        may_start(collection, SLOT_MERGE) && choose_merge(collection, version, is_quiet);
     if (jobs->frozen_count == 0 && may_start(collection, SLOT_INDEX))
         jobs->indexing = choose_index(collection, version);
     due[SLOT_INDEX] = !jobs->slots[SLOT_INDEX].active && jobs->indexing != 0;

@@ -60,11 +60,19 @@ size_t merge_choose(const struct lode_collection *collection, const struct compa
     return chosen_count;
 }
 
-size_t merge_debt(const struct lode_collection *collection, const struct compaction_input *inputs,
-                  size_t count, size_t *order)
+size_t merge_debt(const struct lode_collection *collection, const struct version *version)
 {
-    struct compaction_options options = merge_options(collection);
-    return compaction_debt(inputs, count, &options, order);
+    struct compaction_input *inputs = calloc(version->view_count + 1, sizeof *inputs);
+    size_t *order = calloc(version->view_count + 1, sizeof *order);
+    size_t debt = 0;
+    if (inputs && order) {
+        struct compaction_options options = merge_options(collection);
+        size_t count = merge_inputs(&collection->store, version, inputs);
+        debt = compaction_debt(inputs, count, &options, order);
+    }
+    free(inputs);
+    free(order);
+    return debt;
 }
 
 /* --- lode_flush -------------------------------------------------------------------------------- */
@@ -174,7 +182,9 @@ static lode_status compact_sealed(struct lode_collection *collection, int *ret_f
         status = compact_group(collection, &version->views[first], numbers, count, error);
     }
     version_unref(version);
-    *ret_freed = status == LODE_FULL && merge_each(collection, numbers, count);
+    *ret_freed =
+        status == LODE_FULL && (merge_each(collection, numbers, count) ||
+                                merge_fewer(collection, numbers, count, LODE_REASON_REQUEST));
     free(numbers);
     return status;
 }

@@ -12,8 +12,7 @@ size_t merge_inputs(const struct store *store, const struct version *version,
 size_t merge_choose(const struct lode_collection *collection, const struct compaction_input *inputs,
                     size_t count, size_t *chosen, lode_job_reason *ret_reason);
 
-/* compaction_debt with them; order: room for `count`. */
-size_t merge_debt(const struct lode_collection *collection, const struct compaction_input *inputs,
-                  size_t count, size_t *order);
+/* compaction_debt with them, of a version; segments that are being merged count until that is done. */
+size_t merge_debt(const struct lode_collection *collection, const struct version *version);
 
 #endif

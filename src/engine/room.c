@@ -56,7 +56,7 @@ static int drop_reserve(lode_db *db)
 void room_release(lode_db *db)
 {
     if (db->room.file)
-        (void)drop_reserve(db);
+        vfs_close(db->room.file);
     mutex_release(&db->room.mutex);
 }
 
@@ -82,8 +82,13 @@ uint64_t room_spend(lode_db *db)
     struct room *kept = &db->room;
     uint64_t bytes = 0;
     mutex_lock(&kept->mutex);
+    uint64_t before = vfs_room(db->vfs, db->path);
     if (drop_reserve(db)) {
-        bytes = kept->size ? kept->size : RESERVE_LEAST; /* of a killed process */
+        uint64_t freed =
+            vfs_room(db->vfs, db->path) - before; /* an earlier process may have made it */
+        bytes = kept->size ? kept->size : RESERVE_LEAST;
+        if (before != VFS_ROOM_UNKNOWN && freed <= RESERVE_BYTES && freed > bytes)
+            bytes = freed;
         atomic_store_explicit(&kept->is_short, 1, memory_order_relaxed);
     }
     mutex_unlock(&kept->mutex);

@@ -26,7 +26,7 @@ struct room {
 };
 
 void room_init(struct room *kept);
-/* Gives the space back and removes the file. */
+/* The reserve stays, for who opens the database when the disk has been filled meanwhile. */
 void room_release(lode_db *db);
 
 /* Keep the reserve, if the disk has room for it: before the first write. It is never an error not to. */

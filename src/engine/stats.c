@@ -4,6 +4,7 @@
 
 #include "engine/files.h"
 #include "engine/logs.h"
+#include "engine/merge.h"
 #include "engine/read.h"
 
 struct stats {
@@ -81,7 +82,6 @@ static void describe_jobs(struct lode_collection *collection, struct stats *stat
     stats->head.history_count = job_history(&jobs->list, stats->history);
     stats->head.flushed_bytes = jobs->list.flushed_bytes;
     stats->head.rewritten_bytes = jobs->list.rewritten_bytes;
-    stats->head.merge_debt = atomic_load_explicit(&jobs->debt, memory_order_relaxed);
     stats->head.delays = jobs->delays;
     stats->head.delayed_ms = jobs->delayed_us / 1000;
     for (size_t i = 0; i < jobs->frozen_count; i++)
@@ -125,6 +125,7 @@ static void describe(struct lode_collection *collection, const struct version *v
     for (size_t i = 0; i < version->view_count; i++)
         describe_segment(&version->views[i], growing, head, &stats->segments[i]);
     describe_jobs(collection, stats);
+    head->merge_debt = merge_debt(collection, version);
     describe_model(collection, head);
 }
 

@@ -443,7 +443,6 @@ static size_t carry_group(struct lode_collection *collection, struct write_reque
 static void lead(struct lode_collection *collection, struct write_request *leader)
 {
     overlay_wait(collection);
-    debt_wait(collection, leader->row_count);
     lane_enter(&collection->lane);
     uint64_t before = growing_number(collection);
     size_t count = carry_group(collection, leader);
@@ -457,6 +456,8 @@ static void lead(struct lode_collection *collection, struct write_request *leade
 static lode_status submit(struct lode_collection *collection, struct write_request *request,
                           lode_error *error)
 {
+    debt_wait(collection,
+              request->row_count); /* each for itself, before others can wait behind it */
     cond_init(&request->turn);
     if (!wait_turn(&collection->queue, request))
         lead(collection, request);

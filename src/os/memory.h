@@ -20,8 +20,8 @@ void *memory_aligned(size_t alignment, size_t size);
  * wiped when freed, with the same size. NULL on failure. */
 void *memory_secret_new(size_t size);
 void memory_secret_free(void *memory, size_t size); /* NULL is allowed */
-/* Have malloc give back what it keeps of what was freed: after work that took much of it. Milliseconds at most; does
- * nothing where malloc has no such call. */
+/* Have malloc give back what it keeps of what was freed: after work that took much of it. It looks at all that is
+ * allocated: some 80 ms for a GiB in small pieces. Does nothing where malloc has no such call. */
 void memory_trim(void);
 /* Ask that it is left out of core dumps (a hint). */
 void memory_keep_from_dumps(void *memory, size_t size);

@@ -210,11 +210,16 @@ static lode_status posix_truncate(struct vfs_file *base, uint64_t size, lode_err
     return failed ? vfs_fail(error, errno, "truncate", file->path) : LODE_OK;
 }
 
+/* Where there is less, ext4 has taken all of that before it fails: it is given back. */
 static void posix_preallocate(struct vfs_file *base, uint64_t size)
 {
 #ifdef FALLOC_FL_KEEP_SIZE
-    if (size > 0 && size <= INT64_MAX)
-        (void)fallocate(posix_file_of(base)->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+    int fd = posix_file_of(base)->fd;
+    struct stat info;
+    if (size == 0 || size > INT64_MAX || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0)
+        return;
+    if (fstat(fd, &info) == 0 && ftruncate(fd, info.st_size) != 0)
+        return; /* then less is free; whoever needs it is told */
 #else
     (void)base;
     (void)size;

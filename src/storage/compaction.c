@@ -163,14 +163,28 @@ size_t compaction_plan(const struct compaction_input *inputs, size_t input_count
     return count;
 }
 
+/* How many segments order[0, size), smallest first, become when as many as fit are merged together. */
+static size_t count_groups(const struct compaction_input *inputs, const size_t *order, size_t size,
+                           uint64_t rows_max)
+{
+    size_t groups = 0;
+    for (size_t begin = 0, fitting; begin < size; begin += fitting, groups++) {
+        fitting = count_fitting(inputs, order + begin, size - begin, rows_max);
+        fitting = fitting ? fitting : 1;
+    }
+    return groups;
+}
+
 size_t compaction_debt(const struct compaction_input *inputs, size_t input_count,
                        const struct compaction_options *options, size_t *order)
 {
     size_t idle = sort_idle(inputs, input_count, options, order), debt = 0;
     for (size_t begin = 0, size; begin < idle; begin += size) {
         size = tier_size(inputs, options, order, begin, idle);
-        if (count_due(inputs, options, order + begin, size))
-            debt += size - (options->tier_width - 1);
+        size_t left = count_groups(inputs, order + begin, size, options->rows_max);
+        if (left < options->tier_width - 1)
+            left = options->tier_width - 1;
+        debt += size > left ? size - left : 0;
     }
     for (size_t i = 0; i < input_count; i++)
         debt += !inputs[i].busy && dead_share(&inputs[i]) > 2 * options->dead_share_max;

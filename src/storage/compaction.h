@@ -34,8 +34,9 @@ size_t compaction_plan(const struct compaction_input *inputs, size_t input_count
                        const struct compaction_options *options, size_t *chosen,
                        enum compaction_reason *ret_reason);
 
-/* How many segments there are beyond what merging would leave: those of full tiers but tier_width - 1 each, and those
- * with more than twice the share of dead rows from which on they are rewritten. `order`: room for input_count. */
+/* How many segments there are beyond what merging would leave, which is tier_width - 1 of each tier or, where rows_max
+ * allows for less, as many as that takes; and how many have more than twice the share of dead rows from which on
+ * they are rewritten. `order`: room for input_count. */
 size_t compaction_debt(const struct compaction_input *inputs, size_t input_count,
                        const struct compaction_options *options, size_t *order);
 

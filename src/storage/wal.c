@@ -204,7 +204,8 @@ static void reserve_space(struct wal *wal, uint64_t end)
 
 void wal_reserve(struct wal *wal, uint64_t bytes)
 {
-    reserve_space(wal, wal->written + bytes);
+    wal->reserved = wal->written + bytes; /* no step more: the rest is for others */
+    vfs_preallocate(wal->file, wal->reserved);
 }
 
 static lode_status check_usable(const struct wal *wal, lode_error *error)

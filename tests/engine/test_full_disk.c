@@ -198,7 +198,7 @@ static void fewer_are_merged(void **state)
         assert_ok(write_one(points, id));
         assert_ok(lode_flush(points, &error));
         assert_int_equal(segment_count(points, &bytes), id < 4 ? id : 3);
-        vfs_memory_set_room(vfs, growing + 3 * bytes);
+        vfs_memory_set_room(vfs, growing + 2 * bytes + bytes / 2);
     }
     assert_ok(lode_wait_idle(points, 0, &error));
     vfs_memory_set_room(vfs, VFS_ROOM_UNKNOWN);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/collection.h"
+#include "engine/debt.h"
 #include "engine/job.h"
 #include "engine/readers.h"
 #include "support/engine_kit.h"
@@ -211,6 +212,25 @@ static void builds_give_way_while_somebody_searches(void **state)
 
 /* --- Debt --------------------------------------------------------------------------------------- */
 
+/* The farther merges are behind, the longer; half a second at most. */
+static void waits_grow_with_debt(void **state)
+{
+    (void)state;
+    assert_int_equal(debt_us(8, 1000, 50), 0);
+    assert_int_equal(debt_us(12, 1000, 50), 2 * 50000);
+    assert_int_equal(debt_us(20, 1000, 50), 4 * 50000);
+    assert_int_equal(debt_us(12, 0, 50), 0);
+    assert_int_equal(debt_us(12, 10, 0), 2 * 1000); /* unknown: 100 us a row */
+    assert_int_equal(debt_us(1000000, 10000, 1e6), 500000);
+}
+
+static void fail_merges(lode_collection *collection, lode_status status)
+{
+    mutex_lock(&collection->jobs.mutex);
+    collection->jobs.slots[SLOT_MERGE].error.status = status;
+    mutex_unlock(&collection->jobs.mutex);
+}
+
 static void hold_merges(lode_collection *collection, int held)
 {
     mutex_lock(&collection->jobs.mutex);
@@ -249,6 +269,12 @@ static void writers_keep_to_merges(void **state)
     assert_int_equal(stats->merge_debt, 11); /* one has no row left */
     assert_int_equal(stats->delays, 1);      /* of the last write that was no delete */
     lode_stats_free(stats);
+    fail_merges(collection, LODE_FULL); /* nobody waits for what does not come */
+    fill(&model, collection, 14, 16, 1);
+    stats = stats_of(collection);
+    assert_int_equal(stats->delays, 1);
+    lode_stats_free(stats);
+    fail_merges(collection, LODE_OK);
     hold_merges(collection, 0);
     assert_ok(lode_wait_idle(collection, 0, &error));
     fill(&model, collection, 20, 30, 1);
@@ -269,6 +295,7 @@ int main(void)
         cmocka_unit_test(eta_adds_up_phases),
         cmocka_unit_test(eta_of_a_beginning),
         cmocka_unit_test(records_tell_what_for),
+        cmocka_unit_test(waits_grow_with_debt),
         cmocka_unit_test(writers_keep_to_merges),
         cmocka_unit_test(what_does_not_fit_is_not_begun),
         cmocka_unit_test(a_merge_waits_for_room),

@@ -229,6 +229,10 @@ static void debt_is_what_waits(void **state)
     assert_int_equal(compaction_debt(inputs, 12, &options, order), 0);
     inputs[3].live_count = 3500;
     assert_int_equal(compaction_debt(inputs, 12, &options, order), 1);
+    /* Of these only the two smallest do. */
+    for (unsigned i = 0; i < 12; i++)
+        inputs[i] = segment(i + 1, i < 2 ? 4000 : 6000, i < 2 ? 4000 : 6000);
+    assert_int_equal(compaction_debt(inputs, 12, &options, order), 1);
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+/* LODE_TEST_DISK=ext4: that in a file instead, which allocates otherwise (mkfs.ext4, and a loop device, are needed). */
 /* Mount one at a new directory, whose path it gives; 0 when this process may not mount, with the reason
  * printed. */
 int small_disk_make(unsigned mib, char path[PATH_SIZE_MAX]);
