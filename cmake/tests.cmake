@@ -85,6 +85,9 @@ foreach(name crash repair model named point_in_time kept_states expiry_concurren
     lode_register(${test} "${PROJECT_SOURCE_DIR}/tests/engine/test_${name}.c" 300)
     set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT LODE_TEST_KEY=1 ${encrypted_${name}})
     set_property(TEST ${test} APPEND PROPERTY LABELS encrypted)
+    if(name MATCHES "^(crash|faults|kept_states)$") # minutes under a sanitizer; those without a key run there
+      set_property(TEST ${test} APPEND PROPERTY LABELS slow)
+    endif()
   endif()
 endforeach()
 # Programs that scripts of tests/golden run.
