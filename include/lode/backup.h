@@ -16,7 +16,9 @@ typedef struct lode_backup_options {
     /* How far it is; not 0 stops the backup with LODE_CANCELLED. */
     int (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
     void *context;
-    int verify; /* 1: what is there, or in the base, is read too; what is damaged is written anew */
+    /* 1: what this backup needs and is there, or in the base, is read too; what is damaged is written anew.
+     * Contents that only other backups need are not looked at: lode_verify reads all of them. */
+    int verify;
 } lode_backup_options;
 
 typedef struct lode_backup_info {
@@ -25,7 +27,7 @@ typedef struct lode_backup_info {
     uint64_t files, bytes;          /* that make up the backup */
     uint64_t new_files, new_bytes;  /* of them, what was not there before */
     char root[LODE_HASH_TEXT_SIZE]; /* hash of all of it: docs/format/backup.md */
-    uint64_t healed_files;          /* of the new ones, those that were there and damaged */
+    uint64_t healed_files; /* of the new ones, those that were there, or in the base, and damaged */
 } lode_backup_info;
 
 /* Back up the newest state of every collection, all pinned before the first byte is copied; writers go on.

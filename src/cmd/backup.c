@@ -24,8 +24,9 @@ static int parse(struct backing_up *job, int argc, char **argv, int *ret_exit)
                     "With --file: a backup, of either kind, whose contents are left out; restore "
                     "needs it then too."),
         OPTION_FLAG("verify", &job->verify,
-                    "Read what TARGET (or the base) has already too, and write anew what is "
-                    "damaged. Without it only the size is looked at."),
+                    "Of what TARGET (or the base) has already, read what this backup needs too, "
+                    "and write anew what is damaged. Without it only the size is looked at. What "
+                    "only other backups need is not read: 'lode verify TARGET' does."),
     };
     const struct arg_spec spec = {
         .command = "backup",
@@ -90,7 +91,12 @@ static int report(const struct backing_up *job, const lode_backup_info *info)
            amount_count(info->new_files, new_files), amount_bytes(info->new_bytes, new_size),
            info->root);
     if (info->healed_files)
-        printf("%s damaged contents were written anew\n", amount_count(info->healed_files, files));
+        printf("%s damaged content%s %s\n", amount_count(info->healed_files, files),
+               info->healed_files == 1 ? "" : "s",
+               job->base
+                   ? "of the base went into the file: 'lode verify' of the base names what is "
+                     "damaged in it"
+                   : "replaced by sound ones");
     return EXIT_OK;
 }
 

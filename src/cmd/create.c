@@ -273,6 +273,14 @@ static int has_file(const char *dir, const char *name)
            access(path, F_OK) == 0;
 }
 
+/* What is not found is the key, or the folder that the database is to be in. */
+static const char *hint(const char *dir, lode_status status)
+{
+    if (status == LODE_NOT_FOUND && !keys_file_missing())
+        return "the folder that DIR is to be in must be there";
+    return session_open_hint(dir, status);
+}
+
 int create_run(int argc, char **argv)
 {
     struct create create = {.metric = 0};
@@ -307,7 +315,7 @@ int create_run(int argc, char **argv)
         lode_collection_create(session.db, create.args.operands[1], &schema, &session.collection,
                                &error))
         code = output_fail(&(struct output_failure){
-            .error = &error, .hint = session.db ? NULL : session_open_hint(dir, error.status)});
+            .error = &error, .hint = session.db ? NULL : hint(dir, error.status)});
     else
         code = complete(&create, &session);
     if (code && session.db && !had_database)

@@ -18,7 +18,7 @@ struct import {
     uint64_t batch_size, threads, limit, skip;
     int bulk, no_wait, insert_only;
     /* the outcome */
-    uint64_t points;
+    uint64_t points, due;
     double seconds, wait_seconds;
     lode_error full; /* what of indexes and merges waits for space; status LODE_OK: nothing */
 };
@@ -41,7 +41,9 @@ static const char details[] =
     "is refused.\n"
     "\n"
     "Where the disk has room for the points, but not for indexes or merges, that is a warning and\n"
-    "no failure; with --json the member \"waits_for_space\" says what was not done.\n";
+    "no failure; with --json the member \"waits_for_space\" says what was not done. Points whose\n"
+    "expires_at has passed are stored and not found: a warning says how many, and the member\n"
+    "\"expired\".\n";
 
 static int parse(struct import *import, int argc, char **argv, int *ret_exit)
 {
@@ -180,6 +182,7 @@ static int load_points(struct import *import, struct session *session, struct so
     };
     lode_status status = load_run(&load, &error);
     import->points = load.points;
+    import->due = load.due;
     import->seconds = progress_seconds(progress);
     if (status == LODE_OK)
         return EXIT_OK;
@@ -224,6 +227,7 @@ static int report(const struct import *import)
         document_begin(&document);
         document_key_u64(&document, "imported", import->points);
         document_key_u64(&document, "skip", import->skip + import->points);
+        document_key_u64(&document, "expired", import->due);
         document_key_f64(&document, "import_s", import->seconds);
         document_key_f64(&document, "index_s", import->wait_seconds);
         if (import->full.status)
@@ -236,6 +240,11 @@ static int report(const struct import *import)
     if (!import->no_wait && !import->full.status)
         printf(", indexes ready after %s more", amount_seconds(import->wait_seconds, wait));
     putchar('\n');
+    if (import->due)
+        fprintf(stderr,
+                "lode: warning: %s of these points had expired already, by their expires_at: they "
+                "are not to be found\n",
+                amount_count(import->due, points));
     if (import->full.status)
         fprintf(stderr,
                 "lode: warning: all points are imported and found, but the disk is too full: %s\n"

@@ -4,6 +4,7 @@
 #include "cmd/output.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define FILE_VARIABLE    "LODE_KEY_FILE"
 #define COMMAND_VARIABLE "LODE_KEY_COMMAND"
@@ -24,6 +25,12 @@ const lode_key_source *keys_given(void)
         source = (lode_key_source){.file = environment(FILE_VARIABLE),
                                    .command = environment(COMMAND_VARIABLE)};
     return source.file || source.command ? &source : NULL;
+}
+
+int keys_file_missing(void)
+{
+    const lode_key_source *source = keys_given();
+    return source && source->file && access(source->file, F_OK) != 0;
 }
 
 int keys_check(const char *command)

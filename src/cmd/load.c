@@ -6,6 +6,7 @@
 #include "cmd/interrupt.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define SPARE_BATCHES 2 /* beside one for each writer: one being read, one waiting */
 
@@ -25,7 +26,7 @@ struct loader {
     struct ring idle, ready;
     int read_all; /* no more batches will come */
     int failed;   /* take no more batches */
-    uint64_t written;
+    uint64_t written, due;
     uint64_t failed_index; /* of the first point of the earliest batch that failed */
     lode_status status;
     lode_error error;
@@ -97,6 +98,15 @@ static lode_status write_batch(const struct load *load, const struct batch *batc
                : lode_upsert(load->collection, batch->points, batch->count, NULL, error);
 }
 
+/* Points that no read will ever show. */
+static uint64_t count_due(const struct batch *batch)
+{
+    uint64_t now_ms = (uint64_t)time(NULL) * 1000, count = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        count += batch->points[i].expires_at_ms && batch->points[i].expires_at_ms <= now_ms;
+    return count;
+}
+
 static void *writer_thread(void *context)
 {
     struct loader *loader = context;
@@ -104,11 +114,13 @@ static void *writer_thread(void *context)
     while ((batch = next_ready(loader)) != NULL) {
         lode_error error = {0};
         lode_status status = write_batch(loader->load, batch, &error);
+        uint64_t due = status ? 0 : count_due(batch);
         pthread_mutex_lock(&loader->lock);
         if (status)
             batch_failed(loader, batch, status, &error);
         else
             loader->written += batch->count;
+        loader->due += due;
         ring_put(&loader->idle, batch);
         pthread_cond_broadcast(&loader->changed);
         pthread_mutex_unlock(&loader->lock);
@@ -252,6 +264,7 @@ lode_status load_run(struct load *load, lode_error *error)
         status = read_all(&loader, error);
     finish_writers(&loader, threads, count);
     load->points = loader.written;
+    load->due = loader.due;
     if (loader.failed) {
         load->reading_failed = 0;
         load->points = loader.failed_index - loader.origin;

@@ -18,6 +18,7 @@ struct load {
 
     /* The outcome. */
     uint64_t points;    /* acknowledged, counted from the source's place without a gap   */
+    uint64_t due;       /* of the points written, in all batches, how many had expired by then */
     int reading_failed; /* the error is the source's, not the engine's                   */
     uint64_t failed_first, failed_last; /* else: lines or rows of the batch that was refused */
 };

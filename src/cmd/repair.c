@@ -39,6 +39,38 @@ static void on_lost(void *context, const char *collection, const lode_id *id)
         fprintf(stderr, "lost: %s %.*s\n", collection, (int)size, text);
 }
 
+static void print_lost(const lode_repair_info *info)
+{
+    char count[AMOUNT_TEXT_MAX];
+    if (info->lost_points)
+        printf("lost: %s point%s", amount_count(info->lost_points, count),
+               info->lost_points == 1 ? "" : "s");
+    if (info->lost_unnamed)
+        printf(", of which %s left no id behind", amount_count(info->lost_unnamed, count));
+    if (info->lost_points)
+        putchar('\n');
+    if (info->lost_batches)
+        printf("lost: %s batch%s of logs\n", amount_count(info->lost_batches, count),
+               info->lost_batches == 1 ? "" : "es");
+    if (info->lost)
+        printf("lost besides: the %s thing%s marked \"lost\" above\n",
+               amount_count(info->lost, count), info->lost == 1 ? "" : "s");
+}
+
+static void print_sums(const struct repair *repair, const lode_repair_info *info)
+{
+    char count[AMOUNT_TEXT_MAX];
+    if (info->mended == 0 && info->left == 0)
+        printf("sound: nothing to repair\n");
+    if (info->mended)
+        printf("%s thing%s %s\n", amount_count(info->mended, count), info->mended == 1 ? "" : "s",
+               repair->dry_run ? "can be mended" : "mended");
+    if (info->left)
+        printf("%s thing%s left damaged\n", amount_count(info->left, count),
+               info->left == 1 ? "" : "s");
+    print_lost(info);
+}
+
 static int conclude(struct repair *repair, const lode_repair_info *info)
 {
     int code = info->left ? EXIT_CORRUPT : EXIT_OK;
@@ -58,14 +90,7 @@ static int conclude(struct repair *repair, const lode_repair_info *info)
         return code ? code : printed;
     }
     document_release(&repair->document);
-    if (info->mended == 0 && info->left == 0)
-        printf("sound: nothing to repair\n");
-    else
-        printf("%llu %s, %llu left; lost: %llu of the things above, and %llu points, %llu of them "
-               "without a name\n",
-               (unsigned long long)info->mended, repair->dry_run ? "to be mended" : "mended",
-               (unsigned long long)info->left, (unsigned long long)info->lost,
-               (unsigned long long)info->lost_points, (unsigned long long)info->lost_unnamed);
+    print_sums(repair, info);
     return code;
 }
 

@@ -5,6 +5,7 @@
 #include "cmd/keys.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
+#include "cmd/session.h"
 
 #include <lode/lode.h>
 
@@ -111,6 +112,37 @@ static int report(const struct restore *job, const lode_restore_info *info)
     return EXIT_OK;
 }
 
+/* The library speaks of its options; here they have other names, none of them longer. */
+static void name_options(char *message)
+{
+    static const char *const names[][2] = {{"options.bases", "--base"},
+                                           {"options.to_sequence", "--to-seq"},
+                                           {"options.collection", "--collection"},
+                                           {"options.number", "--number"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t old_size = strlen(names[i][0]), new_size = strlen(names[i][1]);
+        for (char *at = message; (at = strstr(at, names[i][0])) != NULL; at += new_size) {
+            memcpy(at, names[i][1], new_size);
+            memmove(at + new_size, at + old_size, strlen(at + old_size) + 1);
+        }
+    }
+}
+
+static int fail(const struct restore *job, lode_error *error)
+{
+    const char *dir = job->args.operands[1], *hint = NULL;
+    name_options(error->message);
+    if (error->status == LODE_CORRUPT)
+        hint = "'lode verify BACKUP' lists what is damaged; --base OTHER takes it from another "
+               "backup";
+    else if (error->status == LODE_EXISTS && session_is_unfinished_restore(dir))
+        hint = "DIR is what an unfinished restore left: remove it, and run this again";
+    else if (error->status == LODE_EXISTS)
+        hint = "restore into a directory that is missing or empty";
+    return output_fail(
+        &(struct output_failure){.error = error, .cause = CAUSE_ARGUMENTS, .hint = hint});
+}
+
 int restore_run(int argc, char **argv)
 {
     struct restore job = {.number = 0};
@@ -137,5 +169,5 @@ int restore_run(int argc, char **argv)
         lode_restore(job.args.operands[0], job.args.operands[1], &options, &info, &error);
     job.seconds = clock_wall() - begin;
     progress_end(&job.progress);
-    return status ? output_error(&error, CAUSE_ARGUMENTS) : report(&job, &info);
+    return status ? fail(&job, &error) : report(&job, &info);
 }

@@ -3,7 +3,7 @@
  *     vector                 a JSON array in one cell, or
  *     v0, v1, ... v<dim-1>   one component each
  *     text
- *     expires_at             milliseconds since 1970
+ *     expires_at             milliseconds since 1970; refused when a field of that name is declared
  *     any other              metadata under the column's name: a declared field's type; otherwise an
  *                            integer, number, true or false if it looks like one, else a string.
  * An empty cell is absent. A record is parsed where it lies in the input buffer; quoted cells are
@@ -328,6 +328,19 @@ static lode_status check_ids(const struct source *source, lode_error *error)
     return LODE_OK;
 }
 
+/* The column that says when points end would not become the field: points could end unasked for. */
+static lode_status check_expiry(const struct source *source, lode_error *error)
+{
+    const struct csv_state *state = source->state;
+    for (size_t i = 0; i < state->column_count; i++)
+        if (state->columns[i].role == ROLE_EXPIRY && state->columns[i].type)
+            return error_set(error, LODE_INVALID,
+                             "the column \"expires_at\" says when points expire, and the "
+                             "collection has a field of that name: rename the column, or import "
+                             "jsonl, which tells them apart");
+    return LODE_OK;
+}
+
 static lode_status read_header(struct source *source, lode_error *error)
 {
     char *text = NULL;
@@ -346,6 +359,8 @@ static lode_status read_header(struct source *source, lode_error *error)
         status = check_unique(state, error);
     if (status == LODE_OK)
         status = check_components(source, error);
+    if (status == LODE_OK)
+        status = check_expiry(source, error);
     return status ? status : check_ids(source, error);
 }
 

@@ -4,6 +4,7 @@
 #include "cmd/names.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
+#include "cmd/stats_debt.h"
 #include "cmd/table.h"
 
 #include <stdio.h>
@@ -272,6 +273,7 @@ static void print_stats(const char *name, const lode_schema *schema, const lode_
         print_job(&stats->jobs[i]);
     for (size_t i = 0; i < stats->history_count; i++)
         print_record(&stats->history[i]);
+    stats_print_debt(stdout, stats);
     if (stats->job_error.status)
         printf("  stopped    %s\n", stats->job_error.message);
     print_segments(stats);

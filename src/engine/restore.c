@@ -37,14 +37,15 @@ static int has_collection(const struct inventory *inventory, const char *name)
     return name == NULL;
 }
 
-/* With the keys from wherever they are sound: a backup that has lost them is otherwise lost as a whole. */
-static lode_status decrypt(struct restoring *restoring, lode_error *error)
+/* A backup that has lost its keys is otherwise lost as a whole. */
+lode_status restoring_decrypt(const struct restoring *restoring, struct inventory *inventory,
+                              struct keyring **ret_keyring, lode_error *error)
 {
     lode_error reason = {0};
     for (size_t i = 0; i < restoring->source_count; i++) {
         lode_error found = {0};
-        lode_status status = backup_decrypt(restoring->sources[i], &restoring->inventory,
-                                            restoring->options->key, &restoring->keyring, &found);
+        lode_status status = backup_decrypt(restoring->sources[i], inventory,
+                                            restoring->options->key, ret_keyring, &found);
         if (!status)
             return LODE_OK;
         if (i == 0 || status != LODE_CORRUPT)
@@ -62,7 +63,8 @@ static lode_status find_keys(struct restoring *restoring, lode_error *error)
     const lode_key_source *key = restoring->options->key;
     keyring_free(restoring->keyring);
     restoring->keyring = NULL;
-    lode_status status = decrypt(restoring, error);
+    lode_status status =
+        restoring_decrypt(restoring, &restoring->inventory, &restoring->keyring, error);
     if (!status && key && !restoring->keyring)
         status = error_set(error, LODE_KEY,
                            "the backup is not encrypted, and a key was given: leave the key out");

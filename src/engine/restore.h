@@ -28,6 +28,11 @@ struct restoring {
 /* So many bytes more are done. */
 NODISCARD lode_status restoring_tell(struct restoring *restoring, size_t bytes, lode_error *error);
 void restoring_stage(struct restoring *restoring, const char *stage, uint64_t total_bytes);
+/* Decrypt the inventory of one of the sources, with its keys from whichever has them sound. The caller frees
+ * *ret_keyring; it is NULL when the inventory is not encrypted. */
+NODISCARD lode_status restoring_decrypt(const struct restoring *restoring,
+                                        struct inventory *inventory, struct keyring **ret_keyring,
+                                        lode_error *error);
 /* Write a content, of whichever source has it sound, to a file, synced. */
 NODISCARD lode_status restoring_write(struct restoring *restoring,
                                       const struct inventory_file *file, const char *path,

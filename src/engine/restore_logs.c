@@ -91,11 +91,10 @@ struct considered {
 static lode_status read_one(const struct choice *choice, const struct backup *source, size_t i,
                             struct considered *ret_one, lode_error *error)
 {
-    const lode_key_source *key = choice->restoring->options->key;
     lode_error reason = {0};
     lode_status status = backup_inventory(source, i, &ret_one->inventory, &reason);
     if (!status) {
-        status = backup_decrypt(source, &ret_one->inventory, key, &ret_one->keys, &reason);
+        status = restoring_decrypt(choice->restoring, &ret_one->inventory, &ret_one->keys, &reason);
         if (status)
             inventory_release(&ret_one->inventory);
     }

@@ -2,6 +2,7 @@
  * directory that looks like a collection is checked all the same: damage is to be seen whole. */
 #include "engine/verify.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,18 +107,39 @@ static lode_status check_model(struct check *check, const char *dir, lode_error 
     return status;
 }
 
+/* Whether it is there and a directory: if not, that is a finding. */
+static lode_status find_dir(struct check *check, const char *dir, int *ret_found, lode_error *error)
+{
+    struct file_names names = {0};
+    lode_error reason = {0};
+    *ret_found = 0;
+    lode_status status = vfs_exists(check->vfs, dir, ret_found, error);
+    if (!status && !*ret_found)
+        report(check, "", 0, "the collection's directory is missing: all of it is lost");
+    if (status || !*ret_found)
+        return status;
+    status = file_names_list(check->vfs, dir, &names, &reason);
+    file_names_release(&names);
+    if (reason.os_errno == ENOTDIR) {
+        *ret_found = 0;
+        report(check, "", 0, "it is no directory: all of the collection is lost");
+        return LODE_OK;
+    }
+    if (status && error)
+        *error = reason;
+    return status;
+}
+
 static lode_status check_collection(struct check *check, uint64_t uid, lode_error *error)
 {
     char name[CATALOG_DIR_NAME_SIZE], dir[PATH_SIZE_MAX];
-    int exists = 0;
+    int found = 0;
     catalog_dir_name(uid, name);
     check->collection = name;
     lode_status status = vfs_join(dir, check->path, name, error);
     if (!status)
-        status = vfs_exists(check->vfs, dir, &exists, error);
-    if (!status && !exists) {
-        report(check, "", 0, "the collection's directory is missing: all of it is lost");
-    } else if (!status) {
+        status = find_dir(check, dir, &found, error);
+    if (!status && found) {
         struct verify verify = verify_of(check, dir, uid);
         uint64_t before = check->findings;
         status = verify_collection(&verify, error);

@@ -2,7 +2,9 @@
  * that what has a hash for a name was whole when it was named. In one file it is appended. */
 #include "storage/backup_writer_parts.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/limits.h"
 #include "crypt/crypt_check.h"
@@ -69,8 +71,29 @@ static lode_status copy_to_file(struct backup_copying *copying, struct inventory
         return status;
     file->offset = at;
     writer->end = at + file->size;
+    writer->written.healed_files += known == BACKUP_DAMAGED;
     *ret_new = 1;
     return LODE_OK;
+}
+
+/* No file can be renamed over a directory: one that lies there is moved aside, whole. */
+static lode_status replace(struct backup_writer *writer, const char *temporary, const char *path,
+                           lode_error *error)
+{
+    char aside[PATH_SIZE_MAX];
+    lode_error reason = {0};
+    lode_status status = vfs_rename(writer->vfs, temporary, path, &reason);
+    if (status && reason.os_errno == EISDIR) {
+        int size = snprintf(aside, sizeof aside, "%s.damaged", path);
+        if (size < 0 || (size_t)size >= sizeof aside)
+            return error_set(error, LODE_LIMIT, "path of %d bytes: too long", size);
+        status = vfs_rename(writer->vfs, path, aside, &reason);
+        if (!status)
+            status = vfs_rename(writer->vfs, temporary, path, &reason);
+    }
+    if (status && error)
+        *error = reason;
+    return status;
 }
 
 /* In place of one that is there already: that may be damaged, and this one has just been read. */
@@ -83,7 +106,7 @@ static lode_status keep_object(struct backup_writer *writer, const char *tempora
     if (!status)
         status = backup_object_path(path, writer->path, file->hash, error);
     if (!status)
-        status = vfs_rename(writer->vfs, temporary, path, error);
+        status = replace(writer, temporary, path, error);
     if (status)
         return status;
     *ret_new = known != BACKUP_KNOWN;

@@ -86,24 +86,25 @@ static lode_status tell_read(void *context, const void *data, size_t size, lode_
     return backup_writer_tell(context, size, error);
 }
 
-/* A content that cannot be read is as good as a damaged one: another can be written. */
-static lode_status verify(struct backup_writer *writer, const struct backup_content *content,
-                          const struct inventory_file *file, lode_error *reason)
+/* A content that cannot be opened or read is as good as a damaged one: another can be written. */
+static lode_status look_into(struct backup_writer *writer, const struct inventory_file *file,
+                             lode_error *error)
 {
-    lode_status status = backup_content_read(content, file, tell_read, writer, reason);
+    struct backup_content content;
+    lode_status status = backup_content_open(writer->known, file, &content, error);
+    if (!status) {
+        if (writer->verify)
+            status = backup_content_read(&content, file, tell_read, writer, error);
+        backup_content_close(&content);
+    }
     return status == LODE_IO ? LODE_CORRUPT : status;
 }
 
 static lode_status look(struct backup_writer *writer, const struct inventory_file *file,
                         enum backup_known *ret_known, lode_error *error)
 {
-    struct backup_content content;
     lode_error reason = {0};
-    lode_status status = backup_content_open(writer->known, file, &content, &reason);
-    if (!status) {
-        status = writer->verify ? verify(writer, &content, file, &reason) : LODE_OK;
-        backup_content_close(&content);
-    }
+    lode_status status = look_into(writer, file, &reason);
     *ret_known = status == LODE_OK        ? BACKUP_KNOWN
                  : status == LODE_CORRUPT ? BACKUP_DAMAGED
                                           : BACKUP_MISSING;

@@ -15,8 +15,8 @@ struct backup_writer;
 struct backup_target {
     struct vfs *vfs;
     const char *path;
-    int one_file;     /* else a directory */
-    int verify;       /* what is there already is read, and written anew when it is damaged */
+    int one_file; /* else a directory */
+    int verify;   /* what this backup needs and is there is read, and written anew when damaged */
     uint64_t history; /* of the database; LODE_INVALID when what is there has another */
     const char *base; /* of one file: a backup whose files are left out; NULL: none */
 };
@@ -44,7 +44,7 @@ struct backup_written {
     uint64_t number; /* of the backup in its directory; 1 of one file */
     uint64_t files, bytes;
     uint64_t new_files, new_bytes; /* that were not there before */
-    uint64_t healed_files;         /* of those, the ones that were there and damaged */
+    uint64_t healed_files; /* of those, the ones that were there, or in the base, and damaged */
 };
 
 /* Durable on return. The writer is still to be closed, as after a failure. */

@@ -47,7 +47,7 @@ NODISCARD lode_status backup_known_begin(struct backup_writer *writer, const cha
 void backup_known_close(struct backup_writer *writer);
 enum backup_known {
     BACKUP_MISSING,
-    BACKUP_DAMAGED, /* of another size, or, with `verify`, of another hash */
+    BACKUP_DAMAGED, /* not to be opened, of another size, or, with `verify`, of another hash */
     BACKUP_KNOWN,
 };
 /* Whether a content of the file's hash must be written. */

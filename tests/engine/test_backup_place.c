@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +210,55 @@ static void damage_heals_when_asked(void **state)
     fixture_close(&fixture);
 }
 
+/* Something else under the name of an object: a file takes its place, and it is kept. */
+static void a_directory_is_moved_aside(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct file_names names;
+    lode_backup_info info;
+    char path[160], inside[192], aside[192];
+    fixture_open(&fixture);
+    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    assert_ok(file_names_list(fixture.vfs, "b/objects", &names, &error));
+    for (size_t i = 0; i < names.count; i++) {
+        snprintf(path, sizeof path, "b/objects/%s", names.names[i]);
+        snprintf(inside, sizeof inside, "%s/letter", path);
+        assert_ok(vfs_remove(fixture.vfs, path, &error));
+        assert_ok(vfs_make_dir(fixture.vfs, path, &error));
+        kit_write(fixture.vfs, inside, "x", 1);
+    }
+    assert_ok(backup_database(fixture.db, "b", NULL, &info, &error));
+    assert_true(info.healed_files > 0);
+    assert_ok(restore(&fixture, "b", "r"));
+    snprintf(aside, sizeof aside, "%s.damaged/letter", path);
+    assert_true(kit_exists(fixture.vfs, aside) || kit_exists(fixture.vfs, inside));
+    file_names_release(&names);
+    fixture_close(&fixture);
+}
+
+static int no_objects(void *context, const char *operation, const char *path)
+{
+    (void)context;
+    return strcmp(operation, "open") == 0 && strstr(path, "b/objects/") ? EACCES : 0;
+}
+
+static void what_cannot_be_opened_is_damaged(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    lode_backup_info info;
+    fixture_open(&fixture);
+    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
+    vfs_memory_set_fault(fixture.vfs, no_objects, NULL);
+    assert_ok(backup_database(fixture.db, "b", NULL, &info, &error));
+    vfs_memory_set_fault(fixture.vfs, NULL, NULL);
+    assert_true(info.healed_files > 0 && info.healed_files == info.new_files);
+    fixture_close(&fixture);
+}
+
 /* What is damaged in its base goes into the file, if it is asked for; what is missing there does anyway. */
 static void a_file_leaves_out_what_its_base_has(void **state)
 {
@@ -225,6 +275,7 @@ static void a_file_leaves_out_what_its_base_has(void **state)
     file.verify = 1;
     assert_ok(backup_database(fixture.db, "f1", &file, &info, &error));
     assert_int_equal(info.new_files, whole.files);
+    assert_true(info.healed_files > 0);
     assert_ok(restore(&fixture, "f1", "r1"));
     fixture_close(&fixture);
 }
@@ -299,6 +350,8 @@ int main(void)
         cmocka_unit_test(the_mark_is_read),
         cmocka_unit_test(a_later_backup_heals_contents),
         cmocka_unit_test(damage_heals_when_asked),
+        cmocka_unit_test(a_directory_is_moved_aside),
+        cmocka_unit_test(what_cannot_be_opened_is_damaged),
         cmocka_unit_test(a_file_leaves_out_what_its_base_has),
         cmocka_unit_test(a_restore_takes_the_sound_content),
     };

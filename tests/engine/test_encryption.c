@@ -602,6 +602,32 @@ static void keys_are_looked_for_too(void **state)
     vfs_memory_free(vfs);
 }
 
+/* Logs that are sound count although the keys beside them are damaged: another backup has those. */
+static void keys_of_others_open_logs(void **state)
+{
+    (void)state;
+    static const char *const bases[] = {"earlier"};
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db;
+    lode_write_info written;
+    lode_point point = {.id = lode_id_text("MARKERID0"), .vector = marker_vector};
+    assert_int_equal(open_with(vfs, key_kit(1), &db), LODE_OK);
+    fill(db);
+    assert_ok(backup_database(db, "earlier", NULL, NULL, &error));
+    lode_collection *collection = engine_collection(db, "MARKERNAME");
+    for (int i = 0; i < 3; i++)
+        assert_ok(lode_upsert(collection, &point, 1, &written, &error));
+    lode_collection_close(collection);
+    assert_ok(backup_database(db, "b", NULL, NULL, &error));
+    engine_close(db);
+    flip_keys(vfs, "b");
+    lode_restore_options options = {
+        .key = key_kit(1), .bases = bases, .base_count = 1, .to_sequence = written.sequence - 1};
+    assert_int_equal(restore(vfs, "b", "r", &options), LODE_OK);
+    assert_ok(verify_database(vfs, "r", &(lode_verify_options){.key = key_kit(1)}, &error));
+    vfs_memory_free(vfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -616,6 +642,7 @@ int main(void)
         cmocka_unit_test(crashes_while_it_is_encrypted),
         cmocka_unit_test(backups_need_their_key),
         cmocka_unit_test(keys_are_looked_for_too),
+        cmocka_unit_test(keys_of_others_open_logs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,8 @@ static const struct {
          "1}}\n"),
     SEED("\x01\x00id,vector,text,year\r\n1,\"[1, 2]\",\"He said "
          "\"\"no\"\"\",1979\r\nb,\"[3,4]\",,\n"),
+    SEED("\x01\x00id,vector,expires_at,n\n1,\"[1,2]\",4000000000000,5\n2,\"[3,4]\",,6\n"
+         "3,\"[5,6]\",1000,7\n"),
     SEED("\x01\x04v1,v0,s\n1,2,true\n-1,2e3,\"x,y\"\n"),
     SEED("\x02\x00\x02\x00\x00\x00\x00\x00\x80\x3f\x00\x00\x00\x40"),
     SEED("\x03\x00\x02\x00\x00\x00\x01\x02\x02\x00\x00\x00\x03\x04"),
