@@ -43,7 +43,7 @@ function(lode_glob variable)
 endfunction()
 
 # --- liblode: one set of objects, three libraries -------------------------------------------------
-lode_glob(LODE_SOURCES base os crypt simd linalg quant index column text storage query engine embed)
+lode_glob(LODE_SOURCES base filter os crypt simd linalg quant index column text storage query engine embed)
 if(NOT LODE_SOURCES)
   file(WRITE "${PROJECT_BINARY_DIR}/empty.c" "typedef int lode_nothing_yet;\n")
   set(LODE_SOURCES "${PROJECT_BINARY_DIR}/empty.c")

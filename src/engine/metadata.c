@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/number.h"
-#include "engine/datetime.h"
+#include "base/datetime.h"
 
 static const char *const type_names[] = {
     [LODE_FIELD_KEYWORD] = "a string",

@@ -1,0 +1,20 @@
+/* matches.h: what a filter means, plainly: one document at a time. Used for rows without columns, and what
+ * columns are tested against. */
+#ifndef FILTER_MATCHES_H
+#define FILTER_MATCHES_H
+
+#include "filter/filter.h"
+
+struct matcher; /* for one thread at a time */
+
+/* filter: bound (bind.h); it must outlive the matcher. LODE_NOMEM. */
+NODISCARD lode_status matcher_new(const struct filter *filter, struct matcher **ret_matcher,
+                                  lode_error *error);
+void matcher_free(struct matcher *matcher); /* NULL is allowed */
+
+/* Whether a point matches. metadata: an object that json_validate accepts; size 0 stands for {}. Values that
+ * are not of their field's type are passed over, as if they were not there. LODE_NOMEM. */
+NODISCARD lode_status matcher_matches(struct matcher *matcher, const char *metadata, size_t size,
+                                      const lode_id *id, int *ret_matches, lode_error *error);
+
+#endif
