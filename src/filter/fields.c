@@ -211,6 +211,11 @@ void fields_undo(struct fields *fields)
     undo_to(fields, fields->begin, 0);
 }
 
+int fields_changed(const struct fields *fields)
+{
+    return fields->count > fields->begin || fields->undo_count > 0;
+}
+
 /* Remember a field before it is changed. */
 static lode_status remember(struct fields *fields, const struct field *field, lode_error *error)
 {
@@ -315,22 +320,34 @@ struct learner {
     const char *point;
     struct buf path;    /* of the value at hand */
     struct buf scratch; /* an unescaped name or string */
+    int lenient;        /* values that clash, and fields beyond the limits, are passed over */
     lode_error *error;
 };
 
 static lode_status learn_value(struct learner *learner, const char *text, size_t size, int many);
 
+/* Say which point an error is about, where the caller does not. */
+static void blame(const struct learner *learner)
+{
+    if (learner->point)
+        error_prefix(learner->error, "point %.60s: ", learner->point);
+}
+
 /* The value at learner->path is not what a field of this type holds. */
 static lode_status clash(const struct learner *learner, enum field_type type, enum field_type found,
                          const char *text, size_t size)
 {
+    if (learner->lenient)
+        return LODE_OK;
     int cut = size > 40;
     const char *meant = found == type || type >= FIELD_DATETIME ? ", which is none" : "";
-    return error_set(learner->error, LODE_INVALID,
-                     "point %.60s: field '%.*s' is %s, found %s %.*s%s%s", learner->point,
-                     (int)(learner->path.size < 60 ? learner->path.size : 60),
-                     (const char *)learner->path.data, field_type_name(type),
-                     field_type_name(found), cut ? 40 : (int)size, text, cut ? "..." : "", meant);
+    lode_status status =
+        error_set(learner->error, LODE_INVALID, "field '%.*s' is %s, found %s %.*s%s%s",
+                  (int)(learner->path.size < 60 ? learner->path.size : 60),
+                  (const char *)learner->path.data, field_type_name(type), field_type_name(found),
+                  cut ? 40 : (int)size, text, cut ? "..." : "", meant);
+    blame(learner);
+    return status;
 }
 
 /* The field at learner->path, changed to what it becomes. */
@@ -340,6 +357,8 @@ static lode_status settle(struct learner *learner, enum field_type type, int man
     uint32_t number = *find_slot(learner->fields, path, learner->path.size);
     if (!number) {
         struct field added = {path, learner->path.size, type, 0, 1, (uint8_t)many};
+        if (learner->lenient && learner->fields->count == FIELDS_MAX)
+            return LODE_OK;
         return add(learner->fields, &added, learner->error);
     }
     struct field *field = &learner->fields->items[number - 1];
@@ -402,12 +421,17 @@ static lode_status learn_member(struct learner *learner, struct json *json, int 
     if (!status)
         status = path_append_part(&learner->path, (const char *)learner->scratch.data,
                                   learner->scratch.size, 0, learner->error);
-    if (status == LODE_LIMIT)
-        status = error_set(learner->error, LODE_LIMIT,
-                           "point %.60s: a field's path of more than %d bytes: '%.*s...'",
-                           learner->point, FIELD_PATH_SIZE_MAX,
-                           (int)(learner->path.size < 60 ? learner->path.size : 60),
-                           (const char *)learner->path.data);
+    if (status == LODE_LIMIT && learner->lenient) {
+        learner->path.size = path_size;
+        return LODE_OK; /* nor can it be asked for */
+    }
+    if (status == LODE_LIMIT) {
+        status =
+            error_set(learner->error, LODE_LIMIT, "a field's path of more than %d bytes: '%.*s...'",
+                      FIELD_PATH_SIZE_MAX, (int)(learner->path.size < 60 ? learner->path.size : 60),
+                      (const char *)learner->path.data);
+        blame(learner);
+    }
     if (!status)
         status = learn_value(learner, text, size, many);
     learner->path.size = path_size;
@@ -474,9 +498,11 @@ static lode_status learn_other(struct learner *learner, enum json_token token, c
     }
     if (token != JSON_OBJECT)
         return learn_scalar(learner, text, size, many);
-    if (known != FIELD_UNKNOWN && known != FIELD_OBJECT)
-        return clash(learner, known, FIELD_OBJECT, text, size);
-    status = settle(learner, FIELD_OBJECT, many);
+    int clashes = known != FIELD_UNKNOWN && known != FIELD_OBJECT;
+    if (clashes)
+        status = clash(learner, known, FIELD_OBJECT, text, size);
+    if (!status)
+        status = settle(learner, clashes ? known : FIELD_OBJECT, many);
     return status ? status : learn_members(learner, text, size, many);
 }
 
@@ -490,11 +516,10 @@ static lode_status learn_value(struct learner *learner, const char *text, size_t
     return learn_other(learner, json_next(&json), text, size, many);
 }
 
-lode_status fields_learn(struct fields *fields, const char *metadata, size_t size,
-                         const char *point, lode_error *error)
+static lode_status learn(struct learner learner, const char *metadata, size_t size)
 {
+    struct fields *fields = learner.fields;
     uint32_t count = fields->count, undo_count = fields->undo_count;
-    struct learner learner = {.fields = fields, .point = point, .error = error};
     if (size == 0)
         return LODE_OK;
     buf_init(&learner.path, FIELD_PATH_SIZE_MAX);
@@ -504,5 +529,36 @@ lode_status fields_learn(struct fields *fields, const char *metadata, size_t siz
         undo_to(fields, count, undo_count);
     buf_release(&learner.path);
     buf_release(&learner.scratch);
+    return status;
+}
+
+lode_status fields_learn(struct fields *fields, const char *metadata, size_t size,
+                         const char *point, lode_error *error)
+{
+    struct learner learner = {.fields = fields, .point = point, .error = error};
+    return learn(learner, metadata, size);
+}
+
+lode_status fields_learn_any(struct fields *fields, const char *metadata, size_t size,
+                             lode_error *error)
+{
+    struct learner learner = {.fields = fields, .lenient = 1, .error = error};
+    return learn(learner, metadata, size);
+}
+
+lode_status fields_merge(struct fields *fields, const struct field *other, lode_error *error)
+{
+    const struct field *known = fields_find(fields, other->path, other->path_size);
+    if (!known)
+        return fields->count == FIELDS_MAX ? LODE_OK : add(fields, other, error);
+    struct field joint = *known;
+    joint.type = joined(known->type, other->type);
+    joint.many |= other->many;
+    joint.declared |= other->declared;
+    if (joint.type == known->type && joint.many == known->many && joint.declared == known->declared)
+        return LODE_OK;
+    lode_status status = remember(fields, known, error);
+    if (!status)
+        fields->items[known - fields->items] = joint;
     return status;
 }

@@ -58,13 +58,21 @@ NODISCARD lode_status fields_set_indexed(struct fields *fields, const char *path
                                          int indexed, lode_error *error);
 
 /* Learn from one document, an object that json_validate accepts; size 0 stands for {}. LODE_INVALID names
- * `point` (as it is to be shown), the field, its type and the one found; LODE_LIMIT (FIELDS_MAX,
+ * `point` (as it is to be shown; NULL: the caller names it), the field, its type and the one found; LODE_LIMIT (FIELDS_MAX,
  * FIELD_PATH_SIZE_MAX); LODE_NOMEM. On an error nothing has changed. */
 NODISCARD lode_status fields_learn(struct fields *fields, const char *metadata, size_t size,
                                    const char *point, lode_error *error);
+/* The same of a document that is there already, whatever it holds: values of another type are passed over, as by
+ * conditions, and so are fields beyond the limits, which cannot be asked for. LODE_NOMEM. */
+NODISCARD lode_status fields_learn_any(struct fields *fields, const char *metadata, size_t size,
+                                       lode_error *error);
+/* Take in a field as it was learnt elsewhere, in the same way. LODE_NOMEM. */
+NODISCARD lode_status fields_merge(struct fields *fields, const struct field *other,
+                                   lode_error *error);
 /* For several documents that are one batch: fields_undo takes back all that was learnt since
  * fields_begin. */
 void fields_begin(struct fields *fields);
 void fields_undo(struct fields *fields);
+int fields_changed(const struct fields *fields); /* since fields_begin */
 
 #endif

@@ -11,6 +11,7 @@
 
 struct matcher {
     const struct filter *filter;
+    int asks_ids;
     const lode_id *id; /* of the point at hand */
     struct buf text;   /* an unescaped string */
     void *regex;       /* what the largest regex needs */
@@ -314,8 +315,9 @@ static lode_status evaluate(struct matcher *matcher, const struct filter *filter
     }
 }
 
-/* The most that any condition needs. */
-static void measure(const struct filter *filter, size_t *regex_size, size_t *list_count)
+/* The most that any condition needs; whether one asks for ids. */
+static void measure(const struct filter *filter, size_t *regex_size, size_t *list_count,
+                    int *asks_ids)
 {
     switch (filter->kind) {
     case FILTER_AND:
@@ -324,8 +326,9 @@ static void measure(const struct filter *filter, size_t *regex_size, size_t *lis
     case FILTER_AT_LEAST:
     case FILTER_NESTED:
         for (uint32_t i = 0; i < filter->group.count; i++)
-            measure(filter->group.items[i], regex_size, list_count);
+            measure(filter->group.items[i], regex_size, list_count, asks_ids);
         break;
+    case FILTER_ID: *asks_ids = 1; break;
     case FILTER_ALL:
         if (filter->list.count > *list_count)
             *list_count = filter->list.count;
@@ -342,11 +345,13 @@ lode_status matcher_new(const struct filter *filter, struct matcher **ret_matche
                         lode_error *error)
 {
     size_t regex_size = 1, list_count = 1;
-    measure(filter, &regex_size, &list_count);
+    int asks_ids = 0;
+    measure(filter, &regex_size, &list_count, &asks_ids);
     struct matcher *matcher = calloc(1, sizeof *matcher);
     if (!matcher)
         return error_nomem(error, "a filter", sizeof *matcher);
     matcher->filter = filter;
+    matcher->asks_ids = asks_ids;
     buf_init(&matcher->text, LODE_METADATA_SIZE_MAX);
     matcher->regex = malloc(regex_size);
     matcher->seen = malloc(bitset_words(list_count) * sizeof *matcher->seen);
@@ -366,6 +371,11 @@ void matcher_free(struct matcher *matcher)
     free(matcher->regex);
     free(matcher->seen);
     free(matcher);
+}
+
+int matcher_asks_ids(const struct matcher *matcher)
+{
+    return matcher->asks_ids;
 }
 
 lode_status matcher_matches(struct matcher *matcher, const char *metadata, size_t size,

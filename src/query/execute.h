@@ -3,11 +3,14 @@
 #ifndef QUERY_EXECUTE_H
 #define QUERY_EXECUTE_H
 
+#include "query/allowed.h"
 #include "storage/version.h"
 
 struct query {
     const struct version *version; /* pinned by the caller until the hits are fetched */
-    const void *row;               /* the query in stored form: an encoded row of the space */
+    const struct allowed_set
+        *allowed;    /* of that version: what may be found; NULL: all that lives */
+    const void *row; /* the query in stored form: an encoded row of the space */
     size_t k;
     uint32_t ef;
     int exact;

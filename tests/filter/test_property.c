@@ -70,7 +70,7 @@ static void draw_documents(struct rng *rng, struct fields *fields, struct docume
 static int matches(const struct filter *bound, const struct documents *documents, int i)
 {
     char text[24];
-    lode_id id = kit_id((unsigned)i, text);
+    lode_id id = kit_point_id((unsigned)i, text);
     return kit_matches(bound, (const char *)documents->text.data + documents->begin[i],
                        documents->begin[i + 1] - documents->begin[i], &id);
 }

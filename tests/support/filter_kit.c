@@ -186,7 +186,7 @@ void kit_document(struct rng *rng, struct buf *out)
     assert_int_equal(json.status, LODE_OK);
 }
 
-lode_id kit_id(unsigned i, char text[24])
+lode_id kit_point_id(unsigned i, char text[24])
 {
     uint8_t uuid[16] = {0};
     if (i % 3 == 0)
@@ -340,7 +340,7 @@ static const struct filter *draw_ids(struct drawer *drawer)
     const struct filter *filter = NULL;
     size_t count = rng_below(drawer->rng, 5);
     for (size_t i = 0; i < count; i++)
-        ids[i] = kit_id(rng_below(drawer->rng, 40), texts[i]);
+        ids[i] = kit_point_id(rng_below(drawer->rng, 40), texts[i]);
     if (count && rng_below(drawer->rng, 8) == 0)
         ids[0] = lode_id_text(uuids[0]); /* a string that looks like a UUID */
     return checked(drawer, filter_id(&drawer->maker, ids, count, &filter), &filter);

@@ -17,7 +17,7 @@ struct fields *kit_fields(void);
  * there is mostly one value (genre and year stay single, so that lists and ranges of them are merged). */
 void kit_document(struct rng *rng, struct buf *out);
 /* The id of the document drawn as number i: numbers, strings and UUIDs in turn. text: room for 24 bytes. */
-lode_id kit_id(unsigned i, char text[24]);
+lode_id kit_point_id(unsigned i, char text[24]);
 
 /* A tree drawn at random over those fields, at most `depth` levels. */
 const struct filter *kit_tree(struct rng *rng, struct arena *arena, unsigned depth);

@@ -1,0 +1,62 @@
+/* filter.h: points by what their metadata says. Included by lode.h.
+ *
+ * A filter is a condition on metadata and id, as text (genre = "drama" AND year >= 1990) or as JSON
+ * ({"genre": "drama", "year": {"gte": 1990}}); docs/filters.md says what each means. The two are told apart by the
+ * brace. lode_search_request.filter takes one too.
+ *
+ * Where a filter is wrong, LODE_INVALID says in which line and column, what was found there and what would have
+ * been right; a field that no point has had is an error too. LODE_LIMIT: docs/filters.md#limits. */
+#ifndef LODE_FILTER_H
+#define LODE_FILTER_H
+
+#include "lode/lode.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct lode_filter {
+    const char *text; /* NULL: every point */
+    size_t size;      /* bytes */
+} lode_filter;
+
+/* "genre = ..." as a filter; borrows `text`. */
+LODE_API lode_filter lode_filter_text(const char *text);
+
+/* How many points match, exactly. snapshot NULL: the newest state. */
+LODE_NODISCARD LODE_API lode_status lode_count(lode_collection *collection,
+                                               const lode_snapshot *snapshot, lode_filter filter,
+                                               uint64_t *ret_count, lode_error *error);
+
+/* Walk over every point of one state that matches, as lode_iterator_open does over all: the same functions go on
+ * with the iterator. Which points match is decided here. */
+LODE_NODISCARD LODE_API lode_status lode_iterator_open_filtered(lode_collection *collection,
+                                                                const lode_snapshot *snapshot,
+                                                                lode_filter filter, unsigned with,
+                                                                lode_iterator **ret_iterator,
+                                                                lode_error *error);
+
+/* Delete every point that matches. filter.text NULL is LODE_INVALID here.
+ *
+ * Not one atomic batch: of the points that match when the call begins, batches of up to LODE_BATCH_MAX are deleted,
+ * each atomic and durable. A point that somebody changes meanwhile is looked at again, and deleted if it still
+ * matches; points that begin to match meanwhile need not be. After an error, what was deleted before stays so:
+ * ret_info, if not NULL, is filled then too. ret_info->sequence is that of the last batch. */
+LODE_NODISCARD LODE_API lode_status lode_delete_filtered(lode_collection *collection,
+                                                         lode_filter filter,
+                                                         lode_write_info *ret_info,
+                                                         lode_error *error);
+
+/* Patch every point that matches, in the same way. patch: an operation of kind LODE_WRITE_PATCH, whose id and
+ * condition are not used. A point is patched once, whether it still matches afterwards or not. */
+LODE_NODISCARD LODE_API lode_status lode_patch_filtered(lode_collection *collection,
+                                                        lode_filter filter,
+                                                        const lode_write_op *patch,
+                                                        lode_write_info *ret_info,
+                                                        lode_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LODE_FILTER_H */
