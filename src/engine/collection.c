@@ -281,6 +281,7 @@ static void init_store(struct lode_collection *collection)
                    .seed = schema->seed,
                    .layout = schema->layout},
         .index = schema->index,
+        .fields = &collection->fields,
         .pins = &collection->pins,
     };
     space_init(&store->space, schema->metric, schema->scalar, schema->dim);

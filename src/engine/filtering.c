@@ -36,12 +36,13 @@ lode_status filtering_read(struct lode_collection *collection, const char *text,
 {
     arena_init(&ret_filtering->arena);
     ret_filtering->filter = NULL;
+    ret_filtering->known = NULL;
     if (!text)
         return LODE_OK;
     struct field_set *known = known_fields_get(&collection->fields);
     INVARIANT(known); /* recover_fields has seen to it */
     lode_status status = read_bound(known->fields, text, size, ret_filtering, error);
-    field_set_unref(known);
+    ret_filtering->known = known;
     if (status)
         filtering_release(ret_filtering);
     return status;
@@ -50,7 +51,9 @@ lode_status filtering_read(struct lode_collection *collection, const char *text,
 void filtering_release(struct filtering *filtering)
 {
     arena_release(&filtering->arena);
+    field_set_unref(filtering->known);
     filtering->filter = NULL;
+    filtering->known = NULL;
 }
 
 lode_status filtering_allow(struct lode_collection *collection, const char *text, size_t size,
@@ -66,6 +69,7 @@ lode_status filtering_allow(struct lode_collection *collection, const char *text
         return status;
     struct allowed_request asked = *request;
     asked.filter = filtering.filter;
+    asked.fields = filtering.known->fields;
     status = allowed_set_new(&asked, ret_set, error);
     filtering_release(&filtering);
     return status;

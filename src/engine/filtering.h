@@ -10,6 +10,7 @@
 struct filtering { /* a filter, bound to what is known of the fields */
     struct arena arena;
     const struct filter *filter; /* NULL: there is none, everything is allowed */
+    struct field_set *known;     /* to what it is bound */
 };
 
 /* Read a filter, text or JSON: what begins with { is JSON. text NULL: none. The version to be read must have been

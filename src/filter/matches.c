@@ -373,6 +373,21 @@ void matcher_free(struct matcher *matcher)
     free(matcher);
 }
 
+int matcher_value(struct matcher *matcher, const struct filter *condition,
+                  const struct value *value)
+{
+    struct visit visit = {.matcher = matcher, .filter = condition};
+    test_value(&visit, value);
+    return visit.found;
+}
+
+int matcher_point(const struct filter *condition, const struct geo_point *point)
+{
+    struct visit visit = {.filter = condition};
+    test_point(&visit, point);
+    return visit.found;
+}
+
 int matcher_asks_ids(const struct matcher *matcher)
 {
     return matcher->asks_ids;

@@ -19,4 +19,10 @@ int matcher_asks_ids(const struct matcher *matcher); /* 0: it matches whatever t
 NODISCARD lode_status matcher_matches(struct matcher *matcher, const char *metadata, size_t size,
                                       const lode_id *id, int *ret_matches, lode_error *error);
 
+/* For columns. Whether a value of the field's type satisfies a condition of the matcher's filter, not of kind
+ * FILTER_ALL; whether a point lies in its area. */
+int matcher_value(struct matcher *matcher, const struct filter *condition,
+                  const struct value *value);
+int matcher_point(const struct filter *condition, const struct geo_point *point);
+
 #endif

@@ -1,4 +1,8 @@
-/* allowed.c: every living row's document is asked. */
+/* allowed.c: columns say which rows match for sure and which may; of the latter, and of rows that have no columns,
+ * every document is asked.
+ *
+ * A growing segment has columns of its first rows, made here when so many rows have come since that to ask
+ * their documents takes about as long: all that is spent on that is within a small factor of one pass. */
 #include "query/allowed.h"
 
 #include <stdlib.h>
@@ -7,12 +11,17 @@
 #include "filter/matches.h"
 #include "os/budget.h"
 #include "os/mapped.h"
+#include "column/evaluate.h"
+#include "storage/columns_part.h"
 #include "storage/id.h"
 
 #define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
 
+#define GROWING_ROWS_MIN 2048u /* without columns, before a growing segment gets some */
+
 /* What evaluating one view takes. */
 struct evaluation {
+    const struct allowed_request *request;
     const struct segment_view *view;
     struct matcher *matcher;
 };
@@ -52,20 +61,135 @@ static lode_status filter_word(const struct evaluation *evaluation, uint32_t bas
     return LODE_OK;
 }
 
-/* words: those of rows that may be in; on return of those that are. */
-static lode_status filter_words(const struct evaluation *evaluation, uint64_t *words,
-                                lode_error *error)
+/* words: of rows [begin, end) those that may be in; on return those that are. */
+static lode_status filter_words(const struct evaluation *evaluation, uint32_t begin, uint32_t end,
+                                uint64_t *words, lode_error *error)
 {
-    size_t count = bitset_words(evaluation->view->row_count);
+    size_t count = bitset_words(end);
     lode_status status = LODE_OK;
-    for (size_t w = 0; !status && w < count; w++) {
+    for (size_t w = begin / 64; !status && w < count; w++) {
+        uint64_t before = w == begin / 64 ? words[w] & (((uint64_t)1 << (begin % 64)) - 1) : 0;
         if (w % WORDS_BETWEEN_LOOKS == 0)
             mapped_look();
+        words[w] &= ~before;
         if (words[w])
             status = filter_word(evaluation, (uint32_t)w * 64, &words[w], error);
+        words[w] |= before;
     }
     return status;
 }
+
+/* --- Columns ------------------------------------------------------------------------------------ */
+
+static lode_status rows_of_ids(void *context, const struct filter *filter, uint64_t *words,
+                               lode_error *error)
+{
+    const struct segment_view *view = context;
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < filter->id.count; i++) {
+        uint8_t bytes[ID_BYTES_MAX];
+        uint32_t row = ROW_NONE;
+        size_t size = id_encode(&filter->id.ids[i], bytes);
+        struct id_key key = {.bytes = bytes, .size = size, .hash = id_hash(bytes, size)};
+        status = view->segment->ops->find(view, &key, &row, error);
+        if (!status && row < view->row_count)
+            bitset_set(words, row);
+    }
+    return status;
+}
+
+/* Rows [0, columns->row_count): `words` holds those that live, and gets those that are allowed. spare: room for two
+ * such sets. */
+static lode_status by_columns(const struct evaluation *evaluation, const struct columns *columns,
+                              uint64_t *words, uint64_t *spare, lode_error *error)
+{
+    size_t count = bitset_words(columns->row_count);
+    struct segment_view covered = *evaluation->view;
+    uint64_t *must = spare, *may = spare + count;
+    if (covered.row_count > columns->row_count)
+        covered.row_count = columns->row_count;
+    struct column_query query = {.columns = columns,
+                                 .filter = evaluation->request->filter,
+                                 .matcher = evaluation->matcher,
+                                 .rows_of_ids = rows_of_ids,
+                                 .context = &covered};
+    lode_status status = columns_evaluate(&query, must, may, error);
+    uint64_t open = 0;
+    for (size_t w = 0; !status && w < count; w++) {
+        must[w] &= words[w];
+        may[w] &= words[w] & ~must[w];
+        open |= may[w];
+    }
+    if (!status && open)
+        status = filter_words(evaluation, 0, covered.row_count, may, error);
+    for (size_t w = 0; !status && w < count; w++)
+        words[w] = must[w] | may[w];
+    return status;
+}
+
+/* Those that there are, or, of a growing segment, made now. */
+static struct columns *columns_for(const struct evaluation *evaluation, uint32_t *ret_covered)
+{
+    const struct segment_view *view = evaluation->view;
+    const struct segment *segment = view->segment;
+    struct columns *columns = segment->ops->columns(segment, ret_covered), *made;
+    uint32_t have = columns ? *ret_covered : 0;
+    *ret_covered = have < view->row_count ? have : view->row_count;
+    if (!segment->ops->keep_columns || view->row_count < have ||
+        view->row_count - have < GROWING_ROWS_MIN || view->row_count - have < have / 2)
+        return columns;
+    if (columns_of_view(view, evaluation->request->fields, &made, NULL))
+        return columns; /* documents will do */
+    columns_unref(columns);
+    segment->ops->keep_columns(segment, columns_ref(made), view->row_count);
+    *ret_covered = view->row_count;
+    return made;
+}
+
+/* The words of columns may end amid one: the rows behind are left as they are. */
+static lode_status filter_covered(const struct evaluation *evaluation,
+                                  const struct columns *columns, uint64_t *words, lode_error *error)
+{
+    size_t count = bitset_words(columns->row_count);
+    uint64_t *sets = malloc((count * 3 + 1) * sizeof *sets);
+    if (!sets)
+        return error_nomem(error, "the rows that a filter allows", count * 3 * sizeof *sets);
+    size_t view_words = bitset_words(evaluation->view->row_count), rest = columns->row_count % 64;
+    size_t shared = count < view_words ? count : view_words;
+    memset(sets, 0, count * sizeof *sets);
+    memcpy(sets, words, shared * sizeof *sets);
+    if (rest)
+        sets[count - 1] &= ((uint64_t)1 << rest) - 1;
+    lode_status status = by_columns(evaluation, columns, sets, sets + count, error);
+    for (size_t w = 0; !status && w < shared; w++) {
+        uint64_t behind = rest && w == count - 1 ? ~(uint64_t)0 << rest : 0;
+        words[w] = sets[w] | (words[w] & behind);
+    }
+    free(sets);
+    return status;
+}
+
+/* Columns only spare documents: when they are damaged, these answer. */
+static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *words,
+                               lode_error *error)
+{
+    uint32_t covered = 0;
+    struct columns *columns = columns_for(evaluation, &covered);
+    lode_status status = LODE_OK;
+    if (columns) {
+        status = filter_covered(evaluation, columns, words, error);
+        if (status_is_damage(status)) {
+            covered = 0;
+            status = LODE_OK;
+        }
+    }
+    columns_unref(columns);
+    if (!status && covered < evaluation->view->row_count)
+        status = filter_words(evaluation, covered, evaluation->view->row_count, words, error);
+    return status;
+}
+
+/* --- Views -------------------------------------------------------------------------------------- */
 
 /* The living rows of a view. */
 static void fill_live(const struct segment_view *view, uint64_t *words)
@@ -90,7 +214,7 @@ static lode_status filter_view(struct evaluation *evaluation, const struct allow
         return LODE_OK;
     }
     fill_live(view, allowed->words);
-    lode_status status = filter_words(evaluation, allowed->words, error);
+    lode_status status = filter_rows(evaluation, allowed->words, error);
     if (!status)
         allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
     return status;
@@ -99,7 +223,7 @@ static lode_status filter_view(struct evaluation *evaluation, const struct allow
 static lode_status filter_views(const struct allowed_request *request, struct allowed_set *set,
                                 lode_error *error)
 {
-    struct evaluation evaluation = {0};
+    struct evaluation evaluation = {.request = request};
     lode_status status = matcher_new(request->filter, &evaluation.matcher, error);
     for (size_t i = 0; !status && i < set->view_count; i++) {
         evaluation.view = &request->version->views[i];

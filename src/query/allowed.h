@@ -19,6 +19,7 @@ struct allowed_set {
 struct allowed_request {
     const struct version *version;
     const struct filter *filter; /* bound */
+    const struct fields *fields; /* to what it is bound */
     /* Segments that are known to be damaged are not looked at: no row of theirs is in the set, and `count` is
      * that of the living rows, so that whoever asks sees that something is missing. */
     int allow_damaged;

@@ -109,6 +109,7 @@ static int is_staged(const char *name)
     case NAME_IDS:
     case NAME_DOCS:
     case NAME_GRAPH:
+    case NAME_COLUMNS:
     case NAME_LIVE: return 1;
     default: return 0;
     }
@@ -495,6 +496,7 @@ static int is_constant(const struct inventory_file *file)
     case NAME_IDS:
     case NAME_DOCS:
     case NAME_GRAPH:
+    case NAME_COLUMNS:
     case NAME_TEXT_MODEL: return 1;
     default: return 0;
     }
@@ -645,6 +647,7 @@ static enum frame_kind frame_kind_of(const struct inventory_file *file)
     case NAME_IDS: return FRAME_IDS;
     case NAME_DOCS: return FRAME_DOCS;
     case NAME_GRAPH: return FRAME_GRAPH;
+    case NAME_COLUMNS: return FRAME_COLUMNS;
     case NAME_LIVE: return FRAME_LIVE;
     case NAME_TEXT_MODEL: return FRAME_TEXT_MODEL;
     default: return FRAME_CATALOG;

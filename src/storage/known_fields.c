@@ -70,10 +70,26 @@ void known_fields_put(struct known_fields *known, struct field_set *own_set,
     field_set_unref(old);
 }
 
+/* 1: its columns know all fields. */
+static int learn_columns(struct fields *fields, const struct segment_view *view,
+                         lode_status *ret_status, lode_error *error)
+{
+    uint32_t covered;
+    struct columns *columns = view->segment->ops->columns(view->segment, &covered);
+    int knows = columns && covered >= view->row_count;
+    *ret_status = LODE_OK;
+    for (uint32_t i = 0; knows && !*ret_status && i < columns->count; i++)
+        *ret_status = fields_merge(fields, &columns->items[i].field, error);
+    columns_unref(columns);
+    return knows;
+}
+
 lode_status fields_learn_view(struct fields *fields, const struct segment_view *view,
                               lode_error *error)
 {
-    lode_status status = LODE_OK;
+    lode_status status;
+    if (learn_columns(fields, view, &status, error))
+        return status;
     for (uint32_t row = 0; !status && row < view->row_count; row++) {
         struct document document;
         if (row % ROWS_BETWEEN_LOOKS == 0)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -400,6 +401,94 @@ static void kept_states_are_filtered(void **state)
     end_world(&world);
 }
 
+/* --- Columns ------------------------------------------------------------------------------------ */
+
+/* So many rows that the growing segment has columns of the first of them. */
+static void growing_segments_have_columns(void **state)
+{
+    (void)state;
+    enum { POINTS = 7000 };
+    struct vfs *vfs = vfs_memory_new();
+    lode_error error = {0};
+    lode_db *db = engine_open(vfs, "db", NULL, 0);
+    lode_collection *films = engine_create(db, "films", (lode_schema){.dim = DIM});
+    uint64_t count;
+    for (unsigned done = 0; done < POINTS; done += 500) {
+        static lode_point points[500];
+        static char texts[500][64];
+        float vector[DIM] = {1, 2};
+        for (unsigned i = 0; i < 500; i++) {
+            snprintf(texts[i], sizeof texts[i], "{\"n\":%u,\"even\":%s}", done + i,
+                     i % 2 ? "false" : "true");
+            points[i] = (lode_point){.id = lode_id_number(done + i),
+                                     .vector = vector,
+                                     .metadata = texts[i],
+                                     .metadata_size = strlen(texts[i])};
+        }
+        ok(lode_upsert(films, points, 500, NULL, &error), &error);
+        ok(lode_count(films, NULL, lode_filter_text("even = true AND n < 6000"), &count, &error),
+           &error);
+        unsigned below = done + 500 < 6000 ? done + 500 : 6000;
+        assert_int_equal(count, below / 2);
+    }
+    lode_id ids[2] = {lode_id_number(0), lode_id_number(6998)};
+    ok(lode_delete(films, ids, 2, NULL, &error), &error);
+    ok(lode_count(films, NULL, lode_filter_text("n >= 0 AND @id IN (0, 2, 6996, 6998)"), &count,
+                  &error),
+       &error);
+    assert_int_equal(count, 2);
+    struct version *version = collection_pin(films);
+    uint32_t covered = 0;
+    struct segment *growing = version->views[version->view_count - 1].segment;
+    struct columns *columns = growing->ops->columns(growing, &covered);
+    assert_non_null(columns);
+    assert_in_range(covered, POINTS / 2, POINTS);
+    columns_unref(columns);
+    version_unref(version);
+    lode_collection_close(films);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
+static void damage_columns(struct world *world, uint64_t seed)
+{
+    struct rng rng;
+    rng_init(&rng, seed);
+    char path[128];
+    for (unsigned number = 1; number < 200; number++) {
+        size_t size;
+        snprintf(path, sizeof path, "%s/seg-%u.columns", world->films->dir, number);
+        if (!kit_exists(world->vfs, path))
+            continue;
+        uint8_t *bytes = kit_read(world->vfs, path, &size);
+        bytes[rng_below(&rng, (uint32_t)size)] ^= 1;
+        kit_write(world->vfs, path, bytes, size);
+        free(bytes);
+    }
+}
+
+/* Documents answer where columns are damaged. */
+static void damaged_columns_cost_no_answer(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct world world;
+        lode_error error = {0};
+        begin_world(&world, seed);
+        upsert_some(&world, 150);
+        ok(lode_flush(world.films, &error), &error);
+        damage_columns(&world, seed);
+        close_world(&world);
+        damage_columns(&world, seed + 100);
+        open_world(&world);
+        put_all_fields(&world);
+        check_some(&world, NULL, 20);
+        ok(lode_compact(world.films, &error), &error);
+        check_some(&world, NULL, 20);
+        end_world(&world);
+    }
+}
+
 /* --- Refusals ----------------------------------------------------------------------------------- */
 
 static void refused(const struct world *world, const char *filter, lode_status expected,
@@ -472,6 +561,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters_match_what_they_should),
         cmocka_unit_test(kept_states_are_filtered),
+        cmocka_unit_test(growing_segments_have_columns),
+        cmocka_unit_test(damaged_columns_cost_no_answer),
         cmocka_unit_test(what_is_wrong_is_refused_with_its_place),
         cmocka_unit_test(clashing_types_are_refused),
     };
