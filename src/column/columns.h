@@ -37,6 +37,10 @@ struct columns {
     uint64_t held;       /* of the memory budget: BUDGET_SCRATCH */
 };
 
+struct value_range { /* places, [begin, end) */
+    uint32_t begin, end;
+};
+
 struct column_bytes {
     const uint8_t *data; /* aligned to 8 bytes */
     uint64_t size;
@@ -73,13 +77,13 @@ NODISCARD lode_status column_prefix(const struct columns *columns, const struct 
 NODISCARD lode_status column_count(const struct columns *columns, const struct column *column,
                                    uint32_t begin, uint32_t end, uint32_t *ret_count,
                                    lode_error *error);
-/* Add the rows that have a value of places [begin, end) to words. */
+/* Add the rows that have a value of these places to words. */
 NODISCARD lode_status column_rows(const struct columns *columns, const struct column *column,
-                                  uint32_t begin, uint32_t end, uint64_t *words, lode_error *error);
-/* Of rows with one value at most (ord_width not 0): take those out of words whose value is not in [begin, end). */
+                                  struct value_range range, uint64_t *words, lode_error *error);
+/* Of rows with one value at most (ord_width not 0): take those out of words whose value is not of these places.
+ * Takes less time the fewer rows there are, and reads one value after another where they are many. */
 NODISCARD lode_status column_probe(const struct columns *columns, const struct column *column,
-                                   uint32_t begin, uint32_t end, uint64_t *words,
-                                   lode_error *error);
+                                   struct value_range range, uint64_t *words, lode_error *error);
 /* Of COLUMN_POINTS: point i of pair_count, and its row. */
 NODISCARD lode_status column_points(const struct columns *columns, const struct column *column,
                                     const uint8_t **ret_points, const uint8_t **ret_rows,

@@ -121,15 +121,15 @@ static int by_rows(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One condition more. Where few rows are left, their values are looked at. */
-static lode_status narrow(struct evaluation *evaluation, const struct ranked *ranked,
+/* One condition more. Where few rows are left, or would be many without it, the values of those that are left are
+ * looked at. */
+static lode_status narrow(struct evaluation *evaluation, const struct ranked *ranked, uint64_t left,
                           struct bounds *bounds, struct bounds *item)
 {
     int done = 0;
-    size_t left = bitset_count(bounds->may, evaluation->columns->row_count);
     lode_status status = LODE_OK;
-    if (left < ranked->rows / 4)
-        status = leaves_probe(evaluation, ranked->filter, bounds, &done);
+    if (left < ranked->rows / 4 || ranked->rows > evaluation->columns->row_count / 8)
+        status = leaves_probe(evaluation, ranked->filter, bounds, left, &done);
     if (status || done)
         return status;
     status = evaluate(evaluation, ranked->filter, item);
@@ -146,7 +146,7 @@ static lode_status evaluate_ranked(struct evaluation *evaluation, const struct r
         return leaves_nomem(evaluation);
     lode_status status = evaluate(evaluation, ranked[0].filter, bounds);
     for (uint32_t i = 1; !status && i < count && !is_empty(evaluation, bounds->may); i++)
-        status = narrow(evaluation, &ranked[i], bounds, item);
+        status = narrow(evaluation, &ranked[i], ranked[0].rows, bounds, item);
     give(evaluation);
     return status;
 }

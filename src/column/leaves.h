@@ -30,9 +30,10 @@ NODISCARD lode_status leaves_exists(struct evaluation *evaluation, const struct 
 /* About how many rows, from what is known without reading them; more than there are: it takes long to tell. */
 NODISCARD lode_status leaves_estimate(struct evaluation *evaluation, const struct filter *filter,
                                       uint64_t *ret_rows);
-/* Take the rows that do not match out of both bounds, if that can be told row by row: *ret_done. */
+/* Take the rows that do not match out of both bounds, at most `left` of which may match so far, if that can be told row by
+ * row and takes less time than gathering all that do: *ret_done. */
 NODISCARD lode_status leaves_probe(struct evaluation *evaluation, const struct filter *filter,
-                                   struct bounds *bounds, int *ret_done);
+                                   struct bounds *bounds, uint64_t left, int *ret_done);
 
 lode_status leaves_nomem(struct evaluation *evaluation);
 

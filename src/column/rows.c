@@ -1,6 +1,7 @@
 /* rows.c: values, their places, and the rows that have them. */
 #include "column/columns.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,8 @@ lode_status column_value(const struct columns *columns, const struct column *col
     if (column->kind == COLUMN_DOUBLES) {
         double number;
         memcpy(&number, &bits, sizeof number);
+        if (!isfinite(number))
+            return corrupt(column, "a number is none", error);
         *ret_value = value_float(number);
         return LODE_OK;
     }
@@ -287,12 +290,14 @@ static lode_status add_postings(const struct columns *columns, const struct colu
     return status;
 }
 
-lode_status column_rows(const struct columns *columns, const struct column *column, uint32_t begin,
-                        uint32_t end, uint64_t *words, lode_error *error)
+lode_status column_rows(const struct columns *columns, const struct column *column,
+                        struct value_range range, uint64_t *words, lode_error *error)
 {
-    if (end > column->value_count)
-        end = column->value_count;
-    return begin < end ? add_postings(columns, column, begin, end, words, error) : LODE_OK;
+    if (range.end > column->value_count)
+        range.end = column->value_count;
+    return range.begin < range.end
+               ? add_postings(columns, column, range.begin, range.end, words, error)
+               : LODE_OK;
 }
 
 /* --- Values of rows ----------------------------------------------------------------------------- */
@@ -306,22 +311,99 @@ static uint32_t ord_at(const uint8_t *ords, uint8_t width, uint32_t row)
     return le_load_u32(ords + 4 * (size_t)row);
 }
 
-lode_status column_probe(const struct columns *columns, const struct column *column, uint32_t begin,
-                         uint32_t end, uint64_t *words, lode_error *error)
+/* Eight truths, a byte each, as eight bits. */
+static uint64_t pack(const uint8_t *truths)
 {
-    const uint8_t *ords = NULL;
+    uint64_t bytes;
+    memcpy(&bytes, truths, sizeof bytes);
+    return bytes * 0x0102040810204080u >> 56;
+}
+
+/* Which of 64 rows have a value in the range. The first loop of each width becomes vector compares. */
+static uint64_t scan_word(const uint8_t *ords, uint8_t width, struct value_range range)
+{
+    uint8_t truths[64];
+    uint64_t word = 0;
+    uint32_t count = range.end - range.begin;
+    if (width == 1) {
+        uint8_t begin = (uint8_t)range.begin, most = (uint8_t)(count - 1);
+        for (unsigned i = 0; i < 64; i++)
+            truths[i] = (uint8_t)(ords[i] - begin) <= most;
+    } else if (width == 2) {
+        uint16_t own[64], begin = (uint16_t)range.begin, most = (uint16_t)(count - 1);
+        memcpy(own, ords, sizeof own); /* little-endian, as all that Lode runs on */
+        for (unsigned i = 0; i < 64; i++)
+            truths[i] = (uint16_t)(own[i] - begin) <= most;
+    } else {
+        uint32_t own[64];
+        memcpy(own, ords, sizeof own);
+        for (unsigned i = 0; i < 64; i++)
+            truths[i] = own[i] - range.begin < count;
+    }
+    for (unsigned i = 0; i < 8; i++)
+        word |= pack(truths + 8 * i) << 8 * i;
+    return word;
+}
+
+#define LONE_ROWS 1 /* so few rows of a word are looked at one by one */
+
+/* Counting all bits takes longer where the processor's own count is not used. */
+static int has_few(uint64_t word)
+{
+    for (unsigned i = 0; word && i < LONE_ROWS; i++)
+        word &= word - 1;
+    return word == 0;
+}
+
+static uint64_t probe_word(const struct column *column, const uint8_t *ords, size_t w,
+                           uint64_t word, struct value_range range)
+{
+    uint32_t first = (uint32_t)w * 64;
+    uint64_t size = column->blobs[COLUMN_ORDS].size, at = (uint64_t)first * column->ord_width;
+    if (!has_few(word) && size - at >= 64u * column->ord_width)
+        return word & scan_word(ords + at, column->ord_width, range);
+    for (uint64_t left = word; left; left &= left - 1) {
+        uint32_t bit = (uint32_t)__builtin_ctzll(left);
+        uint32_t ord = ord_at(ords, column->ord_width, first + bit);
+        if (ord - range.begin >= range.end - range.begin)
+            word &= ~((uint64_t)1 << bit);
+    }
+    return word;
+}
+
+/* A zone in which all values are in the range, or none, is not looked into. */
+static void probe_zone(const struct column *column, const uint8_t *ords, const uint8_t *zone,
+                       struct value_range range, size_t w, size_t end, uint64_t *words)
+{
+    uint32_t least = le_load_u32(zone), greatest = le_load_u32(zone + 4);
+    if (least >= range.begin && greatest < range.end)
+        return;
+    int is_outside = greatest < range.begin || least >= range.end;
+    for (; w < end; w++)
+        if (words[w])
+            words[w] = is_outside ? 0 : probe_word(column, ords, w, words[w], range);
+}
+
+lode_status column_probe(const struct columns *columns, const struct column *column,
+                         struct value_range range, uint64_t *words, lode_error *error)
+{
+    const uint8_t *ords = NULL, *zones = NULL;
+    size_t word_count = bitset_words(columns->row_count), zone_words = ZONE_ROWS / 64;
     lode_status status = touch_all(columns, column, COLUMN_ORDS, &ords, error);
+    if (!status)
+        status = touch_all(columns, column, COLUMN_ZONES, &zones, error);
     if (status)
         return status;
-    if (end > column->value_count)
-        end = column->value_count;
-    for (size_t w = 0; w < bitset_words(columns->row_count); w++)
-        for (uint64_t left = words[w]; left; left &= left - 1) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(left);
-            uint32_t ord = ord_at(ords, column->ord_width, (uint32_t)w * 64 + bit);
-            if (ord < begin || ord >= end)
-                words[w] &= ~((uint64_t)1 << bit);
-        }
+    if (range.end > column->value_count)
+        range.end = column->value_count;
+    if (range.begin >= range.end) {
+        memset(words, 0, word_count * sizeof *words);
+        return LODE_OK;
+    }
+    for (size_t w = 0; w < word_count; w += zone_words) {
+        size_t end = word_count - w < zone_words ? word_count : w + zone_words;
+        probe_zone(column, ords, zones + w / zone_words * 8, range, w, end, words);
+    }
     return LODE_OK;
 }
 
@@ -364,7 +446,8 @@ static lode_status check_column(const struct columns *columns, const struct colu
     if (!status && column->kind != COLUMN_POINTS)
         status = check_values(columns, column, error);
     if (!status && column->kind != COLUMN_POINTS)
-        status = column_rows(columns, column, 0, column->value_count, words, error);
+        status = column_rows(columns, column, (struct value_range){0, column->value_count}, words,
+                             error);
     for (int blob = 0; !status && blob < COLUMN_BLOBS; blob++)
         status = touch_all(columns, column, (enum column_blob)blob, &at, error);
     return status;

@@ -1,6 +1,8 @@
 /* filtering.c: reading filters, and knowing fields. */
 #include "engine/filtering.h"
 
+#include <string.h>
+
 #include "filter/bind.h"
 #include "filter/filter_json.h"
 #include "filter/filter_text.h"
@@ -76,6 +78,27 @@ lode_status filtering_allow(struct lode_collection *collection, const char *text
 }
 
 /* --- Fields ------------------------------------------------------------------------------------- */
+
+/* A declared field is a member of the document itself, whatever its name is made of. */
+static lode_status declare(struct fields *fields, const lode_field *field, lode_error *error)
+{
+    struct buf path;
+    buf_init(&path, FIELD_PATH_SIZE_MAX);
+    lode_status status = path_append_part(&path, field->name, strlen(field->name), 0, error);
+    if (!status)
+        status = fields_declare(fields, (const char *)path.data, path.size,
+                                (enum field_type)field->type, error);
+    buf_release(&path);
+    return status;
+}
+
+lode_status filtering_declare(struct fields *fields, const lode_schema *schema, lode_error *error)
+{
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < schema->field_count; i++)
+        status = declare(fields, &schema->fields[i], error);
+    return status;
+}
 
 /* What the views that `current` does not have say. */
 static lode_status learn_views(struct fields *fields, const struct version *current,

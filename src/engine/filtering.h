@@ -26,6 +26,9 @@ NODISCARD lode_status filtering_allow(struct lode_collection *collection, const 
                                       size_t size, const struct allowed_request *request,
                                       struct allowed_set **ret_set, lode_error *error);
 
+/* Declare the fields of a schema, of fields that are new. LODE_NOMEM, LODE_LIMIT. */
+NODISCARD lode_status filtering_declare(struct fields *fields, const lode_schema *schema,
+                                        lode_error *error);
 /* Take in what the segments of a version say of the fields that those of the newest version do not have: of
  * a state that was kept. Takes the lane. LODE_NOMEM. */
 NODISCARD lode_status filtering_learn(struct lode_collection *collection,

@@ -4,8 +4,8 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "engine/filtering.h"
 #include "os/budget.h"
 #include "storage/apply.h"
 #include "storage/names.h"
@@ -75,27 +75,11 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
 
 /* --- Fields ------------------------------------------------------------------------------------ */
 
-/* A declared field is a member of the document itself, whatever its name is made of. */
-static lode_status declare(struct fields *fields, const lode_field *field, lode_error *error)
-{
-    struct buf path;
-    buf_init(&path, FIELD_PATH_SIZE_MAX);
-    lode_status status = path_append_part(&path, field->name, strlen(field->name), 0, error);
-    if (!status)
-        status = fields_declare(fields, (const char *)path.data, path.size,
-                                (enum field_type)field->type, error);
-    buf_release(&path);
-    return status;
-}
-
 static lode_status gather_fields(const struct lode_collection *collection, struct fields *fields,
                                  lode_error *error)
 {
-    const lode_schema *schema = &collection->schema;
     const struct version *version = collection->version;
-    lode_status status = LODE_OK;
-    for (size_t i = 0; !status && i < schema->field_count; i++)
-        status = declare(fields, &schema->fields[i], error);
+    lode_status status = filtering_declare(fields, &collection->schema, error);
     for (size_t i = 0; !status && i < version->view_count; i++)
         status = fields_learn_view(fields, &version->views[i], error);
     return status;
