@@ -141,11 +141,11 @@ static lode_status add_point(struct column_builder *builder, struct gathered *ga
     return status;
 }
 
-static const uint8_t *string_at(const struct gathered *gathered, uint32_t number, size_t *ret_size)
+const uint8_t *gathered_string(const struct gathered *gathered, uint32_t number, size_t *ret_size)
 {
     uint64_t begin = number ? gathered->ends[number - 1] : 0;
     *ret_size = (size_t)(gathered->ends[number] - begin);
-    return gathered->text.data + begin;
+    return *ret_size ? gathered->text.data + begin : NULL;
 }
 
 static uint32_t *find_slot(const struct gathered *gathered, const void *text, size_t size)
@@ -156,7 +156,7 @@ static uint32_t *find_slot(const struct gathered *gathered, const void *text, si
         size_t other_size;
         if (*slot == 0)
             return slot;
-        const uint8_t *other = string_at(gathered, *slot - 1, &other_size);
+        const uint8_t *other = gathered_string(gathered, *slot - 1, &other_size);
         if (other_size == size && (size == 0 || memcmp(other, text, size) == 0))
             return slot;
     }
@@ -178,7 +178,7 @@ static lode_status grow_slots(struct column_builder *builder, struct gathered *g
     gathered->slot_count = count;
     for (uint32_t i = 0; i < gathered->string_count; i++) {
         size_t size;
-        const uint8_t *text = string_at(gathered, i, &size);
+        const uint8_t *text = gathered_string(gathered, i, &size);
         *find_slot(gathered, text, size) = i + 1;
     }
     return LODE_OK;

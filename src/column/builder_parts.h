@@ -57,6 +57,9 @@ struct column_builder {
     lode_error *error;
 };
 
+/* One of the strings; NULL when it is empty. */
+const uint8_t *gathered_string(const struct gathered *gathered, uint32_t number, size_t *ret_size);
+
 /* Free the values, sets included. */
 void gathered_release(struct gathered *gathered);
 

@@ -109,7 +109,7 @@ static lode_status read_entry(const struct column_bytes *bytes, const uint8_t *e
         uint64_t size = le_load_u64(entry + 48 + 16 * blob);
         if (!is_place(bytes, offset, size))
             return corrupt("a part lies outside of its section", error);
-        column->blobs[blob].data = bytes->data + offset;
+        column->blobs[blob].data = bytes->size ? bytes->data + offset : (const uint8_t *)"";
         column->blobs[blob].size = size;
     }
     return LODE_OK;

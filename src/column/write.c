@@ -77,12 +77,11 @@ static int by_text(const void *a, const void *b, void *context)
 {
     const struct gathered *gathered = context;
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    uint64_t x_begin = x ? gathered->ends[x - 1] : 0, y_begin = y ? gathered->ends[y - 1] : 0;
-    size_t x_size = (size_t)(gathered->ends[x] - x_begin),
-           y_size = (size_t)(gathered->ends[y] - y_begin);
+    size_t x_size, y_size;
+    const uint8_t *x_text = gathered_string(gathered, x, &x_size),
+                  *y_text = gathered_string(gathered, y, &y_size);
     size_t common = x_size < y_size ? x_size : y_size;
-    int order =
-        common ? memcmp(gathered->text.data + x_begin, gathered->text.data + y_begin, common) : 0;
+    int order = common ? memcmp(x_text, y_text, common) : 0;
     return order ? order : (x_size > y_size) - (x_size < y_size);
 }
 
@@ -164,10 +163,10 @@ static lode_status put_strings(struct writing *writing, const uint32_t *order)
     if (!status)
         status = put_blob(writing, COLUMN_VALUES);
     for (uint32_t i = 0; !status && i < gathered->string_count; i++) {
-        uint32_t number = order[i];
-        uint64_t begin = number ? gathered->ends[number - 1] : 0;
-        status = buf_append(&writing->bytes, gathered->text.data + begin,
-                            (size_t)(gathered->ends[number] - begin), writing->error);
+        size_t size;
+        const uint8_t *text = gathered_string(gathered, order[i], &size);
+        if (size > 0)
+            status = buf_append(&writing->bytes, text, size, writing->error);
     }
     return status ? status : put_blob(writing, COLUMN_TEXT);
 }
@@ -271,7 +270,8 @@ static lode_status put_dense(struct writing *writing)
     if (!status)
         status = put_blob(writing, COLUMN_DENSE_TABLE);
     if (!status)
-        status = buf_append(&writing->bytes, sets.data, sets.size, writing->error);
+        status =
+            sets.size ? buf_append(&writing->bytes, sets.data, sets.size, writing->error) : LODE_OK;
     buf_release(&sets);
     return status ? status : put_blob(writing, COLUMN_DENSE);
 }

@@ -34,9 +34,14 @@ static void ok(lode_status status)
         fail_msg("%s: %s", lode_status_name(status), error.message);
 }
 
+static const char *document_at(const struct films *films, unsigned row)
+{
+    return films->text.data ? (const char *)films->text.data + films->begin[row] : NULL;
+}
+
 static void add_document(struct films *films, unsigned row)
 {
-    const char *text = (const char *)films->text.data + films->begin[row];
+    const char *text = document_at(films, row);
     films->begin[row + 1] = films->text.size;
     ok(fields_learn(films->fields, text, films->text.size - films->begin[row], "x", &error));
 }
@@ -71,7 +76,7 @@ static unsigned build(struct films *films, uint64_t bytes_max)
     ok(column_builder_new(films->fields, bytes_max, &builder, &error));
     do {
         for (uint32_t row = 0; row < ROWS; row++)
-            ok(column_builder_add(builder, row, (const char *)films->text.data + films->begin[row],
+            ok(column_builder_add(builder, row, document_at(films, row),
                                   films->begin[row + 1] - films->begin[row], &error));
         ok(column_builder_put(builder, ROWS, &sink, &error));
         passes++;
@@ -153,7 +158,7 @@ static unsigned check(const struct films *films, const struct filter *filter, in
         char text[24];
         lode_id id = kit_point_id(row, text);
         int matches;
-        ok(matcher_matches(matcher, (const char *)films->text.data + films->begin[row],
+        ok(matcher_matches(matcher, document_at(films, row),
                            films->begin[row + 1] - films->begin[row], &id, &matches, &error));
         if (bitset_test(must, row) && !matches)
             print(filter, row, "is said to match");
