@@ -55,6 +55,41 @@ LODE_NODISCARD LODE_API lode_status lode_patch_filtered(lode_collection *collect
                                                         lode_write_info *ret_info,
                                                         lode_error *error);
 
+/* --- What a search is going to do --------------------------------------------------------------- */
+
+typedef enum lode_plan {
+    LODE_PLAN_SKIP = 0, /* nothing there may be found */
+    LODE_PLAN_SCAN = 1, /* compare with every row that may be found: exact */
+    LODE_PLAN_WALK = 2, /* walk the graph */
+} lode_plan;
+
+typedef struct lode_explain_segment {
+    uint64_t number;
+    lode_plan plan;
+    uint64_t rows;
+    uint64_t live_rows;
+    uint64_t allowed_rows; /* living, and matched by the filter: exact */
+    uint64_t
+        estimated_rows;     /* that match, by what columns tell without being read; dead ones too */
+    uint64_t column_rows;   /* have columns: documents were asked of the others */
+    uint64_t document_rows; /* whose documents were read to tell */
+} lode_explain_segment;
+
+typedef struct lode_explanation {
+    const lode_explain_segment *segments;
+    size_t segment_count;
+    const char *filter; /* as it was evaluated, as text; NULL: none was given */
+    uint64_t allowed_rows;
+} lode_explanation;
+
+/* How a search of this request would go, segment by segment. The request's vector, text and like may be left out;
+ * nothing is searched. Free with lode_explanation_free. Errors: as lode_search. */
+LODE_NODISCARD LODE_API lode_status lode_explain(lode_collection *collection,
+                                                 const lode_search_request *request,
+                                                 lode_explanation **ret_explanation,
+                                                 lode_error *error);
+LODE_API void lode_explanation_free(lode_explanation *explanation); /* NULL is allowed */
+
 #ifdef __cplusplus
 }
 #endif

@@ -253,8 +253,65 @@ static lode_status evaluate(struct evaluation *evaluation, const struct filter *
     }
 }
 
-lode_status columns_evaluate(const struct column_query *query, uint64_t *must, uint64_t *may,
-                             lode_error *error)
+/* --- Estimates ---------------------------------------------------------------------------------- */
+
+static lode_status estimate(struct evaluation *evaluation, const struct filter *filter,
+                            double *ret_share);
+
+/* As if conditions knew nothing of one another. */
+static lode_status estimate_group(struct evaluation *evaluation, const struct filter *filter,
+                                  double *ret_share)
+{
+    double all = 1, none = 1, sum = 0;
+    lode_status status = LODE_OK;
+    for (uint32_t i = 0; !status && i < filter->group.count; i++) {
+        double share = 0;
+        status = estimate(evaluation, filter->group.items[i], &share);
+        all *= share;
+        none *= 1 - share;
+        sum += share;
+    }
+    *ret_share = filter->kind == FILTER_AND  ? all
+                 : filter->kind == FILTER_OR ? 1 - none
+                                             : sum / (filter->group.least + 1);
+    if (*ret_share > 1)
+        *ret_share = 1;
+    return status;
+}
+
+static lode_status estimate_leaf(struct evaluation *evaluation, const struct filter *filter,
+                                 double *ret_share)
+{
+    uint64_t rows;
+    lode_status status = leaves_estimate(evaluation, filter, &rows);
+    if (!status && evaluation->columns->row_count > 0)
+        *ret_share = (double)rows / evaluation->columns->row_count;
+    if (*ret_share > 1)
+        *ret_share = 0.5; /* it takes long to tell */
+    return status;
+}
+
+static lode_status estimate(struct evaluation *evaluation, const struct filter *filter,
+                            double *ret_share)
+{
+    lode_status status = LODE_OK;
+    switch (filter->kind) {
+    case FILTER_TRUE:
+    case FILTER_FALSE: *ret_share = filter->kind == FILTER_TRUE; return LODE_OK;
+    case FILTER_AND:
+    case FILTER_OR:
+    case FILTER_AT_LEAST: return estimate_group(evaluation, filter, ret_share);
+    case FILTER_NESTED: *ret_share = 0.5; return LODE_OK;
+    case FILTER_NOT:
+        status = estimate(evaluation, filter->group.items[0], ret_share);
+        *ret_share = 1 - *ret_share;
+        return status;
+    default: return estimate_leaf(evaluation, filter, ret_share);
+    }
+}
+
+static lode_status begin(const struct column_query *query, struct evaluation **ret_evaluation,
+                         lode_error *error)
 {
     struct evaluation *evaluation = calloc(1, sizeof *evaluation);
     if (!evaluation)
@@ -264,11 +321,42 @@ lode_status columns_evaluate(const struct column_query *query, uint64_t *must, u
     evaluation->word_count = bitset_words(query->columns->row_count);
     evaluation->error = error;
     arena_init(&evaluation->arena);
-    struct bounds bounds = {must, may};
-    lode_status status = evaluate(evaluation, query->filter, &bounds);
+    *ret_evaluation = evaluation;
+    return LODE_OK;
+}
+
+static void end(struct evaluation *evaluation)
+{
     for (size_t i = 0; i < EVALUATION_SETS; i++)
         free(evaluation->pool[i].must);
     arena_release(&evaluation->arena);
     free(evaluation);
+}
+
+lode_status columns_estimate(const struct column_query *query, uint32_t *ret_rows,
+                             lode_error *error)
+{
+    struct evaluation *evaluation = NULL;
+    double share = 0;
+    lode_status status = begin(query, &evaluation, error);
+    if (status)
+        return status;
+    status = estimate(evaluation, query->filter, &share);
+    end(evaluation);
+    if (!status)
+        *ret_rows = (uint32_t)(share * query->columns->row_count + 0.5);
+    return status;
+}
+
+lode_status columns_evaluate(const struct column_query *query, uint64_t *must, uint64_t *may,
+                             lode_error *error)
+{
+    struct evaluation *evaluation = NULL;
+    lode_status status = begin(query, &evaluation, error);
+    if (status)
+        return status;
+    struct bounds bounds = {must, may};
+    status = evaluate(evaluation, query->filter, &bounds);
+    end(evaluation);
     return status;
 }

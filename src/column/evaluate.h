@@ -24,4 +24,8 @@ struct column_query {
 NODISCARD lode_status columns_evaluate(const struct column_query *query, uint64_t *must,
                                        uint64_t *may, lode_error *error);
 
+/* About how many rows match, from the numbers of rows of values alone. LODE_NOMEM, LODE_CORRUPT, LODE_IO. */
+NODISCARD lode_status columns_estimate(const struct column_query *query, uint32_t *ret_rows,
+                                       lode_error *error);
+
 #endif

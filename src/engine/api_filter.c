@@ -80,3 +80,25 @@ lode_status lode_patch_filtered(lode_collection *collection, lode_filter filter,
                          (int)patch->kind);
     return filtered_write(collection, &filter, patch, ret_info, error);
 }
+
+lode_status lode_explain(lode_collection *collection, const lode_search_request *request,
+                         lode_explanation **ret_explanation, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!request)
+        return is_null("request", error);
+    if (!ret_explanation)
+        return is_null("ret_explanation", error);
+    lode_filter filter = {request->filter, request->filter_size};
+    lode_status status = check_filter(&filter, error);
+    if (!status && (request->k > LODE_K_MAX || request->ef_search > LODE_EF_MAX))
+        status = error_set(error, LODE_LIMIT, "k is %zu, ef_search %u: at most %d and %d",
+                           request->k, request->ef_search, LODE_K_MAX, LODE_EF_MAX);
+    return status ? status : explain(collection, request, ret_explanation, error);
+}
+
+void lode_explanation_free(lode_explanation *explanation)
+{
+    explanation_free(explanation);
+}

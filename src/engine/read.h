@@ -52,6 +52,10 @@ NODISCARD lode_status iterator_open(struct lode_collection *collection,
 NODISCARD lode_status filtered_count(struct lode_collection *collection,
                                      const lode_snapshot *snapshot, const lode_filter *filter,
                                      uint64_t *ret_count, lode_error *error);
+NODISCARD lode_status explain(struct lode_collection *collection,
+                              const lode_search_request *request,
+                              lode_explanation **ret_explanation, lode_error *error);
+void explanation_free(lode_explanation *explanation);
 /* op: what to do to each point that matches; its id and condition are not used. */
 NODISCARD lode_status filtered_write(struct lode_collection *collection, const lode_filter *filter,
                                      const lode_write_op *op, lode_write_info *ret_info,

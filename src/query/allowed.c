@@ -24,6 +24,7 @@ struct evaluation {
     const struct allowed_request *request;
     const struct segment_view *view;
     struct matcher *matcher;
+    struct allowed *allowed; /* what it comes to */
 };
 
 lode_status allowed_row(struct matcher *matcher, const struct segment *segment, uint32_t row,
@@ -49,6 +50,7 @@ static lode_status filter_word(const struct evaluation *evaluation, uint32_t bas
                                lode_error *error)
 {
     for (uint64_t left = *word; left; left &= left - 1) {
+        evaluation->allowed->asked++;
         uint32_t bit = (uint32_t)__builtin_ctzll(left);
         int matches = 0;
         lode_status status = allowed_row(evaluation->matcher, evaluation->view->segment, base + bit,
@@ -113,7 +115,9 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
                                  .matcher = evaluation->matcher,
                                  .rows_of_ids = rows_of_ids,
                                  .context = &covered};
-    lode_status status = columns_evaluate(&query, must, may, error);
+    lode_status status = columns_estimate(&query, &evaluation->allowed->estimated, error);
+    if (!status)
+        status = columns_evaluate(&query, must, may, error);
     uint64_t open = 0;
     for (size_t w = 0; !status && w < count; w++) {
         must[w] &= words[w];
@@ -176,6 +180,7 @@ static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *wo
     uint32_t covered = 0;
     struct columns *columns = columns_for(evaluation, &covered);
     lode_status status = LODE_OK;
+    evaluation->allowed->estimated = evaluation->view->row_count;
     if (columns) {
         status = filter_covered(evaluation, columns, words, error);
         if (status_is_damage(status)) {
@@ -184,6 +189,7 @@ static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *wo
         }
     }
     columns_unref(columns);
+    evaluation->allowed->covered = covered;
     if (!status && covered < evaluation->view->row_count)
         status = filter_words(evaluation, covered, evaluation->view->row_count, words, error);
     return status;
@@ -227,6 +233,7 @@ static lode_status filter_views(const struct allowed_request *request, struct al
     lode_status status = matcher_new(request->filter, &evaluation.matcher, error);
     for (size_t i = 0; !status && i < set->view_count; i++) {
         evaluation.view = &request->version->views[i];
+        evaluation.allowed = &set->views[i];
         status = filter_view(&evaluation, request, &set->views[i], error);
     }
     matcher_free(evaluation.matcher);

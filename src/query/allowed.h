@@ -8,6 +8,10 @@
 struct allowed {     /* of one view */
     uint64_t *words; /* a bit for each row of the view: 1, it lives and matches */
     uint32_t count;  /* of 1 bits */
+    /* For explanations: */
+    uint32_t asked;     /* rows whose documents were evaluated */
+    uint32_t covered;   /* rows [0, covered) have columns */
+    uint32_t estimated; /* rows that match, by what was known before; no columns: all */
 };
 
 struct allowed_set {

@@ -124,15 +124,14 @@ static lode_status try_walk(struct executions *executions, struct execution *exe
     return status;
 }
 
-/* Walk, or say that the view is to be scanned. */
-static lode_status search_view(struct executions *executions, struct execution *execution,
-                               const struct segment_view *view, lode_error *error)
+static struct plan_input plan_input_of(const struct query *query, const struct segment_view *view,
+                                       const struct index **ret_index)
 {
-    const struct query *query = &execution->task->query;
     uint32_t covered = 0;
     const struct index *index = view->segment->ops->index(view->segment, &covered);
     const struct allowed *allowed = allowed_of(query, view);
-    struct plan_input input = {
+    *ret_index = index;
+    return (struct plan_input){
         .row_count = view->row_count,
         .live_count = allowed ? allowed->count : view->live_count,
         .covered = !index                      ? 0
@@ -141,6 +140,22 @@ static lode_status search_view(struct executions *executions, struct execution *
         .ef = beam_width(query),
         .exact = query->exact || allowed, /* walks do not know filters: survivors are scanned */
     };
+}
+
+enum plan query_plan(const struct query *query, const struct segment_view *view)
+{
+    const struct index *index;
+    struct plan_input input = plan_input_of(query, view, &index);
+    return plan_view(&input);
+}
+
+/* Walk, or say that the view is to be scanned. */
+static lode_status search_view(struct executions *executions, struct execution *execution,
+                               const struct segment_view *view, lode_error *error)
+{
+    const struct query *query = &execution->task->query;
+    const struct index *index;
+    struct plan_input input = plan_input_of(query, view, &index);
     enum plan plan = plan_view(&input);
     execution->item_count = 0;
     if (query->allow_damaged && plan != PLAN_SKIP &&

@@ -4,6 +4,7 @@
 #define QUERY_EXECUTE_H
 
 #include "query/allowed.h"
+#include "query/plan.h"
 #include "storage/version.h"
 
 struct query {
@@ -39,6 +40,9 @@ struct query_task {
     size_t hit_count;       /* set; [0, hit_count) are in that order */
     lode_search_info *info; /* distances, hops and segments are added to */
 };
+
+/* How a view of the query's version is going to be searched. */
+enum plan query_plan(const struct query *query, const struct segment_view *view);
 
 /* Execute tasks of one version. k hits each whenever k points exist. Exact searches are exact to the
  * last id, also among equal distances. Errors: LODE_NOMEM, LODE_CORRUPT; *ret_failed is then the task

@@ -450,6 +450,40 @@ static void growing_segments_have_columns(void **state)
     vfs_memory_free(vfs);
 }
 
+/* What is said of each segment: columns need no document but for what is nested. */
+static void segments_are_explained(void **state)
+{
+    (void)state;
+    struct world world;
+    lode_error error = {0};
+    begin_world(&world, 3);
+    upsert_some(&world, 200);
+    ok(lode_compact(world.films, &error), &error);
+    static const char *const filters[] = {"genre = \"drama\" AND year >= 1998",
+                                          "cast NESTED (name = \"Ann\" AND age > 1)"};
+    for (size_t i = 0; i < 2; i++) {
+        lode_explanation *explanation;
+        uint64_t count;
+        lode_filter filter = lode_filter_text(filters[i]);
+        lode_search_request request = {.filter = filter.text, .filter_size = filter.size};
+        ok(lode_count(world.films, NULL, filter, &count, &error), &error);
+        ok(lode_explain(world.films, &request, &explanation, &error), &error);
+        assert_int_equal(explanation->segment_count, 1);
+        const lode_explain_segment *segment = &explanation->segments[0];
+        assert_int_equal(explanation->allowed_rows, count);
+        assert_int_equal(segment->allowed_rows, count);
+        assert_int_equal(segment->plan, count ? LODE_PLAN_SCAN : LODE_PLAN_SKIP);
+        assert_int_equal(segment->column_rows, segment->rows);
+        assert_true(i == 0 ? segment->document_rows == 0
+                           : segment->document_rows >= count &&
+                                 segment->document_rows < segment->rows);
+        assert_in_range(segment->estimated_rows, 0, segment->rows);
+        assert_non_null(explanation->filter);
+        lode_explanation_free(explanation);
+    }
+    end_world(&world);
+}
+
 static unsigned damage_columns(struct world *world, const char *dir, uint64_t seed)
 {
     struct rng rng;
@@ -567,6 +601,7 @@ int main(void)
         cmocka_unit_test(filters_match_what_they_should),
         cmocka_unit_test(kept_states_are_filtered),
         cmocka_unit_test(growing_segments_have_columns),
+        cmocka_unit_test(segments_are_explained),
         cmocka_unit_test(damaged_columns_cost_no_answer),
         cmocka_unit_test(what_is_wrong_is_refused_with_its_place),
         cmocka_unit_test(clashing_types_are_refused),
