@@ -55,6 +55,39 @@ LODE_NODISCARD LODE_API lode_status lode_patch_filtered(lode_collection *collect
                                                         lode_write_info *ret_info,
                                                         lode_error *error);
 
+/* --- Facets ------------------------------------------------------------------------------------ */
+
+typedef struct lode_facet_request {
+    const lode_snapshot *snapshot; /* NULL: the newest state */
+    lode_filter filter;            /* text NULL: every point */
+    const char *field;             /* its path, as in filters; required */
+    size_t limit;                  /* values to return; 0: 10 */
+} lode_facet_request;
+
+typedef struct lode_facet {
+    const char *value; /* as JSON, ends with NUL: "drama" in quotes, 1990, true, a moment in UTC */
+    size_t value_size;
+    uint64_t count; /* points that have it, each once */
+} lode_facet;
+
+typedef struct lode_facets {
+    const lode_facet *facets; /* the most frequent first, then by value */
+    size_t facet_count;
+    uint64_t distinct;  /* values that there are */
+    uint64_t points;    /* that match the filter */
+    uint64_t missing;   /* of them, that lack the field; null and [] are not missing */
+    uint64_t uncounted; /* of them, some of whose values are not counted: texts of more than 1,024
+                           bytes, and in a float field integers that no double is */
+} lode_facets;
+
+/* How often each value of a field comes among the points that match, exactly. Of an array each of its values counts.
+ * Fields of points on the earth and objects have none. Free with lode_facets_free.
+ * Errors: as lode_count; LODE_INVALID when no point has had the field. */
+LODE_NODISCARD LODE_API lode_status lode_facets_get(lode_collection *collection,
+                                                    const lode_facet_request *request,
+                                                    lode_facets **ret_facets, lode_error *error);
+LODE_API void lode_facets_free(lode_facets *facets); /* NULL is allowed */
+
 /* --- What a search is going to do --------------------------------------------------------------- */
 
 typedef enum lode_plan {

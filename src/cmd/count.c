@@ -8,7 +8,8 @@
 
 struct counting {
     struct args args;
-    const char *filter, *snapshot;
+    const char *filter, *snapshot, *by;
+    uint64_t limit;
     int explain;
 };
 
@@ -19,6 +20,9 @@ static int parse(struct counting *counting, int argc, char **argv, int *ret_exit
             "filter", "FILTER", &counting->filter,
             "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
             "JSON (docs/filters.md)."),
+        OPTION_TEXT("by", "FIELD", &counting->by,
+                    "Count the points of each value of this field, the most frequent first."),
+        OPTION_UINT("limit", &counting->limit, 1, 1000000, "Of --by: values; default 10."),
         OPTION_FLAG("explain", &counting->explain,
                     "Also say of each segment how many rows match, how many were expected to, how "
                     "many documents had to be read to tell, and how a search would go."),
@@ -27,10 +31,11 @@ static int parse(struct counting *counting, int argc, char **argv, int *ret_exit
     };
     const struct arg_spec spec = {
         .command = "count",
-        .usage = "DIR COLLECTION [--filter FILTER] [--explain]",
+        .usage = "DIR COLLECTION [--filter FILTER] [--by FIELD] [--explain]",
         .about = "Says how many points there are, or how many a filter matches, exactly.",
         .examples = "  lode count films.lode films\n"
                     "  lode count films.lode films --filter 'genre = \"drama\" AND year >= 1990'\n"
+                    "  lode count films.lode films --by genre --limit 5\n"
                     "  lode count films.lode films --filter '{\"genre\": \"drama\"}' --json\n",
         .operand_names = "DIR COLLECTION",
         .operands_min = 2,
@@ -123,6 +128,56 @@ static int run_explain(const struct counting *counting, struct session *session)
     return code;
 }
 
+static int report_facets_json(const lode_facets *facets)
+{
+    struct document document;
+    document_init(&document);
+    json_write_object(&document.json);
+    document_key_u64(&document, "count", facets->points);
+    document_key_u64(&document, "missing", facets->missing);
+    document_key_u64(&document, "uncounted", facets->uncounted);
+    document_key_u64(&document, "distinct", facets->distinct);
+    json_write_key(&document.json, "values");
+    json_write_array(&document.json);
+    for (size_t i = 0; i < facets->facet_count; i++) {
+        json_write_object(&document.json);
+        json_write_key(&document.json, "value");
+        json_write_raw(&document.json, facets->facets[i].value, facets->facets[i].value_size);
+        document_key_u64(&document, "count", facets->facets[i].count);
+        json_write_object_end(&document.json);
+    }
+    json_write_array_end(&document.json);
+    json_write_object_end(&document.json);
+    return document_finish(&document);
+}
+
+static int report_facets(const lode_facets *facets)
+{
+    if (output_json())
+        return report_facets_json(facets);
+    for (size_t i = 0; i < facets->facet_count; i++)
+        printf("%12llu  %s\n", (unsigned long long)facets->facets[i].count,
+               facets->facets[i].value);
+    printf("%12llu  without it, of %llu\n", (unsigned long long)facets->missing,
+           (unsigned long long)facets->points);
+    return EXIT_OK;
+}
+
+static int run_facets(const struct counting *counting, struct session *session)
+{
+    lode_facets *facets = NULL;
+    lode_error error = {0};
+    lode_facet_request request = {.snapshot = session->snapshot,
+                                  .filter = lode_filter_text(counting->filter),
+                                  .field = counting->by,
+                                  .limit = (size_t)counting->limit};
+    if (lode_facets_get(session->collection, &request, &facets, &error))
+        return output_error(&error, CAUSE_ARGUMENTS);
+    int code = report_facets(facets);
+    lode_facets_free(facets);
+    return code;
+}
+
 int count_run(int argc, char **argv)
 {
     struct counting counting = {0};
@@ -137,8 +192,8 @@ int count_run(int argc, char **argv)
         code = session_snapshot(&session, counting.snapshot);
     if (code)
         return code;
-    if (counting.explain) {
-        code = run_explain(&counting, &session);
+    if (counting.explain || counting.by) {
+        code = counting.by ? run_facets(&counting, &session) : run_explain(&counting, &session);
         session_close(&session);
         return code;
     }

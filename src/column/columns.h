@@ -84,6 +84,9 @@ NODISCARD lode_status column_rows(const struct columns *columns, const struct co
  * Takes less time the fewer rows there are, and reads one value after another where they are many. */
 NODISCARD lode_status column_probe(const struct columns *columns, const struct column *column,
                                    struct value_range range, uint64_t *words, lode_error *error);
+/* counts[place]: how many rows of `words` have that value. Room for value_count. */
+NODISCARD lode_status column_counts(const struct columns *columns, const struct column *column,
+                                    const uint64_t *words, uint32_t *counts, lode_error *error);
 /* Of COLUMN_POINTS: point i of pair_count, and its row. */
 NODISCARD lode_status column_points(const struct columns *columns, const struct column *column,
                                     const uint8_t **ret_points, const uint8_t **ret_rows,

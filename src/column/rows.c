@@ -407,6 +407,43 @@ lode_status column_probe(const struct columns *columns, const struct column *col
     return LODE_OK;
 }
 
+/* Rows have one value at most: one pass over those of `words`. */
+static lode_status count_ords(const struct columns *columns, const struct column *column,
+                              const uint64_t *words, uint32_t *counts, lode_error *error)
+{
+    const uint8_t *ords = NULL;
+    lode_status status = touch_all(columns, column, COLUMN_ORDS, &ords, error);
+    if (status)
+        return status;
+    for (size_t w = 0; w < bitset_words(columns->row_count); w++)
+        for (uint64_t left = words[w]; left; left &= left - 1) {
+            uint32_t row = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
+            uint32_t ord = ord_at(ords, column->ord_width, row);
+            if (ord < column->value_count)
+                counts[ord]++;
+        }
+    return LODE_OK;
+}
+
+lode_status column_counts(const struct columns *columns, const struct column *column,
+                          const uint64_t *words, uint32_t *counts, lode_error *error)
+{
+    size_t word_count = bitset_words(columns->row_count);
+    memset(counts, 0, column->value_count * sizeof *counts);
+    if (column->ord_width > 0)
+        return count_ords(columns, column, words, counts, error);
+    uint64_t *one = malloc(word_count * sizeof *one + 8);
+    lode_status status = one ? LODE_OK : error_nomem(error, "a set of rows", word_count * 8);
+    for (uint32_t place = 0; !status && place < column->value_count; place++) {
+        memset(one, 0, word_count * sizeof *one);
+        status = column_rows(columns, column, (struct value_range){place, place + 1}, one, error);
+        for (size_t w = 0; !status && w < word_count; w++)
+            counts[place] += (uint32_t)__builtin_popcountll(one[w] & words[w]);
+    }
+    free(one);
+    return status;
+}
+
 lode_status column_points(const struct columns *columns, const struct column *column,
                           const uint8_t **ret_points, const uint8_t **ret_rows, lode_error *error)
 {

@@ -102,3 +102,23 @@ void lode_explanation_free(lode_explanation *explanation)
 {
     explanation_free(explanation);
 }
+
+lode_status lode_facets_get(lode_collection *collection, const lode_facet_request *request,
+                            lode_facets **ret_facets, lode_error *error)
+{
+    if (!collection)
+        return is_null("collection", error);
+    if (!request)
+        return is_null("request", error);
+    if (!request->field)
+        return is_null("request.field", error);
+    if (!ret_facets)
+        return is_null("ret_facets", error);
+    lode_status status = check_filter(&request->filter, error);
+    return status ? status : facets_get(collection, request, ret_facets, error);
+}
+
+void lode_facets_free(lode_facets *facets)
+{
+    facets_free(facets);
+}

@@ -56,6 +56,10 @@ NODISCARD lode_status explain(struct lode_collection *collection,
                               const lode_search_request *request,
                               lode_explanation **ret_explanation, lode_error *error);
 void explanation_free(lode_explanation *explanation);
+NODISCARD lode_status facets_get(struct lode_collection *collection,
+                                 const lode_facet_request *request, lode_facets **ret_facets,
+                                 lode_error *error);
+void facets_free(lode_facets *facets);
 /* op: what to do to each point that matches; its id and condition are not used. */
 NODISCARD lode_status filtered_write(struct lode_collection *collection, const lode_filter *filter,
                                      const lode_write_op *op, lode_write_info *ret_info,

@@ -275,6 +275,21 @@ lode_status allowed_set_new(const struct allowed_request *request, struct allowe
     return status;
 }
 
+lode_status allowed_set_all(const struct version *version, struct allowed_set **ret_set,
+                            lode_error *error)
+{
+    struct allowed_set *set = make_set(version);
+    if (!set)
+        return error_nomem(error, "the rows that live", version->point_count);
+    for (size_t i = 0; i < set->view_count; i++) {
+        if (version->views[i].row_count > 0)
+            fill_live(&version->views[i], set->views[i].words);
+        set->views[i].count = version->views[i].live_count;
+    }
+    *ret_set = set;
+    return LODE_OK;
+}
+
 void allowed_set_free(struct allowed_set *set)
 {
     if (!set)

@@ -32,6 +32,9 @@ struct allowed_request {
 /* LODE_NOMEM; LODE_CORRUPT and LODE_IO when a document cannot be read. */
 NODISCARD lode_status allowed_set_new(const struct allowed_request *request,
                                       struct allowed_set **ret_set, lode_error *error);
+/* The rows of a version that live: what no filter allows. LODE_NOMEM. */
+NODISCARD lode_status allowed_set_all(const struct version *version, struct allowed_set **ret_set,
+                                      lode_error *error);
 void allowed_set_free(struct allowed_set *set); /* NULL is allowed */
 /* Whether one row matches, living or not, by its document. LODE_NOMEM, LODE_CORRUPT, LODE_IO. */
 NODISCARD lode_status allowed_row(struct matcher *matcher, const struct segment *segment,

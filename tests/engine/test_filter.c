@@ -484,6 +484,81 @@ static void segments_are_explained(void **state)
     end_world(&world);
 }
 
+static uint64_t count_of(const struct world *world, const char *format, const char *filter,
+                         const char *field, const char *value)
+{
+    lode_error error = {0};
+    uint64_t count = 0;
+    struct buf text;
+    buf_init(&text, 1u << 20);
+    ok(buf_printf(&text, &error, format, filter, field, value), &error);
+    ok(buf_terminate(&text, &error), &error);
+    ok(lode_count(world->films, NULL, lode_filter_text((const char *)text.data), &count, &error),
+       &error);
+    buf_release(&text);
+    return count;
+}
+
+static void check_facets(const struct world *world, const char *filter, const char *field)
+{
+    lode_error error = {0};
+    lode_facets *facets;
+    lode_facet_request request = {
+        .filter = lode_filter_text(filter), .field = field, .limit = 1000};
+    ok(lode_facets_get(world->films, &request, &facets, &error), &error);
+    assert_int_equal(facets->points, count_of(world, "%s%.0s%.0s", filter, "", ""));
+    assert_int_equal(facets->missing,
+                     count_of(world, "(%s) AND %s IS MISSING%.0s", filter, field, ""));
+    assert_int_equal(facets->facet_count, facets->distinct);
+    for (size_t i = 0; i < facets->facet_count; i++) {
+        const lode_facet *facet = &facets->facets[i];
+        uint64_t count = count_of(world, "(%s) AND %s = %s", filter, field, facet->value);
+        assert_int_equal(facet->count + (facets->uncounted ? count - facet->count : 0), count);
+        if (i > 0)
+            assert_true(facets->facets[i - 1].count >= facet->count);
+    }
+    if (facets->facet_count > 0 && facets->uncounted == 0) { /* no value was forgotten */
+        struct buf others;
+        buf_init(&others, 1u << 20);
+        for (size_t i = 0; i < facets->facet_count; i++)
+            ok(buf_printf(&others, &error, "%s%s", i ? ", " : "", facets->facets[i].value), &error);
+        ok(buf_terminate(&others, &error), &error);
+        uint64_t some =
+            count_of(world, "(%s) AND %s IN (%s)", filter, field, (const char *)others.data);
+        uint64_t present = count_of(world, "(%s) AND %s EXISTS%.0s", filter, field, "");
+        assert_true(some <= present);
+        assert_int_equal(facets->points - facets->missing, present);
+        buf_release(&others);
+    }
+    lode_facets_free(facets);
+}
+
+/* In growing and sealed segments, before and after a merge. */
+static void facets_count_what_filters_count(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"genre",    "year",        "rating",   "seen", "tags",
+                                         "scores",   "title",       "released", "uid",  "cast.name",
+                                         "cast.age", "studio.name", "nothing"};
+    static const char *const filters[] = {"TRUE", "year > 1999", "NOT tags = \"cult\"",
+                                          "genre = \"drama\" OR seen = true", "FALSE"};
+    struct world world;
+    lode_error error = {0};
+    begin_world(&world, 21);
+    upsert_some(&world, 250);
+    for (int round = 0; round < 2; round++) {
+        for (size_t f = 0; f < sizeof filters / sizeof *filters; f++)
+            for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+                check_facets(&world, filters[f], fields[i]);
+        ok(lode_compact(world.films, &error), &error);
+    }
+    lode_facets *facets;
+    lode_facet_request request = {.field = "gerne"};
+    assert_int_equal(lode_facets_get(world.films, &request, &facets, &error), LODE_INVALID);
+    assert_string_equal(error.message, "there is no field 'gerne'");
+    end_world(&world);
+}
+
 static unsigned damage_columns(struct world *world, const char *dir, uint64_t seed)
 {
     struct rng rng;
@@ -602,6 +677,7 @@ int main(void)
         cmocka_unit_test(kept_states_are_filtered),
         cmocka_unit_test(growing_segments_have_columns),
         cmocka_unit_test(segments_are_explained),
+        cmocka_unit_test(facets_count_what_filters_count),
         cmocka_unit_test(damaged_columns_cost_no_answer),
         cmocka_unit_test(what_is_wrong_is_refused_with_its_place),
         cmocka_unit_test(clashing_types_are_refused),
