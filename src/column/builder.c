@@ -412,7 +412,7 @@ void column_builder_free(struct column_builder *builder)
     if (!builder)
         return;
     budget_give(BUDGET_BUILD, builder->held);
-    for (size_t i = 0; i < builder->count; i++)
+    for (size_t i = 0; builder->items && i < builder->count; i++)
         gathered_release(&builder->items[i]);
     free(builder->items);
     buf_release(&builder->path);

@@ -21,7 +21,7 @@ struct leaf {
     lode_error *error;
 };
 
-lode_status leaves_nomem(struct evaluation *evaluation)
+lode_status(leaves_nomem)(struct evaluation *evaluation)
 {
     return error_nomem(evaluation->error, "sets of rows",
                        evaluation->word_count * 2 * sizeof(uint64_t));

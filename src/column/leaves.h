@@ -36,5 +36,8 @@ NODISCARD lode_status leaves_probe(struct evaluation *evaluation, const struct f
                                    struct bounds *bounds, uint64_t left, int *ret_done);
 
 lode_status leaves_nomem(struct evaluation *evaluation);
+#ifdef __clang_analyzer__ /* as in base/error.h */
+#define leaves_nomem(evaluation) ((void)leaves_nomem(evaluation), LODE_NOMEM)
+#endif
 
 #endif

@@ -315,7 +315,7 @@ static lode_status put_zones(struct writing *writing, const uint32_t *ords)
 static lode_status put_ords(struct writing *writing)
 {
     size_t size = writing->row_count * sizeof(uint32_t);
-    uint32_t *ords = malloc(size ? size : 1);
+    uint32_t *ords = calloc(1, size ? size : 1);
     if (!ords)
         return error_nomem(writing->error, "columns", size);
     lode_status status = LODE_OK;
