@@ -43,7 +43,7 @@ function(lode_glob variable)
 endfunction()
 
 # --- liblode: one set of objects, three libraries -------------------------------------------------
-lode_glob(LODE_SOURCES base os crypt simd linalg quant index column text storage query engine embed)
+lode_glob(LODE_SOURCES base filter os crypt simd linalg quant index column text storage query engine embed)
 if(NOT LODE_SOURCES)
   file(WRITE "${PROJECT_BINARY_DIR}/empty.c" "typedef int lode_nothing_yet;\n")
   set(LODE_SOURCES "${PROJECT_BINARY_DIR}/empty.c")
@@ -71,7 +71,7 @@ set_target_properties(lode_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSIO
 
 foreach(library lode_internal lode_static lode_shared)
   # By name, not by path, so that the installed package also works on another machine.
-  target_link_libraries(${library} PRIVATE utf8proc stemmer crypto m Threads::Threads)
+  target_link_libraries(${library} PRIVATE utf8proc stemmer roaring crypto m Threads::Threads)
   target_include_directories(${library} INTERFACE
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:include>")
 endforeach()

@@ -3,7 +3,7 @@
 # Asks dpkg first, so it is quick and touches nothing when all of them are there.
 set -euo pipefail
 
-build="gcc g++ make cmake pkg-config libc6-dev libxxhash-dev libstemmer-dev libutf8proc-dev libhdf5-dev
+build="gcc g++ make cmake pkg-config libc6-dev libxxhash-dev libstemmer-dev libutf8proc-dev libroaring-dev libhdf5-dev
        libssl-dev"
 demo="python3"
 test="python3 zstd clang clang-format clang-tidy libcmocka-dev binutils libclang-rt-14-dev

@@ -2,7 +2,8 @@
  *
  * A database is a directory. It holds collections; a collection holds points (an id, a vector,
  * metadata, perhaps a text) of one dimension and metric. Everything the library does is in this
- * header and the two that it includes at its end, backup.h and repair.h; the command `lode` uses nothing else.
+ * header and the three that it includes at its end: filter.h, backup.h and repair.h; the command `lode` uses
+ * nothing else.
  *
  *     lode_db *db;  lode_collection *films;  lode_result *found;
  *     lode_db_open("films.lode", NULL, &db, &error);
@@ -344,10 +345,13 @@ typedef enum lode_field_type {
     LODE_FIELD_FLOAT = 4,    /* a JSON number */
     LODE_FIELD_BOOLEAN = 5,  /* true or false */
     LODE_FIELD_DATETIME = 6, /* a JSON string, RFC 3339 */
+    LODE_FIELD_GEO = 7,      /* {"lat": 48.85, "lon": 2.35}, or [2.35, 48.85]: longitude first */
+    LODE_FIELD_UUID = 8,     /* a JSON string, 8-4-4-4-12 hexadecimal digits */
 } lode_field_type;
 
-/* A declared field's values are checked on every write: of this type, an array of it, or null.
- * Undeclared fields may hold any JSON. */
+/* A declared field is a member of the metadata itself. Its values are checked on every write: of this type, an
+ * array of it, or null. The types of all other fields, nested ones too, are learnt from the first value that is
+ * not null (docs/filters.md): a value of another type is refused with LODE_INVALID, naming both types. */
 typedef struct lode_field {
     const char *name;
     lode_field_type type;
@@ -630,15 +634,19 @@ typedef struct lode_search_request {
                              values; points without it, or with null, count as one value each.
                              With like, the value of that point counts as taken */
     unsigned with;       /* LODE_WITH_... or-ed */
-    int allow_damaged;   /* 1: leave segments out of which something is lost, and say how many:
+    const char
+        *filter; /* only points that it matches (filter.h, docs/filters.md): as text, or as JSON
+                            when it begins with {. NULL: all */
+    size_t filter_size; /* bytes */
+    int allow_damaged;  /* 1: leave segments out of which something is lost, and say how many:
                              info.segments_damaged. 0: what cannot be read and is needed is an error,
                              so that no result lacks points silently */
 } lode_search_request;
 
-/* The k nearest points. k hits whenever k points exist (with one_per: whenever k values are found
+/* The k nearest points. k hits whenever k points exist that the filter matches (with one_per: whenever k values are found
  * among the nearest LODE_K_MAX). A text in which no word is known to the model has no vector: the
  * result is then empty. Errors: LODE_INVALID (dimension 0, non-finite value, zero vector under cosine,
- * none or several of vector, text and like), LODE_LIMIT, LODE_NOT_FOUND; LODE_CORRUPT and LODE_IO name the
+ * none or several of vector, text and like, a filter that is none), LODE_LIMIT, LODE_NOT_FOUND; LODE_CORRUPT and LODE_IO name the
  * file, the offset and what is lost: other searches may still succeed. A damaged graph is no error. */
 LODE_NODISCARD LODE_API lode_status lode_search(lode_collection *collection,
                                                 const lode_search_request *request,
@@ -849,7 +857,8 @@ LODE_API void lode_stats_free(lode_stats *stats);
 }
 #endif
 
-#include "lode/backup.h" /* the rest of the interface */
+#include "lode/filter.h" /* the rest of the interface */
+#include "lode/backup.h"
 #include "lode/repair.h"
 
 #endif /* LODE_H */

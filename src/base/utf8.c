@@ -52,3 +52,22 @@ size_t utf8_valid_prefix(const char *text, size_t size)
     }
     return size;
 }
+
+size_t utf8_step(const char *p, const char *end, uint32_t *ret_character)
+{
+    const unsigned char *bytes = (const unsigned char *)p;
+    if (bytes[0] < 0x80) {
+        *ret_character = bytes[0];
+        return 1;
+    }
+    size_t size = sequence_size(bytes, (size_t)(end - p));
+    if (!size) {
+        *ret_character = 0xfffd;
+        return 1;
+    }
+    uint32_t character = bytes[0] & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++)
+        character = character << 6 | (bytes[i] & 0x3f);
+    *ret_character = character;
+    return size;
+}

@@ -13,6 +13,7 @@ int alias_run(int argc, char **argv);
 int backup_run(int argc, char **argv);
 int bench_command_run(int argc, char **argv);
 int compact_run(int argc, char **argv);
+int count_run(int argc, char **argv);
 int create_run(int argc, char **argv);
 int delete_run(int argc, char **argv);
 int drop_run(int argc, char **argv);

@@ -57,7 +57,7 @@ static int parse(struct create *create, int argc, char **argv, int *ret_exit)
         OPTION_TEXTS(
             "field", "NAME:TYPE", &create->fields,
             "A metadata field that every write is checked against: keyword, text, integer, "
-            "float, boolean or datetime. May be given many times; other metadata may be "
+            "float, boolean, datetime, geo or uuid. May be given many times; other metadata may be "
             "anything."),
         OPTION_TEXT(
             "train", "FILE.jsonl", &create->train,
@@ -108,8 +108,8 @@ static int parse_field(const char *text, char *name, lode_field *field)
     field->type = field_type_of(colon + 1);
     if (!field->type)
         return output_usage("create",
-                            "--field %s: '%s' is no type; keyword, text, integer, float, boolean "
-                            "or datetime",
+                            "--field %s: '%s' is no type; keyword, text, integer, float, boolean, "
+                            "datetime, geo or uuid",
                             text, colon + 1);
     memcpy(name, text, size);
     name[size] = '\0';

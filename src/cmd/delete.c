@@ -15,7 +15,7 @@
 struct deletion {
     struct args args;
     int id_rule;
-    const char *ids_path;
+    const char *ids_path, *filter;
     uint64_t if_version; /* 0: any */
     uint64_t asked, deleted;
 };
@@ -28,21 +28,27 @@ static int parse(struct deletion *deletion, int argc, char **argv, int *ret_exit
         OPTION_UINT("if-version", &deletion->if_version, 1, UINT64_MAX,
                     "Only if the point has this version (get --with-version); else nothing is "
                     "deleted and the exit status is 1. Of ids on the command line."),
+        OPTION_TEXT(
+            "filter", "FILTER", &deletion->filter,
+            "Every point that it matches, as genre = \"drama\" AND year >= 1990, or the same "
+            "as JSON (docs/filters.md); lode count says how many these are."),
         OPTION_CHOICE("id-kind", "KIND", &deletion->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };
     const struct arg_spec spec = {
         .command = "delete",
-        .usage = "DIR COLLECTION ID... | --ids FILE",
-        .about = "Removes points by id and says how many there were. Ids that no point has are no "
-                 "error, unless --if-version asks for one. The ids of the command line are removed "
-                 "together or not at all; those of "
-                 "a file in batches of 10,000.",
+        .usage = "DIR COLLECTION ID... | --ids FILE | --filter FILTER",
+        .about =
+            "Removes points, by id or by filter, and says how many there were. Ids that no "
+            "point has are no error, unless --if-version asks for one. The ids of the command "
+            "line are removed together or not at all; those of a file, and those that a filter "
+            "matches, in batches of 10,000.",
         .details = "Ids: digits only are a number, the 36-character form of a UUID is a UUID, "
                    "everything\nelse is a string. After -- an id may begin with a dash.\n",
         .examples = "  lode delete films.lode films 42 alien\n"
                     "  lode delete films.lode films --ids gone.txt\n"
                     "  lode delete films.lode films 42 --if-version 1207\n"
+                    "  lode delete films.lode films --filter 'year < 1920'\n"
                     "  lode delete films.lode films -- -dashed-\n",
         .operand_names = "DIR COLLECTION ID...",
         .operands_min = 2,
@@ -148,6 +154,16 @@ static int delete_file(struct deletion *deletion, struct session *session, lode_
         .error = &error, .cause = CAUSE_DATA, .file = deletion->ids_path, .hint = hint});
 }
 
+static int delete_filtered(struct deletion *deletion, struct session *session)
+{
+    lode_error error = {0};
+    lode_write_info info = {0};
+    lode_status status = lode_delete_filtered(session->collection,
+                                              lode_filter_text(deletion->filter), &info, &error);
+    deletion->asked = deletion->deleted = info.deleted;
+    return status ? output_error(&error, CAUSE_ARGUMENTS) : EXIT_OK;
+}
+
 static int report(const struct deletion *deletion)
 {
     char deleted[AMOUNT_TEXT_MAX], asked[AMOUNT_TEXT_MAX];
@@ -171,10 +187,11 @@ int delete_run(int argc, char **argv)
     if (!parse(&deletion, argc, argv, &code))
         return code;
     int has_operands = deletion.args.operand_count > 2;
-    if (has_operands == (deletion.ids_path != NULL))
-        return output_usage("delete", "say the ids, or --ids FILE%s",
-                            has_operands ? ": not both" : "");
-    if (deletion.if_version && deletion.ids_path)
+    int given = has_operands + (deletion.ids_path != NULL) + (deletion.filter != NULL);
+    if (given != 1)
+        return output_usage("delete", "say the ids, --ids FILE or --filter FILTER%s",
+                            given ? ": one of them" : "");
+    if (deletion.if_version && !has_operands)
         return output_usage("delete", "--if-version is for ids on the command line");
     code = session_open(&session, deletion.args.operands[0], deletion.args.operands[1],
                         LODE_MAINTAIN_ON_REQUEST);
@@ -185,6 +202,8 @@ int delete_run(int argc, char **argv)
         lode_error error = {0};
         (void)error_nomem(&error, "the ids", LODE_BATCH_MAX * sizeof *ids);
         code = output_error(&error, CAUSE_ARGUMENTS);
+    } else if (deletion.filter) {
+        code = delete_filtered(&deletion, &session);
     } else if (has_operands) {
         code = delete_operands(&deletion, &session, ids);
     } else {

@@ -13,7 +13,7 @@
 
 struct exporting {
     struct args args;
-    const char *file, *snapshot;
+    const char *file, *snapshot, *filter;
     struct sink_options sink;
     int format, no_vectors, no_metadata, no_text, with_text, with_version;
     struct sink_columns columns;
@@ -39,13 +39,17 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
                     "--ids reads them. Without it they are lost."),
         OPTION_TEXT("dataset", "NAME", &job->sink.dataset,
                     "hdf5: name of the dataset; default train."),
+        OPTION_TEXT(
+            "filter", "FILTER", &job->filter,
+            "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
+            "JSON (docs/filters.md)."),
         OPTION_TEXT("snapshot", "NAME", &job->snapshot,
                     "What lode snapshot create kept, instead of what is there now."),
     };
     const struct arg_spec spec = {
         .command = "export",
         .usage = "DIR COLLECTION FILE [options]",
-        .about = "Writes all points of a collection to a file, in no particular order. JSON Lines "
+        .about = "Writes the points of a collection to a file, in no particular order. JSON Lines "
                  "keeps everything and can be imported again; CSV turns arrays and objects of the "
                  "metadata into text and leaves expiries out; the other formats keep the vectors "
                  "alone. Under cosine, "
@@ -106,15 +110,28 @@ static unsigned with_bits(const struct exporting *job)
     return with;
 }
 
-/* Call each() for every point of the snapshot. */
-static lode_status walk(struct session *session, const lode_snapshot *snapshot, unsigned with,
+/* How many points walk() calls each() for. */
+static lode_status count_points(const struct exporting *job, struct session *session,
+                                const lode_snapshot *snapshot, uint64_t *ret_total,
+                                lode_error *error)
+{
+    return lode_count(session->collection, snapshot, lode_filter_text(job->filter), ret_total,
+                      error);
+}
+
+/* Call each() for every point of the snapshot that the filter matches. */
+static lode_status walk(const struct exporting *job, struct session *session,
+                        const lode_snapshot *snapshot, unsigned with,
                         lode_status (*each)(void *context, const lode_hit *hit, lode_error *error),
                         void *context, struct progress *progress, lode_error *error)
 {
     lode_iterator *iterator = NULL;
     const lode_hit *hit = NULL;
-    uint64_t done = 0, total = lode_snapshot_point_count(snapshot);
-    lode_status status = lode_iterator_open(session->collection, snapshot, with, &iterator, error);
+    uint64_t done = 0, total = 0;
+    lode_status status = count_points(job, session, snapshot, &total, error);
+    if (status == LODE_OK)
+        status = lode_iterator_open_filtered(session->collection, snapshot,
+                                             lode_filter_text(job->filter), with, &iterator, error);
     while (status == LODE_OK) {
         status = lode_iterator_next(iterator, &hit, error);
         if (status || !hit)
@@ -151,7 +168,7 @@ static lode_status write_points(struct exporting *job, struct session *session,
     lode_status status = sink_open(job->file, &job->sink, &sink, error);
     if (status)
         return status;
-    status = walk(session, snapshot, with_bits(job), write_point, sink, progress, error);
+    status = walk(job, session, snapshot, with_bits(job), write_point, sink, progress, error);
     job->bytes = sink_size(sink);
     if (status == LODE_OK)
         status = sink_finish(sink, error);
@@ -169,8 +186,9 @@ static lode_status export_snapshot(struct exporting *job, struct session *sessio
     job->sink.columns = &job->columns;
     progress_begin(&progress, "looking for columns", "points");
     if (job->sink.format == FORMAT_CSV)
-        status = walk(session, snapshot, with_bits(job) & (LODE_WITH_METADATA | LODE_WITH_EXPIRY),
-                      add_columns, &job->columns, &progress, error);
+        status =
+            walk(job, session, snapshot, with_bits(job) & (LODE_WITH_METADATA | LODE_WITH_EXPIRY),
+                 add_columns, &job->columns, &progress, error);
     progress_stage(&progress, "exporting", "points");
     if (status == LODE_OK)
         status = write_points(job, session, snapshot, &progress, error);

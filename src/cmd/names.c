@@ -15,10 +15,10 @@ const char *const job_reason_names[] = {"",          "full",         "no graph",
                                         NULL};
 const char *const job_wait_names[] = {"", "searches", "memory", NULL};
 
-static const char *const field_types[] = {"",      "keyword", "text",     "integer",
-                                          "float", "boolean", "datetime", NULL};
+static const char *const field_types[] = {"",        "keyword",  "text", "integer", "float",
+                                          "boolean", "datetime", "geo",  "uuid",    NULL};
 
-const char *field_type_name(lode_field_type type)
+const char *declared_type_name(lode_field_type type)
 {
     return field_types[type];
 }

@@ -14,7 +14,7 @@ extern const char *const job_names[];           /* [0] is unused */
 extern const char *const job_reason_names[];    /* by lode_job_reason; [0] is unused */
 extern const char *const job_wait_names[];      /* by lode_job_wait; likewise */
 
-const char *field_type_name(lode_field_type type);
+const char *declared_type_name(lode_field_type type);
 /* 0 when there is no such type. */
 lode_field_type field_type_of(const char *name);
 

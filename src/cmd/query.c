@@ -18,7 +18,7 @@ struct query {
     const char *text, *like, *vector, *vectors; /* one of them */
     uint64_t k, ef_search, limit;
     int exact, allow_damaged, recall, with_vector, with_version, id_rule, format;
-    const char *one_per, *show, *dataset, *snapshot;
+    const char *one_per, *show, *dataset, *snapshot, *filter;
     struct shown shown;
     lode_metric metric;
     uint32_t dim;
@@ -54,6 +54,10 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                     "Leave damaged segments out, and say so, instead of failing."),
         OPTION_FLAG("recall", &query->recall,
                     "Also scan everything, and say what the index missed and what it saved."),
+        OPTION_TEXT(
+            "filter", "FILTER", &query->filter,
+            "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
+            "JSON (docs/filters.md)."),
         OPTION_TEXT("one-per", "FIELD", &query->one_per,
                     "Only the best hit of each value of this metadata field. With --like, the "
                     "value of that "
@@ -82,6 +86,8 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
         .examples =
             "  lode query films.lode films --text 'a crew alone in space' --show title,year\n"
             "  lode query films.lode films --like 42 --k 5 --one-per director\n"
+            "  lode query films.lode films --like 42 --filter 'year >= 1990 AND NOT genre = "
+            "\"drama\"'\n"
             "  lode query films.lode films --vector '[0.1, 0.7, 0.2]' --recall\n"
             "  lode query sift.lode sift --vectors queries.fvecs --ef-search 200 --recall "
             "--json\n",
@@ -155,6 +161,8 @@ static lode_status answer(struct query *query, struct session *session,
     request->exact = query->exact;
     request->allow_damaged = query->allow_damaged;
     request->one_per = query->one_per;
+    request->filter = query->filter;
+    request->filter_size = query->filter ? strlen(query->filter) : 0;
     request->with = with_bits(query);
     int runs = query->recall && !query->vectors ? 2 : 1;
     lode_status status = timed_search(session, request, runs, &found.result, &found.ms, error);

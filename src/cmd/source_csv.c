@@ -452,7 +452,11 @@ static lode_status write_value(struct json_writer *json, const struct column *co
     switch (column->type) {
     case LODE_FIELD_KEYWORD:
     case LODE_FIELD_TEXT:
-    case LODE_FIELD_DATETIME: break;
+    case LODE_FIELD_DATETIME:
+    case LODE_FIELD_UUID: break;
+    case LODE_FIELD_GEO:
+        raw = json_validate(cell->text, cell->size, JSON_END, NULL) == LODE_OK;
+        break;
     case LODE_FIELD_INTEGER:
         if (!is_integer(cell))
             return bad_cell(column, cell, "an integer, as the field is declared", error);

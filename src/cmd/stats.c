@@ -24,7 +24,7 @@ static void write_schema(struct document *document, const lode_schema *schema)
     json_write_object(&document->json);
     for (size_t i = 0; i < schema->field_count; i++)
         document_key_text(document, schema->fields[i].name,
-                          field_type_name(schema->fields[i].type));
+                          declared_type_name(schema->fields[i].type));
     json_write_object_end(&document->json);
 }
 
@@ -180,7 +180,8 @@ static void print_schema(const lode_schema *schema)
     putchar('\n');
     for (size_t i = 0; i < schema->field_count; i++)
         printf("%s%s:%s%s", i ? " " : "  fields     ", schema->fields[i].name,
-               field_type_name(schema->fields[i].type), i + 1 == schema->field_count ? "\n" : "");
+               declared_type_name(schema->fields[i].type),
+               i + 1 == schema->field_count ? "\n" : "");
 }
 
 static void print_task(const char *label, const struct task *task)

@@ -1,13 +1,10 @@
-/* tokens.h: texts to words. A word is a run of letters and digits in Unicode lower case; combining
- * marks belong to the letter before them and invisible format characters (soft hyphens, joiners) are
- * dropped. Scripts written without spaces (Han, kana, Thai and their like) give overlapping pairs of
- * characters instead of runs. Words over WORD_SIZE_MAX bytes are left out: they are keys and hashes. */
+/* tokens.h: texts to words (base/words.h), with the stems and stop words of a language. */
 #ifndef EMBED_TOKENS_H
 #define EMBED_TOKENS_H
 
 #include "base/error.h"
+#include "base/words.h"
 
-#define WORD_SIZE_MAX 64 /* bytes of a word or stem: bounds buffers and one length byte on disk */
 #define LANGUAGE_SIZE_MAX                                                                          \
     32 /* bytes of a language's name, its NUL included                        */
 

@@ -23,7 +23,7 @@ static lode_status is_null(const char *what, lode_error *error)
     return error_set(error, LODE_INVALID, "%s is NULL", what);
 }
 
-static lode_status check_with(unsigned with, lode_error *error)
+lode_status read_check_with(unsigned with, lode_error *error)
 {
     if ((with & ~WITH_ALL) == 0)
         return LODE_OK;
@@ -381,7 +381,10 @@ static lode_status check_request(const lode_search_request *request, lode_error 
         status = check_count("ef_search", request->ef_search, LODE_EF_MAX, error);
     if (!status)
         status = check_one_per(request->one_per, error);
-    return status ? status : check_with(request->with, error);
+    if (!status && !request->filter && request->filter_size > 0)
+        status = error_set(error, LODE_INVALID, "filter is NULL, filter_size is %zu",
+                           request->filter_size);
+    return status ? status : read_check_with(request->with, error);
 }
 
 lode_status lode_search(lode_collection *collection, const lode_search_request *request,
@@ -442,7 +445,7 @@ lode_status lode_get(lode_collection *collection, const lode_snapshot *snapshot,
         return is_null("ids", error);
     if (!ret_result)
         return is_null("ret_result", error);
-    lode_status status = check_with(with, error);
+    lode_status status = read_check_with(with, error);
     return status ? status
                   : collection_get(collection, snapshot, ids, id_count, with, ret_result, error);
 }
@@ -454,8 +457,9 @@ lode_status lode_iterator_open(lode_collection *collection, const lode_snapshot 
         return is_null("collection", error);
     if (!ret_iterator)
         return is_null("ret_iterator", error);
-    lode_status status = check_with(with, error);
-    return status ? status : iterator_open(collection, snapshot, with, ret_iterator, error);
+    lode_status status = read_check_with(with, error);
+    lode_filter all = {0};
+    return status ? status : iterator_open(collection, snapshot, &all, with, ret_iterator, error);
 }
 
 lode_status lode_iterator_next(lode_iterator *iterator, const lode_hit **ret_hit, lode_error *error)

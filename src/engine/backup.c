@@ -150,10 +150,13 @@ static lode_status add_segment(struct backing *backing, const struct store *stor
                                                        lode_error *error),
                                lode_error *error)
 {
-    static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH};
+    static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_COLUMNS,
+                                           NAME_GRAPH};
     lode_status status = LODE_OK;
-    for (size_t i = 0; !status && i < 3 + (size_t)entry->has_graph; i++) {
+    for (size_t i = 0; !status && i < 4 + (size_t)entry->has_graph; i++) {
         struct name name = {.kind = parts[i], .number = entry->number};
+        if (parts[i] == NAME_COLUMNS && !sealed_has_columns(store, entry->number))
+            continue;
         status = add_part(backing, store->dir, store->collection_uid, name, error);
     }
     return status;

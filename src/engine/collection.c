@@ -264,6 +264,7 @@ static void init_locks(struct lode_collection *collection)
     lane_init(&collection->lane);
     jobs_init(&collection->jobs);
     named_init(&collection->named);
+    known_fields_init(&collection->fields);
     pins_init(&collection->pins);
 }
 
@@ -280,6 +281,7 @@ static void init_store(struct lode_collection *collection)
                    .seed = schema->seed,
                    .layout = schema->layout},
         .index = schema->index,
+        .fields = &collection->fields,
         .pins = &collection->pins,
     };
     space_init(&store->space, schema->metric, schema->scalar, schema->dim);
@@ -326,6 +328,8 @@ lode_status collection_load(struct lode_collection *collection, lode_error *erro
     if (!status)
         status = recover_sealed(collection, error);
     if (!status)
+        status = recover_fields(collection, error);
+    if (!status)
         status = recover_logs(collection, error);
     if (!status)
         status = text_model_load(collection, error);
@@ -365,6 +369,7 @@ void collection_free(struct lode_collection *collection)
     write_queue_release(&collection->queue);
     jobs_release(&collection->jobs);
     named_release(&collection->named);
+    known_fields_release(&collection->fields);
     pins_release(&collection->pins);
     lane_release(&collection->lane);
     mutex_release(&collection->change_mutex);

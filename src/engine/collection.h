@@ -19,6 +19,7 @@
 #include "engine/named.h"
 #include "engine/writer.h"
 #include "storage/growing.h"
+#include "storage/known_fields.h"
 #include "storage/manifest.h"
 #include "storage/requests.h"
 #include "storage/wal.h"
@@ -42,6 +43,8 @@ struct lode_collection {
     char *dir;
     lode_schema schema;
     struct store store;
+
+    struct known_fields fields; /* has a lock of its own; put by who holds the lane */
 
     /* db->mutex */
     enum collection_state state;

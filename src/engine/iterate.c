@@ -1,6 +1,7 @@
-/* iterate.c: every live row of a version, view by view. */
+/* iterate.c: every live row of a version, or those that a filter allows, view by view. */
 #include <stdlib.h>
 
+#include "engine/filtering.h"
 #include "engine/read.h"
 #include "os/mapped.h"
 #include "query/fetch.h"
@@ -10,6 +11,7 @@
 struct lode_iterator {
     struct lode_collection *collection; /* retained */
     struct version *version;
+    struct allowed_set *allowed; /* NULL: all that live */
     unsigned with;
     size_t view;
     uint32_t row;       /* the next to look at */
@@ -17,14 +19,26 @@ struct lode_iterator {
     lode_hit hit;
 };
 
+static lode_status choose(struct lode_collection *collection, const lode_filter *filter,
+                          lode_iterator *iterator, lode_error *error)
+{
+    struct allowed_request asked = {.version = iterator->version};
+    return filtering_allow(collection, filter->text, filter->size, &asked, &iterator->allowed,
+                           error);
+}
+
 lode_status iterator_open(struct lode_collection *collection, const lode_snapshot *snapshot,
-                          unsigned with, lode_iterator **ret_iterator, lode_error *error)
+                          const lode_filter *filter, unsigned with, lode_iterator **ret_iterator,
+                          lode_error *error)
 {
     lode_iterator *iterator = calloc(1, sizeof *iterator);
     if (!iterator)
         return error_nomem(error, "an iterator", sizeof *iterator);
     lode_status status = snapshot_pin(collection, snapshot, &iterator->version, error);
+    if (!status)
+        status = choose(collection, filter, iterator, error);
     if (status) {
+        version_unref(iterator->version);
         free(iterator);
         return status;
     }
@@ -36,7 +50,13 @@ lode_status iterator_open(struct lode_collection *collection, const lode_snapsho
     return LODE_OK;
 }
 
-/* The next live row, or NULL at the end. */
+static int is_wanted(const lode_iterator *iterator, const struct segment_view *view, uint32_t row)
+{
+    return iterator->allowed ? bitset_test(iterator->allowed->views[iterator->view].words, row)
+                             : view_alive(view, row);
+}
+
+/* The next row, or NULL at the end. */
 static const struct segment_view *advance(lode_iterator *iterator, uint32_t *ret_row)
 {
     for (; iterator->view < iterator->version->view_count; iterator->view++, iterator->row = 0) {
@@ -45,7 +65,7 @@ static const struct segment_view *advance(lode_iterator *iterator, uint32_t *ret
             if (iterator->row % ROWS_BETWEEN_LOOKS == 0)
                 mapped_look();
             *ret_row = iterator->row++;
-            if (view_alive(view, *ret_row))
+            if (is_wanted(iterator, view, *ret_row))
                 return view;
         }
     }
@@ -71,6 +91,7 @@ lode_status iterator_next(lode_iterator *iterator, const lode_hit **ret_hit, lod
 void iterator_close(lode_iterator *iterator)
 {
     arena_release(&iterator->arena);
+    allowed_set_free(iterator->allowed);
     version_unref(iterator->version);
     db_release(iterator->collection);
     free(iterator);

@@ -5,8 +5,10 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "base/datetime.h"
 #include "base/number.h"
-#include "engine/datetime.h"
+#include "filter/geo.h"
+#include "filter/value.h"
 
 static const char *const type_names[] = {
     [LODE_FIELD_KEYWORD] = "a string",
@@ -15,6 +17,8 @@ static const char *const type_names[] = {
     [LODE_FIELD_FLOAT] = "a number within the range of a double",
     [LODE_FIELD_BOOLEAN] = "true or false",
     [LODE_FIELD_DATETIME] = "an RFC 3339 date and time",
+    [LODE_FIELD_GEO] = "{\"lat\", \"lon\"} or [lon, lat]",
+    [LODE_FIELD_UUID] = "a UUID",
 };
 
 /* Values shown in a message are cut to this. */
@@ -41,18 +45,26 @@ static int is_float(const char *text, size_t size)
     return number_parse_f64(text, size, &value) == size && isfinite(value);
 }
 
-/* string: a parser that has just read it. */
-static lode_status is_datetime(const struct json *string, int *ret_fits, lode_error *error)
+static int is_of(lode_field_type type, const char *text, size_t size)
+{
+    uint8_t uuid[16];
+    return type == LODE_FIELD_DATETIME ? datetime_valid(text, size)
+                                       : value_parse_uuid(text, size, uuid);
+}
+
+/* A datetime or UUID? string: a parser that has just read it. */
+static lode_status fits_string(lode_field_type type, const struct json *string, int *ret_fits,
+                               lode_error *error)
 {
     if (!string->escaped) {
-        *ret_fits = datetime_valid(string->text, string->text_size);
+        *ret_fits = is_of(type, string->text, string->text_size);
         return LODE_OK;
     }
     struct buf text;
     buf_init(&text, LODE_METADATA_SIZE_MAX);
     lode_status status = json_unescape(string, &text, error);
     if (!status)
-        *ret_fits = datetime_valid((const char *)text.data, text.size);
+        *ret_fits = is_of(type, (const char *)text.data, text.size);
     buf_release(&text);
     return status;
 }
@@ -73,11 +85,19 @@ static lode_status check_scalar(const lode_field *field, const char *text, size_
     case LODE_FIELD_FLOAT: fits |= token == JSON_NUMBER && is_float(text, size); break;
     case LODE_FIELD_BOOLEAN: fits |= token == JSON_TRUE || token == JSON_FALSE; break;
     case LODE_FIELD_DATETIME:
+    case LODE_FIELD_UUID:
         if (token == JSON_STRING)
-            status = is_datetime(&json, &fits, error);
+            status = fits_string(field->type, &json, &fits, error);
         break;
+    case LODE_FIELD_GEO: break; /* no scalar */
     }
     return status || fits ? status : mismatch(field, text, size, error);
+}
+
+static int is_point(const lode_field *field, const char *text, size_t size)
+{
+    struct geo_point point;
+    return field->type == LODE_FIELD_GEO && geo_of_json(text, size, &point);
 }
 
 static lode_status check_array(const lode_field *field, const char *text, size_t size,
@@ -94,6 +114,8 @@ static lode_status check_array(const lode_field *field, const char *text, size_t
         enum json_token token = json_raw(&json, &item, &item_size);
         if (token == JSON_ARRAY_END)
             return LODE_OK;
+        if (is_point(field, item, item_size))
+            continue;
         if (token == JSON_ARRAY || token == JSON_OBJECT || token == JSON_ERROR)
             return mismatch(field, text, size, error);
         status = check_scalar(field, item, item_size, error);
@@ -116,7 +138,7 @@ static lode_status check_member(const lode_schema *schema, struct json *json, lo
     const char *text;
     size_t size;
     enum json_token token = json_raw(json, &text, &size);
-    if (!field)
+    if (!field || is_point(field, text, size))
         return LODE_OK;
     if (token == JSON_ARRAY)
         return check_array(field, text, size, error);

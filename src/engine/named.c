@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "engine/files.h"
+#include "engine/filtering.h"
 #include "engine/read.h"
 #include "engine/state.h"
 #include "engine/text.h"
@@ -441,6 +442,8 @@ lode_status named_open(struct lode_collection *collection, const char *name,
     mutex_lock(&collection->named.mutex);
     status = open_locked(collection, name, snapshot, error);
     leave(&collection->named);
+    if (!status)
+        status = filtering_learn(collection, snapshot->version, error);
     if (status) {
         snapshot_close(snapshot);
         error_prefix(error, "snapshot '%s': ", name);

@@ -4,6 +4,9 @@
 
 #include "engine/collection.h"
 
+/* Whether all bits of `with` are LODE_WITH_...: LODE_INVALID. */
+NODISCARD lode_status read_check_with(unsigned with, lode_error *error);
+
 struct lode_snapshot {
     struct lode_collection *collection; /* retained */
     struct version *version;
@@ -44,8 +47,23 @@ NODISCARD lode_status collection_get(struct lode_collection *collection,
                                      lode_error *error);
 
 NODISCARD lode_status iterator_open(struct lode_collection *collection,
-                                    const lode_snapshot *snapshot, unsigned with,
-                                    lode_iterator **ret_iterator, lode_error *error);
+                                    const lode_snapshot *snapshot, const lode_filter *filter,
+                                    unsigned with, lode_iterator **ret_iterator, lode_error *error);
+NODISCARD lode_status filtered_count(struct lode_collection *collection,
+                                     const lode_snapshot *snapshot, const lode_filter *filter,
+                                     uint64_t *ret_count, lode_error *error);
+NODISCARD lode_status explain(struct lode_collection *collection,
+                              const lode_search_request *request,
+                              lode_explanation **ret_explanation, lode_error *error);
+void explanation_free(lode_explanation *explanation);
+NODISCARD lode_status facets_get(struct lode_collection *collection,
+                                 const lode_facet_request *request, lode_facets **ret_facets,
+                                 lode_error *error);
+void facets_free(lode_facets *facets);
+/* op: what to do to each point that matches; its id and condition are not used. */
+NODISCARD lode_status filtered_write(struct lode_collection *collection, const lode_filter *filter,
+                                     const lode_write_op *op, lode_write_info *ret_info,
+                                     lode_error *error);
 NODISCARD lode_status iterator_next(lode_iterator *iterator, const lode_hit **ret_hit,
                                     lode_error *error);
 void iterator_close(lode_iterator *iterator);

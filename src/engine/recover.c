@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/filtering.h"
 #include "os/budget.h"
 #include "storage/apply.h"
 #include "storage/names.h"
@@ -72,6 +73,35 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
     return status;
 }
 
+/* --- Fields ------------------------------------------------------------------------------------ */
+
+static lode_status gather_fields(const struct lode_collection *collection, struct fields *fields,
+                                 lode_error *error)
+{
+    const struct version *version = collection->version;
+    lode_status status = filtering_declare(fields, &collection->schema, error);
+    for (size_t i = 0; !status && i < version->view_count; i++)
+        status = fields_learn_view(fields, &version->views[i], error);
+    return status;
+}
+
+lode_status recover_fields(struct lode_collection *collection, lode_error *error)
+{
+    struct fields *fields = NULL;
+    struct field_set *set = field_set_new();
+    lode_status status =
+        set ? fields_new(&fields, error) : error_nomem(error, "fields", sizeof *set);
+    if (!status)
+        status = gather_fields(collection, fields, error);
+    if (status) {
+        field_set_unref(set);
+        fields_free(fields);
+        return status;
+    }
+    known_fields_put(&collection->fields, set, fields);
+    return LODE_OK;
+}
+
 /* --- Logs -------------------------------------------------------------------------------------- */
 
 struct replay {
@@ -85,55 +115,62 @@ struct replay {
     lode_error unsure; /* why it is not known where an id of a log lives; status LODE_OK: it is */
 };
 
-static lode_status reserve_requests(const struct replay *replay, lode_error *error)
+/* What can fail, then what cannot. Takes `own_apply`. */
+static lode_status show(struct replay *replay, const struct apply_group *group,
+                        struct apply *own_apply, lode_error *error)
 {
+    struct lode_collection *collection = replay->collection;
+    struct field_set *set = NULL;
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < replay->count; i++)
         if (replay->applied[i].request.id_size)
-            status = requests_reserve(&replay->collection->requests, error);
-    return status;
-}
-
-static void add_requests(const struct replay *replay)
-{
+            status = requests_reserve(&collection->requests, error);
+    if (!status && group->applied < replay->count)
+        status = error_set(error, LODE_CORRUPT, "a log holds more rows than fit its segment");
+    if (!status && group->learnt && !(set = field_set_new()))
+        status = error_nomem(error, "fields", sizeof *set);
+    if (status) {
+        fields_free(group->learnt);
+        apply_abort(own_apply);
+        return status;
+    }
     for (size_t i = 0; i < replay->count; i++)
         if (replay->applied[i].request.id_size)
-            requests_add(&replay->collection->requests, &replay->applied[i].request,
+            requests_add(&collection->requests, &replay->applied[i].request,
                          replay->applied[i].sequence);
+    if (set)
+        known_fields_put(&collection->fields, set, group->learnt);
+    collection_publish(collection, apply_commit(own_apply));
+    growing_hold_all(replay->growing);
+    return LODE_OK;
 }
 
 static lode_status apply_gathered(struct replay *replay, lode_error *error)
 {
     struct lode_collection *collection = replay->collection;
-    struct version *from = collection->version;
-    struct apply_group group = {
-        .batches = replay->applied,
-        .count = replay->count,
-        .bytes_max = UINT64_MAX,
-        .ret_unsure = &replay->unsure,
-    };
+    struct field_set *known;
     struct apply *apply;
     if (replay->count == 0)
         return LODE_OK;
     for (size_t i = 0; i < replay->count; i++)
         replay->applied[i] = (struct apply_batch){.bytes = &replay->batches[i]};
-    lode_status status = apply_prepare(from, replay->growing, &group, &apply, error);
-    if (status)
-        return status;
-    status = reserve_requests(replay, error);
-    if (!status && group.applied < replay->count)
-        status = error_set(error, LODE_CORRUPT, "a log holds more rows than fit its segment");
-    if (status) {
-        apply_abort(apply);
-        return status;
-    }
-    add_requests(replay);
-    collection_publish(collection, apply_commit(apply));
-    growing_hold_all(replay->growing);
-    for (size_t i = 0; i < replay->count; i++)
+    known = known_fields_get(&collection->fields);
+    struct apply_group group = {
+        .fields = known ? known->fields : NULL,
+        .batches = replay->applied,
+        .count = replay->count,
+        .bytes_max = UINT64_MAX,
+        .ret_unsure = &replay->unsure,
+    };
+    lode_status status = apply_prepare(collection->version, replay->growing, &group, &apply, error);
+    field_set_unref(known);
+    if (!status)
+        status = show(replay, &group, apply, error);
+    for (size_t i = 0; !status && i < replay->count; i++)
         buf_clear(&replay->batches[i]);
-    replay->count = replay->bytes = 0;
-    return LODE_OK;
+    if (!status)
+        replay->count = replay->bytes = 0;
+    return status;
 }
 
 static lode_status gather(void *context, uint64_t sequence, const uint8_t *data, size_t size,

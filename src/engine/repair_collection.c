@@ -10,6 +10,7 @@
 
 #include "engine/catalog.h"
 #include "engine/files.h"
+#include "engine/filtering.h"
 #include "storage/id.h"
 #include "storage/names.h"
 #include "storage/salvage.h"
@@ -23,6 +24,7 @@ struct piece {
     int is_damaged;           /* its rows go into another segment */
     int live_is_lost;
     int graph_is_damaged;
+    int columns_are_damaged; /* they are made again */
     lode_error reason;
 };
 
@@ -77,7 +79,15 @@ static lode_status look_at(struct mending *mending, struct piece *piece, lode_er
     piece->graph_is_damaged = status_is_damage(graph);
     if (piece->graph_is_damaged && !piece->is_damaged)
         piece->reason = reason;
-    if ((rows && !status_is_damage(rows)) || (graph && !status_is_damage(graph))) {
+    int has_columns;
+    lode_status columns = graph && !piece->graph_is_damaged
+                              ? LODE_OK
+                              : sealed_check_columns(piece->view.segment, &has_columns, &reason);
+    piece->columns_are_damaged = status_is_damage(columns);
+    if (piece->columns_are_damaged && !piece->is_damaged && !piece->graph_is_damaged)
+        piece->reason = reason;
+    if ((rows && !status_is_damage(rows)) || (graph && !status_is_damage(graph)) ||
+        (columns && !status_is_damage(columns))) {
         if (error)
             *error = reason;
         return reason.status;
@@ -148,7 +158,9 @@ static void report_piece(struct mending *mending, const struct piece *piece)
     if (end)
         *end = '\0';
     if (!piece->is_damaged) {
-        repair_report(run, LODE_REPAIR_MENDED, file, "its graph is to be built again (%s)",
+        repair_report(run, LODE_REPAIR_MENDED, file, "its %s (%s)",
+                      piece->graph_is_damaged ? "graph is to be built again"
+                                              : "columns are made again",
                       piece->reason.message);
         return;
     }
@@ -166,7 +178,7 @@ static void report_pieces(struct mending *mending)
 {
     for (size_t i = 0; i < mending->piece_count; i++) {
         const struct piece *piece = &mending->pieces[i];
-        if (!piece->is_damaged && !piece->graph_is_damaged)
+        if (!piece->is_damaged && !piece->graph_is_damaged && !piece->columns_are_damaged)
             continue;
         mending->is_changed = 1;
         report_piece(mending, piece);
@@ -177,11 +189,20 @@ static void report_pieces(struct mending *mending)
 
 static lode_status keep_parts(struct mending *mending, const struct piece *piece, lode_error *error)
 {
-    static const enum name_kind kinds[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH};
+    const struct {
+        enum name_kind kind;
+        int goes;
+    } parts[] = {{NAME_VECTORS, piece->is_damaged},
+                 {NAME_IDS, piece->is_damaged},
+                 {NAME_DOCS, piece->is_damaged},
+                 {NAME_GRAPH, piece->is_damaged || piece->graph_is_damaged},
+                 {NAME_COLUMNS, piece->is_damaged || piece->columns_are_damaged}};
     lode_status status = LODE_OK;
-    for (size_t i = piece->is_damaged ? 0 : 3; !status && i < 4; i++) {
+    for (size_t i = 0; !status && i < sizeof parts / sizeof *parts; i++) {
         char file[NAME_TEXT_MAX];
-        struct name name = {.kind = kinds[i], .number = piece->entry.number};
+        if (!parts[i].goes)
+            continue;
+        struct name name = {.kind = parts[i].kind, .number = piece->entry.number};
         status = repair_keep(mending->run, mending->dir_name, name_format(name, file), error);
     }
     if (!status && piece->is_damaged && piece->entry.del_generation) {
@@ -205,16 +226,40 @@ static lode_status replace(struct mending *mending, const struct piece *piece, l
 {
     struct sealed_entry entry = piece->entry;
     lode_status status = LODE_OK;
-    if (piece->is_damaged || piece->graph_is_damaged)
+    if (piece->is_damaged || piece->graph_is_damaged || piece->columns_are_damaged)
         status = keep_parts(mending, piece, error);
     if (piece->graph_is_damaged)
         entry.has_graph = 0;
     if (!status && piece->is_damaged)
         status = sealed_write_salvaged(&mending->store, mending->next_number++, &piece->view,
                                        &entry, error);
+    else if (!status && piece->columns_are_damaged)
+        status = sealed_write_columns(&mending->store, piece->view.segment, entry.row_count, error);
     if (!status && entry.row_count > 0)
         put_entry(&mending->manifest, &entry);
     return status;
+}
+
+/* So that columns are made of the types that the schema and the other segments know. */
+static lode_status know_fields(struct mending *mending, struct known_fields *known,
+                               lode_error *error)
+{
+    struct fields *fields = NULL;
+    struct field_set *set = field_set_new();
+    lode_status status =
+        set ? fields_new(&fields, error) : error_nomem(error, "fields", sizeof *set);
+    if (!status)
+        status = filtering_declare(fields, &mending->manifest.schema, error);
+    for (size_t i = 0; !status && i < mending->piece_count; i++)
+        status = fields_learn_view(fields, &mending->pieces[i].view, error);
+    if (status) {
+        field_set_unref(set);
+        fields_free(fields);
+        return status;
+    }
+    known_fields_put(known, set, fields);
+    mending->store.fields = known;
+    return LODE_OK;
 }
 
 static lode_status commit(struct mending *mending, lode_error *error)
@@ -230,6 +275,18 @@ static lode_status commit(struct mending *mending, lode_error *error)
     if (!status)
         status = manifest_commit(store->vfs, store->dir, manifest, error);
     return status ? status : repair_remove_logs(mending, error);
+}
+
+static lode_status commit_known(struct mending *mending, lode_error *error)
+{
+    struct known_fields known;
+    known_fields_init(&known);
+    lode_status status = know_fields(mending, &known, error);
+    if (!status)
+        status = commit(mending, error);
+    mending->store.fields = NULL;
+    known_fields_release(&known);
+    return status;
 }
 
 /* --- What else a collection has ---------------------------------------------------------------- */
@@ -396,7 +453,7 @@ static lode_status mend(struct mending *mending, lode_error *error)
     if (!status)
         status = repair_logs(mending, error);
     if (!status && mending->is_changed && !mending->run->options->dry_run)
-        status = commit(mending, error);
+        status = commit_known(mending, error);
     return status;
 }
 

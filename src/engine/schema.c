@@ -34,7 +34,7 @@ static lode_status check_field(const lode_schema *schema, size_t i, lode_error *
                          size, LODE_NAME_SIZE_MAX);
     if (utf8_valid_prefix(field->name, size) != size)
         return error_set(error, LODE_INVALID, "schema.fields[%zu]: its name is not UTF-8", i);
-    if (field->type < LODE_FIELD_KEYWORD || field->type > LODE_FIELD_DATETIME)
+    if (field->type < LODE_FIELD_KEYWORD || field->type > LODE_FIELD_UUID)
         return error_set(error, LODE_INVALID, "schema.fields[%zu] ('%s'): unknown type %d", i,
                          field->name, (int)field->type);
     for (size_t j = 0; j < i; j++)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/filtering.h"
 #include "engine/overlay.h"
 #include "engine/read.h"
 #include "engine/text.h"
@@ -27,6 +28,7 @@ struct search {
     struct text_model *model;            /* of the version's points; NULL: none, or not needed */
     void *encoded;                       /* allocated, or NULL */
     const void *row;                     /* the query; NULL: it has no vector, nothing is found */
+    struct allowed_set *allowed;         /* by the request's filter; NULL: it has none */
     const struct segment_view *own_view; /* `like`: where the point itself is */
     uint32_t own_row;
     size_t k;
@@ -129,6 +131,7 @@ static lode_status begin_find(struct search *search, size_t k, struct query_task
     const lode_search_request *request = search->request;
     *ret_task = (struct query_task){
         .query = {.version = search->version,
+                  .allowed = search->allowed,
                   .row = search->row,
                   .k = k + (search->own_view != NULL),
                   .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
@@ -207,9 +210,20 @@ static lode_status fetch(struct search *search, lode_result **ret_result, lode_e
     return status;
 }
 
+static lode_status allow(struct search *search, lode_error *error)
+{
+    const lode_search_request *request = search->request;
+    struct allowed_request asked = {.version = search->version,
+                                    .allow_damaged = request->allow_damaged};
+    return filtering_allow(search->collection, request->filter, request->filter_size, &asked,
+                           &search->allowed, error);
+}
+
 static lode_status run(struct search *search, lode_result **ret_result, lode_error *error)
 {
-    lode_status status = make_query(search, error);
+    lode_status status = allow(search, error);
+    if (!status)
+        status = make_query(search, error);
     if (!status && search->row)
         status =
             search->request->one_per ? find_one_per(search, error) : find(search, search->k, error);
@@ -218,8 +232,10 @@ static lode_status run(struct search *search, lode_result **ret_result, lode_err
 
 static void release(struct search *search)
 {
+    allowed_set_free(search->allowed);
     free(search->hits);
     free(search->encoded);
+    search->allowed = NULL;
     search->hits = NULL;
     search->encoded = NULL;
 }
@@ -284,6 +300,9 @@ struct batch {
     struct query_task *tasks;
     size_t *members; /* whose tasks they are */
     size_t task_count;
+    /* What their one filter allows, and the search that has it: */
+    struct allowed_set *allowed; /* NULL: no filter */
+    const struct search *filtered;
 };
 
 static lode_status blame(size_t i, lode_status status, lode_error *error)
@@ -293,17 +312,41 @@ static lode_status blame(size_t i, lode_status status, lode_error *error)
     return status;
 }
 
-/* Take searches from `first` on into the group, as many as bound its memory; *ret_next is the one after
- * them. Those with one_per ask again and again and go alone. */
+static int same_filter(const lode_search_request *a, const lode_search_request *b)
+{
+    return !a->filter == !b->filter && a->allow_damaged == b->allow_damaged &&
+           (!a->filter || (a->filter_size == b->filter_size &&
+                           memcmp(a->filter, b->filter, a->filter_size) == 0));
+}
+
+/* See that batch->allowed is that of this search. */
+static lode_status allow_group(struct batch *batch, struct search *search, lode_error *error)
+{
+    if (batch->filtered && same_filter(batch->filtered->request, search->request))
+        return LODE_OK;
+    allowed_set_free(batch->allowed);
+    batch->allowed = NULL;
+    batch->filtered = NULL;
+    lode_status status = allow(search, error);
+    batch->allowed = search->allowed;
+    batch->filtered = status ? NULL : search;
+    search->allowed = NULL;
+    return status;
+}
+
+/* Take searches of one filter from `first` on into the group, as many as bound its memory; *ret_next is the one
+ * after them. Those with one_per ask again and again and go alone. */
 static lode_status gather(struct batch *batch, size_t first, size_t *ret_next, lode_error *error)
 {
     size_t hits = 0, i = first;
-    lode_status status = LODE_OK;
+    lode_status status = blame(first, allow_group(batch, &batch->searches[first], error), error);
     batch->task_count = 0;
     for (; !status && i < batch->count && hits < GROUP_HITS_MAX; i++) {
         struct search *search = &batch->searches[i];
-        if (batch->task_count == GROUP_MAX)
+        if (batch->task_count == GROUP_MAX ||
+            !same_filter(search->request, batch->searches[first].request))
             break;
+        search->allowed = batch->allowed;
         status = blame(i, make_query(search, error), error);
         if (status || !search->row || search->request->one_per)
             continue;
@@ -343,6 +386,7 @@ static lode_status answer_group(struct batch *batch, size_t first, size_t *ret_n
         if (!status)
             status = fetch(search, &batch->results[i], error);
         status = blame(i, status, error);
+        search->allowed = NULL; /* the batch's */
         release(search);
     }
     return status;
@@ -370,8 +414,11 @@ static lode_status begin_batch(struct batch *batch, lode_error *error)
 
 static void end_batch(struct batch *batch)
 {
-    for (size_t i = 0; batch->searches && i < batch->count; i++)
+    for (size_t i = 0; batch->searches && i < batch->count; i++) {
+        batch->searches[i].allowed = NULL;
         release(&batch->searches[i]);
+    }
+    allowed_set_free(batch->allowed);
     free(batch->searches);
     free(batch->results);
     free(batch->tasks);

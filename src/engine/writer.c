@@ -275,15 +275,22 @@ static lode_status carry_out(struct lode_collection *collection, struct group *g
                              const struct apply_group *applied, struct apply *own_apply,
                              lode_error *error)
 {
+    struct field_set *set = NULL;
     lode_status status = reserve_requests(collection, applied, error);
+    if (!status && applied->learnt && !(set = field_set_new()))
+        status = error_nomem(error, "fields", sizeof *set);
     if (!status)
         status = applied->applied > 0 ? log_group(collection, group, ack, applied, error)
                                       : log_nothing(collection, ack, error);
     if (status || applied->applied == 0) {
+        field_set_unref(set);
+        fields_free(applied->learnt);
         apply_abort(own_apply);
         return status;
     }
     remember_requests(collection, applied);
+    if (set)
+        known_fields_put(&collection->fields, set, applied->learnt);
     collection_publish(collection, apply_commit(own_apply));
     growing_hold_all(collection->growing); /* patches may have become more than was asked for */
     collection->unsynced |= ack != LODE_ACK_DURABLE;
@@ -301,7 +308,9 @@ static lode_status commit(struct lode_collection *collection, struct group *grou
     if (status)
         return status;
     struct version *from = collection->version;
+    struct field_set *known = known_fields_get(&collection->fields);
     struct apply_group applied = {
+        .fields = known ? known->fields : NULL,
         .batches = group->batches + first,
         .count = count,
         .bytes_max = growing_room(collection->growing, log_room(collection)),
@@ -321,6 +330,7 @@ static lode_status commit(struct lode_collection *collection, struct group *grou
         lode_ack ack = strongest(group->requests + first, &applied);
         status = carry_out(collection, group, ack, &applied, apply, error);
     }
+    field_set_unref(known);
     return status;
 }
 

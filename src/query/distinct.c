@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 
-struct value {
+struct seen_value {
     uint64_t hash;
     size_t offset; /* into values->bytes */
     size_t size;   /* 0: an empty slot; a value has at least its kind */
@@ -16,7 +16,7 @@ struct value {
 
 struct values {
     struct buf bytes;
-    struct value *slots;
+    struct seen_value *slots;
     size_t slot_count; /* a power of two, above twice the hits */
 };
 
@@ -46,9 +46,9 @@ static int values_insert(struct values *values, size_t offset)
     uint64_t hash = hash64(data, size, 0);
     size_t mask = values->slot_count - 1;
     for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
-        struct value *slot = &values->slots[i];
+        struct seen_value *slot = &values->slots[i];
         if (slot->size == 0) {
-            *slot = (struct value){.hash = hash, .offset = offset, .size = size};
+            *slot = (struct seen_value){.hash = hash, .offset = offset, .size = size};
             return 1;
         }
         if (slot->hash == hash && slot->size == size &&

@@ -54,12 +54,21 @@ static uint32_t beam_width(const struct query *query)
     return query->ef < query->k ? (uint32_t)query->k : query->ef;
 }
 
-static void scan_later(struct executions *executions, struct execution *execution)
+/* The rows of a view that a filter allows; NULL: there is no filter. */
+static const struct allowed *allowed_of(const struct query *query, const struct segment_view *view)
+{
+    return query->allowed ? &query->allowed->views[view - query->version->views] : NULL;
+}
+
+static void scan_later(struct executions *executions, struct execution *execution,
+                       const struct segment_view *view)
 {
     const struct query *query = &execution->task->query;
+    const struct allowed *allowed = allowed_of(query, view);
     execution->task->info->segments_scanned++;
     executions->scans[executions->scan_count++] = (struct scan){
         .row = query->row,
+        .allowed = allowed ? allowed->words : NULL,
         .k = query->k,
         .items = execution->items,
         .ret_count = &execution->item_count,
@@ -109,10 +118,35 @@ static lode_status try_walk(struct executions *executions, struct execution *exe
     if (is_damage)
         execution->item_count = 0;
     if (is_damage || (!status && execution->item_count < wanted)) {
-        scan_later(executions, execution); /* a graph may not reach every row; a scan does */
+        scan_later(executions, execution, view); /* a graph may not reach every row; a scan does */
         return LODE_OK;
     }
     return status;
+}
+
+static struct plan_input plan_input_of(const struct query *query, const struct segment_view *view,
+                                       const struct index **ret_index)
+{
+    uint32_t covered = 0;
+    const struct index *index = view->segment->ops->index(view->segment, &covered);
+    const struct allowed *allowed = allowed_of(query, view);
+    *ret_index = index;
+    return (struct plan_input){
+        .row_count = view->row_count,
+        .live_count = allowed ? allowed->count : view->live_count,
+        .covered = !index                      ? 0
+                   : covered < view->row_count ? covered
+                                               : view->row_count,
+        .ef = beam_width(query),
+        .exact = query->exact || allowed, /* walks do not know filters: survivors are scanned */
+    };
+}
+
+enum plan query_plan(const struct query *query, const struct segment_view *view)
+{
+    const struct index *index;
+    struct plan_input input = plan_input_of(query, view, &index);
+    return plan_view(&input);
 }
 
 /* Walk, or say that the view is to be scanned. */
@@ -120,17 +154,8 @@ static lode_status search_view(struct executions *executions, struct execution *
                                const struct segment_view *view, lode_error *error)
 {
     const struct query *query = &execution->task->query;
-    uint32_t covered = 0;
-    const struct index *index = view->segment->ops->index(view->segment, &covered);
-    struct plan_input input = {
-        .row_count = view->row_count,
-        .live_count = view->live_count,
-        .covered = !index                      ? 0
-                   : covered < view->row_count ? covered
-                                               : view->row_count,
-        .ef = beam_width(query),
-        .exact = query->exact,
-    };
+    const struct index *index;
+    struct plan_input input = plan_input_of(query, view, &index);
     enum plan plan = plan_view(&input);
     execution->item_count = 0;
     if (query->allow_damaged && plan != PLAN_SKIP &&
@@ -141,7 +166,7 @@ static lode_status search_view(struct executions *executions, struct execution *
     if (plan == PLAN_SKIP)
         return LODE_OK;
     if (plan == PLAN_SCAN) {
-        scan_later(executions, execution);
+        scan_later(executions, execution, view);
         return LODE_OK;
     }
     INVARIANT(index);

@@ -3,11 +3,15 @@
 #ifndef QUERY_EXECUTE_H
 #define QUERY_EXECUTE_H
 
+#include "query/allowed.h"
+#include "query/plan.h"
 #include "storage/version.h"
 
 struct query {
     const struct version *version; /* pinned by the caller until the hits are fetched */
-    const void *row;               /* the query in stored form: an encoded row of the space */
+    const struct allowed_set
+        *allowed;    /* of that version: what may be found; NULL: all that lives */
+    const void *row; /* the query in stored form: an encoded row of the space */
     size_t k;
     uint32_t ef;
     int exact;
@@ -36,6 +40,9 @@ struct query_task {
     size_t hit_count;       /* set; [0, hit_count) are in that order */
     lode_search_info *info; /* distances, hops and segments are added to */
 };
+
+/* How a view of the query's version is going to be searched. */
+enum plan query_plan(const struct query *query, const struct segment_view *view);
 
 /* Execute tasks of one version. k hits each whenever k points exist. Exact searches are exact to the
  * last id, also among equal distances. Errors: LODE_NOMEM, LODE_CORRUPT; *ret_failed is then the task

@@ -13,7 +13,7 @@ enum plan {
 
 struct plan_input {
     uint32_t row_count;  /* rows of the view */
-    uint32_t live_count; /* of them alive */
+    uint32_t live_count; /* of them alive; under a filter, of those that it allows */
     uint32_t covered;    /* rows [0, covered) are in an index; 0: there is none */
     uint32_t ef;         /* beam width, at least k */
     int exact;           /* the caller wants a scan */

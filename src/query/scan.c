@@ -16,6 +16,7 @@
 /* Rows at exactly one distance. */
 struct ties {
     const struct segment_view *view;
+    const uint64_t *allowed; /* NULL: whatever lives */
     float distance;
     uint32_t *rows;
     size_t count;
@@ -36,6 +37,11 @@ static lode_status ties_add(struct ties *ties, uint32_t row, lode_error *error)
     return LODE_OK;
 }
 
+static int is_allowed(const struct ties *ties, uint32_t row)
+{
+    return ties->allowed ? bitset_test(ties->allowed, row) : view_alive(ties->view, row);
+}
+
 static lode_status ties_collect(struct ties *ties, const void *query, lode_error *error)
 {
     const struct segment_view *view = ties->view;
@@ -49,7 +55,7 @@ static lode_status ties_collect(struct ties *ties, const void *query, lode_error
             return status;
         rows->space->scan(rows->space, query, rows_at(rows, first), rows->stride, count, distances);
         for (uint32_t i = 0; i < count; i++) {
-            if (distances[i] != ties->distance || !view_alive(view, first + i))
+            if (distances[i] != ties->distance || !is_allowed(ties, first + i))
                 continue;
             status = ties_add(ties, first + i, error);
             if (status)
@@ -82,14 +88,15 @@ static int id_order_of_rows(const void *a, const void *b, void *context)
 }
 
 /* Give the places of items[0, k) at the k-th distance to the smallest ids at that distance. */
-static lode_status settle_ties(const struct segment_view *view, const void *query, size_t k,
-                               struct neighbor *items, lode_error *error)
+static lode_status settle_ties(const struct segment_view *view, const struct scan *scan,
+                               lode_error *error)
 {
-    struct ties ties = {.view = view, .distance = items[k - 1].distance};
-    size_t nearer = 0;
+    struct neighbor *items = scan->items;
+    size_t nearer = 0, k = scan->k;
+    struct ties ties = {.view = view, .allowed = scan->allowed, .distance = items[k - 1].distance};
     while (items[nearer].distance < ties.distance)
         nearer++;
-    lode_status status = ties_collect(&ties, query, error);
+    lode_status status = ties_collect(&ties, scan->row, error);
     struct row_order order = {.segment = view->segment, .error = error};
     if (!status && ties.count > 0)
         qsort_r(ties.rows, ties.count, sizeof *ties.rows, id_order_of_rows, &order);
@@ -109,7 +116,7 @@ static lode_status finish(const struct segment_view *view, const struct scan *sc
     *scan->ret_count = topk->count < k ? topk->count : k;
     if (k == 0 || topk->count <= k || scan->items[k].distance != scan->items[k - 1].distance)
         return LODE_OK;
-    return settle_ties(view, scan->row, k, scan->items, error);
+    return settle_ties(view, scan, error);
 }
 
 /* In pieces where there is a memory budget, so that not more than that is mapped at once. */
@@ -139,12 +146,19 @@ static lode_status run(const struct segment_view *view, const struct scan *scans
         queries[i] = (struct index_query){
             .query = scans[i].row,
             .row_limit = view->row_count,
-            .allowed = view->live ? view->live->words : NULL,
+            .allowed = scans[i].allowed ? scans[i].allowed
+                       : view->live     ? view->live->words
+                                        : NULL,
             .topk = &topks[i],
             .counts = scans[i].counts,
         };
     }
-    lode_status status = scan_rows(view, queries, scan_count, error);
+    lode_status status = LODE_OK;
+    for (size_t i = 0, end; !status && i < scan_count; i = end) {
+        for (end = i + 1; end < scan_count && scans[end].allowed == scans[i].allowed;)
+            end++;
+        status = scan_rows(view, queries + i, end - i, error);
+    }
     for (size_t i = 0; !status && i < scan_count; i++)
         status = finish(view, &scans[i], &topks[i], error);
     return status;

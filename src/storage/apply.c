@@ -125,6 +125,7 @@ lode_status apply_prepare(struct version *from, struct segment *growing, struct 
     apply->now_ms = group->now_ms;
     apply->unsure = group->ret_unsure;
     apply->mark = growing_mark(apply->growing);
+    group->learnt = NULL;
     lode_status status = apply_begin(apply, group, error);
     if (!status)
         status = apply_read(apply, group, error);
@@ -137,12 +138,17 @@ lode_status apply_prepare(struct version *from, struct segment *growing, struct 
         return status;
     }
     kill_rows(apply);
+    if (apply->learnt) {
+        group->learnt = apply->fields;
+        apply->fields = NULL;
+    }
     *ret_apply = apply;
     return LODE_OK;
 }
 
 static void apply_free(struct apply *apply)
 {
+    fields_free(apply->fields);
     apply_end(apply);
     free(apply);
 }

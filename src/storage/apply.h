@@ -16,6 +16,7 @@
 #ifndef STORAGE_APPLY_H
 #define STORAGE_APPLY_H
 
+#include "filter/fields.h"
 #include "storage/growing.h"
 #include "storage/requests.h"
 
@@ -44,6 +45,11 @@ struct apply_group {
      * does not, and the first such reason is put here. */
     lode_error *ret_unsure;
     size_t applied; /* filled by prepare: taken, and neither refused nor repeats */
+    /* What is known of the metadata's fields; NULL: nobody wants to know. A batch whose documents do not fit
+     * is refused; what a log holds has been taken once, and what does not fit is passed over. */
+    const struct fields *fields;
+    struct fields
+        *learnt; /* filled by prepare: a copy that knows more; the caller's. NULL: nothing new */
 };
 
 /* `from` must be the newest version and `growing` its last view's segment. After a failure nothing is

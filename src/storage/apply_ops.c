@@ -275,6 +275,7 @@ static void go_ahead(struct scout *scout, unsigned count)
 struct reading {
     struct apply *apply;
     struct apply_batch *batch;
+    const struct apply_group *group;
     struct scout *scout;  /* of the group */
     uint32_t index;       /* of the batch in its group */
     struct buf *resolved; /* NULL: the batch is logged as it is */
@@ -392,6 +393,24 @@ static lode_status check_condition(const struct apply *apply, const struct entry
 
 /* --- Operations -------------------------------------------------------------------------------- */
 
+/* What an upsert's metadata says of the fields; whether it fits them. */
+static lode_status learn(struct reading *reading, const struct op *op, lode_error *error)
+{
+    struct apply *apply = reading->apply;
+    lode_status status = LODE_OK;
+    if (!reading->group->fields || op->metadata_size == 0)
+        return LODE_OK;
+    if (!apply->fields) {
+        status = fields_copy(reading->group->fields, &apply->fields, error);
+        if (status)
+            return status;
+        fields_begin(apply->fields);
+    }
+    return reading->group->requests
+               ? fields_learn(apply->fields, op->metadata, op->metadata_size, NULL, error)
+               : fields_learn_any(apply->fields, op->metadata, op->metadata_size, error);
+}
+
 static lode_status read_op(struct reading *reading, struct op *op, lode_error *error)
 {
     struct apply *apply = reading->apply;
@@ -413,6 +432,8 @@ static lode_status read_op(struct reading *reading, struct op *op, lode_error *e
     } else if (op->kind == LODE_WRITE_UPSERT) {
         counts->upserted++;
     }
+    if (!status && op->kind == LODE_WRITE_UPSERT)
+        status = learn(reading, op, error);
     if (!status)
         status = log_op(reading, op, error);
     if (status)
@@ -488,6 +509,8 @@ static lode_status read_batch(struct reading *reading, lode_error *error)
 /* As if the batch had not been read, but for entries that it looked up. */
 static void undo(struct apply *apply, uint32_t pending_count, uint64_t bytes)
 {
+    if (apply->fields)
+        fields_undo(apply->fields);
     for (uint32_t i = apply->note_count; i-- > 0;)
         apply->entries[apply->journal[i].index] = apply->journal[i].entry;
     apply->pending_count = pending_count;
@@ -542,7 +565,8 @@ lode_status apply_read(struct apply *apply, struct apply_group *group, lode_erro
     go_ahead(&scout, AHEAD);
     for (uint32_t i = 0; i < group->count; i++) {
         struct apply_batch *batch = &group->batches[i];
-        struct reading reading = {.apply = apply, .batch = batch, .index = i, .scout = &scout};
+        struct reading reading = {
+            .apply = apply, .batch = batch, .group = group, .index = i, .scout = &scout};
         uint32_t pending_count = apply->pending_count;
         uint64_t bytes = apply->bytes;
         apply->note_count = 0;
@@ -553,6 +577,8 @@ lode_status apply_read(struct apply *apply, struct apply_group *group, lode_erro
         batch->repeats = find_repeated(group, i);
         if (batch->repeats)
             continue;
+        if (apply->fields)
+            fields_begin(apply->fields);
         batch->status = read_batch(&reading, &batch->error);
         if (batch->status && !is_refusal(group, batch)) {
             if (error)
@@ -562,6 +588,7 @@ lode_status apply_read(struct apply *apply, struct apply_group *group, lode_erro
         if (!batch->status && fits(apply, group, i, logged + batch->logged_size)) {
             logged += batch->logged_size;
             apply->applied++;
+            apply->learnt |= apply->fields && fields_changed(apply->fields);
             continue;
         }
         undo(apply, pending_count, bytes);

@@ -55,6 +55,9 @@ struct apply {
     struct buf *resolved;
     size_t batch_count;
     struct buf scratch; /* metadata being made */
+    struct fields
+        *fields; /* a copy of apply_group.fields, made for the first document; NULL: none yet */
+    int learnt;  /* it knows more */
 };
 
 /* Arrays for the group's ops. */

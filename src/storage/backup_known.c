@@ -149,6 +149,7 @@ static int is_constant(const struct inventory_file *file)
     case NAME_IDS:
     case NAME_DOCS:
     case NAME_GRAPH:
+    case NAME_COLUMNS:
     case NAME_TEXT_MODEL: return 1;
     default: return 0;
     }

@@ -38,6 +38,7 @@ static int is_staged(const char *name)
     case NAME_IDS:
     case NAME_DOCS:
     case NAME_GRAPH:
+    case NAME_COLUMNS:
     case NAME_LIVE: return 1;
     default: return 0;
     }

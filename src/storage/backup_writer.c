@@ -103,6 +103,7 @@ static enum frame_kind frame_kind_of(const struct inventory_file *file)
     case NAME_IDS: return FRAME_IDS;
     case NAME_DOCS: return FRAME_DOCS;
     case NAME_GRAPH: return FRAME_GRAPH;
+    case NAME_COLUMNS: return FRAME_COLUMNS;
     case NAME_LIVE: return FRAME_LIVE;
     case NAME_TEXT_MODEL: return FRAME_TEXT_MODEL;
     default: return FRAME_CATALOG;

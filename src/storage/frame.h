@@ -20,6 +20,7 @@ enum frame_kind {
     FRAME_TEXT_MODEL = 7,
     FRAME_CATALOG = 8,
     FRAME_SNAPSHOT = 9,
+    FRAME_COLUMNS = 10,
 };
 
 #define FRAME_SECTIONS_MAX 8

@@ -28,6 +28,7 @@ static const struct section_text texts[] = {
     {FRAME_DOCS, 5, 1, "the expiries"},
     {FRAME_DOCS, 6, 0, "the order of expiry (it can be made again)"},
     {FRAME_GRAPH, 1, 0, "part of the graph (it can be built again)"},
+    {FRAME_COLUMNS, 0, 0, "part of the columns (documents answer in their place)"},
     {FRAME_LIVE, 1, 0, "which rows are deleted"},
     {FRAME_LIVE, 2, 0, "which rows are deleted"},
     {FRAME_MANIFEST, 0, 0, "which segments there are"},
@@ -94,6 +95,7 @@ const char *frame_lost_all(enum frame_kind kind)
     case FRAME_IDS: return "all ids of the segment";
     case FRAME_DOCS: return "all metadata, texts, versions and expiries of the segment";
     case FRAME_GRAPH: return "the graph of the segment (it can be built again)";
+    case FRAME_COLUMNS: return "the columns of the segment (documents answer in their place)";
     case FRAME_LIVE: return "which rows of the segment are deleted";
     case FRAME_MANIFEST: return "which segments there are";
     case FRAME_TEXT_MODEL: return "the text model";

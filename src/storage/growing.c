@@ -302,6 +302,33 @@ lode_status growing_index_some(struct segment *segment, uint32_t row_limit, uint
     return status;
 }
 
+/* --- Columns ----------------------------------------------------------------------------------- */
+
+static struct columns *growing_columns(const struct segment *segment, uint32_t *ret_covered)
+{
+    struct growing *growing = growing_of(segment);
+    mutex_lock(&growing->columns_mutex);
+    struct columns *columns = columns_ref(growing->columns);
+    *ret_covered = growing->columns_covered;
+    mutex_unlock(&growing->columns_mutex);
+    return columns;
+}
+
+static void growing_keep_columns(const struct segment *segment, struct columns *own_columns,
+                                 uint32_t covered)
+{
+    struct growing *growing = growing_of(segment);
+    mutex_lock(&growing->columns_mutex);
+    if (covered > growing->columns_covered) {
+        struct columns *old = growing->columns;
+        growing->columns = own_columns;
+        growing->columns_covered = covered;
+        own_columns = old;
+    }
+    mutex_unlock(&growing->columns_mutex);
+    columns_unref(own_columns);
+}
+
 /* --- Life -------------------------------------------------------------------------------------- */
 
 static void growing_sizes(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
@@ -342,6 +369,8 @@ static void growing_free(struct segment *segment)
     memory_unreserve(growing->infos, infos_size(growing));
     memory_unreserve((void *)growing->table, table_size(growing));
     mutex_release(&growing->index_mutex);
+    mutex_release(&growing->columns_mutex);
+    columns_unref(growing->columns);
     budget_give(BUDGET_GROWING, atomic_load_explicit(&growing->held, memory_order_relaxed));
     free(growing);
 }
@@ -364,6 +393,8 @@ static const struct segment_ops growing_ops = {
     .stamp = growing_stamp,
     .expire = growing_expire,
     .index = growing_index,
+    .columns = growing_columns,
+    .keep_columns = growing_keep_columns,
     .sizes = growing_sizes,
     .free = growing_free,
 };
@@ -412,6 +443,7 @@ lode_status growing_new(const struct growing_options *options, struct segment **
     growing->base = (struct segment){.ops = &growing_ops, .number = options->number};
     atomic_init(&growing->base.refs, 1);
     mutex_init(&growing->index_mutex);
+    mutex_init(&growing->columns_mutex);
     growing->base.rows = (struct rows){.space = options->space, .stride = options->space->row_size};
     lode_status status = reserve(growing, error);
     if (status) {

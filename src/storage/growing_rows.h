@@ -44,7 +44,10 @@ struct growing {
     struct growing_chunk *chunks; /* newest first */
     uint32_t row_count;
     uint64_t bytes;
-    struct mutex index_mutex; /* held while rows enter the graph */
+    struct mutex index_mutex;   /* held while rows enter the graph */
+    struct mutex columns_mutex; /* guards the next two, for a moment */
+    struct columns *columns;    /* of rows [0, columns_covered); NULL: none yet */
+    uint32_t columns_covered;
     /* Anyone's: */
     _Atomic uint64_t memory;
     _Atomic uint64_t held; /* of the budget; relaxed, written by the writer */

@@ -23,7 +23,7 @@
 /* The numbers in the format are those of enum name_kind. */
 _Static_assert(NAME_OTHER == 0 && NAME_MANIFEST == 1 && NAME_LOG == 2 && NAME_VECTORS == 3 &&
                    NAME_IDS == 4 && NAME_DOCS == 5 && NAME_GRAPH == 6 && NAME_LIVE == 7 &&
-                   NAME_TEXT_MODEL == 8 && NAME_KEYS == 11,
+                   NAME_TEXT_MODEL == 8 && NAME_KEYS == 11 && NAME_COLUMNS == 12,
                "kinds of files are stored");
 
 void inventory_release(struct inventory *inventory)
@@ -147,6 +147,7 @@ const char *inventory_loss(const struct inventory_file *file)
     case NAME_IDS: return "ids";
     case NAME_DOCS: return "metadata and texts";
     case NAME_GRAPH: return "links of the graph (it can be built again)";
+    case NAME_COLUMNS: return "columns of the metadata (documents answer in their place)";
     case NAME_LIVE: return "which rows are deleted";
     case NAME_TEXT_MODEL: return "the text model";
     case NAME_KEYS: return "the keys: nothing of the backup can be decrypted";
@@ -318,7 +319,8 @@ static const char *file_fault(const struct inventory *inventory, size_t i)
     const char *misplaced = place_fault(inventory, i);
     if (misplaced)
         return misplaced;
-    if (file->name.kind > NAME_TEXT_MODEL && file->name.kind != NAME_KEYS)
+    if (file->name.kind > NAME_TEXT_MODEL && file->name.kind != NAME_KEYS &&
+        file->name.kind != NAME_COLUMNS)
         return "a file's kind is unknown";
     if (file->uid == 0 && (file->name.number || file->name.generation))
         return "the catalog has a number";

@@ -296,7 +296,8 @@ static int is_leftover(const struct manifest *manifest, struct name name)
     case NAME_MANIFEST: return name.number < manifest->generation;
     case NAME_VECTORS:
     case NAME_IDS:
-    case NAME_DOCS: return !entry;
+    case NAME_DOCS:
+    case NAME_COLUMNS: return !entry;
     case NAME_GRAPH: return !entry || !entry->has_graph;
     case NAME_LIVE: return !entry || entry->del_generation != name.generation;
     case NAME_TEXT_MODEL: return name.number != manifest->text_model_version;
@@ -316,6 +317,7 @@ static int is_kept(struct pins *pins, struct name name)
     case NAME_IDS:
     case NAME_DOCS:
     case NAME_GRAPH:
+    case NAME_COLUMNS:
     case NAME_TEXT_MODEL: return !pins || pins_has(pins, name);
     default: return 0;
     }

@@ -199,7 +199,7 @@ static lode_status read_field(const struct decoding *in, struct reader *reader, 
     size_t size = reader_u16(reader);
     const uint8_t *name = reader_bytes(reader, size);
     if (!name || zero || size == 0 || size > LODE_NAME_SIZE_MAX || memchr(name, 0, size) ||
-        field->type < LODE_FIELD_KEYWORD || field->type > LODE_FIELD_DATETIME)
+        field->type < LODE_FIELD_KEYWORD || field->type > LODE_FIELD_UUID)
         return bad(in, "a declared field makes no sense");
     char *text = malloc(size + 1);
     if (!text)

@@ -17,7 +17,7 @@ static const struct {
     {NAME_VECTORS, "seg-", ".vectors"}, {NAME_IDS, "seg-", ".ids"},
     {NAME_DOCS, "seg-", ".docs"},       {NAME_GRAPH, "seg-", ".graph"},
     {NAME_LIVE, "seg-", ".del-"},       {NAME_TEXT_MODEL, "text-model-", ""},
-    {NAME_SNAPSHOT, "snapshot-", ""},
+    {NAME_SNAPSHOT, "snapshot-", ""},   {NAME_COLUMNS, "seg-", ".columns"},
 };
 
 #define PATTERN_COUNT (sizeof patterns / sizeof patterns[0])

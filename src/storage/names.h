@@ -18,6 +18,7 @@ enum name_kind {
     NAME_SNAPSHOT,   /* snapshot-<number> */
     NAME_TEMPORARY,  /* <anything>.tmp */
     NAME_KEYS,       /* keys: of the database; in inventories alone */
+    NAME_COLUMNS,    /* seg-<number>.columns */
 };
 
 struct name {

@@ -115,7 +115,8 @@ int pins_retire(struct pins *pins, struct pin_key key)
 int pins_has(struct pins *pins, struct name name)
 {
     struct pin_key key = {.kind = name.kind, .number = name.number};
-    if (name.kind == NAME_IDS || name.kind == NAME_DOCS || name.kind == NAME_GRAPH)
+    if (name.kind == NAME_IDS || name.kind == NAME_DOCS || name.kind == NAME_GRAPH ||
+        name.kind == NAME_COLUMNS)
         key.kind = NAME_VECTORS;
     pins_lock(pins);
     int found = find(pins, key) != NULL;

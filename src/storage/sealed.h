@@ -2,11 +2,13 @@
  *
  *   vectors   rows, stride row_size           ids    id bytes, offsets and a hash table
  *   docs      metadata and texts, offsets     graph  the index's bytes, once built
+ *   columns   metadata by field, where there is any; nothing is lost with it
  *   del-<g>   the live set as of generation g, when any row is dead */
 #ifndef STORAGE_SEALED_H
 #define STORAGE_SEALED_H
 
 #include "os/vfs.h"
+#include "storage/known_fields.h"
 #include "storage/pins.h"
 #include "storage/version.h"
 
@@ -17,7 +19,8 @@ struct store { /* where a collection's files are, and of what kind its points ar
     struct space space;
     struct index_params params;
     lode_index index;
-    struct pins *pins; /* whose files stay when they are retired; NULL: nobody's */
+    struct known_fields *fields; /* of the metadata; NULL: what the rows themselves tell */
+    struct pins *pins;           /* whose files stay when they are retired; NULL: nobody's */
 };
 
 struct sealed_entry { /* a segment as the manifest knows it */
@@ -62,6 +65,14 @@ NODISCARD lode_status sealed_make_graph(const struct store *store, const struct 
 NODISCARD lode_status sealed_write_graph(const struct store *store, uint64_t number,
                                          const struct index *index, const struct index_work *work,
                                          lode_error *error);
+/* Write the columns part of a segment already open, in place of the one that there may be; synced. The caller then
+ * opens the segment anew. */
+NODISCARD lode_status sealed_write_columns(const struct store *store, const struct segment *segment,
+                                           uint32_t row_count, lode_error *error);
+/* Whether all of an open segment's columns are what was written: LODE_CORRUPT. Nothing to check: LODE_OK, and
+ * *ret_has is 0. */
+NODISCARD lode_status sealed_check_columns(const struct segment *segment, int *ret_has,
+                                           lode_error *error);
 /* Check every byte of an open segment's graph: LODE_CORRUPT. Nothing to check: LODE_OK. */
 NODISCARD lode_status sealed_check_graph(const struct segment *segment, lode_error *error);
 
@@ -88,6 +99,8 @@ NODISCARD lode_status sealed_read_live(const struct store *store, const struct s
 NODISCARD lode_status sealed_check(const struct segment *segment, lode_error *error);
 /* From now on the last unref of the segment removes its files, or leaves that to the last pin. */
 void sealed_retire(struct segment *segment);
+/* Whether there is a columns part among the segment's files. */
+int sealed_has_columns(const struct store *store, uint64_t number);
 /* The bytes of an open segment's graph. */
 uint64_t sealed_graph_bytes(const struct segment *segment);
 /* The bytes of a segment's files; what cannot be measured counts nothing. */

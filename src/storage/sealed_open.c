@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "os/mapped.h"
+#include "storage/columns_part.h"
 #include "storage/docs.h"
 #include "storage/id_table.h"
 #include "storage/stamps.h"
@@ -11,19 +12,21 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum part { PART_VECTORS, PART_IDS, PART_DOCS, PART_GRAPH };
+/* What is lost with those from PART_GRAPH on is only time. */
+enum part { PART_VECTORS, PART_IDS, PART_DOCS, PART_GRAPH, PART_COLUMNS, PART_COUNT };
 
 struct sealed {
     struct segment base;
     const struct store *store;
     uint32_t row_count;
-    struct frame frames[PART_GRAPH + 1]; /* zeros when there is none */
+    struct frame frames[PART_COUNT]; /* zeros when there is none */
     struct id_table ids;
     struct docs docs;
     struct stamps stamps;
-    struct index *index; /* NULL: scanned */
+    struct index *index;     /* NULL: scanned */
+    struct columns *columns; /* NULL: documents answer */
     /* Why a part could not be opened, or is not to be believed; constant once the segment is shown. */
-    lode_error damage[PART_GRAPH + 1];
+    lode_error damage[PART_COUNT];
     struct guard refusal; /* of rows that are lost: fails with damage[PART_VECTORS] */
 };
 
@@ -34,9 +37,8 @@ static struct sealed *sealed_of(const struct segment *segment)
 
 /* --- Operations -------------------------------------------------------------------------------- */
 
-static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH};
-static const char *const part_names[] = {"vectors", "ids", "docs", "graph"};
-#define PART_COUNT (sizeof parts / sizeof parts[0])
+static const enum name_kind parts[] = {NAME_VECTORS, NAME_IDS, NAME_DOCS, NAME_GRAPH, NAME_COLUMNS};
+static const char *const part_names[] = {"vectors", "ids", "docs", "graph", "columns"};
 
 /* Say which file an error is about, unless it is one of reading a block, which says so itself. */
 static lode_status blame(const struct sealed *sealed, enum part part, lode_status status,
@@ -160,12 +162,22 @@ static const struct index *sealed_index(const struct segment *segment, uint32_t 
     return is_sound ? sealed->index : NULL;
 }
 
+static struct columns *sealed_columns(const struct segment *segment, uint32_t *ret_covered)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    /* With a damaged block they are not asked again. */
+    int is_sound = sealed->columns && !guard_has_failed(sealed->frames[PART_COLUMNS].guard);
+    *ret_covered = is_sound ? sealed->row_count : 0;
+    return is_sound ? columns_ref(sealed->columns) : NULL;
+}
+
 static void sealed_sizes(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
                          uint64_t *ret_mapped)
 {
     const struct sealed *sealed = sealed_of(segment);
     *ret_disk = 0;
-    *ret_memory = sizeof *sealed + (sealed->index ? sealed->index->ops->memory(sealed->index) : 0);
+    *ret_memory = sizeof *sealed + (sealed->index ? sealed->index->ops->memory(sealed->index) : 0) +
+                  (sealed->columns ? columns_memory(sealed->columns) : 0);
     for (size_t part = 0; part < PART_COUNT; part++) {
         *ret_disk += sealed->frames[part].size;
         *ret_memory += frame_memory(&sealed->frames[part]);
@@ -197,6 +209,18 @@ uint64_t sealed_bytes(const struct store *store, uint64_t number)
     return bytes;
 }
 
+int sealed_has_columns(const struct store *store, uint64_t number)
+{
+    char path[PATH_SIZE_MAX];
+    struct name name = {.kind = NAME_COLUMNS, .number = number};
+    struct vfs_file *file;
+    if (name_path(path, store->dir, name, NULL) ||
+        vfs_open(store->vfs, path, VFS_READ, &file, NULL))
+        return 0;
+    vfs_close(file);
+    return 1;
+}
+
 /* Whether somebody still needs its files by name. */
 static int is_pinned(const struct sealed *sealed)
 {
@@ -209,6 +233,7 @@ static void sealed_free(struct segment *segment)
     struct sealed *sealed = sealed_of(segment);
     if (sealed->index)
         sealed->index->ops->close(sealed->index);
+    columns_unref(sealed->columns);
     for (size_t part = 0; part < PART_COUNT; part++)
         frame_close(&sealed->frames[part]);
     guard_release(&sealed->refusal);
@@ -226,6 +251,7 @@ static const struct segment_ops sealed_ops = {
     .stamp = sealed_stamp,
     .expire = sealed_expire,
     .index = sealed_index,
+    .columns = sealed_columns,
     .damage = sealed_damage,
     .sizes = sealed_sizes,
     .free = sealed_free,
@@ -265,6 +291,16 @@ lode_status sealed_check_graph(const struct segment *segment, lode_error *error)
     if (!status && sealed->index)
         status = frame_check(&sealed->frames[PART_GRAPH], error);
     return status;
+}
+
+lode_status sealed_check_columns(const struct segment *segment, int *ret_has, lode_error *error)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    lode_status status = need(sealed, PART_COLUMNS, error);
+    *ret_has = status || sealed->columns;
+    if (!status && sealed->columns)
+        status = frame_check(&sealed->frames[PART_COLUMNS], error);
+    return !status && sealed->columns ? columns_check(sealed->columns, error) : status;
 }
 
 uint64_t sealed_graph_bytes(const struct segment *segment)
@@ -381,6 +417,23 @@ static lode_status open_graph(struct sealed *sealed, lode_error *error)
     return blame(sealed, PART_GRAPH, status, error);
 }
 
+/* No manifest speaks of it: where it is missing, as in segments of before there were columns, documents answer. */
+static lode_status open_columns(struct sealed *sealed, lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    const struct store *store = sealed->store;
+    struct frame *frame = &sealed->frames[PART_COLUMNS];
+    struct name name = {.kind = NAME_COLUMNS, .number = sealed->base.number};
+    lode_status status = name_path(path, store->dir, name, error);
+    if (!status)
+        status = frame_open(store->vfs, path, FRAME_COLUMNS, store->collection_uid, name.number,
+                            frame, error);
+    if (status)
+        return status == LODE_NOT_FOUND ? LODE_OK : status;
+    status = columns_open_part(frame, sealed->row_count, &sealed->columns, error);
+    return blame(sealed, PART_COLUMNS, status, error);
+}
+
 /* --- Damage that is contained ------------------------------------------------------------------ */
 
 static lode_status refuse_rows(void *context, uint64_t block, lode_error *error)
@@ -412,7 +465,8 @@ lode_status sealed_doubt(struct segment *segment, const lode_error *reason, lode
 
 typedef lode_status open_part_fn(struct sealed *sealed, lode_error *error);
 
-static open_part_fn *const openers[] = {open_vectors, open_ids, open_docs, open_graph};
+static open_part_fn *const openers[] = {open_vectors, open_ids, open_docs, open_graph,
+                                        open_columns};
 
 /* What is damaged stays closed, with the reason. */
 static lode_status open_part(struct sealed *sealed, enum part part, int contain, lode_error *error)
@@ -443,6 +497,8 @@ static lode_status open_all(const struct store *store, const struct sealed_entry
         status = open_part(sealed, (enum part)part, contain, error);
     if (!status && entry->has_graph && !sealed->damage[PART_VECTORS].status)
         status = open_part(sealed, PART_GRAPH, contain, error);
+    if (!status)
+        status = open_part(sealed, PART_COLUMNS, contain, error);
     if (status)
         sealed_free(&sealed->base);
     else

@@ -22,6 +22,9 @@ struct vectors_info {
 /* seg-<n>.graph: one section, the index's own bytes: docs/format/graph.md */
 enum { GRAPH_BYTES = 1 };
 
+/* seg-<n>.columns: docs/format/columns.md */
+enum { COLUMNS_BYTES = 1, COLUMNS_DIRECTORY = 2 };
+
 /* seg-<n>.del-<g>: docs/format/live.md */
 enum { LIVE_INFO = 1, LIVE_BITS = 2 };
 #define LIVE_INFO_SIZE 32

@@ -3,6 +3,7 @@
 #include "storage/sealed_parts.h"
 
 #include "base/limits.h"
+#include "storage/columns_part.h"
 #include "storage/docs.h"
 #include "storage/id_table.h"
 #include "storage/live_rows.h"
@@ -64,6 +65,7 @@ static lode_status make_maps(const struct segment_view *views, size_t view_count
 struct part {
     const struct store *store;
     const struct live_rows *rows; /* of a graph alone: NULL */
+    const struct fields *fields;  /* of these rows */
     _Atomic uint64_t *done;       /* may be NULL */
     const _Atomic int *cancel;    /* of a graph's writing; may be NULL */
     struct executor *executor;    /* makes a graph's rows; may be NULL */
@@ -109,6 +111,11 @@ static lode_status write_docs(struct part *part, lode_error *error)
     return status ? status : stamps_write(part->frame, part->rows, error);
 }
 
+static lode_status write_columns(struct part *part, lode_error *error)
+{
+    return columns_write(part->frame, part->rows, part->fields, error);
+}
+
 /* A piece at a time where rows are coded as they are written, which takes a while. */
 static lode_status graph_bytes(void *context, const void *data, size_t size, lode_error *error)
 {
@@ -133,13 +140,12 @@ static const struct {
     enum frame_kind frame;
     part_fn *write;
 } kinds[] = {
-    {NAME_VECTORS, FRAME_VECTORS, write_vectors},
-    {NAME_IDS, FRAME_IDS, write_ids},
-    {NAME_DOCS, FRAME_DOCS, write_docs},
+    {NAME_VECTORS, FRAME_VECTORS, write_vectors}, {NAME_IDS, FRAME_IDS, write_ids},
+    {NAME_DOCS, FRAME_DOCS, write_docs},          {NAME_COLUMNS, FRAME_COLUMNS, write_columns},
     {NAME_GRAPH, FRAME_GRAPH, write_graph},
 };
 
-enum { KIND_GRAPH = 3 };
+enum { KIND_COLUMNS = 3, KIND_GRAPH = 4 };
 
 static lode_status write_part(struct part *part, size_t kind, uint64_t number, lode_error *error)
 {
@@ -191,6 +197,23 @@ static void forget_sources(const struct segment_view *views, size_t view_count)
             sealed_forget(views[i].segment);
 }
 
+/* All parts that there are to be; columns where the metadata has fields. */
+static lode_status write_parts(struct part *part, const struct sealed_entry *entry,
+                               lode_error *error)
+{
+    struct fields *fields = NULL;
+    if (entry->row_count == 0)
+        return LODE_OK;
+    lode_status status = columns_fields(part->store->fields, part->rows, &fields, error);
+    size_t kind_count = KIND_GRAPH + (size_t)entry->has_graph;
+    part->fields = fields;
+    for (size_t kind = 0; !status && kind < kind_count; kind++)
+        if (kind != KIND_COLUMNS || fields_count(fields) > 0)
+            status = write_part(part, kind, entry->number, error);
+    fields_free(fields);
+    return status;
+}
+
 static lode_status write_segment(const struct store *store, uint64_t number,
                                  const struct sealed_source *source, int check,
                                  struct sealed_entry *ret_entry, lode_error *error)
@@ -212,9 +235,8 @@ static lode_status write_segment(const struct store *store, uint64_t number,
     entry.has_graph = entry.row_count && part.index;
     if (check)
         status = check_sources(views, view_count, error);
-    size_t kind_count = entry.row_count == 0 ? 0 : KIND_GRAPH + (size_t)entry.has_graph;
-    for (size_t kind = 0; !status && kind < kind_count; kind++)
-        status = write_part(&part, kind, number, error);
+    if (!status)
+        status = write_parts(&part, &entry, error);
     forget_sources(views, view_count);
     if (status) {
         sealed_remove(store, number);
@@ -223,6 +245,22 @@ static lode_status write_segment(const struct store *store, uint64_t number,
     }
     *ret_entry = entry;
     return LODE_OK;
+}
+
+lode_status sealed_write_columns(const struct store *store, const struct segment *segment,
+                                 uint32_t row_count, lode_error *error)
+{
+    struct segment_view view = {.segment = (struct segment *)(uintptr_t)segment,
+                                .row_count = row_count,
+                                .live_count = row_count};
+    struct live_rows rows = {.views = &view, .view_count = 1, .row_count = row_count};
+    struct fields *fields = NULL;
+    lode_status status = columns_fields(store->fields, &rows, &fields, error);
+    struct part part = {.store = store, .rows = &rows, .fields = fields};
+    if (!status && fields_count(fields) > 0)
+        status = write_part(&part, KIND_COLUMNS, segment->number, error);
+    fields_free(fields);
+    return status;
 }
 
 lode_status sealed_write(const struct store *store, uint64_t number,

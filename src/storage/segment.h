@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "column/columns.h"
 #include "index/index.h"
 #include "quant/space.h"
 
@@ -69,6 +70,11 @@ struct segment_ops {
                                     uint64_t *ret_next, lode_error *error);
     /* The index to search, or NULL; *ret_covered rows [0, n) are in it, the rest is to be scanned. */
     const struct index *(*index)(const struct segment *segment, uint32_t *ret_covered);
+    /* The columns of its rows [0, *ret_covered), referenced: columns_unref; NULL: documents answer alone. */
+    struct columns *(*columns)(const struct segment *segment, uint32_t *ret_covered);
+    /* Keep columns of rows [0, covered) for those who ask after this. Takes them. NULL: it has its own. */
+    void (*keep_columns)(const struct segment *segment, struct columns *own_columns,
+                         uint32_t covered);
     /* Whether something of it is known to be damaged: 1, and why. Of rows: they are lost, or may be: reads of them
      * fail, searches that allow damage leave the segment out, and merges leave it alone. With the graph:
      * also one that is not used any more, which loses nothing. ret_reason may be NULL. damage NULL: never. */

@@ -92,6 +92,12 @@ static lode_status check_whole(struct verifying *run, const struct store *store,
         name.kind = index ? NAME_GRAPH : NAME_VECTORS;
         if (index)
             status = index->ops->check(index, &run->error);
+        if (!status) {
+            int has_columns;
+            status = sealed_check_columns(segment, &has_columns, &run->error);
+            if (status)
+                name.kind = NAME_COLUMNS;
+        }
         segment_unref(segment);
     }
     *ret_sound = status == LODE_OK;
@@ -107,15 +113,16 @@ lode_status verifying_segment(struct verifying *run, const struct store *store,
         enum frame_kind frame;
         contents_fn *check;
     } parts[] = {
-        {NAME_VECTORS, FRAME_VECTORS, NULL},
-        {NAME_IDS, FRAME_IDS, ids_contents},
-        {NAME_DOCS, FRAME_DOCS, docs_contents},
+        {NAME_VECTORS, FRAME_VECTORS, NULL},    {NAME_IDS, FRAME_IDS, ids_contents},
+        {NAME_DOCS, FRAME_DOCS, docs_contents}, {NAME_COLUMNS, FRAME_COLUMNS, NULL},
         {NAME_GRAPH, FRAME_GRAPH, NULL},
     };
     struct contents contents = {.row_count = entry->row_count, .sequence_max = sequence_max};
     int sound = 1, all_sound;
     lode_status status = check_live(run, store, entry, &all_sound);
-    for (size_t i = 0; !status && i < 3 + (size_t)entry->has_graph; i++) {
+    for (size_t i = 0; !status && i < 4 + (size_t)entry->has_graph; i++) {
+        if (parts[i].name == NAME_COLUMNS && !sealed_has_columns(store, entry->number))
+            continue;
         struct name name = {.kind = parts[i].name, .number = entry->number};
         status = check_part(run, name, parts[i].frame, parts[i].check, &contents, &sound);
         all_sound &= sound;

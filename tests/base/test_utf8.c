@@ -100,6 +100,34 @@ static void random_texts(void **state)
     }
 }
 
+/* Each character's own encoding gives it back; what is none gives U+FFFD and one byte. */
+static void stepping(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t size;
+        uint32_t character;
+    } rows[] = {{"a", 1, 'a'},
+                {"\xc2\x80", 2, 0x80},
+                {"\xdf\xbf", 2, 0x7ff},
+                {"\xe0\xa0\x80", 3, 0x800},
+                {"\xe2\x82\xac!", 3, 0x20ac},
+                {"\xef\xbf\xbf", 3, 0xffff},
+                {"\xf0\x90\x80\x80", 4, 0x10000},
+                {"\xf4\x8f\xbf\xbf", 4, 0x10ffff},
+                {"\xe2\x82", 1, 0xfffd},
+                {"\xed\xa0\x80", 1, 0xfffd},
+                {"\x80", 1, 0xfffd},
+                {"\xff", 1, 0xfffd}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t character = 0;
+        const char *end = rows[i].text + strlen(rows[i].text);
+        assert_int_equal(utf8_step(rows[i].text, end, &character), rows[i].size);
+        assert_int_equal(character, rows[i].character);
+    }
+}
+
 static void nothing(void **state)
 {
     (void)state;
@@ -110,9 +138,8 @@ static void nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_three_bytes),
-        cmocka_unit_test(four_bytes_after_each_long_lead),
-        cmocka_unit_test(random_texts),
+        cmocka_unit_test(every_three_bytes), cmocka_unit_test(four_bytes_after_each_long_lead),
+        cmocka_unit_test(random_texts),      cmocka_unit_test(stepping),
         cmocka_unit_test(nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

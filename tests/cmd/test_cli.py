@@ -100,7 +100,7 @@ class Help(CliTest):
             (["create", self.db, "c", "d", "--dim", "2", "--metric", "l2"], "one argument too many: 'd'"),
             (["import", self.db, "c", "points.dat"], "does not tell its format"),
             (["import", self.db, "c", "p.fvecs", "--format", "npz"], "did you mean 'npy'?"),
-            (["delete", self.db, "c"], "say the ids, or --ids FILE"),
+            (["delete", self.db, "c"], "say the ids, --ids FILE or --filter FILTER"),
             (["export", self.db, "c", "x.csv", "--with-version"], "jsonl alone"),
             (["patch", self.db, "c", "1"], "say what to change"),
             (["patch", self.db, "c", "1", "--set", "{}", "--remove", "a"], "say one of --merge"),
@@ -567,6 +567,25 @@ class Points(CliTest):
         self.run_lode("query", self.db, "c", "--vectors", wrong, code=BAD_DATA)
         self.run_lode("query", self.db, "c", "--text", "x", code=NOT_FOUND)
 
+    def test_filters(self):
+        self.run_lode("create", self.db, "f", "--dim", "2", "--metric", "l2", "--field", "place:geo")
+        points = [{"id": i, "vector": [i, 0], "metadata": {"genre": "drama" if i % 3 else "comedy", "year": 1990 + i,
+                                                           "place": {"lat": i, "lon": 2}}} for i in range(30)]
+        self.run_lode("import", self.db, "f", "-", stdin="".join(json.dumps(point) + "\n" for point in points))
+        count = lambda filter: self.json("count", self.db, "f", "--filter", filter)["count"]
+        self.assertEqual(self.json("count", self.db, "f")["count"], 30)
+        self.assertEqual(count('genre = "comedy"'), 10)
+        self.assertEqual(count('{"genre": "drama", "year": {"lt": 2000}}'), 6)
+        self.assertEqual(count("place WITHIN BOX (LAT 0 TO 9, LON 1 TO 3)"), 10)
+        found = self.json("query", self.db, "f", "--vector", "[0, 0]", "--k", "3", "--filter", "year >= 2001")
+        self.assertEqual([hit["id"] for hit in found["hits"]], [11, 12, 13])
+        out = self.text("export", self.db, "f", "-", "--filter", 'genre = "comedy"', "--no-vectors")
+        self.assertEqual(len(out.splitlines()), 10)
+        self.run_lode("count", self.db, "f", "--filter", "yaer = 3", code=2)
+        self.run_lode("delete", self.db, "f", "1", "--filter", "year = 3", code=2)
+        self.assertEqual(self.json("delete", self.db, "f", "--filter", "year < 2000")["deleted"], 10)
+        self.assertEqual(count("TRUE"), 20)
+
     def test_texts(self):
         words = ["disk encryption tool", "encrypt a disk volume", "play chess board", "chess game engine",
                  "photo editor raw", "edit photo images"]
@@ -621,7 +640,7 @@ class Formats(CliTest):
 
     def test_jsonl(self):
         self.fill([self.vector(9) for _ in range(50)], text=lambda i: f"a \"text\"\n\\ {i} \U0001f600\u0001",
-                  metadata=lambda i: {"n": i, "nested": {"list": [1, None, "x", {"y": 1.5}]}, "": "empty name"})
+                  metadata=lambda i: {"n": i, "nested": {"list": [1, None, 2.5], "objects": [{"y": 1.5}]}, "": "empty name"})
         self.run_lode("import", self.db, "a", "-", stdin="".join(
             json.dumps({"id": id, "vector": self.vector(9)}) + "\n" for id in ("text", "7", UUID, 2**64 - 1, "é")))
         self.there_and_back("x.jsonl")
@@ -647,10 +666,10 @@ class Formats(CliTest):
         self.assertIn("'soon' is not milliseconds since 1970", error["message"])
 
     def test_csv_nested(self):
-        self.fill([[1, 2]], metadata=lambda i: {"list": [1, "a"], "none": None, "digits": "007"})
+        self.fill([[1, 2]], metadata=lambda i: {"list": ["b", "a"], "none": None, "digits": "007"})
         self.run_lode("export", self.db, "a", self.path / "x.csv", "--no-text")
         self.assertEqual((self.path / "x.csv").read_bytes(),
-                         b'id,vector,digits,list,none\r\n0,"[1,2]",007,"[1, ""a""]",\r\n')
+                         b'id,vector,digits,list,none\r\n0,"[1,2]",007,"[""b"", ""a""]",\r\n')
         self.run_lode("import", self.db, "a", "-",
                       stdin='{"id": 1, "vector": [1, 2], "metadata": {"id": 5}}')
         self.assertIn('"id" would be taken', self.errors("export", self.db, "a", self.path / "y.csv", code=BAD_DATA))

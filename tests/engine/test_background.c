@@ -20,7 +20,7 @@
 #include "support/executor_simulated.h"
 #include "support/story.h"
 
-enum { PINS = 3, WALKS = 2, NAMES = 2, IDS = 60, STEPS = 60, OTHERS = 5, FILES_MAX = 256, K = 10 };
+enum { PINS = 3, WALKS = 2, NAMES = 2, IDS = 60, STEPS = 60, OTHERS = 5, FILES_MAX = 512, K = 10 };
 #define HOUR_MS  ((uint64_t)3600000)
 #define BEGIN_MS ((uint64_t)1700000000000)
 

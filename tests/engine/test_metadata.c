@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/datetime.h"
+#include "base/datetime.h"
 #include "engine/metadata.h"
 #include "support/storage_kit.h"
 

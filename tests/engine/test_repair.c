@@ -223,6 +223,32 @@ static void a_graph_costs_nothing(void **state)
     with_all_damages(file_of(".graph", "seg-1"), &none, &none);
 }
 
+static void columns_cost_nothing_and_are_made_again(void **state)
+{
+    (void)state;
+    struct expected none = {"points", 0, 0, 0};
+    const struct damage_file *file = file_of(".columns", "seg-1");
+    uint8_t *copy = malloc(file->size);
+    assert_non_null(copy);
+    memcpy(copy, file->bytes, file->size);
+    for (size_t at = 5; at < file->size; at += file->size / 3) {
+        copy[at] ^= 4;
+        with(file, copy, file->size, &none);
+        copy[at] ^= 4;
+    }
+    with(file, copy, file->size / 2, &none);
+    free(copy);
+    /* Made again, of the same documents. */
+    struct vfs *vfs = damage_vfs(&image);
+    kit_write(vfs, file->path, file->bytes, file->size / 2);
+    repair_and_check(vfs, file, &none);
+    size_t size;
+    uint8_t *made = kit_read(vfs, file->path, &size);
+    assert_int_equal(size, file->size);
+    free(made);
+    vfs_memory_free(vfs);
+}
+
 static void a_live_set_forgets_deaths_alone(void **state)
 {
     (void)state;
@@ -646,6 +672,7 @@ int main(void)
         cmocka_unit_test(a_sound_database_is_left_alone),
         cmocka_unit_test(an_open_database_is_refused),
         cmocka_unit_test(a_graph_costs_nothing),
+        cmocka_unit_test(columns_cost_nothing_and_are_made_again),
         cmocka_unit_test(vectors_are_lost_by_name),
         cmocka_unit_test(documents_are_lost_by_name),
         cmocka_unit_test(ids_are_lost_without_a_name),

@@ -176,14 +176,14 @@ static void one_per_value(void **state)
     begin(&place, (lode_schema){.dim = 1});
     put_json(&place, 1, 1, "{\"a\":\"x\"}");
     put_json(&place, 2, 2, "{\"a\":\"\\u0078\",\"b\":1}"); /* x again */
-    put_json(&place, 3, 3, "{\"b\":1,\"a\":1}");
-    put_json(&place, 4, 4, "{\"a\":\"1\"}"); /* a string is no number */
-    put_json(&place, 5, 5, "{\"a\":1}");
+    put_json(&place, 3, 3, "{\"b\":1,\"a\":\"1\"}");
+    put_json(&place, 4, 4, "{\"a\":\"2\"}");
+    put_json(&place, 5, 5, "{\"a\":\"1\"}");
     put_json(&place, 6, 6, NULL); /* without the field: a value each */
     put_json(&place, 7, 7, "{}");
     put_json(&place, 8, 8, "{\"a\":null}");
-    put_json(&place, 9, 9, "{\"a\":[1,2]}");
-    put_json(&place, 10, 10, "{\"a\":[1,2]}");
+    put_json(&place, 9, 9, "{\"a\":[\"1\",\"2\"]}");
+    put_json(&place, 10, 10, "{\"a\":[\"1\",\"2\"]}");
     put_json(&place, 11, 11, "{\"nested\":{\"a\":\"x\"}}");
     static const uint64_t all[] = {1, 3, 4, 6, 7, 8, 9, 11};
     check_one_per(&place, 10, "a", all, 8);

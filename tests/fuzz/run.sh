@@ -31,7 +31,7 @@ build_one() {
     clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
         -fno-sanitize-recover=all -Iinclude -Isrc -Itests $hdf5_cflags "tests/fuzz/fuzz_$1.c" \
         $build/liblode_cmd.a $build/liblode_test_support.a $build/liblode_internal.a $hdf5_libs \
-        -lcmocka -lutf8proc -lstemmer -lcrypto -lm -lpthread -o "$build/fuzz_$1"
+        -lcmocka -lutf8proc -lstemmer -lroaring -lcrypto -lm -lpthread -o "$build/fuzz_$1"
 }
 
 run_one() {

@@ -18,7 +18,7 @@ import aes_gcm  # noqa: E402
 from xxh3 import M, xxh3  # noqa: E402
 
 KINDS = {"vectors": 1, "ids": 2, "docs": 3, "graph": 4, "live": 5, "manifest": 6, "text-model": 7, "catalog": 8,
-         "snapshot": 9}
+         "snapshot": 9, "columns": 10}
 FORMATS = {"catalog": 2, "manifest": 2}
 NONE = 0xFFFFFFFF
 
@@ -201,7 +201,7 @@ def read_schema(data):
     schema["fields"] = []
     for _ in range(reader.take("I")):
         kind, zero, size = reader.take("BBH")
-        need(1 <= kind <= 6 and zero == 0 and 1 <= size <= 128, "a declared field")
+        need(1 <= kind <= 8 and zero == 0 and 1 <= size <= 128, "a declared field")
         schema["fields"].append([reader.bytes(size).decode(), kind])
     reader.end()
     need(1 <= schema["dim"] <= 65536 and schema["metric"] <= 2 and schema["scalar"] <= 3, "schema")
@@ -325,6 +325,122 @@ def read_docs(files, number, uid, rows, sequence_max):
     wanted = sorted((row for row in range(rows) if expiries[row]), key=lambda row: (expiries[row], row))
     need(list(order) == wanted, "order of expiry")
     return documents, sequences, expiries
+
+
+def read_set(data, count, rows):
+    """A set of rows: none, all, or a Roaring bitmap."""
+    if not data:
+        need(count in (0, rows), "a set without bytes")
+        return set(range(rows)) if count else set()
+    reader, found, runs = Reader(data), set(), b""
+    cookie = reader.take("I")
+    containers = (cookie >> 16) + 1 if cookie & 0xFFFF == 12347 else reader.take("I")
+    if cookie & 0xFFFF == 12347:
+        runs = reader.bytes((containers + 7) // 8)
+    else:
+        need(cookie == 12346, "cookie of a set")
+    heads = [reader.take("HH") for _ in range(containers)]
+    if not runs or containers >= 4:
+        reader.bytes(4 * containers)
+    for i, (key, least) in enumerate(heads):
+        if runs and runs[i // 8] >> (i % 8) & 1:
+            pairs = [reader.take("HH") for _ in range(reader.take("H"))]
+            low = [value for start, more in pairs for value in range(start, start + more + 1)]
+        elif least + 1 <= 4096:
+            low = struct.unpack(f"<{least + 1}H", reader.bytes(2 * (least + 1)))
+        else:
+            bits = int.from_bytes(reader.bytes(8192), "little")
+            low = [value for value in range(65536) if bits >> value & 1]
+        need(len(low) == least + 1, "rows of a set")
+        found.update(key * 65536 + value for value in low)
+    reader.end()
+    need(len(found) == count and all(row < rows for row in found), "a set of rows")
+    return found
+
+
+TYPES = ["unknown", "keyword", "text", "integer", "float", "boolean", "datetime", "geo", "uuid", "object"]
+
+
+def column_values(kind, type, data, text, count):
+    if kind == 1:
+        ends = struct.unpack(f"<{count + 1}Q", data)
+        values = [text[ends[i]:ends[i + 1]] for i in range(count)]
+        return values if type == "uuid" else [value.decode() for value in values]
+    return list(struct.unpack(f"<{count}{'q' if kind == 2 else 'd'}", data))
+
+
+def members(value, path):
+    """What conditions see at a path: arrays are passed through."""
+    if isinstance(value, list):
+        return [found for item in value for found in members(item, path)]
+    if not path:
+        return [value]
+    return members(value[path[0]], path[1:]) if isinstance(value, dict) and path[0] in value else []
+
+
+def check_column(column, documents, rows):
+    """What the column says of each row is what its document says."""
+    types = {"keyword": str, "text": str, "integer": int, "float": (int, float), "boolean": bool}
+    if "`" in column["path"] or column["type"] not in types or column["given_up"]:
+        return
+    for row in range(rows):
+        seen = members(json.loads(documents[row][0] or "{}"), column["path"].split("."))
+        values = {value for value in seen if isinstance(value, types[column["type"]]) and
+                  (column["type"] == "boolean" or not isinstance(value, bool))}
+        need((None in seen) == (row in column["nulls"]), f"nulls of {column['path']}")
+        need(not values or row in column["exists"], f"rows with {column['path']}")
+        if row not in column["unknown"]:
+            need(values == column["rows"].get(row, set()), f"values of {column['path']} in row {row}")
+
+
+def read_columns(files, number, uid, rows, documents):
+    sections = named_frame(files, f"seg-{number}.columns", "columns", uid, number)
+    data, reader, columns = sections[1], Reader(sections[2]), []
+    found, count, flags = reader.take("III")
+    reader.zeros(20)
+    need(found == rows and flags <= 1, "head of the columns")
+    for _ in range(count):
+        at, size, type, flags, kind, width, zero = reader.take("IHBBBBH")
+        need(type < len(TYPES) and flags < 16 and kind <= 4 and zero == 0, "a column")
+        counts, blobs = reader.take("IIIIII"), None
+        reader.zeros(4)
+        places = struct.unpack("<22Q", reader.bytes(176))
+        blobs = [data[places[2 * i]:places[2 * i] + places[2 * i + 1]] for i in range(11)]
+        need(all(places[2 * i] % 8 == 0 for i in range(11)), "alignment of a column")
+        columns.append({"size": size, "type": TYPES[type], "kind": kind, "width": width, "counts": counts,
+                        "blobs": blobs, "given_up": flags & 8, "rows": {}})
+    for column in columns:
+        column["path"] = reader.bytes(column["size"]).decode()
+    reader.end()
+    need([c["path"].encode() for c in columns] == sorted(c["path"].encode() for c in columns), "order of columns")
+    for column in columns:
+        values, pairs, dense, *sets = column["counts"]
+        blobs = column["blobs"]
+        for name, blob, rows_in in zip(("exists", "nulls", "unknown"), blobs, sets):
+            column[name] = read_set(blob, rows_in, rows)
+        if column["kind"] in (0, 4):
+            continue
+        texts = column_values(column["kind"], column["type"], blobs[3], blobs[4], values)
+        need(texts == sorted(set(texts)), f"values of {column['path']}")
+        starts = struct.unpack(f"<{values + 1}I", blobs[5])
+        sparse, table = list(struct.unpack(f"<{len(blobs[6]) // 4}I", blobs[6])), {}
+        for i in range(dense):
+            value, before, begin, end = struct.unpack_from("<IIQQ", blobs[7], 24 * i)
+            table[value] = read_set(blobs[8][begin:end], starts[value + 1] - starts[value], rows)
+        for value in range(values):
+            size = starts[value + 1] - starts[value]
+            need((value in table) == (size >= 128), "which values are dense")
+            for row in table[value] if value in table else [sparse.pop(0) for _ in range(size)]:
+                found = bool(texts[value]) if column["type"] == "boolean" else texts[value]
+                column["rows"].setdefault(row, set()).add(found)
+        need(not sparse and starts[values] == pairs, "rows of values")
+        need(bool(column["width"]) == all(len(found) < 2 for found in column["rows"].values()), "width of a column")
+        if column["width"]:
+            ords = struct.unpack(f"<{rows}{' BH I'[column['width']]}", blobs[9])
+            for row in range(rows):
+                own = {texts[ords[row]]} if ords[row] < values else set()
+                need(own == column["rows"].get(row, set()), "value of a row")
+        check_column(column, documents, rows)
 
 
 def split_document(data):
@@ -464,6 +580,8 @@ def read_segment(files, uid, schema, number, rows, has_graph, sequence_max):
     need(len(sections[2]) == rows * size, "size of the vectors")
     ids = read_ids(files, number, uid, rows)
     documents, sequences, expiries = read_docs(files, number, uid, rows, sequence_max)
+    if f"seg-{number}.columns" in files.files:
+        read_columns(files, number, uid, rows, documents)
     graph = None
     if has_graph:
         graph = check_graph(named_frame(files, f"seg-{number}.graph", "graph", uid, number)[1], schema, rows)
@@ -608,7 +726,7 @@ def read_database(path, key=None):
 # --- backup.md --------------------------------------------------------------------------------------
 
 PARTS = ["catalog", "manifest-{n}", "wal-{n}.log", "seg-{n}.vectors", "seg-{n}.ids", "seg-{n}.docs", "seg-{n}.graph",
-         "seg-{n}.del-{g}", "text-model-{n}"]
+         "seg-{n}.del-{g}", "text-model-{n}", None, None, None, "seg-{n}.columns"]
 
 
 def read_inventory(data):
@@ -622,7 +740,7 @@ def read_inventory(data):
         inventory["collections"][uid] = (reader.bytes(size).decode(), sequence, points)
     for _ in range(files):
         uid, kind, zero, number, generation, size, total, offset, first, last = reader.take("QIIQQQQQQQ")
-        need(kind < len(PARTS) and zero == 0 and (uid in inventory["collections"] or (uid, kind) == (0, 0)), "a file")
+        need(kind < len(PARTS) and PARTS[kind] and zero == 0 and (uid in inventory["collections"] or (uid, kind) == (0, 0)), "a file")
         inventory["files"].append({"uid": uid, "kind": kind, "name": PARTS[kind].format(n=number, g=generation),
                                    "size": size, "sum": total, "offset": offset, "batches": (first, last),
                                    "hash": reader.bytes(32)})

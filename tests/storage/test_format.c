@@ -88,6 +88,7 @@ static void segment_files(void **state)
     compare(vfs, "c/seg-3.vectors", "vectors.md");
     compare(vfs, "c/seg-3.ids", "ids.md");
     compare(vfs, "c/seg-3.docs", "docs.md");
+    compare(vfs, "c/seg-3.columns", "columns.md");
     compare(vfs, "c/seg-3.del-9", "live.md");
     buf_release(&batch);
     version_unref(version);

@@ -1,0 +1,130 @@
+/* filter.h: points by what their metadata says. Included by lode.h.
+ *
+ * A filter is a condition on metadata and id, as text (genre = "drama" AND year >= 1990) or as JSON
+ * ({"genre": "drama", "year": {"gte": 1990}}); docs/filters.md says what each means. The two are told apart by the
+ * brace. lode_search_request.filter takes one too.
+ *
+ * Where a filter is wrong, LODE_INVALID says in which line and column, what was found there and what would have
+ * been right; a field that no point has had is an error too. LODE_LIMIT: docs/filters.md#limits. */
+#ifndef LODE_FILTER_H
+#define LODE_FILTER_H
+
+#include "lode/lode.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct lode_filter {
+    const char *text; /* NULL: every point */
+    size_t size;      /* bytes */
+} lode_filter;
+
+/* "genre = ..." as a filter; borrows `text`. */
+LODE_API lode_filter lode_filter_text(const char *text);
+
+/* How many points match, exactly. snapshot NULL: the newest state. */
+LODE_NODISCARD LODE_API lode_status lode_count(lode_collection *collection,
+                                               const lode_snapshot *snapshot, lode_filter filter,
+                                               uint64_t *ret_count, lode_error *error);
+
+/* Walk over every point of one state that matches, as lode_iterator_open does over all: the same functions go on
+ * with the iterator. Which points match is decided here. */
+LODE_NODISCARD LODE_API lode_status lode_iterator_open_filtered(lode_collection *collection,
+                                                                const lode_snapshot *snapshot,
+                                                                lode_filter filter, unsigned with,
+                                                                lode_iterator **ret_iterator,
+                                                                lode_error *error);
+
+/* Delete every point that matches. filter.text NULL is LODE_INVALID here.
+ *
+ * Not one atomic batch: of the points that match when the call begins, batches of up to LODE_BATCH_MAX are deleted,
+ * each atomic and durable. A point that somebody changes meanwhile is looked at again, and deleted if it still
+ * matches; points that begin to match meanwhile need not be. After an error, what was deleted before stays so:
+ * ret_info, if not NULL, is filled then too. ret_info->sequence is that of the last batch. */
+LODE_NODISCARD LODE_API lode_status lode_delete_filtered(lode_collection *collection,
+                                                         lode_filter filter,
+                                                         lode_write_info *ret_info,
+                                                         lode_error *error);
+
+/* Patch every point that matches, in the same way. patch: an operation of kind LODE_WRITE_PATCH, whose id and
+ * condition are not used. A point is patched once, whether it still matches afterwards or not. */
+LODE_NODISCARD LODE_API lode_status lode_patch_filtered(lode_collection *collection,
+                                                        lode_filter filter,
+                                                        const lode_write_op *patch,
+                                                        lode_write_info *ret_info,
+                                                        lode_error *error);
+
+/* --- Facets ------------------------------------------------------------------------------------ */
+
+typedef struct lode_facet_request {
+    const lode_snapshot *snapshot; /* NULL: the newest state */
+    lode_filter filter;            /* text NULL: every point */
+    const char *field;             /* its path, as in filters; required */
+    size_t limit;                  /* values to return; 0: 10 */
+} lode_facet_request;
+
+typedef struct lode_facet {
+    const char *value; /* as JSON, ends with NUL: "drama" in quotes, 1990, true, a moment in UTC */
+    size_t value_size;
+    uint64_t count; /* points that have it, each once */
+} lode_facet;
+
+typedef struct lode_facets {
+    const lode_facet *facets; /* the most frequent first, then by value */
+    size_t facet_count;
+    uint64_t distinct;  /* values that there are */
+    uint64_t points;    /* that match the filter */
+    uint64_t missing;   /* of them, that lack the field; null and [] are not missing */
+    uint64_t uncounted; /* of them, some of whose values are not counted: texts of more than 1,024
+                           bytes, and in a float field integers that no double is */
+} lode_facets;
+
+/* How often each value of a field comes among the points that match, exactly. Of an array each of its values counts.
+ * Fields of points on the earth and objects have none. Free with lode_facets_free.
+ * Errors: as lode_count; LODE_INVALID when no point has had the field. */
+LODE_NODISCARD LODE_API lode_status lode_facets_get(lode_collection *collection,
+                                                    const lode_facet_request *request,
+                                                    lode_facets **ret_facets, lode_error *error);
+LODE_API void lode_facets_free(lode_facets *facets); /* NULL is allowed */
+
+/* --- What a search is going to do --------------------------------------------------------------- */
+
+typedef enum lode_plan {
+    LODE_PLAN_SKIP = 0, /* nothing there may be found */
+    LODE_PLAN_SCAN = 1, /* compare with every row that may be found: exact */
+    LODE_PLAN_WALK = 2, /* walk the graph */
+} lode_plan;
+
+typedef struct lode_explain_segment {
+    uint64_t number;
+    lode_plan plan;
+    uint64_t rows;
+    uint64_t live_rows;
+    uint64_t allowed_rows; /* living, and matched by the filter: exact */
+    uint64_t
+        estimated_rows;     /* that match, by what columns tell without being read; dead ones too */
+    uint64_t column_rows;   /* have columns: documents were asked of the others */
+    uint64_t document_rows; /* whose documents were read to tell */
+} lode_explain_segment;
+
+typedef struct lode_explanation {
+    const lode_explain_segment *segments;
+    size_t segment_count;
+    const char *filter; /* as it was evaluated, as text; NULL: none was given */
+    uint64_t allowed_rows;
+} lode_explanation;
+
+/* How a search of this request would go, segment by segment. The request's vector, text and like may be left out;
+ * nothing is searched. Free with lode_explanation_free. Errors: as lode_search. */
+LODE_NODISCARD LODE_API lode_status lode_explain(lode_collection *collection,
+                                                 const lode_search_request *request,
+                                                 lode_explanation **ret_explanation,
+                                                 lode_error *error);
+LODE_API void lode_explanation_free(lode_explanation *explanation); /* NULL is allowed */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LODE_FILTER_H */

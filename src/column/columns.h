@@ -1,0 +1,97 @@
+/* columns.h: the columns of a segment's metadata, used where they lie: mapped, or in memory.
+ *
+ * A column answers for the rows that are not in its COLUMN_UNKNOWN set; for those the documents do. Nothing here
+ * trusts the bytes: the directory is checked when it is opened, everything else when it is read, so that the worst
+ * that bytes of the right checksum can do is a wrong answer or LODE_CORRUPT. */
+#ifndef COLUMN_COLUMNS_H
+#define COLUMN_COLUMNS_H
+
+#include <stdatomic.h>
+
+#include "column/format.h"
+#include "filter/fields.h"
+#include "os/guard.h"
+
+struct column {
+    struct field field; /* as it was known when the columns were made; path NUL-terminated */
+    enum column_kind kind;
+    int is_given_up; /* nothing is known */
+    uint8_t ord_width;
+    uint32_t value_count, pair_count, dense_count;
+    uint32_t exists_count, null_count, unknown_count;
+    struct {
+        const uint8_t *data;
+        uint64_t size;
+    } blobs[COLUMN_BLOBS];
+};
+
+struct columns {
+    _Atomic uint32_t refs;
+    uint32_t row_count;
+    int incomplete; /* a field that is not here may be in a document all the same */
+    uint32_t count;
+    struct column *items; /* by path */
+    char *paths;
+    struct guard *guard; /* of the blobs; NULL: of memory */
+    void *memory;        /* owned: where the blobs lie, when that is memory */
+    uint64_t held;       /* of the memory budget: BUDGET_SCRATCH */
+};
+
+struct value_range { /* places, [begin, end) */
+    uint32_t begin, end;
+};
+
+struct column_bytes {
+    const uint8_t *data; /* aligned to 8 bytes */
+    uint64_t size;
+    struct guard *guard;      /* touched before data is read; NULL: of memory */
+    const uint8_t *directory; /* touched already */
+    uint64_t directory_size;
+};
+
+/* Borrows data and guard, not the directory. LODE_CORRUPT says what is wrong; LODE_NOMEM. */
+NODISCARD lode_status columns_open(const struct column_bytes *bytes, uint32_t row_count,
+                                   struct columns **ret_columns, lode_error *error);
+struct columns *columns_ref(struct columns *columns); /* NULL gives NULL */
+void columns_unref(struct columns *columns);          /* NULL is allowed */
+size_t columns_memory(const struct columns *columns); /* bytes owned */
+const struct column *columns_find(const struct columns *columns, const char *path, size_t size);
+
+/* --- One column: all LODE_CORRUPT, LODE_IO and LODE_NOMEM --------------------------------------- */
+
+/* Add the rows of COLUMN_EXISTS, _NULLS or _UNKNOWN to words. */
+NODISCARD lode_status column_set(const struct columns *columns, const struct column *column,
+                                 enum column_blob set, uint64_t *words, lode_error *error);
+/* The value of a place: strings as VALUE_STRING borrowed, UUIDs, moments and so on as they are bound. */
+NODISCARD lode_status column_value(const struct columns *columns, const struct column *column,
+                                   uint32_t place, struct value *ret_value, lode_error *error);
+/* The first place whose value is not below `value`, or, `above`, whose value is above it. */
+NODISCARD lode_status column_bound(const struct columns *columns, const struct column *column,
+                                   const struct value *value, int above, uint32_t *ret_place,
+                                   lode_error *error);
+/* Of strings: places [*ret_begin, *ret_end) begin with it. */
+NODISCARD lode_status column_prefix(const struct columns *columns, const struct column *column,
+                                    const char *text, size_t size, uint32_t *ret_begin,
+                                    uint32_t *ret_end, lode_error *error);
+/* How many pairs of value and row places [begin, end) have: of rows with one value each, rows. */
+NODISCARD lode_status column_count(const struct columns *columns, const struct column *column,
+                                   uint32_t begin, uint32_t end, uint32_t *ret_count,
+                                   lode_error *error);
+/* Add the rows that have a value of these places to words. */
+NODISCARD lode_status column_rows(const struct columns *columns, const struct column *column,
+                                  struct value_range range, uint64_t *words, lode_error *error);
+/* Of rows with one value at most (ord_width not 0): take those out of words whose value is not of these places.
+ * Takes less time the fewer rows there are, and reads one value after another where they are many. */
+NODISCARD lode_status column_probe(const struct columns *columns, const struct column *column,
+                                   struct value_range range, uint64_t *words, lode_error *error);
+/* counts[place]: how many rows of `words` have that value. Room for value_count. */
+NODISCARD lode_status column_counts(const struct columns *columns, const struct column *column,
+                                    const uint64_t *words, uint32_t *counts, lode_error *error);
+/* Of COLUMN_POINTS: point i of pair_count, and its row. */
+NODISCARD lode_status column_points(const struct columns *columns, const struct column *column,
+                                    const uint8_t **ret_points, const uint8_t **ret_rows,
+                                    lode_error *error);
+/* Check every byte's meaning, as far as answers depend on it. */
+NODISCARD lode_status columns_check(const struct columns *columns, lode_error *error);
+
+#endif

@@ -1,0 +1,502 @@
+/* rows.c: values, their places, and the rows that have them. */
+#include "column/columns.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bitset.h"
+#include "base/le.h"
+#include "column/set.h"
+
+static lode_status corrupt(const struct column *column, const char *what, lode_error *error)
+{
+    return error_set(error, LODE_CORRUPT, "columns: field '%.80s': %s", column->field.path, what);
+}
+
+/* Make bytes of a blob sound: *ret_at. */
+static lode_status touch(const struct columns *columns, const struct column *column,
+                         enum column_blob blob, uint64_t offset, uint64_t size,
+                         const uint8_t **ret_at, lode_error *error)
+{
+    const uint8_t *at = column->blobs[blob].data + offset;
+    if (offset > column->blobs[blob].size || size > column->blobs[blob].size - offset)
+        return corrupt(column, "a part is too short", error);
+    *ret_at = at;
+    return size ? guard_touch(columns->guard, at, (size_t)size, error) : LODE_OK;
+}
+
+static lode_status touch_all(const struct columns *columns, const struct column *column,
+                             enum column_blob blob, const uint8_t **ret_at, lode_error *error)
+{
+    return touch(columns, column, blob, 0, column->blobs[blob].size, ret_at, error);
+}
+
+lode_status column_set(const struct columns *columns, const struct column *column,
+                       enum column_blob set, uint64_t *words, lode_error *error)
+{
+    uint32_t count = set == COLUMN_EXISTS  ? column->exists_count
+                     : set == COLUMN_NULLS ? column->null_count
+                                           : column->unknown_count;
+    const uint8_t *at = NULL;
+    if (count == columns->row_count)
+        words_fill(words, 0, columns->row_count);
+    if (count == 0 || count == columns->row_count)
+        return LODE_OK;
+    lode_status status = touch_all(columns, column, set, &at, error);
+    return status ? status
+                  : set_read(at, (size_t)column->blobs[set].size, columns->row_count, words, error);
+}
+
+/* --- Values ------------------------------------------------------------------------------------- */
+
+static lode_status string_value(const struct columns *columns, const struct column *column,
+                                uint32_t place, struct value *ret_value, lode_error *error)
+{
+    const uint8_t *at = NULL, *text = NULL;
+    lode_status status = touch(columns, column, COLUMN_VALUES, (uint64_t)place * 8, 16, &at, error);
+    if (status)
+        return status;
+    uint64_t begin = le_load_u64(at), end = le_load_u64(at + 8);
+    if (begin > end)
+        return corrupt(column, "values are out of order", error);
+    status = touch(columns, column, COLUMN_TEXT, begin, end - begin, &text, error);
+    if (status)
+        return status;
+    *ret_value = value_string((const char *)text, (size_t)(end - begin));
+    if (column->field.type != FIELD_UUID)
+        return LODE_OK;
+    if (end - begin != sizeof ret_value->uuid)
+        return corrupt(column, "a UUID is none", error);
+    ret_value->kind = VALUE_UUID;
+    memcpy(ret_value->uuid, text, sizeof ret_value->uuid);
+    return LODE_OK;
+}
+
+lode_status column_value(const struct columns *columns, const struct column *column, uint32_t place,
+                         struct value *ret_value, lode_error *error)
+{
+    const uint8_t *at = NULL;
+    if (column->kind == COLUMN_BYTES)
+        return string_value(columns, column, place, ret_value, error);
+    lode_status status = touch(columns, column, COLUMN_VALUES, (uint64_t)place * 8, 8, &at, error);
+    if (status)
+        return status;
+    uint64_t bits = le_load_u64(at);
+    if (column->kind == COLUMN_DOUBLES) {
+        double number;
+        memcpy(&number, &bits, sizeof number);
+        if (!isfinite(number))
+            return corrupt(column, "a number is none", error);
+        *ret_value = value_float(number);
+        return LODE_OK;
+    }
+    *ret_value = value_integer((int64_t)bits);
+    if (column->field.type == FIELD_BOOLEAN)
+        ret_value->kind = VALUE_BOOLEAN;
+    if (column->field.type == FIELD_DATETIME)
+        ret_value->kind = VALUE_DATETIME;
+    return LODE_OK;
+}
+
+lode_status column_bound(const struct columns *columns, const struct column *column,
+                         const struct value *value, int above, uint32_t *ret_place,
+                         lode_error *error)
+{
+    uint32_t begin = 0, end = column->value_count;
+    while (begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        struct value found = {0};
+        lode_status status = column_value(columns, column, middle, &found, error);
+        if (status)
+            return status;
+        int order = value_compare(&found, value);
+        if (order < 0 || (above && order == 0))
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    *ret_place = begin;
+    return LODE_OK;
+}
+
+lode_status column_prefix(const struct columns *columns, const struct column *column,
+                          const char *text, size_t size, uint32_t *ret_begin, uint32_t *ret_end,
+                          lode_error *error)
+{
+    struct value prefix = value_string(text, size), found = {0};
+    lode_status status = column_bound(columns, column, &prefix, 0, ret_begin, error);
+    uint32_t begin = *ret_begin, end = column->value_count;
+    while (!status && begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        status = column_value(columns, column, middle, &found, error);
+        if (status)
+            break;
+        if (found.size >= size && memcmp(found.text, text, size) == 0)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    *ret_end = begin;
+    return status;
+}
+
+/* --- Rows of values ----------------------------------------------------------------------------- */
+
+static lode_status start_of(const struct columns *columns, const struct column *column,
+                            uint32_t place, uint32_t *ret_start, lode_error *error)
+{
+    const uint8_t *at = NULL;
+    lode_status status = touch(columns, column, COLUMN_STARTS, (uint64_t)place * 4, 4, &at, error);
+    if (!status)
+        *ret_start = le_load_u32(at);
+    return status;
+}
+
+lode_status column_count(const struct columns *columns, const struct column *column, uint32_t begin,
+                         uint32_t end, uint32_t *ret_count, lode_error *error)
+{
+    uint32_t first = 0, last = 0;
+    *ret_count = 0;
+    if (begin >= end)
+        return LODE_OK;
+    lode_status status = start_of(columns, column, begin, &first, error);
+    if (!status)
+        status = start_of(columns, column, end, &last, error);
+    if (!status && first > last)
+        return corrupt(column, "values are out of order", error);
+    *ret_count = last - first;
+    return status;
+}
+
+struct dense {
+    uint32_t place, before;
+    uint64_t begin, end;
+};
+
+static struct dense dense_at(const uint8_t *table, uint32_t i)
+{
+    const uint8_t *at = table + (size_t)i * DENSE_SIZE;
+    return (struct dense){le_load_u32(at), le_load_u32(at + 4), le_load_u64(at + 8),
+                          le_load_u64(at + 16)};
+}
+
+/* The first dense value from `place` on. */
+static uint32_t first_dense(const struct column *column, const uint8_t *table, uint32_t place)
+{
+    uint32_t begin = 0, end = column->dense_count;
+    while (begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        if (dense_at(table, middle).place < place)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
+/* Rows [begin, end) of COLUMN_ROWS. */
+static lode_status add_sparse(const struct columns *columns, const struct column *column,
+                              uint32_t begin, uint32_t end, uint64_t *words, lode_error *error)
+{
+    const uint8_t *at = NULL;
+    if (begin >= end)
+        return LODE_OK;
+    lode_status status = touch(columns, column, COLUMN_ROWS, (uint64_t)begin * 4,
+                               (uint64_t)(end - begin) * 4, &at, error);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < end - begin; i++) {
+        uint32_t row = le_load_u32(at + (size_t)i * 4);
+        if (row >= columns->row_count)
+            return corrupt(column, "a row is beyond the last", error);
+        bitset_set(words, row);
+    }
+    return LODE_OK;
+}
+
+static lode_status add_dense(const struct columns *columns, const struct column *column,
+                             const struct dense *dense, uint64_t *words, lode_error *error)
+{
+    const uint8_t *at = NULL;
+    if (dense->begin > dense->end)
+        return corrupt(column, "values are out of order", error);
+    lode_status status =
+        touch(columns, column, COLUMN_DENSE, dense->begin, dense->end - dense->begin, &at, error);
+    return status ? status
+                  : set_read(at, (size_t)(dense->end - dense->begin), columns->row_count, words,
+                             error);
+}
+
+/* How many pairs dense values have before the i-th of them. */
+static lode_status dense_before(const struct columns *columns, const struct column *column,
+                                const uint8_t *table, uint32_t i, uint32_t *ret_count,
+                                lode_error *error)
+{
+    uint32_t own = 0;
+    *ret_count = 0;
+    if (i < column->dense_count)
+        *ret_count = dense_at(table, i).before;
+    if (i < column->dense_count || i == 0)
+        return LODE_OK;
+    struct dense last = dense_at(table, i - 1);
+    if (last.place >= column->value_count)
+        return corrupt(column, "values are out of order", error);
+    lode_status status = column_count(columns, column, last.place, last.place + 1, &own, error);
+    *ret_count = last.before + own;
+    return status;
+}
+
+/* The rows of values [begin, end), none of which is dense; i: the first dense one behind them. */
+static lode_status add_between(const struct columns *columns, const struct column *column,
+                               const uint8_t *table, uint32_t i, uint32_t begin, uint32_t end,
+                               uint64_t *words, lode_error *error)
+{
+    uint32_t first = 0, last = 0, before = 0;
+    if (begin == end)
+        return LODE_OK;
+    lode_status status = start_of(columns, column, begin, &first, error);
+    if (!status)
+        status = start_of(columns, column, end, &last, error);
+    if (!status)
+        status = dense_before(columns, column, table, i, &before, error);
+    if (status)
+        return status;
+    if (first < before || last < first)
+        return corrupt(column, "values are out of order", error);
+    return add_sparse(columns, column, first - before, last - before, words, error);
+}
+
+/* Runs of values that are not dense lie together, the dense ones are sets. */
+static lode_status add_postings(const struct columns *columns, const struct column *column,
+                                uint32_t begin, uint32_t end, uint64_t *words, lode_error *error)
+{
+    const uint8_t *table = NULL;
+    lode_status status = touch_all(columns, column, COLUMN_DENSE_TABLE, &table, error);
+    if (status)
+        return status;
+    for (uint32_t i = first_dense(column, table, begin); !status && begin < end; i++) {
+        struct dense dense = {.place = UINT32_MAX};
+        if (i < column->dense_count)
+            dense = dense_at(table, i);
+        if (dense.place < begin)
+            return corrupt(column, "values are out of order", error);
+        uint32_t stop = dense.place < end ? dense.place : end;
+        status = add_between(columns, column, table, i, begin, stop, words, error);
+        if (!status && stop < end)
+            status = add_dense(columns, column, &dense, words, error);
+        begin = stop + 1;
+    }
+    return status;
+}
+
+lode_status column_rows(const struct columns *columns, const struct column *column,
+                        struct value_range range, uint64_t *words, lode_error *error)
+{
+    if (range.end > column->value_count)
+        range.end = column->value_count;
+    return range.begin < range.end
+               ? add_postings(columns, column, range.begin, range.end, words, error)
+               : LODE_OK;
+}
+
+/* --- Values of rows ----------------------------------------------------------------------------- */
+
+static uint32_t ord_at(const uint8_t *ords, uint8_t width, uint32_t row)
+{
+    if (width == 1)
+        return ords[row];
+    if (width == 2)
+        return (uint32_t)ords[2 * (size_t)row] | (uint32_t)ords[2 * (size_t)row + 1] << 8;
+    return le_load_u32(ords + 4 * (size_t)row);
+}
+
+/* Eight truths, a byte each, as eight bits. */
+static uint64_t pack(const uint8_t *truths)
+{
+    uint64_t bytes;
+    memcpy(&bytes, truths, sizeof bytes);
+    return bytes * 0x0102040810204080u >> 56;
+}
+
+/* Which of 64 rows have a value in the range. The first loop of each width becomes vector compares. */
+static uint64_t scan_word(const uint8_t *ords, uint8_t width, struct value_range range)
+{
+    uint8_t truths[64];
+    uint64_t word = 0;
+    uint32_t count = range.end - range.begin;
+    if (width == 1) {
+        uint8_t begin = (uint8_t)range.begin, most = (uint8_t)(count - 1);
+        for (unsigned i = 0; i < 64; i++)
+            truths[i] = (uint8_t)(ords[i] - begin) <= most;
+    } else if (width == 2) {
+        uint16_t own[64], begin = (uint16_t)range.begin, most = (uint16_t)(count - 1);
+        memcpy(own, ords, sizeof own); /* little-endian, as all that Lode runs on */
+        for (unsigned i = 0; i < 64; i++)
+            truths[i] = (uint16_t)(own[i] - begin) <= most;
+    } else {
+        uint32_t own[64];
+        memcpy(own, ords, sizeof own);
+        for (unsigned i = 0; i < 64; i++)
+            truths[i] = own[i] - range.begin < count;
+    }
+    for (unsigned i = 0; i < 8; i++)
+        word |= pack(truths + 8 * i) << 8 * i;
+    return word;
+}
+
+#define LONE_ROWS 1 /* so few rows of a word are looked at one by one */
+
+/* Counting all bits takes longer where the processor's own count is not used. */
+static int has_few(uint64_t word)
+{
+    for (unsigned i = 0; word && i < LONE_ROWS; i++)
+        word &= word - 1;
+    return word == 0;
+}
+
+static uint64_t probe_word(const struct column *column, const uint8_t *ords, size_t w,
+                           uint64_t word, struct value_range range)
+{
+    uint32_t first = (uint32_t)w * 64;
+    uint64_t size = column->blobs[COLUMN_ORDS].size, at = (uint64_t)first * column->ord_width;
+    if (!has_few(word) && size - at >= 64u * column->ord_width)
+        return word & scan_word(ords + at, column->ord_width, range);
+    for (uint64_t left = word; left; left &= left - 1) {
+        uint32_t bit = (uint32_t)__builtin_ctzll(left);
+        uint32_t ord = ord_at(ords, column->ord_width, first + bit);
+        if (ord - range.begin >= range.end - range.begin)
+            word &= ~((uint64_t)1 << bit);
+    }
+    return word;
+}
+
+/* A zone in which all values are in the range, or none, is not looked into. */
+static void probe_zone(const struct column *column, const uint8_t *ords, const uint8_t *zone,
+                       struct value_range range, size_t w, size_t end, uint64_t *words)
+{
+    uint32_t least = le_load_u32(zone), greatest = le_load_u32(zone + 4);
+    if (least >= range.begin && greatest < range.end)
+        return;
+    int is_outside = greatest < range.begin || least >= range.end;
+    for (; w < end; w++)
+        if (words[w])
+            words[w] = is_outside ? 0 : probe_word(column, ords, w, words[w], range);
+}
+
+lode_status column_probe(const struct columns *columns, const struct column *column,
+                         struct value_range range, uint64_t *words, lode_error *error)
+{
+    const uint8_t *ords = NULL, *zones = NULL;
+    size_t word_count = bitset_words(columns->row_count), zone_words = ZONE_ROWS / 64;
+    lode_status status = touch_all(columns, column, COLUMN_ORDS, &ords, error);
+    if (!status)
+        status = touch_all(columns, column, COLUMN_ZONES, &zones, error);
+    if (status)
+        return status;
+    if (range.end > column->value_count)
+        range.end = column->value_count;
+    if (range.begin >= range.end) {
+        memset(words, 0, word_count * sizeof *words);
+        return LODE_OK;
+    }
+    for (size_t w = 0; w < word_count; w += zone_words) {
+        size_t end = word_count - w < zone_words ? word_count : w + zone_words;
+        probe_zone(column, ords, zones + w / zone_words * 8, range, w, end, words);
+    }
+    return LODE_OK;
+}
+
+/* Rows have one value at most: one pass over those of `words`. */
+static lode_status count_ords(const struct columns *columns, const struct column *column,
+                              const uint64_t *words, uint32_t *counts, lode_error *error)
+{
+    const uint8_t *ords = NULL;
+    lode_status status = touch_all(columns, column, COLUMN_ORDS, &ords, error);
+    if (status)
+        return status;
+    for (size_t w = 0; w < bitset_words(columns->row_count); w++)
+        for (uint64_t left = words[w]; left; left &= left - 1) {
+            uint32_t row = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
+            uint32_t ord = ord_at(ords, column->ord_width, row);
+            if (ord < column->value_count)
+                counts[ord]++;
+        }
+    return LODE_OK;
+}
+
+lode_status column_counts(const struct columns *columns, const struct column *column,
+                          const uint64_t *words, uint32_t *counts, lode_error *error)
+{
+    size_t word_count = bitset_words(columns->row_count);
+    memset(counts, 0, column->value_count * sizeof *counts);
+    if (column->ord_width > 0)
+        return count_ords(columns, column, words, counts, error);
+    uint64_t *one = malloc(word_count * sizeof *one + 8);
+    lode_status status = one ? LODE_OK : error_nomem(error, "a set of rows", word_count * 8);
+    for (uint32_t place = 0; !status && place < column->value_count; place++) {
+        memset(one, 0, word_count * sizeof *one);
+        status = column_rows(columns, column, (struct value_range){place, place + 1}, one, error);
+        for (size_t w = 0; !status && w < word_count; w++)
+            counts[place] += (uint32_t)__builtin_popcountll(one[w] & words[w]);
+    }
+    free(one);
+    return status;
+}
+
+lode_status column_points(const struct columns *columns, const struct column *column,
+                          const uint8_t **ret_points, const uint8_t **ret_rows, lode_error *error)
+{
+    lode_status status = touch_all(columns, column, COLUMN_VALUES, ret_points, error);
+    return status ? status : touch_all(columns, column, COLUMN_ROWS, ret_rows, error);
+}
+
+/* --- Checking ----------------------------------------------------------------------------------- */
+
+static lode_status check_values(const struct columns *columns, const struct column *column,
+                                lode_error *error)
+{
+    struct value before = {0}, value = {0};
+    uint32_t start = 0, next = 0;
+    lode_status status = LODE_OK;
+    for (uint32_t place = 0; !status && place < column->value_count; place++) {
+        status = column_value(columns, column, place, &value, error);
+        if (!status && place > 0 && value_compare(&before, &value) >= 0)
+            return corrupt(column, "values are out of order", error);
+        before = value;
+        if (!status)
+            status = start_of(columns, column, place + 1, &next, error);
+        if (!status && next <= start)
+            return corrupt(column, "values are out of order", error);
+        start = next;
+    }
+    return status;
+}
+
+static lode_status check_column(const struct columns *columns, const struct column *column,
+                                uint64_t *words, lode_error *error)
+{
+    const uint8_t *at = NULL;
+    lode_status status = LODE_OK;
+    for (int set = COLUMN_EXISTS; !status && set <= COLUMN_UNKNOWN; set++)
+        status = column_set(columns, column, (enum column_blob)set, words, error);
+    if (!status && column->kind != COLUMN_POINTS)
+        status = check_values(columns, column, error);
+    if (!status && column->kind != COLUMN_POINTS)
+        status = column_rows(columns, column, (struct value_range){0, column->value_count}, words,
+                             error);
+    for (int blob = 0; !status && blob < COLUMN_BLOBS; blob++)
+        status = touch_all(columns, column, (enum column_blob)blob, &at, error);
+    return status;
+}
+
+lode_status columns_check(const struct columns *columns, lode_error *error)
+{
+    size_t size = bitset_words(columns->row_count) * sizeof(uint64_t);
+    uint64_t *words = calloc(1, size ? size : 1);
+    lode_status status = words ? LODE_OK : error_nomem(error, "a set of rows", size);
+    for (uint32_t i = 0; !status && i < columns->count; i++)
+        status = check_column(columns, &columns->items[i], words, error);
+    free(words);
+    return status;
+}

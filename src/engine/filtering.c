@@ -1,0 +1,150 @@
+/* filtering.c: reading filters, and knowing fields. */
+#include "engine/filtering.h"
+
+#include <string.h>
+
+#include "filter/bind.h"
+#include "filter/filter_json.h"
+#include "filter/filter_text.h"
+
+/* --- Reading ------------------------------------------------------------------------------------ */
+
+/* No filter's text begins with a brace. */
+static int is_json(const char *text, size_t size)
+{
+    size_t i = 0;
+    while (i < size && (text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r'))
+        i++;
+    return i < size && text[i] == '{';
+}
+
+static lode_status read_bound(const struct fields *fields, const char *text, size_t size,
+                              struct filtering *filtering, lode_error *error)
+{
+    struct filter_source source = {.text = text, .size = size};
+    const struct filter *read, *bound;
+    lode_status status = is_json(text, size)
+                             ? filter_parse_json(&filtering->arena, text, size, &read, error)
+                             : filter_parse_text(&filtering->arena, text, size, &read, error);
+    if (!status)
+        status = filter_bind(read, fields, &source, &filtering->arena, &bound, error);
+    if (!status)
+        status = filter_normalise(bound, &filtering->arena, &filtering->filter, error);
+    return status;
+}
+
+lode_status filtering_read(struct lode_collection *collection, const char *text, size_t size,
+                           struct filtering *ret_filtering, lode_error *error)
+{
+    arena_init(&ret_filtering->arena);
+    ret_filtering->filter = NULL;
+    ret_filtering->known = NULL;
+    if (!text)
+        return LODE_OK;
+    struct field_set *known = known_fields_get(&collection->fields);
+    INVARIANT(known); /* recover_fields has seen to it */
+    lode_status status = read_bound(known->fields, text, size, ret_filtering, error);
+    ret_filtering->known = known;
+    if (status)
+        filtering_release(ret_filtering);
+    return status;
+}
+
+void filtering_release(struct filtering *filtering)
+{
+    arena_release(&filtering->arena);
+    field_set_unref(filtering->known);
+    filtering->filter = NULL;
+    filtering->known = NULL;
+}
+
+lode_status filtering_allow(struct lode_collection *collection, const char *text, size_t size,
+                            const struct allowed_request *request, struct allowed_set **ret_set,
+                            lode_error *error)
+{
+    struct filtering filtering;
+    *ret_set = NULL;
+    if (!text)
+        return LODE_OK;
+    lode_status status = filtering_read(collection, text, size, &filtering, error);
+    if (status)
+        return status;
+    struct allowed_request asked = *request;
+    asked.filter = filtering.filter;
+    asked.fields = filtering.known->fields;
+    status = allowed_set_new(&asked, ret_set, error);
+    filtering_release(&filtering);
+    return status;
+}
+
+/* --- Fields ------------------------------------------------------------------------------------- */
+
+/* A declared field is a member of the document itself, whatever its name is made of. */
+static lode_status declare(struct fields *fields, const lode_field *field, lode_error *error)
+{
+    struct buf path;
+    buf_init(&path, FIELD_PATH_SIZE_MAX);
+    lode_status status = path_append_part(&path, field->name, strlen(field->name), 0, error);
+    if (!status)
+        status = fields_declare(fields, (const char *)path.data, path.size,
+                                (enum field_type)field->type, error);
+    buf_release(&path);
+    return status;
+}
+
+lode_status filtering_declare(struct fields *fields, const lode_schema *schema, lode_error *error)
+{
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < schema->field_count; i++)
+        status = declare(fields, &schema->fields[i], error);
+    return status;
+}
+
+/* What the views that `current` does not have say. */
+static lode_status learn_views(struct fields *fields, const struct version *current,
+                               const struct version *version, lode_error *error)
+{
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < version->view_count; i++)
+        if (!version_view(current, version->views[i].segment->number))
+            status = fields_learn_view(fields, &version->views[i], error);
+    return status;
+}
+
+/* The lane is held. Takes the set, whatever it returns. */
+static lode_status put_joint(struct lode_collection *collection, struct field_set *own_set,
+                             const struct fields *learnt, lode_error *error)
+{
+    struct fields *joint = NULL;
+    lode_status status = known_fields_copy(&collection->fields, &joint, error);
+    for (size_t i = 0; !status && i < fields_count(learnt); i++)
+        status = fields_merge(joint, fields_at(learnt, i), error);
+    if (!status) {
+        known_fields_put(&collection->fields, own_set, joint);
+        return LODE_OK;
+    }
+    fields_free(joint);
+    field_set_unref(own_set);
+    return status;
+}
+
+lode_status filtering_learn(struct lode_collection *collection, const struct version *version,
+                            lode_error *error)
+{
+    struct version *current = collection_pin(collection);
+    struct fields *learnt = NULL;
+    struct field_set *set = NULL;
+    lode_status status = fields_new(&learnt, error);
+    if (!status)
+        status = learn_views(learnt, current, version, error);
+    version_unref(current);
+    if (!status && fields_count(learnt) > 0 && !(set = field_set_new()))
+        status = error_nomem(error, "fields", sizeof *set);
+    if (set) {
+        lane_enter(&collection->lane);
+        status = put_joint(collection, set, learnt, error);
+        lane_leave(&collection->lane);
+    }
+    fields_free(learnt);
+    return status;
+}

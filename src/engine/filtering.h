@@ -1,0 +1,37 @@
+/* filtering.h: from a filter as it is written to the rows of a version that it allows; and what is known of the
+ * fields that it speaks of. */
+#ifndef ENGINE_FILTERING_H
+#define ENGINE_FILTERING_H
+
+#include "engine/collection.h"
+#include "filter/filter.h"
+#include "query/allowed.h"
+
+struct filtering { /* a filter, bound to what is known of the fields */
+    struct arena arena;
+    const struct filter *filter; /* NULL: there is none, everything is allowed */
+    struct field_set *known;     /* to what it is bound */
+};
+
+/* Read a filter, text or JSON: what begins with { is JSON. text NULL: none. The version to be read must have been
+ * pinned before. LODE_INVALID and LODE_LIMIT say where; LODE_NOMEM. On success filtering_release. */
+NODISCARD lode_status filtering_read(struct lode_collection *collection, const char *text,
+                                     size_t size, struct filtering *ret_filtering,
+                                     lode_error *error);
+void filtering_release(struct filtering *filtering);
+
+/* filtering_read, the rows of a version that it allows, filtering_release. *ret_set is NULL without a filter;
+ * else allowed_set_free. */
+NODISCARD lode_status filtering_allow(struct lode_collection *collection, const char *text,
+                                      size_t size, const struct allowed_request *request,
+                                      struct allowed_set **ret_set, lode_error *error);
+
+/* Declare the fields of a schema, of fields that are new. LODE_NOMEM, LODE_LIMIT. */
+NODISCARD lode_status filtering_declare(struct fields *fields, const lode_schema *schema,
+                                        lode_error *error);
+/* Take in what the segments of a version say of the fields that those of the newest version do not have: of
+ * a state that was kept. Takes the lane. LODE_NOMEM. */
+NODISCARD lode_status filtering_learn(struct lode_collection *collection,
+                                      const struct version *version, lode_error *error);
+
+#endif

@@ -1,0 +1,307 @@
+/* allowed.c: columns say which rows match for sure and which may; of the latter, and of rows that have no columns,
+ * every document is asked.
+ *
+ * A growing segment has columns of its first rows, made here when so many rows have come since that to ask
+ * their documents takes about as long: all that is spent on that is within a small factor of one pass. */
+#include "query/allowed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "filter/matches.h"
+#include "os/budget.h"
+#include "os/mapped.h"
+#include "column/evaluate.h"
+#include "storage/columns_part.h"
+#include "storage/id.h"
+
+#define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
+
+#define GROWING_ROWS_MIN 2048u /* without columns, before a growing segment gets some */
+
+/* What evaluating one view takes. */
+struct evaluation {
+    const struct allowed_request *request;
+    const struct segment_view *view;
+    struct matcher *matcher;
+    struct allowed *allowed; /* what it comes to */
+};
+
+lode_status allowed_row(struct matcher *matcher, const struct segment *segment, uint32_t row,
+                        int *ret_matches, lode_error *error)
+{
+    struct document document;
+    const uint8_t *bytes;
+    size_t size;
+    lode_id id = {0};
+    lode_status status = segment->ops->document(segment, row, &document, error);
+    if (!status && matcher_asks_ids(matcher)) {
+        status = segment->ops->id(segment, row, &bytes, &size, error);
+        if (!status)
+            status = id_decode(bytes, size, &id, error);
+    }
+    return status ? status
+                  : matcher_matches(matcher, document.metadata, document.metadata_size, &id,
+                                    ret_matches, error);
+}
+
+/* Of the rows of one word those that match. */
+static lode_status filter_word(const struct evaluation *evaluation, uint32_t base, uint64_t *word,
+                               lode_error *error)
+{
+    for (uint64_t left = *word; left; left &= left - 1) {
+        evaluation->allowed->asked++;
+        uint32_t bit = (uint32_t)__builtin_ctzll(left);
+        int matches = 0;
+        lode_status status = allowed_row(evaluation->matcher, evaluation->view->segment, base + bit,
+                                         &matches, error);
+        if (status)
+            return status;
+        if (!matches)
+            *word &= ~((uint64_t)1 << bit);
+    }
+    return LODE_OK;
+}
+
+/* words: of rows [begin, end) those that may be in; on return those that are. */
+static lode_status filter_words(const struct evaluation *evaluation, uint32_t begin, uint32_t end,
+                                uint64_t *words, lode_error *error)
+{
+    size_t count = bitset_words(end);
+    lode_status status = LODE_OK;
+    for (size_t w = begin / 64; !status && w < count; w++) {
+        uint64_t before = w == begin / 64 ? words[w] & (((uint64_t)1 << (begin % 64)) - 1) : 0;
+        if (w % WORDS_BETWEEN_LOOKS == 0)
+            mapped_look();
+        words[w] &= ~before;
+        if (words[w])
+            status = filter_word(evaluation, (uint32_t)w * 64, &words[w], error);
+        words[w] |= before;
+    }
+    return status;
+}
+
+/* --- Columns ------------------------------------------------------------------------------------ */
+
+static lode_status rows_of_ids(void *context, const struct filter *filter, uint64_t *words,
+                               lode_error *error)
+{
+    const struct segment_view *view = context;
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < filter->id.count; i++) {
+        uint8_t bytes[ID_BYTES_MAX];
+        uint32_t row = ROW_NONE;
+        size_t size = id_encode(&filter->id.ids[i], bytes);
+        struct id_key key = {.bytes = bytes, .size = size, .hash = id_hash(bytes, size)};
+        status = view->segment->ops->find(view, &key, &row, error);
+        if (!status && row < view->row_count)
+            bitset_set(words, row);
+    }
+    return status;
+}
+
+/* Rows [0, columns->row_count): `words` holds those that live, and gets those that are allowed. spare: room for two
+ * such sets. */
+static lode_status by_columns(const struct evaluation *evaluation, const struct columns *columns,
+                              uint64_t *words, uint64_t *spare, lode_error *error)
+{
+    size_t count = bitset_words(columns->row_count);
+    struct segment_view covered = *evaluation->view;
+    uint64_t *must = spare, *may = spare + count;
+    if (covered.row_count > columns->row_count)
+        covered.row_count = columns->row_count;
+    struct column_query query = {.columns = columns,
+                                 .filter = evaluation->request->filter,
+                                 .matcher = evaluation->matcher,
+                                 .rows_of_ids = rows_of_ids,
+                                 .context = &covered};
+    lode_status status = columns_estimate(&query, &evaluation->allowed->estimated, error);
+    if (!status)
+        status = columns_evaluate(&query, must, may, error);
+    uint64_t open = 0;
+    for (size_t w = 0; !status && w < count; w++) {
+        must[w] &= words[w];
+        may[w] &= words[w] & ~must[w];
+        open |= may[w];
+    }
+    if (!status && open)
+        status = filter_words(evaluation, 0, covered.row_count, may, error);
+    for (size_t w = 0; !status && w < count; w++)
+        words[w] = must[w] | may[w];
+    return status;
+}
+
+/* Those that there are, or, of a growing segment, made now. */
+static struct columns *columns_for(const struct evaluation *evaluation, uint32_t *ret_covered)
+{
+    const struct segment_view *view = evaluation->view;
+    const struct segment *segment = view->segment;
+    struct columns *columns = segment->ops->columns(segment, ret_covered), *made;
+    uint32_t have = columns ? *ret_covered : 0;
+    *ret_covered = have < view->row_count ? have : view->row_count;
+    if (!segment->ops->keep_columns || view->row_count < have ||
+        view->row_count - have < GROWING_ROWS_MIN || view->row_count - have < have / 2)
+        return columns;
+    if (columns_of_view(view, evaluation->request->fields, &made, NULL))
+        return columns; /* documents will do */
+    columns_unref(columns);
+    segment->ops->keep_columns(segment, columns_ref(made), view->row_count);
+    *ret_covered = view->row_count;
+    return made;
+}
+
+/* The words of columns may end amid one: the rows behind are left as they are. */
+static lode_status filter_covered(const struct evaluation *evaluation,
+                                  const struct columns *columns, uint64_t *words, lode_error *error)
+{
+    size_t count = bitset_words(columns->row_count);
+    uint64_t *sets = malloc((count * 3 + 1) * sizeof *sets);
+    if (!sets)
+        return error_nomem(error, "the rows that a filter allows", count * 3 * sizeof *sets);
+    size_t view_words = bitset_words(evaluation->view->row_count), rest = columns->row_count % 64;
+    size_t shared = count < view_words ? count : view_words;
+    memset(sets, 0, count * sizeof *sets);
+    memcpy(sets, words, shared * sizeof *sets);
+    if (rest)
+        sets[count - 1] &= ((uint64_t)1 << rest) - 1;
+    lode_status status = by_columns(evaluation, columns, sets, sets + count, error);
+    for (size_t w = 0; !status && w < shared; w++) {
+        uint64_t behind = rest && w == count - 1 ? ~(uint64_t)0 << rest : 0;
+        words[w] = sets[w] | (words[w] & behind);
+    }
+    free(sets);
+    return status;
+}
+
+/* Columns only spare documents: when they are damaged, these answer. */
+static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *words,
+                               lode_error *error)
+{
+    uint32_t covered = 0;
+    struct columns *columns = columns_for(evaluation, &covered);
+    lode_status status = LODE_OK;
+    evaluation->allowed->estimated = evaluation->view->row_count;
+    if (columns) {
+        status = filter_covered(evaluation, columns, words, error);
+        if (status_is_damage(status)) {
+            covered = 0;
+            status = LODE_OK;
+        }
+    }
+    columns_unref(columns);
+    evaluation->allowed->covered = covered;
+    if (!status && covered < evaluation->view->row_count)
+        status = filter_words(evaluation, covered, evaluation->view->row_count, words, error);
+    return status;
+}
+
+/* --- Views -------------------------------------------------------------------------------------- */
+
+/* The living rows of a view. */
+static void fill_live(const struct segment_view *view, uint64_t *words)
+{
+    size_t count = bitset_words(view->row_count), rest = view->row_count % 64;
+    if (view->live)
+        memcpy(words, view->live->words, count * sizeof *words);
+    else
+        memset(words, 0xff, count * sizeof *words);
+    if (rest)
+        words[count - 1] &= ((uint64_t)1 << rest) - 1;
+}
+
+static lode_status filter_view(struct evaluation *evaluation, const struct allowed_request *request,
+                               struct allowed *allowed, lode_error *error)
+{
+    const struct segment_view *view = evaluation->view;
+    if (view->live_count == 0)
+        return LODE_OK;
+    if (request->allow_damaged && segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL)) {
+        allowed->count = view->live_count;
+        return LODE_OK;
+    }
+    fill_live(view, allowed->words);
+    lode_status status = filter_rows(evaluation, allowed->words, error);
+    if (!status)
+        allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
+    return status;
+}
+
+static lode_status filter_views(const struct allowed_request *request, struct allowed_set *set,
+                                lode_error *error)
+{
+    struct evaluation evaluation = {.request = request};
+    lode_status status = matcher_new(request->filter, &evaluation.matcher, error);
+    for (size_t i = 0; !status && i < set->view_count; i++) {
+        evaluation.view = &request->version->views[i];
+        evaluation.allowed = &set->views[i];
+        status = filter_view(&evaluation, request, &set->views[i], error);
+    }
+    matcher_free(evaluation.matcher);
+    return status;
+}
+
+/* The set and its words in one piece. */
+static struct allowed_set *make_set(const struct version *version)
+{
+    size_t head = sizeof(struct allowed_set) + version->view_count * sizeof(struct allowed);
+    size_t words = 0;
+    for (size_t i = 0; i < version->view_count; i++)
+        words += bitset_words(version->views[i].row_count);
+    struct allowed_set *set = calloc(1, head + words * sizeof(uint64_t));
+    if (!set)
+        return NULL;
+    set->held = head + words * sizeof(uint64_t);
+    set->view_count = version->view_count;
+    uint64_t *next = (uint64_t *)(void *)((char *)set + head);
+    for (size_t i = 0; i < version->view_count; i++) {
+        set->views[i].words = next;
+        next += bitset_words(version->views[i].row_count);
+    }
+    budget_take(BUDGET_SCRATCH, set->held); /* reads are not refused */
+    return set;
+}
+
+lode_status allowed_set_new(const struct allowed_request *request, struct allowed_set **ret_set,
+                            lode_error *error)
+{
+    struct allowed_set *set = make_set(request->version);
+    if (!set)
+        return error_nomem(error, "the rows that a filter allows", request->version->point_count);
+    lode_status status = filter_views(request, set, error);
+    if (status)
+        allowed_set_free(set);
+    else
+        *ret_set = set;
+    return status;
+}
+
+lode_status allowed_set_all(const struct version *version, struct allowed_set **ret_set,
+                            lode_error *error)
+{
+    struct allowed_set *set = make_set(version);
+    if (!set)
+        return error_nomem(error, "the rows that live", version->point_count);
+    for (size_t i = 0; i < set->view_count; i++) {
+        if (version->views[i].row_count > 0)
+            fill_live(&version->views[i], set->views[i].words);
+        set->views[i].count = version->views[i].live_count;
+    }
+    *ret_set = set;
+    return LODE_OK;
+}
+
+void allowed_set_free(struct allowed_set *set)
+{
+    if (!set)
+        return;
+    budget_give(BUDGET_SCRATCH, set->held);
+    free(set);
+}
+
+uint64_t allowed_set_count(const struct allowed_set *set)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < set->view_count; i++)
+        count += set->views[i].count;
+    return count;
+}
