@@ -186,12 +186,13 @@ static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
         status = make_objects(writer, error);
     if (status || mark == BACKUP_MARK_WHOLE)
         return status;
+    /* Before the mark, since an attempt that finds one asks no more. */
+    status = sync_parent(writer, error);
     /* One that a crash left unfinished was never synced: it is written again. */
-    status = write_small(writer->vfs, path, VFS_TRUNCATE, BACKUP_MARK_TEXT,
-                         strlen(BACKUP_MARK_TEXT), error);
     if (!status)
-        status = vfs_dir_sync(writer->vfs, writer->path, error);
-    return status ? status : sync_parent(writer, error);
+        status = write_small(writer->vfs, path, VFS_TRUNCATE, BACKUP_MARK_TEXT,
+                             strlen(BACKUP_MARK_TEXT), error);
+    return status ? status : vfs_dir_sync(writer->vfs, writer->path, error);
 }
 
 static lode_status begin_staging(struct backup_writer *writer, lode_error *error)
