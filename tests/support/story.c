@@ -549,7 +549,7 @@ static void describe(const char *what, const struct story_state *state)
     print_message("\n");
 }
 
-/* Opened once the disk has crashed, it may be refused. */
+/* Opened once the disk has crashed, it may be refused, or lack segments. */
 static void compare_named(struct story *story, const struct story_state *state, unsigned which)
 {
     for (unsigned i = 0; i < STORY_NAMES; i++) {
@@ -559,8 +559,11 @@ static void compare_named(struct story *story, const struct story_state *state, 
             continue;
         lode_status status =
             lode_snapshot_open_named(story->handles[which], snapshot_names[i], &snapshot, &error);
-        if (status && story->fate.crashed)
+        if (story->fate.crashed) {
+            if (!status)
+                lode_snapshot_close(snapshot);
             continue;
+        }
         assert_ok(status);
         model_check_points(model, story->handles[which], snapshot);
         model_check_search(model, story->handles[which], snapshot, 5, 20, 0);
