@@ -341,7 +341,7 @@ static uint64_t scan_word(const uint8_t *ords, uint8_t width, struct value_range
             truths[i] = own[i] - range.begin < count;
     }
     for (unsigned i = 0; i < 8; i++)
-        word |= pack(truths + 8 * i) << 8 * i;
+        word |= pack(truths + (size_t)8 * i) << 8 * i;
     return word;
 }
 
@@ -360,7 +360,7 @@ static uint64_t probe_word(const struct column *column, const uint8_t *ords, siz
 {
     uint32_t first = (uint32_t)w * 64;
     uint64_t size = column->blobs[COLUMN_ORDS].size, at = (uint64_t)first * column->ord_width;
-    if (!has_few(word) && size - at >= 64u * column->ord_width)
+    if (!has_few(word) && size - at >= (uint64_t)64 * column->ord_width)
         return word & scan_word(ords + at, column->ord_width, range);
     for (uint64_t left = word; left; left &= left - 1) {
         uint32_t bit = (uint32_t)__builtin_ctzll(left);

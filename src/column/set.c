@@ -94,13 +94,13 @@ static int read_runs(struct target *target, const struct container *container)
 
 static int read_array(struct target *target, const struct container *container)
 {
-    const uint8_t *at = reader_bytes(&target->reader, container->count * 2);
+    const uint8_t *at = reader_bytes(&target->reader, (size_t)container->count * 2);
     if (!at)
         return 0;
     uint64_t *words = target->words + container->base / 64;
     uint64_t room = target->row_count - container->base;
     for (uint32_t i = 0; i < container->count; i++) {
-        uint32_t low = (uint32_t)at[2 * i] | (uint32_t)at[2 * i + 1] << 8;
+        uint32_t low = (uint32_t)at[(size_t)2 * i] | (uint32_t)at[(size_t)2 * i + 1] << 8;
         if (low >= room)
             return 0;
         bitset_set(words, low);
@@ -110,7 +110,7 @@ static int read_array(struct target *target, const struct container *container)
 
 static int read_bitmap(struct target *target, const struct container *container)
 {
-    const uint8_t *at = reader_bytes(&target->reader, CONTAINER_WORDS * 8);
+    const uint8_t *at = reader_bytes(&target->reader, (size_t)CONTAINER_WORDS * 8);
     if (!at)
         return 0;
     uint64_t *words = target->words + container->base / 64;

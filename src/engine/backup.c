@@ -257,6 +257,7 @@ static lode_status add_model(struct backing *backing, const struct state *state,
 static lode_status add_figures(struct backing *backing, const struct state *state,
                                lode_error *error)
 {
+    INVARIANT(state->collection);
     struct inventory_collection collection = {
         .uid = state->collection->uid,
         .sequence = state->version->sequence,

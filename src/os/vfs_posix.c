@@ -27,6 +27,14 @@ struct posix_file {
     char path[];
 };
 
+/* vfs_fail, which never says LODE_OK. */
+static lode_status fail(lode_error *error, int os_errno, const char *what, const char *path)
+{
+    lode_status status = vfs_fail(error, os_errno, what, path);
+    INVARIANT(status != LODE_OK);
+    return status;
+}
+
 static struct posix_file *posix_file_of(struct vfs_file *file)
 {
     return (struct posix_file *)file;
@@ -91,11 +99,11 @@ static lode_status check_regular(const struct posix_file *file, lode_error *erro
 {
     struct stat info;
     if (fstat(file->fd, &info) != 0)
-        return vfs_fail(error, errno, "look at", file->path);
+        return fail(error, errno, "look at", file->path);
     if (S_ISREG(info.st_mode))
         return LODE_OK;
     if (S_ISDIR(info.st_mode)) /* as reading it would say */
-        return vfs_fail(error, EISDIR, "open", file->path);
+        return fail(error, EISDIR, "open", file->path);
     lode_status status = error_set(error, LODE_IO, "cannot open %s: it is not a regular file",
                                    vfs_path_tail(file->path));
     if (error)
@@ -111,7 +119,7 @@ static lode_status open_new(struct vfs *vfs, const char *path, int flags,
         return LODE_NOMEM;
     file->fd = open_again(path, flags);
     if (file->fd < 0) {
-        lode_status status = vfs_fail(error, errno, flags & O_CREAT ? "create" : "open", path);
+        lode_status status = fail(error, errno, flags & O_CREAT ? "create" : "open", path);
         free(file);
         return status;
     }
@@ -138,7 +146,7 @@ static lode_status posix_size(struct vfs_file *base, uint64_t *ret_size, lode_er
     struct posix_file *file = posix_file_of(base);
     struct stat info;
     if (fstat(file->fd, &info) != 0)
-        return vfs_fail(error, errno, "measure", file->path);
+        return fail(error, errno, "measure", file->path);
     *ret_size = (uint64_t)info.st_size;
     return LODE_OK;
 }
@@ -166,7 +174,7 @@ static lode_status posix_read(struct vfs_file *base, uint64_t offset, void *data
         else if (got == 0)
             return ends_early(file, offset + done, offset, size, error);
         else if (errno != EINTR)
-            return vfs_fail(error, errno, "read", file->path);
+            return fail(error, errno, "read", file->path);
     }
     return status;
 }
@@ -202,12 +210,12 @@ static lode_status posix_truncate(struct vfs_file *base, uint64_t size, lode_err
 {
     struct posix_file *file = posix_file_of(base);
     if (size > INT64_MAX)
-        return vfs_fail(error, EFBIG, "truncate", file->path);
+        return fail(error, EFBIG, "truncate", file->path);
     int failed;
     do
         failed = ftruncate(file->fd, (off_t)size);
     while (failed && errno == EINTR);
-    return failed ? vfs_fail(error, errno, "truncate", file->path) : LODE_OK;
+    return failed ? fail(error, errno, "truncate", file->path) : LODE_OK;
 }
 
 /* Where there is less, ext4 has taken all of that before it fails: it is given back. */
@@ -235,7 +243,7 @@ static lode_status posix_sync(struct vfs_file *base, lode_error *error)
     do
         failed = fdatasync(file->fd);
     while (failed && errno == EINTR);
-    return failed ? vfs_fail(error, errno, "sync", file->path) : LODE_OK;
+    return failed ? fail(error, errno, "sync", file->path) : LODE_OK;
 }
 
 static const uint8_t nothing_mapped[1];
@@ -271,7 +279,7 @@ static lode_status posix_map(struct vfs_file *base, uint64_t size, const uint8_t
     }
     void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, file->fd, 0);
     if (data == MAP_FAILED)
-        return vfs_fail(error, errno, "map", file->path);
+        return fail(error, errno, "map", file->path);
     if (mapped_is_much(size))
         bring_in_alone(file, data, size);
     mapped_add(data, size);
@@ -304,7 +312,7 @@ static lode_status posix_exists(struct vfs *vfs, const char *path, int *ret_exis
     struct stat info;
     int failed = lstat(path, &info);
     if (failed && errno != ENOENT && errno != ENOTDIR)
-        return vfs_fail(error, errno, "look for", path);
+        return fail(error, errno, "look for", path);
     *ret_exists = !failed;
     return LODE_OK;
 }
@@ -312,14 +320,14 @@ static lode_status posix_exists(struct vfs *vfs, const char *path, int *ret_exis
 static lode_status posix_remove(struct vfs *vfs, const char *path, lode_error *error)
 {
     (void)vfs;
-    return unlink(path) ? vfs_fail(error, errno, "remove", path) : LODE_OK;
+    return unlink(path) ? fail(error, errno, "remove", path) : LODE_OK;
 }
 
 static lode_status posix_rename(struct vfs *vfs, const char *from, const char *to,
                                 lode_error *error)
 {
     (void)vfs;
-    return rename(from, to) ? vfs_fail(error, errno, "rename", from) : LODE_OK;
+    return rename(from, to) ? fail(error, errno, "rename", from) : LODE_OK;
 }
 
 static lode_status posix_link(struct vfs *vfs, const char *from, const char *to, lode_error *error)
@@ -327,13 +335,13 @@ static lode_status posix_link(struct vfs *vfs, const char *from, const char *to,
     (void)vfs;
     if (link(from, to) == 0)
         return LODE_OK;
-    return vfs_fail(error, errno, "link", errno == EEXIST ? to : from);
+    return fail(error, errno, "link", errno == EEXIST ? to : from);
 }
 
 static lode_status posix_make_dir(struct vfs *vfs, const char *path, lode_error *error)
 {
     (void)vfs;
-    return mkdir(path, 0777) ? vfs_fail(error, errno, "make directory", path) : LODE_OK;
+    return mkdir(path, 0777) ? fail(error, errno, "make directory", path) : LODE_OK;
 }
 
 static lode_status posix_remove_dir(struct vfs *vfs, const char *path, lode_error *error)
@@ -342,7 +350,7 @@ static lode_status posix_remove_dir(struct vfs *vfs, const char *path, lode_erro
     if (rmdir(path) == 0)
         return LODE_OK;
     /* POSIX allows EEXIST where Linux says ENOTEMPTY. */
-    return vfs_fail(error, errno == EEXIST ? ENOTEMPTY : errno, "remove directory", path);
+    return fail(error, errno == EEXIST ? ENOTEMPTY : errno, "remove directory", path);
 }
 
 static int is_dot_entry(const char *name)
@@ -357,14 +365,14 @@ static lode_status posix_list(struct vfs *vfs, const char *path,
     (void)vfs;
     DIR *dir = opendir(path);
     if (!dir)
-        return vfs_fail(error, errno, "list", path);
+        return fail(error, errno, "list", path);
     struct dirent *found;
     while (errno = 0, (found = readdir(dir)) != NULL)
         if (!is_dot_entry(found->d_name))
             entry(context, found->d_name);
     int os_errno = errno;
     closedir(dir);
-    return os_errno ? vfs_fail(error, os_errno, "list", path) : LODE_OK;
+    return os_errno ? fail(error, os_errno, "list", path) : LODE_OK;
 }
 
 static lode_status posix_dir_sync(struct vfs *vfs, const char *path, lode_error *error)
@@ -372,14 +380,14 @@ static lode_status posix_dir_sync(struct vfs *vfs, const char *path, lode_error 
     (void)vfs;
     int fd = open_again(path, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
-        return vfs_fail(error, errno, "open directory", path);
+        return fail(error, errno, "open directory", path);
     int failed;
     do
         failed = fsync(fd);
     while (failed && errno == EINTR);
     int os_errno = errno;
     close(fd);
-    return failed ? vfs_fail(error, os_errno, "sync directory", path) : LODE_OK;
+    return failed ? fail(error, os_errno, "sync directory", path) : LODE_OK;
 }
 
 static uint64_t posix_room(struct vfs *vfs, const char *path)
@@ -446,7 +454,7 @@ static lode_status take_lock(struct posix_file *file, const char *path, int how,
     lode_status status = LODE_OK;
     if (flock_again(file->fd, how))
         status = errno == EWOULDBLOCK ? busy(path, read_owner(file->fd), error)
-                                      : vfs_fail(error, errno, "lock", path);
+                                      : fail(error, errno, "lock", path);
     else if (fstat(file->fd, &info) == 0 && info.st_nlink == 0)
         /* Who held it has removed it, with what it guarded. */
         status = error_set(error, LODE_BUSY, "%s was just removed", vfs_path_tail(path));
