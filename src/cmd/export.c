@@ -51,7 +51,7 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
         .usage = "DIR COLLECTION FILE [options]",
         .about = "Writes the points of a collection to a file, in no particular order. JSON Lines "
                  "keeps everything and can be imported again; CSV turns arrays and objects of the "
-                 "metadata into text and leaves expiries out; the other formats keep the vectors "
+                 "metadata into text; the other formats keep the vectors "
                  "alone. Under cosine, "
                  "vectors come out normalised.",
         .examples = "  lode export films.lode films films.jsonl\n"

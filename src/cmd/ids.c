@@ -1,6 +1,7 @@
 /* ids.c: see ids.h. */
 #include "cmd/ids.h"
 
+#include "base/hex.h"
 #include "base/number.h"
 #include "base/utf8.h"
 
@@ -8,38 +9,6 @@
 #include <string.h>
 
 const char *const id_rule_names[] = {"auto", "number", "uuid", "string", NULL};
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* 8-4-4-4-12 hexadecimal digits, of either case. */
-static int parse_uuid(const char *text, size_t size, uint8_t bytes[16])
-{
-    if (size != ID_UUID_TEXT_SIZE)
-        return 0;
-    size_t count = 0;
-    for (size_t i = 0; i < size;) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (text[i++] != '-')
-                return 0;
-            continue;
-        }
-        int high = hex_value(text[i]), low = hex_value(text[i + 1]);
-        if (high < 0 || low < 0)
-            return 0;
-        bytes[count++] = (uint8_t)(high << 4 | low);
-        i += 2;
-    }
-    return 1;
-}
 
 static int all_digits(const char *text, size_t size)
 {
@@ -86,7 +55,7 @@ lode_status id_parse(const char *text, size_t size, enum id_rule rule, lode_id *
     case ID_RULE_UUID:
     case ID_RULE_AUTO: break;
     }
-    if (parse_uuid(text, size, uuid)) {
+    if (hex_parse_uuid(text, size, uuid)) {
         *ret_id = lode_id_uuid(uuid);
         return LODE_OK;
     }

@@ -1,6 +1,7 @@
 /* builder.c: walks each document once, in the way of filter/matches.c: what a condition would see of a field is what
  * its column gets. */
 #include "column/builder_parts.h"
+#include "column/columns.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -364,21 +365,6 @@ static lode_status walk(struct column_builder *builder, const char *text, size_t
 
 /* --- Life --------------------------------------------------------------------------------------- */
 
-static enum column_kind kind_of(enum field_type type)
-{
-    switch (type) {
-    case FIELD_KEYWORD:
-    case FIELD_TEXT:
-    case FIELD_UUID: return COLUMN_BYTES;
-    case FIELD_INTEGER:
-    case FIELD_BOOLEAN:
-    case FIELD_DATETIME: return COLUMN_INTEGERS;
-    case FIELD_FLOAT: return COLUMN_DOUBLES;
-    case FIELD_GEO: return COLUMN_POINTS;
-    default: return COLUMN_NONE;
-    }
-}
-
 lode_status column_builder_new(const struct fields *fields, uint64_t bytes_max,
                                struct column_builder **ret_builder, lode_error *error)
 {
@@ -399,7 +385,7 @@ lode_status column_builder_new(const struct fields *fields, uint64_t bytes_max,
     for (size_t i = 0; i < count; i++) {
         struct gathered *item = &builder->items[i];
         item->field = fields_at(fields, i);
-        item->kind = kind_of(item->field->type);
+        item->kind = column_kind_of(item->field->type);
         item->has_values = item->field->indexed;
         buf_init(&item->text, SIZE_MAX / 2);
     }

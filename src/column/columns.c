@@ -67,7 +67,7 @@ static int values_fit(const struct column *column, uint32_t row_count)
 
 /* --- Reading ------------------------------------------------------------------------------------ */
 
-static enum column_kind kind_of(enum field_type type)
+enum column_kind column_kind_of(enum field_type type)
 {
     switch (type) {
     case FIELD_KEYWORD:
@@ -102,7 +102,7 @@ static lode_status read_entry(const struct column_bytes *bytes, const uint8_t *e
     column->unknown_count = le_load_u32(entry + 32);
     if (entry[6] >= FIELD_TYPE_COUNT || column->field.path_size == 0 ||
         column->field.path_size > FIELD_PATH_SIZE_MAX ||
-        (entry[8] != COLUMN_NONE && column->kind != kind_of(column->field.type)))
+        (entry[8] != COLUMN_NONE && column->kind != column_kind_of(column->field.type)))
         return corrupt("a field is none", error);
     for (size_t blob = 0; blob < COLUMN_BLOBS; blob++) {
         uint64_t offset = le_load_u64(entry + 40 + 16 * blob);

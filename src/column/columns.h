@@ -94,4 +94,7 @@ NODISCARD lode_status column_points(const struct columns *columns, const struct 
 /* Check every byte's meaning, as far as answers depend on it. */
 NODISCARD lode_status columns_check(const struct columns *columns, lode_error *error);
 
+/* How values of such a field are kept. */
+enum column_kind column_kind_of(enum field_type type);
+
 #endif

@@ -1,6 +1,8 @@
 /* key_source.c: see key_source.h. No error holds any of what was read. */
 #include "crypt/key_source.h"
 
+#include "base/hex.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -31,15 +33,6 @@ lode_status key_id_of(const uint8_t key[CIPHER_KEY_SIZE], char text[LODE_KEY_ID_
 }
 
 /* --- Forms ------------------------------------------------------------------------------------- */
-
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
 
 static int parse_hex(const char *text, uint8_t key[CIPHER_KEY_SIZE])
 {

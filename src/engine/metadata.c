@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/datetime.h"
 #include "base/number.h"
@@ -49,7 +50,7 @@ static int is_of(lode_field_type type, const char *text, size_t size)
 {
     uint8_t uuid[16];
     return type == LODE_FIELD_DATETIME ? datetime_valid(text, size)
-                                       : value_parse_uuid(text, size, uuid);
+                                       : hex_parse_uuid(text, size, uuid);
 }
 
 /* A datetime or UUID? string: a parser that has just read it. */

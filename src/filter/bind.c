@@ -1,6 +1,7 @@
 /* bind.c: fields looked up, values brought to their types. */
 #include "filter/bind.h"
 
+#include "base/hex.h"
 #include "base/datetime.h"
 #include "filter/regex.h"
 
@@ -119,7 +120,7 @@ static int read_datetime(struct value *value)
 static int read_uuid(struct value *value)
 {
     value->kind = VALUE_UUID;
-    return value_parse_uuid(value->text, value->size, value->uuid);
+    return hex_parse_uuid(value->text, value->size, value->uuid);
 }
 
 /* Bring a value to a type; 0 when it has no meaning there. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/number.h"
 
 #define TESTS                                                                                      \
@@ -319,7 +320,7 @@ static lode_status push_id(struct json_parser *parser, enum json_token token, st
         status = read_string_id(parser, &id);
     } else if (token == JSON_STRING) {
         status = json_text(parser, &id.string, &id.string_size);
-        if (!status && value_parse_uuid(id.string, id.string_size, uuid))
+        if (!status && hex_parse_uuid(id.string, id.string_size, uuid))
             id = lode_id_uuid(uuid);
     } else {
         return json_unexpected(parser, AN_ID);

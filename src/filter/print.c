@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/number.h"
 
 size_t print_u64(uint64_t value, char text[PRINT_NUMBER_MAX])
@@ -47,5 +48,5 @@ size_t print_uuid(const uint8_t uuid[16], char text[PRINT_NUMBER_MAX])
 int print_id_is_ambiguous(const lode_id *id)
 {
     uint8_t uuid[16];
-    return value_parse_uuid(id->string, id->string_size, uuid);
+    return hex_parse_uuid(id->string, id->string_size, uuid);
 }

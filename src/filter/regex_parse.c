@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
 #define CHARACTER_MAX 0x10ffffu
@@ -112,14 +113,6 @@ static const struct regex_node *character_new(struct parser *parser, uint32_t c)
 {
     struct ranges ranges = {.count = 1, .items[0] = {c, c}};
     return set_new(parser, &ranges, 0);
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /* Behind \x: two digits, or any number of them in braces. */

@@ -1,6 +1,7 @@
 /* text_condition.c: one condition of a filter's text: a field and what is asked of it. */
 #include "filter/text_parser.h"
 
+#include "base/hex.h"
 #include "base/number.h"
 #include "filter/filter_text.h"
 
@@ -113,7 +114,7 @@ static int read_id(const struct text_parser *parser, lode_id *ret_id)
     }
     if (token->kind != TOKEN_STRING)
         return 0;
-    if (value_parse_uuid(token->text, token->size, uuid))
+    if (hex_parse_uuid(token->text, token->size, uuid))
         *ret_id = lode_id_uuid(uuid);
     else
         *ret_id =

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/datetime.h"
+#include "base/hex.h"
 #include "base/number.h"
 
 static const char *const type_names[FIELD_TYPE_COUNT] = {
@@ -103,34 +104,6 @@ int value_parse_number(const char *text, size_t size, struct value *ret_value)
     return 1;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-int value_parse_uuid(const char *text, size_t size, uint8_t ret_uuid[16])
-{
-    if (size != 36)
-        return 0;
-    size_t count = 0;
-    for (size_t i = 0; i < size;) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (text[i++] != '-')
-                return 0;
-            continue;
-        }
-        int high = hex_value(text[i]), low = hex_value(text[i + 1]);
-        if (high < 0 || low < 0)
-            return 0;
-        ret_uuid[count++] = (uint8_t)(high << 4 | low);
-        i += 2;
-    }
-    return 1;
-}
-
 static lode_status string_of_json(const struct json *json, struct buf *scratch,
                                   struct value *ret_value, lode_error *error)
 {
@@ -155,7 +128,7 @@ static int convert_string(enum field_type type, struct value *value)
         return datetime_parse(value->text, value->size, &value->integer);
     case FIELD_UUID:
         value->kind = VALUE_UUID;
-        return value_parse_uuid(value->text, value->size, value->uuid);
+        return hex_parse_uuid(value->text, value->size, value->uuid);
     default: return 0;
     }
 }

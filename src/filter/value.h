@@ -72,8 +72,6 @@ int value_identical(const struct value *a, const struct value *b);
 
 /* The number that JSON or a filter writes as text[0, size): 0 when it is none, or too large for a double. */
 int value_parse_number(const char *text, size_t size, struct value *ret_value);
-/* 8-4-4-4-12 hexadecimal digits, of either case. */
-int value_parse_uuid(const char *text, size_t size, uint8_t ret_uuid[16]);
 
 /* A JSON scalar as a value of a field's type. token is json's last; a string is borrowed as it stands,
  * or unescaped into scratch, whose bytes the value borrows then. *ret_fits 0: it is not of that type
