@@ -410,7 +410,7 @@ int main(int argc, char **argv)
     fill(query);
     make_collection();
     make_requests();
-    struct version *version = collection_pin(collection);
+    struct version *version = collection_pin(collection->shared);
     copy_rows(version);
     json = options.json ? fopen(options.json, "w") : NULL;
     if (json)

@@ -115,12 +115,13 @@ static void fill_and_die(void)
     lode_point *points = calloc(BATCH, sizeof *points);
     bench_must(db_open(dir, NULL, &env, &db, &error), &error);
     bench_must(lode_collection_open(db, "vectors", &collection, &error), &error);
-    uint64_t first = rows * 2, full = collection->db->growing_bytes_max;
+    uint64_t first = rows * 2, full = collection->shared->db->growing_bytes_max;
     for (;; first += BATCH) {
         bench_must(put(collection, first, BATCH, vectors, points), &error);
-        if (jobs_frozen_count(&collection->jobs) == FROZEN_MAX - 1 &&
-            (growing_bytes(collection->growing) + BATCH * (dim * sizeof *vectors + 64) > full ||
-             growing_row_count(collection->growing) + BATCH > GROWING_ROWS_MAX))
+        if (jobs_frozen_count(&collection->shared->jobs) == FROZEN_MAX - 1 &&
+            (growing_bytes(collection->shared->growing) + BATCH * (dim * sizeof *vectors + 64) >
+                 full ||
+             growing_row_count(collection->shared->growing) + BATCH > GROWING_ROWS_MAX))
             break;
     }
     _exit(0);
@@ -143,7 +144,7 @@ static void in_child(void (*run)(void))
 
 static uint64_t growing_rows(lode_collection *collection)
 {
-    struct version *version = collection_pin(collection);
+    struct version *version = collection_pin(collection->shared);
     uint64_t sum = 0;
     for (size_t i = 0; i < version->view_count; i++)
         if (!version->views[i].segment->sealed)

@@ -40,7 +40,8 @@ static lode_status check_count(const char *what, uint64_t value, uint64_t max, l
 
 static lode_status check_writable(const lode_collection *collection, lode_error *error)
 {
-    return collection ? db_check_writable(collection->db, error) : is_null("collection", error);
+    return collection ? db_check_writable(collection->shared->db, error)
+                      : is_null("collection", error);
 }
 
 /* --- Ids --------------------------------------------------------------------------------------- */
@@ -144,7 +145,7 @@ lode_status lode_collection_create(lode_db *db, const char *name, const lode_sch
     lode_status status = db_check_writable(db, error);
     if (!status)
         status = db_create(db, name, schema, error);
-    return status ? status : db_acquire(db, name, ret_collection, error);
+    return status ? status : handle_open(db, name, ret_collection, error);
 }
 
 lode_status lode_collection_open(lode_db *db, const char *name, lode_collection **ret_collection,
@@ -157,13 +158,13 @@ lode_status lode_collection_open(lode_db *db, const char *name, lode_collection 
     if (!ret_collection)
         return is_null("ret_collection", error);
     lode_status status = catalog_check_name("name", name, error);
-    return status ? status : db_acquire(db, name, ret_collection, error);
+    return status ? status : handle_open(db, name, ret_collection, error);
 }
 
 void lode_collection_close(lode_collection *collection)
 {
     if (collection)
-        db_release(collection);
+        handle_close(collection);
 }
 
 lode_status lode_collection_drop(lode_db *db, const char *name, lode_error *error)
@@ -206,7 +207,7 @@ void lode_catalog_free(lode_catalog *catalog)
 
 const lode_schema *lode_collection_schema(const lode_collection *collection)
 {
-    return collection ? &collection->schema : NULL;
+    return collection ? &collection->shared->schema : NULL;
 }
 
 /* --- Writing ----------------------------------------------------------------------------------- */
@@ -217,7 +218,7 @@ static lode_status write_input(lode_collection *collection, const struct write_i
     lode_status status = check_count(count_name, input->count, LODE_BATCH_MAX, error);
     if (!status)
         status = check_writable(collection, error);
-    return status ? status : collection_write(collection, input, ret_info, error);
+    return status ? status : collection_write(collection->shared, input, ret_info, error);
 }
 
 static lode_status use_options(const lode_write_options *options, struct write_input *input,
@@ -253,7 +254,7 @@ lode_status lode_write(lode_collection *collection, const lode_write_op *ops, si
 
 lode_status lode_sync(lode_collection *collection, lode_error *error)
 {
-    return collection ? collection_sync(collection, error) : is_null("collection", error);
+    return collection ? collection_sync(collection->shared, error) : is_null("collection", error);
 }
 
 lode_status lode_upsert(lode_collection *collection, const lode_point *points, size_t point_count,
@@ -287,7 +288,7 @@ lode_status lode_snapshot_open(lode_collection *collection, lode_snapshot **ret_
         return is_null("collection", error);
     if (!ret_snapshot)
         return is_null("ret_snapshot", error);
-    return snapshot_open(collection, ret_snapshot, error);
+    return snapshot_open(collection->shared, ret_snapshot, error);
 }
 
 void lode_snapshot_close(lode_snapshot *snapshot)
@@ -311,7 +312,7 @@ lode_status lode_snapshot_create(lode_collection *collection, const char *name, 
     lode_status status = check_writable(collection, error);
     if (status)
         return status;
-    return name ? named_create(collection, name, error) : is_null("name", error);
+    return name ? named_create(collection->shared, name, error) : is_null("name", error);
 }
 
 lode_status lode_snapshot_open_named(lode_collection *collection, const char *name,
@@ -323,7 +324,7 @@ lode_status lode_snapshot_open_named(lode_collection *collection, const char *na
         return is_null("name", error);
     if (!ret_snapshot)
         return is_null("ret_snapshot", error);
-    return named_open(collection, name, ret_snapshot, error);
+    return named_open(collection->shared, name, ret_snapshot, error);
 }
 
 lode_status lode_snapshot_drop(lode_collection *collection, const char *name, lode_error *error)
@@ -331,7 +332,7 @@ lode_status lode_snapshot_drop(lode_collection *collection, const char *name, lo
     lode_status status = check_writable(collection, error);
     if (status)
         return status;
-    return name ? named_drop(collection, name, error) : is_null("name", error);
+    return name ? named_drop(collection->shared, name, error) : is_null("name", error);
 }
 
 lode_status lode_snapshot_list_get(lode_collection *collection, lode_snapshot_list **ret_list,
@@ -341,7 +342,7 @@ lode_status lode_snapshot_list_get(lode_collection *collection, lode_snapshot_li
         return is_null("collection", error);
     if (!ret_list)
         return is_null("ret_list", error);
-    return named_list(collection, ret_list, error);
+    return named_list(collection->shared, ret_list, error);
 }
 
 void lode_snapshot_list_free(lode_snapshot_list *list)
@@ -397,7 +398,7 @@ lode_status lode_search(lode_collection *collection, const lode_search_request *
     if (!ret_result)
         return is_null("ret_result", error);
     lode_status status = check_request(request, error);
-    return status ? status : collection_search(collection, request, ret_result, error);
+    return status ? status : collection_search(collection->shared, request, ret_result, error);
 }
 
 static lode_status check_requests(const lode_search_request *requests, size_t request_count,
@@ -426,9 +427,9 @@ lode_status lode_search_batch(lode_collection *collection, const lode_search_req
     if (!ret_results && request_count > 0)
         return is_null("ret_results", error);
     lode_status status = check_requests(requests, request_count, error);
-    return status
-               ? status
-               : collection_search_batch(collection, requests, request_count, ret_results, error);
+    return status ? status
+                  : collection_search_batch(collection->shared, requests, request_count,
+                                            ret_results, error);
 }
 
 void lode_result_free(lode_result *result)
@@ -447,7 +448,8 @@ lode_status lode_get(lode_collection *collection, const lode_snapshot *snapshot,
         return is_null("ret_result", error);
     lode_status status = read_check_with(with, error);
     return status ? status
-                  : collection_get(collection, snapshot, ids, id_count, with, ret_result, error);
+                  : collection_get(collection->shared, snapshot, ids, id_count, with, ret_result,
+                                   error);
 }
 
 lode_status lode_iterator_open(lode_collection *collection, const lode_snapshot *snapshot,
@@ -459,7 +461,8 @@ lode_status lode_iterator_open(lode_collection *collection, const lode_snapshot 
         return is_null("ret_iterator", error);
     lode_status status = read_check_with(with, error);
     lode_filter all = {0};
-    return status ? status : iterator_open(collection, snapshot, &all, with, ret_iterator, error);
+    return status ? status
+                  : iterator_open(collection->shared, snapshot, &all, with, ret_iterator, error);
 }
 
 lode_status lode_iterator_next(lode_iterator *iterator, const lode_hit **ret_hit, lode_error *error)
@@ -503,8 +506,9 @@ lode_status lode_text_model_train(lode_collection *collection, const lode_text *
     lode_status status = check_train_options(options, error);
     if (!status)
         status = check_writable(collection, error);
-    return status ? status
-                  : text_model_train(collection, texts, text_count, options, ret_info, error);
+    return status
+               ? status
+               : text_model_train(collection->shared, texts, text_count, options, ret_info, error);
 }
 
 lode_status lode_text_embed(lode_collection *collection, const char *text, size_t text_size,
@@ -519,8 +523,8 @@ lode_status lode_text_embed(lode_collection *collection, const char *text, size_
     if (!ret_known)
         return is_null("ret_known", error);
     lode_text given = {.data = text, .size = text_size};
-    struct text_model *model = collection_model(collection);
-    lode_status status = text_embed(collection, model, &given, vector, ret_known, error);
+    struct text_model *model = collection_model(collection->shared);
+    lode_status status = text_embed(collection->shared, model, &given, vector, ret_known, error);
     text_model_unref(model);
     return status;
 }
@@ -530,13 +534,13 @@ lode_status lode_text_embed(lode_collection *collection, const char *text, size_
 lode_status lode_flush(lode_collection *collection, lode_error *error)
 {
     lode_status status = check_writable(collection, error);
-    return status ? status : collection_flush(collection, error);
+    return status ? status : collection_flush(collection->shared, error);
 }
 
 lode_status lode_compact(lode_collection *collection, lode_error *error)
 {
     lode_status status = check_writable(collection, error);
-    return status ? status : collection_compact(collection, error);
+    return status ? status : collection_compact(collection->shared, error);
 }
 
 lode_status lode_wait_idle(lode_collection *collection, uint64_t timeout_ms, lode_error *error)
@@ -544,7 +548,7 @@ lode_status lode_wait_idle(lode_collection *collection, uint64_t timeout_ms, lod
     if (!collection)
         return is_null("collection", error);
     uint64_t timeout_us = timeout_ms < UINT64_MAX / 1000 ? timeout_ms * 1000 : 0;
-    return jobs_wait_idle(collection, timeout_us, error);
+    return jobs_wait_idle(collection->shared, timeout_us, error);
 }
 
 lode_status lode_stats_get(lode_collection *collection, lode_stats **ret_stats, lode_error *error)
@@ -553,7 +557,7 @@ lode_status lode_stats_get(lode_collection *collection, lode_stats **ret_stats, 
         return is_null("collection", error);
     if (!ret_stats)
         return is_null("ret_stats", error);
-    return stats_get(collection, ret_stats, error);
+    return stats_get(collection->shared, ret_stats, error);
 }
 
 void lode_stats_free(lode_stats *stats)

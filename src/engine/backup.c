@@ -16,7 +16,7 @@
 #include "storage/manifest_format.h"
 
 struct holding {
-    lode_collection *collection; /* a handle */
+    struct collection *collection; /* a handle */
     struct state state;
     size_t sealed_count; /* of the state's segments: without the one of what was in memory */
     uint64_t *logs;      /* their numbers, if any are to be kept; held */

@@ -19,18 +19,18 @@
 /* Merges that are far behind disturb searches longer than they would by not giving way. */
 static void give_way(void *context)
 {
-    struct lode_collection *collection = context;
+    struct collection *collection = context;
     if (!debt_is_high(collection))
         readers_give_way(&collection->db->readers);
 }
 
 static int is_crowded(void *context)
 {
-    struct lode_collection *collection = context;
+    struct collection *collection = context;
     return !debt_is_high(collection) && readers_crowd(&collection->db->readers);
 }
 
-static struct index_work work_of(struct lode_collection *collection, _Atomic uint64_t *done)
+static struct index_work work_of(struct collection *collection, _Atomic uint64_t *done)
 {
     return (struct index_work){
         .executor = collection->db->executor,
@@ -44,12 +44,12 @@ static struct index_work work_of(struct lode_collection *collection, _Atomic uin
 
 /* --- Graphs ------------------------------------------------------------------------------------ */
 
-int build_wants_graph_of(const struct lode_collection *collection, uint64_t rows)
+int build_wants_graph_of(const struct collection *collection, uint64_t rows)
 {
     return collection->store.index == LODE_INDEX_HNSW && rows >= collection->db->index_rows_min;
 }
 
-int build_wants_graph(const struct lode_collection *collection, const struct segment_view *view)
+int build_wants_graph(const struct collection *collection, const struct segment_view *view)
 {
     uint32_t covered = 0;
     return build_wants_graph_of(collection, view->row_count) && view->segment->sealed &&
@@ -73,7 +73,7 @@ struct graph_plan {
     struct job *job;
 };
 
-static lode_status write_graph(struct lode_collection *collection, const struct graph_plan *plan,
+static lode_status write_graph(struct collection *collection, const struct graph_plan *plan,
                                struct index *own_index, lode_error *error)
 {
     struct index_work work = work_of(collection, &plan->job->done[JOB_GRAPH_FILE]);
@@ -89,7 +89,7 @@ static lode_status write_graph(struct lode_collection *collection, const struct 
 
 /* Build it, in memory of the budget, and write it. Of a segment for which all of that is not enough, what grows with
  * the rows lies in files (docs/decisions/0092). */
-static lode_status make_graph(struct lode_collection *collection, const struct graph_plan *plan,
+static lode_status make_graph(struct collection *collection, const struct graph_plan *plan,
                               const char *spill_dir, lode_error *error)
 {
     struct index_work work = work_of(collection, &plan->job->done[JOB_GRAPH]);
@@ -102,7 +102,7 @@ static lode_status make_graph(struct lode_collection *collection, const struct g
     return status ? status : write_graph(collection, plan, index, error);
 }
 
-struct estimate build_estimate(const struct lode_collection *collection)
+struct estimate build_estimate(const struct collection *collection)
 {
     const struct store *store = &collection->store;
     return estimate_build(&store->params, &store->space, executor_width(collection->db->executor));
@@ -116,7 +116,7 @@ static void give_back(void)
     mapped_look();
 }
 
-static lode_status build_within(struct lode_collection *collection, const struct graph_plan *plan,
+static lode_status build_within(struct collection *collection, const struct graph_plan *plan,
                                 lode_error *error)
 {
     const char *spill_dir = NULL;
@@ -138,7 +138,7 @@ static lode_status build_within(struct lode_collection *collection, const struct
 }
 
 /* The newest version of these segments alone. */
-static struct version *pin_part(struct lode_collection *collection, const uint64_t *numbers,
+static struct version *pin_part(struct collection *collection, const uint64_t *numbers,
                                 size_t count)
 {
     struct version *version = collection_pin(collection);
@@ -154,14 +154,14 @@ static void expect_graph(struct job *job, uint64_t rows)
 }
 
 /* Work that only makes queries faster leaves the writers room for another segment. */
-static lode_status check_spare_room(const struct lode_collection *collection, const char *what,
+static lode_status check_spare_room(const struct collection *collection, const char *what,
                                     uint64_t bytes, lode_error *error)
 {
     struct room_need need = {.what = what, .bytes = bytes + collection->db->growing_bytes_max};
     return room_check(collection->db, collection->dir, &need, error);
 }
 
-static lode_status commit_graph(struct lode_collection *collection, const struct segment_view *view,
+static lode_status commit_graph(struct collection *collection, const struct segment_view *view,
                                 struct sealed_entry *entry, struct job *job, lode_error *error)
 {
     struct segment *built = NULL;
@@ -193,8 +193,8 @@ static void add_source(struct job *job, const struct segment_view *view)
     job->bytes_in += disk;
 }
 
-lode_status index_segment(struct lode_collection *collection, uint64_t number,
-                          lode_job_reason reason, lode_error *error)
+lode_status index_segment(struct collection *collection, uint64_t number, lode_job_reason reason,
+                          lode_error *error)
 {
     lode_status status = change_check(collection, error);
     if (status)
@@ -219,7 +219,7 @@ lode_status index_segment(struct lode_collection *collection, uint64_t number,
 
 /* Views on their way into a new sealed segment. */
 struct rewrite {
-    struct lode_collection *collection;
+    struct collection *collection;
     struct version *version; /* pinned */
     struct segment_view *views;
     uint32_t **row_maps;
@@ -298,7 +298,7 @@ static lode_status check_room(const struct rewrite *rewrite, const char *what, l
 
 static lode_status check_room_of_merge(const struct rewrite *rewrite, lode_error *error)
 {
-    const struct lode_collection *collection = rewrite->collection;
+    const struct collection *collection = rewrite->collection;
     if (has_dead_rows(rewrite))
         return check_room(rewrite, "merging segments", error);
     return check_spare_room(collection, "merging segments",
@@ -465,7 +465,7 @@ static lode_status rewrite_segments(struct rewrite *rewrite, uint64_t target_num
     return status;
 }
 
-lode_status flush_frozen(struct lode_collection *collection, const struct frozen *frozen,
+lode_status flush_frozen(struct collection *collection, const struct frozen *frozen,
                          lode_error *error)
 {
     struct rewrite rewrite = {.collection = collection,
@@ -509,8 +509,8 @@ static void find_reason(struct rewrite *rewrite)
         rewrite->job.reason = LODE_REASON_EXPIRED;
 }
 
-lode_status merge_segments(struct lode_collection *collection, const uint64_t *numbers,
-                           size_t count, lode_job_reason reason, lode_error *error)
+lode_status merge_segments(struct collection *collection, const uint64_t *numbers, size_t count,
+                           lode_job_reason reason, lode_error *error)
 {
     struct rewrite rewrite = {.collection = collection,
                               .job = {.kind = LODE_JOB_MERGE, .reason = reason}};
@@ -530,7 +530,7 @@ lode_status merge_segments(struct lode_collection *collection, const uint64_t *n
 
 /* Write one segment anew without its dead rows, if it has any. Nothing is pinned before or after, so that
  * its files go at once. */
-static int shrink(struct lode_collection *collection, uint64_t number)
+static int shrink(struct collection *collection, uint64_t number)
 {
     struct version *version = collection_pin(collection);
     const struct segment_view *view = version_view(version, number);
@@ -539,7 +539,7 @@ static int shrink(struct lode_collection *collection, uint64_t number)
     return has_dead && merge_segments(collection, &number, 1, LODE_REASON_DEAD, NULL) == LODE_OK;
 }
 
-int merge_each(struct lode_collection *collection, const uint64_t *numbers, size_t count)
+int merge_each(struct collection *collection, const uint64_t *numbers, size_t count)
 {
     int some = 0, more = 1;
     while (more) { /* what one gave back may be what another needs */
@@ -551,7 +551,7 @@ int merge_each(struct lode_collection *collection, const uint64_t *numbers, size
     return some;
 }
 
-int merge_fewer(struct lode_collection *collection, const uint64_t *numbers, size_t count,
+int merge_fewer(struct collection *collection, const uint64_t *numbers, size_t count,
                 lode_job_reason reason)
 {
     for (size_t fewer = count - 1; fewer > 1; fewer -= (fewer + 3) / 4)

@@ -8,7 +8,7 @@
 #include "engine/logs.h"
 
 struct commit {
-    struct lode_collection *collection;
+    struct collection *collection;
     struct change *change;
     struct version *now;  /* pinned: what the manifest describes */
     uint64_t next_number; /* as of `now` */
@@ -105,7 +105,7 @@ static int is_source(const struct change *change, uint64_t number)
 }
 
 /* Which live set the newest del file of an entry holds. */
-static struct liveset *saved_live(const struct lode_collection *collection, uint64_t number,
+static struct liveset *saved_live(const struct collection *collection, uint64_t number,
                                   uint64_t *ret_generation)
 {
     const struct manifest *manifest = &collection->manifest;
@@ -146,7 +146,7 @@ static uint64_t first_log(const struct commit *commit)
 
 static lode_status make_manifest(struct commit *commit, lode_error *error)
 {
-    const struct lode_collection *collection = commit->collection;
+    const struct collection *collection = commit->collection;
     const struct manifest *from = &collection->manifest;
     const struct change *change = commit->change;
     size_t room = from->entry_count + 1;
@@ -234,7 +234,7 @@ static int is_unknown(lode_status status)
 
 static lode_status write_manifest(struct commit *commit, lode_error *error)
 {
-    struct lode_collection *collection = commit->collection;
+    struct collection *collection = commit->collection;
     const struct store *store = &collection->store;
     lode_error reason = {0};
     lode_status status = manifest_commit(store->vfs, store->dir, &commit->manifest, &reason);
@@ -294,7 +294,7 @@ static void put_target(struct commit *commit, const struct version *current)
 
 static void install(struct commit *commit)
 {
-    struct lode_collection *collection = commit->collection;
+    struct collection *collection = commit->collection;
     lane_enter(&collection->lane);
     const struct version *current = collection->version;
     struct version *next = commit->next;
@@ -329,7 +329,7 @@ static void retire_sources(const struct commit *commit)
 
 static void keep_manifest(struct commit *commit)
 {
-    struct lode_collection *collection = commit->collection;
+    struct collection *collection = commit->collection;
     for (size_t i = 0; i < collection->manifest.entry_count; i++)
         liveset_unref(collection->saved[i]);
     free(collection->saved);
@@ -344,7 +344,7 @@ static void keep_manifest(struct commit *commit)
 
 static lode_status prepare(struct commit *commit, lode_error *error)
 {
-    struct lode_collection *collection = commit->collection;
+    struct collection *collection = commit->collection;
     /* Inside the lane, so that a segment being begun is either in the version or not yet numbered. */
     lane_enter(&collection->lane);
     /* A manifest must not know deaths of batches that the log may lose: the rows that took the place of the
@@ -370,7 +370,7 @@ static lode_status prepare(struct commit *commit, lode_error *error)
     return status ? status : add_target(commit, error);
 }
 
-lode_status change_check(struct lode_collection *collection, lode_error *error)
+lode_status change_check(struct collection *collection, lode_error *error)
 {
     if (!atomic_load_explicit(&collection->parted, memory_order_relaxed))
         return LODE_OK;
@@ -392,8 +392,7 @@ static void release(struct commit *commit)
     version_unref(commit->now);
 }
 
-lode_status change_commit(struct lode_collection *collection, struct change *change,
-                          lode_error *error)
+lode_status change_commit(struct collection *collection, struct change *change, lode_error *error)
 {
     struct commit commit = {.collection = collection, .change = change};
     buf_init(&commit.requests, MANIFEST_REQUESTS_SIZE_MAX);
@@ -416,7 +415,7 @@ lode_status change_commit(struct lode_collection *collection, struct change *cha
 }
 
 /* So that statistics tell the generation there is; without memory they tell the one before. */
-static void show_generation(struct lode_collection *collection)
+static void show_generation(struct collection *collection)
 {
     struct version *version = version_extend(collection->version, 0);
     if (!version)
@@ -425,7 +424,7 @@ static void show_generation(struct lode_collection *collection)
     collection_publish(collection, version);
 }
 
-lode_status change_text_model(struct lode_collection *collection, uint32_t model_version,
+lode_status change_text_model(struct collection *collection, uint32_t model_version,
                               lode_error *error)
 {
     struct commit commit = {.collection = collection};

@@ -28,16 +28,16 @@ struct change {
 
 /* To be asked before files of a segment number are written that an earlier attempt may have written too:
  * LODE_READONLY once it is unknown which manifest counts, since it may speak of those. */
-NODISCARD lode_status change_check(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status change_check(struct collection *collection, lode_error *error);
 
 /* Durable, and visible, on return. No other job may use the sources: the caller has seen to that.
  * Afterwards merged segments are retired and the flushed log is removed. On failure nothing has
  * changed; when it is unknown whether the manifest was written, the collection refuses writes. */
-NODISCARD lode_status change_commit(struct lode_collection *collection, struct change *change,
+NODISCARD lode_status change_commit(struct collection *collection, struct change *change,
                                     lode_error *error);
 
 /* Change the manifest's text_model_version alone. change_mutex and lane are held. */
-NODISCARD lode_status change_text_model(struct lode_collection *collection, uint32_t model_version,
+NODISCARD lode_status change_text_model(struct collection *collection, uint32_t model_version,
                                         lode_error *error);
 
 #endif

@@ -14,7 +14,7 @@
 
 /* --- Versions ---------------------------------------------------------------------------------- */
 
-struct version *collection_pin(struct lode_collection *collection)
+struct version *collection_pin(struct collection *collection)
 {
     mutex_lock(&collection->pin_mutex);
     struct version *version = version_ref(collection->version);
@@ -23,14 +23,14 @@ struct version *collection_pin(struct lode_collection *collection)
 }
 
 /* The caller holds pin_mutex. */
-static struct version *best(struct lode_collection *collection)
+static struct version *best(struct collection *collection)
 {
     return collection->expired ? collection->expired : collection->version;
 }
 
 /* The model changes only while there are no points: between two locks a version with points of one
  * model could be paired with the next. */
-static struct version *pin_best(struct lode_collection *collection, struct text_model **ret_model)
+static struct version *pin_best(struct collection *collection, struct text_model **ret_model)
 {
     mutex_lock(&collection->pin_mutex);
     struct version *version = version_ref(best(collection));
@@ -40,8 +40,7 @@ static struct version *pin_best(struct lode_collection *collection, struct text_
     return version;
 }
 
-struct version *collection_pin_model(struct lode_collection *collection,
-                                     struct text_model **ret_model)
+struct version *collection_pin_model(struct collection *collection, struct text_model **ret_model)
 {
     mutex_lock(&collection->pin_mutex);
     struct version *version = version_ref(collection->version);
@@ -51,7 +50,7 @@ struct version *collection_pin_model(struct lode_collection *collection,
 }
 
 /* Keep what was made from `from` for other readers, unless there is something newer. */
-static void keep_expired(struct lode_collection *collection, const struct version *from,
+static void keep_expired(struct collection *collection, const struct version *from,
                          struct version *expired)
 {
     struct version *old = NULL;
@@ -64,12 +63,12 @@ static void keep_expired(struct lode_collection *collection, const struct versio
     version_unref(old);
 }
 
-uint64_t collection_now_ms(const struct lode_collection *collection)
+uint64_t collection_now_ms(const struct collection *collection)
 {
     return clock_wall_us(collection->db->clock) / 1000;
 }
 
-lode_status collection_pin_now(struct lode_collection *collection, struct version **ret_version,
+lode_status collection_pin_now(struct collection *collection, struct version **ret_version,
                                struct text_model **ret_model, lode_error *error)
 {
     struct version *from = pin_best(collection, ret_model), *expired;
@@ -89,8 +88,7 @@ lode_status collection_pin_now(struct lode_collection *collection, struct versio
     return status;
 }
 
-lode_status collection_expire(struct lode_collection *collection, uint64_t now_ms,
-                              lode_error *error)
+lode_status collection_expire(struct collection *collection, uint64_t now_ms, lode_error *error)
 {
     struct version *expired;
     if (collection->version->expires_next_ms > now_ms)
@@ -101,7 +99,7 @@ lode_status collection_expire(struct lode_collection *collection, uint64_t now_m
     return status;
 }
 
-void collection_publish(struct lode_collection *collection, struct version *own_version)
+void collection_publish(struct collection *collection, struct version *own_version)
 {
     version_settle(own_version);
     mutex_lock(&collection->pin_mutex);
@@ -115,7 +113,7 @@ void collection_publish(struct lode_collection *collection, struct version *own_
 
 /* --- The growing segment ----------------------------------------------------------------------- */
 
-struct growing_options collection_growing_options(const struct lode_collection *collection,
+struct growing_options collection_growing_options(const struct collection *collection,
                                                   uint64_t number)
 {
     return (struct growing_options){
@@ -128,7 +126,7 @@ struct growing_options collection_growing_options(const struct lode_collection *
     };
 }
 
-static lode_status show_growing(struct lode_collection *collection, struct segment *segment,
+static lode_status show_growing(struct collection *collection, struct segment *segment,
                                 lode_error *error)
 {
     struct version *version = version_extend(collection->version, 1);
@@ -139,7 +137,7 @@ static lode_status show_growing(struct lode_collection *collection, struct segme
     return LODE_OK;
 }
 
-lode_status collection_grow(struct lode_collection *collection, lode_error *error)
+lode_status collection_grow(struct collection *collection, lode_error *error)
 {
     const struct store *store = &collection->store;
     uint64_t number = atomic_fetch_add(&collection->next_number, 1);
@@ -176,7 +174,7 @@ lode_status collection_grow(struct lode_collection *collection, lode_error *erro
 }
 
 /* Whoever meets it first learns what to do; those after it are refused with the reason. */
-static void sync_lost(struct lode_collection *collection, lode_error *reason)
+static void sync_lost(struct collection *collection, lode_error *reason)
 {
     collection->broken = *reason;
     int os_errno = reason->os_errno;
@@ -189,7 +187,7 @@ static void sync_lost(struct lode_collection *collection, lode_error *reason)
     reason->os_errno = os_errno;
 }
 
-lode_status collection_sync_log(struct lode_collection *collection, lode_error *error)
+lode_status collection_sync_log(struct collection *collection, lode_error *error)
 {
     lode_error reason = {0};
     lode_status status = collection->wal ? wal_sync(collection->wal, &reason) : LODE_OK;
@@ -202,12 +200,12 @@ lode_status collection_sync_log(struct lode_collection *collection, lode_error *
     return status;
 }
 
-lode_status collection_sync_shown(struct lode_collection *collection, lode_error *error)
+lode_status collection_sync_shown(struct collection *collection, lode_error *error)
 {
     return collection->unsynced ? collection_sync_log(collection, error) : LODE_OK;
 }
 
-lode_status collection_sync(struct lode_collection *collection, lode_error *error)
+lode_status collection_sync(struct collection *collection, lode_error *error)
 {
     lane_enter(&collection->lane);
     lode_status status = collection_sync_shown(collection, error);
@@ -215,7 +213,7 @@ lode_status collection_sync(struct lode_collection *collection, lode_error *erro
     return status;
 }
 
-lode_status collection_freeze(struct lode_collection *collection, lode_error *error)
+lode_status collection_freeze(struct collection *collection, lode_error *error)
 {
     uint64_t sequence = collection->version->sequence;
     if (!collection->growing || sequence == collection->growing_sequence)
@@ -257,7 +255,7 @@ lode_status collection_make(lode_db *db, const char *dir, uint64_t uid, const lo
     return status;
 }
 
-static void init_locks(struct lode_collection *collection)
+static void init_locks(struct collection *collection)
 {
     mutex_init(&collection->pin_mutex);
     mutex_init(&collection->change_mutex);
@@ -268,7 +266,7 @@ static void init_locks(struct lode_collection *collection)
     pins_init(&collection->pins);
 }
 
-static void init_store(struct lode_collection *collection)
+static void init_store(struct collection *collection)
 {
     const lode_schema *schema = &collection->schema;
     struct store *store = &collection->store;
@@ -288,7 +286,7 @@ static void init_store(struct lode_collection *collection)
 }
 
 /* Named snapshots come first: what they need is not to be swept away. */
-static lode_status sweep(struct lode_collection *collection, lode_error *error)
+static lode_status sweep(struct collection *collection, lode_error *error)
 {
     int all_known;
     lode_status status = named_load(collection, &all_known, error);
@@ -302,7 +300,7 @@ static lode_status sweep(struct lode_collection *collection, lode_error *error)
     return status;
 }
 
-static lode_status load_manifest(struct lode_collection *collection, lode_error *error)
+static lode_status load_manifest(struct collection *collection, lode_error *error)
 {
     struct vfs *vfs = collection->db->vfs;
     lode_status status = manifest_load(vfs, collection->dir, &collection->manifest, error);
@@ -317,7 +315,7 @@ static lode_status load_manifest(struct lode_collection *collection, lode_error 
     return status;
 }
 
-lode_status collection_load(struct lode_collection *collection, lode_error *error)
+lode_status collection_load(struct collection *collection, lode_error *error)
 {
     init_locks(collection);
     lode_status status = write_queue_init(&collection->queue, error);
@@ -340,7 +338,7 @@ lode_status collection_load(struct lode_collection *collection, lode_error *erro
     return status;
 }
 
-void collection_stop(struct lode_collection *collection)
+void collection_stop(struct collection *collection)
 {
     lane_enter(&collection->lane);
     int sound = collection->broken.status == LODE_OK && !collection->db->read_only;
@@ -352,7 +350,7 @@ void collection_stop(struct lode_collection *collection)
     jobs_stop(collection);
 }
 
-void collection_free(struct lode_collection *collection)
+void collection_free(struct collection *collection)
 {
     if (!collection)
         return;

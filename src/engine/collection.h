@@ -1,4 +1,4 @@
-/* collection.h: an open collection.
+/* collection.h: an open collection, and a handle of one.
  *
  * Locks, in the order in which they may be taken (README.md says why):
  *     named.mutex    the named snapshots: one is made, opened or dropped at a time
@@ -35,7 +35,7 @@ struct text_model {
     uint64_t held;             /* of the memory budget */
 };
 
-struct lode_collection {
+struct collection {
     /* Constant while open. */
     lode_db *db;
     uint64_t uid;
@@ -48,7 +48,7 @@ struct lode_collection {
 
     /* db->mutex */
     enum collection_state state;
-    struct lode_collection *next;
+    struct collection *next;
 
     _Atomic unsigned handles; /* 0: being closed, and never more again */
 
@@ -88,54 +88,58 @@ struct lode_collection {
     _Atomic uint32_t snapshots; /* relaxed, only shown */
 };
 
+/* What callers hold. */
+struct lode_collection {
+    struct collection *shared; /* by all handles of the collection, counted */
+};
+
 /* Make a collection of this schema in directory `dir`, which must not exist; durable but for its own
  * name in the parent directory. */
 NODISCARD lode_status collection_make(lode_db *db, const char *dir, uint64_t uid,
                                       const lode_schema *schema, lode_error *error);
 /* Fill in a zeroed collection (db, uid, name and dir are set) from its directory, and begin the
  * background work. On failure collection_free is still to be called. */
-NODISCARD lode_status collection_load(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status collection_load(struct collection *collection, lode_error *error);
 /* Stop, and write out what is in memory so that the next open has no log to replay. */
-void collection_stop(struct lode_collection *collection);
-void collection_free(struct lode_collection *collection);
+void collection_stop(struct collection *collection);
+void collection_free(struct collection *collection);
 
 /* The newest version, referenced: release with version_unref. Points that have expired since the last write
  * may live in it: for background work. */
-struct version *collection_pin(struct lode_collection *collection);
+struct version *collection_pin(struct collection *collection);
 /* The newest version as it is to be read now, without what has expired, referenced; and the text model that
  * the texts of its points were embedded with, referenced, or NULL. ret_model may be NULL. LODE_NOMEM. */
-NODISCARD lode_status collection_pin_now(struct lode_collection *collection,
+NODISCARD lode_status collection_pin_now(struct collection *collection,
                                          struct version **ret_version,
                                          struct text_model **ret_model, lode_error *error);
 /* The newest version as it was written, whatever has expired since, referenced; and the text model, likewise. */
-struct version *collection_pin_model(struct lode_collection *collection,
-                                     struct text_model **ret_model);
+struct version *collection_pin_model(struct collection *collection, struct text_model **ret_model);
 /* Milliseconds since 1970. */
-uint64_t collection_now_ms(const struct lode_collection *collection);
+uint64_t collection_now_ms(const struct collection *collection);
 /* Let what has expired at that time be dead in the newest version too. The lane is held. */
-NODISCARD lode_status collection_expire(struct lode_collection *collection, uint64_t now_ms,
+NODISCARD lode_status collection_expire(struct collection *collection, uint64_t now_ms,
                                         lode_error *error);
 /* Make it the newest. The lane is held. */
-void collection_publish(struct lode_collection *collection, struct version *own_version);
+void collection_publish(struct collection *collection, struct version *own_version);
 /* The text model, referenced, or NULL. */
-struct text_model *collection_model(struct lode_collection *collection);
+struct text_model *collection_model(struct collection *collection);
 struct text_model *text_model_ref(struct text_model *model); /* NULL gives NULL */
 void text_model_unref(struct text_model *model);             /* NULL is allowed */
 
 /* Make durable what the version shows. The lane is held. A failed sync leaves unknown what the disk holds:
  * the collection is broken then. */
-NODISCARD lode_status collection_sync_log(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status collection_sync_log(struct collection *collection, lode_error *error);
 /* The same if there is need: before anything that outlives the process and speaks of the version. */
-NODISCARD lode_status collection_sync_shown(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status collection_sync_shown(struct collection *collection, lode_error *error);
 /* The same, taking the lane: lode_sync. */
-NODISCARD lode_status collection_sync(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status collection_sync(struct collection *collection, lode_error *error);
 
 /* How to begin growing segment `number`. */
-struct growing_options collection_growing_options(const struct lode_collection *collection,
+struct growing_options collection_growing_options(const struct collection *collection,
                                                   uint64_t number);
 /* Begin a growing segment and its log. The lane is held, and there is none. */
-NODISCARD lode_status collection_grow(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status collection_grow(struct collection *collection, lode_error *error);
 /* End the growing segment, if there is one that has taken a batch. The lane is held. */
-NODISCARD lode_status collection_freeze(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status collection_freeze(struct collection *collection, lode_error *error);
 
 #endif

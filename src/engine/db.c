@@ -339,7 +339,7 @@ void db_close(lode_db *db)
     retry_stop(db);
     pressure_leave(db);
     while (db->collections) {
-        lode_collection *collection = db->collections;
+        struct collection *collection = db->collections;
         db->collections = collection->next;
         collection_stop(collection);
         collection_free(collection);
@@ -475,7 +475,7 @@ static lode_status not_found(const char *name, const struct catalog_name *alias,
 
 static int is_in_use(const lode_db *db, uint64_t uid)
 {
-    for (const lode_collection *c = db->collections; c; c = c->next)
+    for (const struct collection *c = db->collections; c; c = c->next)
         if (c->uid == uid)
             return 1;
     return 0;

@@ -40,7 +40,7 @@ struct lode_db {
     unsigned backups; /* under way: meanwhile it is not */
     int rewriting; /* all files are being written anew: no collection may be opened, nothing changed */
     lode_error broken; /* why the catalog on disk may be another; status LODE_OK: it is not */
-    lode_collection *collections; /* open, opening or closing */
+    struct collection *collections; /* open, opening or closing */
 };
 
 /* Where nondeterminism enters; NULL fields get the real thing. Executors given are borrowed. */
@@ -65,15 +65,18 @@ NODISCARD lode_status db_check_writable(const lode_db *db, lode_error *error);
 NODISCARD lode_status db_check(const lode_db *db, lode_error *error);
 
 /* What api.c calls once the arguments are checked. Contracts: lode.h. */
+NODISCARD lode_status handle_open(lode_db *db, const char *name, lode_collection **ret_collection,
+                                  lode_error *error);
+void handle_close(lode_collection *collection);
 NODISCARD lode_status db_create(lode_db *db, const char *name, const lode_schema *schema,
                                 lode_error *error);
-NODISCARD lode_status db_acquire(lode_db *db, const char *name, lode_collection **ret_collection,
+NODISCARD lode_status db_acquire(lode_db *db, const char *name, struct collection **ret_collection,
                                  lode_error *error);
-void db_release(lode_collection *collection);
+void db_release(struct collection *collection);
 /* One more reference to a collection that the caller holds. */
-void db_retain(lode_collection *collection);
+void db_retain(struct collection *collection);
 /* The same of one that others hold, unless the last of them has gone and it is being closed: 1, or 0. */
-int db_retain_open(lode_collection *collection);
+int db_retain_open(struct collection *collection);
 NODISCARD lode_status db_drop(lode_db *db, const char *name, lode_error *error);
 NODISCARD lode_status db_alias(lode_db *db, const char *alias, const char *target,
                                lode_error *error);

@@ -12,12 +12,12 @@
 #define US_A_ROW_UNKNOWN 100.0            /* until a merge has shown it */
 #define WAIT_US_MAX      ((double)500000) /* of a batch */
 
-static size_t debt_of(const struct lode_collection *collection)
+static size_t debt_of(const struct collection *collection)
 {
     return atomic_load_explicit(&collection->jobs.debt, memory_order_relaxed);
 }
 
-int debt_is_high(const struct lode_collection *collection)
+int debt_is_high(const struct collection *collection)
 {
     return debt_of(collection) > DEBT_FREE;
 }
@@ -32,14 +32,14 @@ uint64_t debt_us(size_t debt, size_t rows, double merge_us_a_row)
 }
 
 /* jobs.mutex is held. Whether waiting longer may be of use. */
-static int is_behind(const struct lode_collection *collection)
+static int is_behind(const struct collection *collection)
 {
     const struct jobs *jobs = &collection->jobs;
     return debt_is_high(collection) && !jobs->closing && !jobs->slots[SLOT_MERGE].error.status;
 }
 
 /* jobs.mutex is held. Time alone is given to merges: this thread carries none of them out, whatever it holds. */
-static void sleep_until(struct lode_collection *collection, uint64_t end_us)
+static void sleep_until(struct collection *collection, uint64_t end_us)
 {
     struct jobs *jobs = &collection->jobs;
     const struct clock *clock = collection->db->clock;
@@ -48,7 +48,7 @@ static void sleep_until(struct lode_collection *collection, uint64_t end_us)
         (void)cond_wait_us(&jobs->changed, &jobs->mutex, end_us - now);
 }
 
-void debt_wait(struct lode_collection *collection, size_t rows)
+void debt_wait(struct collection *collection, size_t rows)
 {
     struct jobs *jobs = &collection->jobs;
     const lode_db *db = collection->db;

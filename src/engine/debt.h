@@ -6,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct lode_collection;
+struct collection;
 
 /* Whether merges are so far behind that they give way to nobody. */
-int debt_is_high(const struct lode_collection *collection);
+int debt_is_high(const struct collection *collection);
 /* How long a batch of so many rows waits, at so much a row of a merge (0: unknown): a pure function. */
 uint64_t debt_us(size_t debt, size_t rows, double merge_us_a_row);
 /* Before a batch of so many rows: sleep, the longer the farther merges are behind. Hold no lock. */
-void debt_wait(struct lode_collection *collection, size_t rows);
+void debt_wait(struct collection *collection, size_t rows);
 
 #endif

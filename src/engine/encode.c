@@ -64,7 +64,7 @@ lode_status expiry_check(uint64_t expires_at_ms, lode_error *error)
                      expires_at_ms, (uint64_t)LODE_EXPIRES_AT_MIN, (uint64_t)LODE_EXPIRES_AT_MAX);
 }
 
-static lode_status check_point(const struct lode_collection *collection, const lode_point *point,
+static lode_status check_point(const struct collection *collection, const lode_point *point,
                                const struct text_model *model, lode_error *error)
 {
     lode_status status = LODE_OK;
@@ -116,9 +116,8 @@ static lode_status check_condition(const lode_write_op *op, lode_error *error)
     return LODE_OK;
 }
 
-static lode_status check_op(const struct lode_collection *collection,
-                            const struct write_input *input, size_t i,
-                            const struct text_model *model, lode_error *error)
+static lode_status check_op(const struct collection *collection, const struct write_input *input,
+                            size_t i, const struct text_model *model, lode_error *error)
 {
     int id_is_good = 0;
     lode_status status = check_kind(input, i, error);
@@ -197,7 +196,7 @@ static lode_status embed_next(struct embedding *embedding, const float **ret_vec
 
 /* --- Encoding ---------------------------------------------------------------------------------- */
 
-static lode_status encode_upsert(const struct lode_collection *collection, const float *vector,
+static lode_status encode_upsert(const struct collection *collection, const float *vector,
                                  const struct op *op, struct embedding *embedding,
                                  struct write_request *request, lode_error *error)
 {
@@ -233,9 +232,9 @@ static struct op begin_op(const struct write_input *input, size_t i, uint8_t *id
     return op;
 }
 
-static lode_status encode_op(const struct lode_collection *collection,
-                             const struct write_input *input, size_t i, struct embedding *embedding,
-                             struct write_request *request, lode_error *error)
+static lode_status encode_op(const struct collection *collection, const struct write_input *input,
+                             size_t i, struct embedding *embedding, struct write_request *request,
+                             lode_error *error)
 {
     uint8_t id[ID_BYTES_MAX];
     struct op op = begin_op(input, i, id);
@@ -248,9 +247,9 @@ static lode_status encode_op(const struct lode_collection *collection,
     return encode_upsert(collection, point_at(input, i)->vector, &op, embedding, request, error);
 }
 
-static lode_status encode_ops(const struct lode_collection *collection,
-                              const struct write_input *input, struct embedding *embedding,
-                              struct write_request *request, lode_error *error)
+static lode_status encode_ops(const struct collection *collection, const struct write_input *input,
+                              struct embedding *embedding, struct write_request *request,
+                              lode_error *error)
 {
     lode_status status =
         batch_begin(&request->batch, input->request_id, input->request_id_size, error);
@@ -265,7 +264,7 @@ static lode_status encode_ops(const struct lode_collection *collection,
     return status;
 }
 
-lode_status encode_batch(struct lode_collection *collection, const struct write_input *input,
+lode_status encode_batch(struct collection *collection, const struct write_input *input,
                          struct write_request *request, lode_error *error)
 {
     struct text_model *model = collection_model(collection);

@@ -162,7 +162,7 @@ static lode_status settle_collections(lode_db *db, lode_error *error)
     lode_status status = catalog_copy(&db->catalog, &names, error);
     mutex_unlock(&db->mutex);
     for (size_t i = 0; !status && i < names.count; i++) {
-        lode_collection *collection;
+        struct collection *collection;
         if (names.names[i].target)
             continue;
         status = db_acquire(db, names.names[i].name, &collection, error);

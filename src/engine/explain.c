@@ -98,7 +98,7 @@ static lode_status fill(const struct explaining *explaining, lode_explanation **
     return LODE_OK;
 }
 
-lode_status explain(struct lode_collection *collection, const lode_search_request *request,
+lode_status explain(struct collection *collection, const lode_search_request *request,
                     lode_explanation **ret_explanation, lode_error *error)
 {
     struct explaining explaining = {.request = request};

@@ -137,7 +137,7 @@ static lode_status find_field(const struct fields *fields, const char *name,
     return status;
 }
 
-lode_status facets_get(struct lode_collection *collection, const lode_facet_request *request,
+lode_status facets_get(struct collection *collection, const lode_facet_request *request,
                        lode_facets **ret_facets, lode_error *error)
 {
     struct version *version;

@@ -15,7 +15,7 @@
 
 /* --- Counting ----------------------------------------------------------------------------------- */
 
-lode_status filtered_count(struct lode_collection *collection, const lode_snapshot *snapshot,
+lode_status filtered_count(struct collection *collection, const lode_snapshot *snapshot,
                            const lode_filter *filter, uint64_t *ret_count, lode_error *error)
 {
     struct version *version;
@@ -36,7 +36,7 @@ lode_status filtered_count(struct lode_collection *collection, const lode_snapsh
 
 /* A batch being gathered, carried out, and gathered again. */
 struct sweep {
-    struct lode_collection *collection;
+    struct collection *collection;
     const lode_filter *filter;
     const lode_write_op *op;
     struct arena arena; /* ids of the batch */
@@ -152,7 +152,7 @@ static lode_status sweep_version(struct sweep *sweep, const struct version *vers
     return status;
 }
 
-lode_status filtered_write(struct lode_collection *collection, const lode_filter *filter,
+lode_status filtered_write(struct collection *collection, const lode_filter *filter,
                            const lode_write_op *op, lode_write_info *ret_info, lode_error *error)
 {
     struct sweep sweep = {.collection = collection, .filter = filter, .op = op};

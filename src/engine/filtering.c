@@ -33,7 +33,7 @@ static lode_status read_bound(const struct fields *fields, const char *text, siz
     return status;
 }
 
-lode_status filtering_read(struct lode_collection *collection, const char *text, size_t size,
+lode_status filtering_read(struct collection *collection, const char *text, size_t size,
                            struct filtering *ret_filtering, lode_error *error)
 {
     arena_init(&ret_filtering->arena);
@@ -58,7 +58,7 @@ void filtering_release(struct filtering *filtering)
     filtering->known = NULL;
 }
 
-lode_status filtering_allow(struct lode_collection *collection, const char *text, size_t size,
+lode_status filtering_allow(struct collection *collection, const char *text, size_t size,
                             const struct allowed_request *request, struct allowed_set **ret_set,
                             lode_error *error)
 {
@@ -112,7 +112,7 @@ static lode_status learn_views(struct fields *fields, const struct version *curr
 }
 
 /* The lane is held. Takes the set, whatever it returns. */
-static lode_status put_joint(struct lode_collection *collection, struct field_set *own_set,
+static lode_status put_joint(struct collection *collection, struct field_set *own_set,
                              const struct fields *learnt, lode_error *error)
 {
     struct fields *joint = NULL;
@@ -128,7 +128,7 @@ static lode_status put_joint(struct lode_collection *collection, struct field_se
     return status;
 }
 
-lode_status filtering_learn(struct lode_collection *collection, const struct version *version,
+lode_status filtering_learn(struct collection *collection, const struct version *version,
                             lode_error *error)
 {
     struct version *current = collection_pin(collection);

@@ -15,15 +15,14 @@ struct filtering { /* a filter, bound to what is known of the fields */
 
 /* Read a filter, text or JSON: what begins with { is JSON. text NULL: none. The version to be read must have been
  * pinned before. LODE_INVALID and LODE_LIMIT say where; LODE_NOMEM. On success filtering_release. */
-NODISCARD lode_status filtering_read(struct lode_collection *collection, const char *text,
-                                     size_t size, struct filtering *ret_filtering,
-                                     lode_error *error);
+NODISCARD lode_status filtering_read(struct collection *collection, const char *text, size_t size,
+                                     struct filtering *ret_filtering, lode_error *error);
 void filtering_release(struct filtering *filtering);
 
 /* filtering_read, the rows of a version that it allows, filtering_release. *ret_set is NULL without a filter;
  * else allowed_set_free. */
-NODISCARD lode_status filtering_allow(struct lode_collection *collection, const char *text,
-                                      size_t size, const struct allowed_request *request,
+NODISCARD lode_status filtering_allow(struct collection *collection, const char *text, size_t size,
+                                      const struct allowed_request *request,
                                       struct allowed_set **ret_set, lode_error *error);
 
 /* Declare the fields of a schema, of fields that are new. LODE_NOMEM, LODE_LIMIT. */
@@ -31,7 +30,7 @@ NODISCARD lode_status filtering_declare(struct fields *fields, const lode_schema
                                         lode_error *error);
 /* Take in what the segments of a version say of the fields that those of the newest version do not have: of
  * a state that was kept. Takes the lane. LODE_NOMEM. */
-NODISCARD lode_status filtering_learn(struct lode_collection *collection,
-                                      const struct version *version, lode_error *error);
+NODISCARD lode_status filtering_learn(struct collection *collection, const struct version *version,
+                                      lode_error *error);
 
 #endif

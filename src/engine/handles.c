@@ -1,4 +1,4 @@
-/* handles.c: opening and closing collections. All handles of a collection are one object, counted.
+/* handles.c: opening and closing collections. All handles of a collection share one object, counted.
  * Loading and stopping take long and hold no lock: the object stands in the list meanwhile, and
  * whoever asks for it waits until it is open or gone. */
 #include <stdlib.h>
@@ -7,17 +7,17 @@
 #include "base/limits.h"
 #include "engine/collection.h"
 
-static lode_collection *find(const lode_db *db, uint64_t uid)
+static struct collection *find(const lode_db *db, uint64_t uid)
 {
-    lode_collection *collection = db->collections;
+    struct collection *collection = db->collections;
     while (collection && collection->uid != uid)
         collection = collection->next;
     return collection;
 }
 
-static void unlink_collection(lode_db *db, const lode_collection *collection)
+static void unlink_collection(lode_db *db, const struct collection *collection)
 {
-    lode_collection **link = &db->collections;
+    struct collection **link = &db->collections;
     while (*link != collection)
         link = &(*link)->next;
     *link = collection->next;
@@ -25,14 +25,14 @@ static void unlink_collection(lode_db *db, const lode_collection *collection)
 }
 
 static lode_status collection_new(lode_db *db, const struct catalog_name *name,
-                                  lode_collection **ret_collection, lode_error *error)
+                                  struct collection **ret_collection, lode_error *error)
 {
     char dir[CATALOG_DIR_NAME_SIZE], path[PATH_SIZE_MAX];
     catalog_dir_name(name->uid, dir);
     lode_status status = vfs_join(path, db->path, dir, error);
     if (status)
         return status;
-    lode_collection *collection = calloc(1, sizeof *collection);
+    struct collection *collection = calloc(1, sizeof *collection);
     char *own_name = strdup(name->name), *own_dir = strdup(path);
     if (!collection || !own_name || !own_dir) {
         free(collection);
@@ -49,7 +49,7 @@ static lode_status collection_new(lode_db *db, const struct catalog_name *name,
     return LODE_OK;
 }
 
-int db_retain_open(lode_collection *collection)
+int db_retain_open(struct collection *collection)
 {
     unsigned handles = atomic_load(&collection->handles);
     while (handles > 0)
@@ -59,14 +59,14 @@ int db_retain_open(lode_collection *collection)
 }
 
 /* db->mutex is held. *ret_load: the caller is to load it. */
-static lode_status enter(lode_db *db, const char *name, lode_collection **ret_collection,
+static lode_status enter(lode_db *db, const char *name, struct collection **ret_collection,
                          int *ret_load, lode_error *error)
 {
     for (;;) {
         const struct catalog_name *found = catalog_resolve(&db->catalog, name);
         if (!found)
             return error_set(error, LODE_NOT_FOUND, "there is no collection or alias '%s'", name);
-        lode_collection *collection = find(db, found->uid);
+        struct collection *collection = find(db, found->uid);
         if (!collection) {
             lode_status status = db_check(db, error);
             if (!status)
@@ -88,10 +88,10 @@ static lode_status enter(lode_db *db, const char *name, lode_collection **ret_co
     }
 }
 
-lode_status db_acquire(lode_db *db, const char *name, lode_collection **ret_collection,
+lode_status db_acquire(lode_db *db, const char *name, struct collection **ret_collection,
                        lode_error *error)
 {
-    lode_collection *collection = NULL;
+    struct collection *collection = NULL;
     int load = 0;
     mutex_lock(&db->mutex);
     lode_status status = enter(db, name, &collection, &load, error);
@@ -115,12 +115,12 @@ lode_status db_acquire(lode_db *db, const char *name, lode_collection **ret_coll
 }
 
 /* No lock: whoever opens a snapshot must not wait for a catalog that is being written. */
-void db_retain(lode_collection *collection)
+void db_retain(struct collection *collection)
 {
     atomic_fetch_add(&collection->handles, 1);
 }
 
-void db_release(lode_collection *collection)
+void db_release(struct collection *collection)
 {
     lode_db *db = collection->db;
     if (atomic_fetch_sub(&collection->handles, 1) > 1)
@@ -130,4 +130,26 @@ void db_release(lode_collection *collection)
     unlink_collection(db, collection);
     mutex_unlock(&db->mutex);
     collection_free(collection);
+}
+
+/* --- What callers hold ------------------------------------------------------------------------- */
+
+lode_status handle_open(lode_db *db, const char *name, lode_collection **ret_collection,
+                        lode_error *error)
+{
+    lode_collection *handle = calloc(1, sizeof *handle);
+    if (!handle)
+        return error_nomem(error, "a collection", sizeof *handle);
+    lode_status status = db_acquire(db, name, &handle->shared, error);
+    if (status)
+        free(handle);
+    else
+        *ret_collection = handle;
+    return status;
+}
+
+void handle_close(lode_collection *handle)
+{
+    db_release(handle->shared);
+    free(handle);
 }

@@ -9,7 +9,7 @@
 #define ROWS_BETWEEN_LOOKS 256u /* at how much memory is mapped */
 
 struct lode_iterator {
-    struct lode_collection *collection; /* retained */
+    struct collection *collection; /* retained */
     struct version *version;
     struct allowed_set *allowed; /* NULL: all that live */
     unsigned with;
@@ -19,7 +19,7 @@ struct lode_iterator {
     lode_hit hit;
 };
 
-static lode_status choose(struct lode_collection *collection, const lode_filter *filter,
+static lode_status choose(struct collection *collection, const lode_filter *filter,
                           lode_iterator *iterator, lode_error *error)
 {
     struct allowed_request asked = {.version = iterator->version};
@@ -27,7 +27,7 @@ static lode_status choose(struct lode_collection *collection, const lode_filter 
                            error);
 }
 
-lode_status iterator_open(struct lode_collection *collection, const lode_snapshot *snapshot,
+lode_status iterator_open(struct collection *collection, const lode_snapshot *snapshot,
                           const lode_filter *filter, unsigned with, lode_iterator **ret_iterator,
                           lode_error *error)
 {

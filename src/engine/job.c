@@ -18,7 +18,7 @@ static void store(_Atomic uint64_t *value, uint64_t to)
 
 /* --- Beginning and ending ---------------------------------------------------------------------- */
 
-void job_begin(struct lode_collection *collection, struct job *job)
+void job_begin(struct collection *collection, struct job *job)
 {
     struct jobs *jobs = &collection->jobs;
     job->started_us = clock_now_us(collection->db->clock);
@@ -35,7 +35,7 @@ static void leave_phases(struct job *job, uint64_t now)
             store(&job->end_us[i], now);
 }
 
-void job_enter(struct lode_collection *collection, struct job *job, enum job_phase phase)
+void job_enter(struct collection *collection, struct job *job, enum job_phase phase)
 {
     uint64_t now = clock_now_us(collection->db->clock);
     leave_phases(job, now);
@@ -83,7 +83,7 @@ static int is_worth_telling(const struct job *job, lode_status status)
     return status != LODE_CANCELLED || load(&job->done[JOB_ROWS]) || load(&job->done[JOB_GRAPH]);
 }
 
-void job_end(struct lode_collection *collection, struct job *job, lode_status status,
+void job_end(struct collection *collection, struct job *job, lode_status status,
              const lode_error *error)
 {
     struct jobs *jobs = &collection->jobs;

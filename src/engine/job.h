@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-struct lode_collection;
+struct collection;
 
 enum job_phase {
     JOB_ROWS,       /* rows, ids and documents are written */
@@ -46,11 +46,11 @@ struct job_list {
 };
 
 /* It is seen from here to job_end. A phase's total is set before it begins, best before job_begin. */
-void job_begin(struct lode_collection *collection, struct job *job);
+void job_begin(struct collection *collection, struct job *job);
 /* End the phase under way, if there is one, and begin this. */
-void job_enter(struct lode_collection *collection, struct job *job, enum job_phase phase);
+void job_enter(struct collection *collection, struct job *job, enum job_phase phase);
 /* error: why it failed, or NULL. A job that did nothing (all counters 0) and was cancelled leaves no record. */
-void job_end(struct lode_collection *collection, struct job *job, lode_status status,
+void job_end(struct collection *collection, struct job *job, lode_status status,
              const lode_error *error);
 
 /* One phase at a moment. */

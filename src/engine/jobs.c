@@ -105,7 +105,7 @@ static int may_heal(lode_status status)
 }
 
 /* The slot is free again; a failure is kept until an attempt succeeds. */
-static void end_attempt(struct lode_collection *collection, enum job_slot which, lode_status status,
+static void end_attempt(struct collection *collection, enum job_slot which, lode_status status,
                         const lode_error *error)
 {
     struct jobs *jobs = &collection->jobs;
@@ -133,7 +133,7 @@ static void end_attempt(struct lode_collection *collection, enum job_slot which,
 }
 
 /* The last thing a job does with its collection: who stops it may free it from here on. */
-static void leave(struct lode_collection *collection)
+static void leave(struct collection *collection)
 {
     struct jobs *jobs = &collection->jobs;
     mutex_lock(&jobs->mutex);
@@ -142,7 +142,7 @@ static void leave(struct lode_collection *collection)
     mutex_unlock(&jobs->mutex);
 }
 
-static void finish(struct lode_collection *collection, enum job_slot which, lode_status status,
+static void finish(struct collection *collection, enum job_slot which, lode_status status,
                    const lode_error *error)
 {
     end_attempt(collection, which, status, error);
@@ -154,7 +154,7 @@ static void finish(struct lode_collection *collection, enum job_slot which, lode
 
 static void run_flush(void *context)
 {
-    struct lode_collection *collection = context;
+    struct collection *collection = context;
     lode_error error = {0};
     struct frozen frozen;
     lode_status status = LODE_OK;
@@ -168,7 +168,7 @@ static void run_flush(void *context)
 
 static void run_overlay(void *context)
 {
-    struct lode_collection *collection = context;
+    struct collection *collection = context;
     lode_error error = {0};
     lode_status status = overlay_slice(collection, &error);
     finish(collection, SLOT_OVERLAY, status, &error); /* pokes, and so comes again for the rest */
@@ -176,7 +176,7 @@ static void run_overlay(void *context)
 
 static void run_index(void *context)
 {
-    struct lode_collection *collection = context;
+    struct collection *collection = context;
     lode_error error = {0};
     lode_status status =
         index_segment(collection, collection->jobs.indexing, LODE_REASON_NO_GRAPH, &error);
@@ -185,7 +185,7 @@ static void run_index(void *context)
 
 static void run_merge(void *context)
 {
-    struct lode_collection *collection = context;
+    struct collection *collection = context;
     lode_error error = {0};
     const struct jobs *jobs = &collection->jobs;
     lode_status status =
@@ -201,7 +201,7 @@ static void run_merge(void *context)
 
 /* jobs.mutex is held by everything from here to jobs_poke. */
 
-static int may_start(const struct lode_collection *collection, enum job_slot which)
+static int may_start(const struct collection *collection, enum job_slot which)
 {
     const struct slot *slot = &collection->jobs.slots[which];
     if (slot->active)
@@ -221,8 +221,7 @@ static int is_busy(const struct jobs *jobs, uint64_t number)
 }
 
 /* Whether a merge is due; its segments are then in jobs->merging. is_quiet: no rows are coming in. */
-static int choose_merge(struct lode_collection *collection, const struct version *version,
-                        int is_quiet)
+static int choose_merge(struct collection *collection, const struct version *version, int is_quiet)
 {
     struct jobs *jobs = &collection->jobs;
     size_t count = 0, chosen_count = 0;
@@ -251,8 +250,7 @@ static int choose_merge(struct lode_collection *collection, const struct version
 }
 
 /* A segment that wants a graph: the largest first, its scan costs most. */
-static uint64_t choose_index(const struct lode_collection *collection,
-                             const struct version *version)
+static uint64_t choose_index(const struct collection *collection, const struct version *version)
 {
     const struct segment_view *best = NULL;
     for (size_t i = 0; i < version->view_count; i++) {
@@ -267,7 +265,7 @@ static uint64_t choose_index(const struct lode_collection *collection,
 
 /* Upkeep of sealed segments. Merges go first, and no index is begun while segments are still coming in:
  * they would soon be merged, and the graph lost. */
-static void upkeep_due(struct lode_collection *collection, const struct version *version,
+static void upkeep_due(struct collection *collection, const struct version *version,
                        int due[SLOT_COUNT])
 {
     struct jobs *jobs = &collection->jobs;
@@ -290,7 +288,7 @@ static void upkeep_due(struct lode_collection *collection, const struct version 
 
 /* The version is pinned with the mutex held: a job publishes what it did before it says, under the
  * mutex, that it has ended. An older version would show segments that the job has just replaced. */
-static void take_due(struct lode_collection *collection, int due[SLOT_COUNT])
+static void take_due(struct collection *collection, int due[SLOT_COUNT])
 {
     struct jobs *jobs = &collection->jobs;
     memset(due, 0, SLOT_COUNT * sizeof *due);
@@ -312,7 +310,7 @@ static void take_due(struct lode_collection *collection, int due[SLOT_COUNT])
     version_unref(version); /* perhaps the last: it may unmap and remove files */
 }
 
-static void submit(struct lode_collection *collection, enum job_slot which)
+static void submit(struct collection *collection, enum job_slot which)
 {
     static void (*const run[SLOT_COUNT])(void *) = {
         [SLOT_FLUSH] = run_flush,
@@ -333,7 +331,7 @@ static void submit(struct lode_collection *collection, enum job_slot which)
     }
 }
 
-void jobs_poke(struct lode_collection *collection)
+void jobs_poke(struct collection *collection)
 {
     int due[SLOT_COUNT];
     take_due(collection, due);
@@ -344,7 +342,7 @@ void jobs_poke(struct lode_collection *collection)
 
 /* --- Waiting ----------------------------------------------------------------------------------- */
 
-void jobs_sleep(struct lode_collection *collection, uint64_t timeout_us)
+void jobs_sleep(struct collection *collection, uint64_t timeout_us)
 {
     struct jobs *jobs = &collection->jobs;
     const lode_db *db = collection->db;
@@ -386,7 +384,7 @@ static lode_status flush_failure(struct jobs *jobs, uint64_t attempts, int insis
     return slot->error.status;
 }
 
-lode_status jobs_wait_frozen(struct lode_collection *collection, size_t count_max, uint64_t number,
+lode_status jobs_wait_frozen(struct collection *collection, size_t count_max, uint64_t number,
                              int insist, lode_error *error)
 {
     struct jobs *jobs = &collection->jobs;
@@ -426,8 +424,7 @@ static lode_status standing_failure(const struct jobs *jobs, lode_error *error)
     return LODE_OK;
 }
 
-lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_us,
-                           lode_error *error)
+lode_status jobs_wait_idle(struct collection *collection, uint64_t timeout_us, lode_error *error)
 {
     struct jobs *jobs = &collection->jobs;
     const struct clock *clock = collection->db->clock;
@@ -457,7 +454,7 @@ lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_
     return status;
 }
 
-int jobs_failed_hold(struct lode_collection *collection)
+int jobs_failed_hold(struct collection *collection)
 {
     struct jobs *jobs = &collection->jobs;
     int stands = 0;
@@ -470,12 +467,12 @@ int jobs_failed_hold(struct lode_collection *collection)
     return stands;
 }
 
-void jobs_drop(struct lode_collection *collection)
+void jobs_drop(struct collection *collection)
 {
     leave(collection);
 }
 
-void jobs_stop(struct lode_collection *collection)
+void jobs_stop(struct collection *collection)
 {
     struct jobs *jobs = &collection->jobs;
     mutex_lock(&jobs->mutex);

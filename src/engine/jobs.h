@@ -69,10 +69,10 @@ void jobs_release(struct jobs *jobs);
 
 /* jobs.mutex is held, and given up meanwhile: until `changed`, or timeout_us have passed (0: no limit), or for no
  * reason at all. Where jobs have no threads of their own, one of them runs on this one. */
-void jobs_sleep(struct lode_collection *collection, uint64_t timeout_us);
+void jobs_sleep(struct collection *collection, uint64_t timeout_us);
 
 /* Submit what is due. Takes no part of the lane; call it with no lock held. */
-void jobs_poke(struct lode_collection *collection);
+void jobs_poke(struct collection *collection);
 
 /* A growing segment has been frozen. */
 NODISCARD lode_status jobs_frozen_reserve(struct jobs *jobs, lode_error *error);
@@ -82,18 +82,18 @@ size_t jobs_frozen_count(struct jobs *jobs);
 int jobs_are_flushing(struct jobs *jobs);
 /* Wait until at most count_max frozen segments of numbers up to `number` are left. A flush that fails
  * ends the wait with its error; so does, unless `insist`, a recent failure but for LODE_FULL. */
-NODISCARD lode_status jobs_wait_frozen(struct lode_collection *collection, size_t count_max,
+NODISCARD lode_status jobs_wait_frozen(struct collection *collection, size_t count_max,
                                        uint64_t number, int insist, lode_error *error);
-NODISCARD lode_status jobs_wait_idle(struct lode_collection *collection, uint64_t timeout_us,
+NODISCARD lode_status jobs_wait_idle(struct collection *collection, uint64_t timeout_us,
                                      lode_error *error);
 /* 1: a failure stands that may go away by itself, and the collection is not freed before jobs_drop. */
-int jobs_failed_hold(struct lode_collection *collection);
-void jobs_drop(struct lode_collection *collection);
+int jobs_failed_hold(struct collection *collection);
+void jobs_drop(struct collection *collection);
 /* Stop builds, refuse new jobs and wait for the running ones. */
-void jobs_stop(struct lode_collection *collection);
+void jobs_stop(struct collection *collection);
 
 /* lode_flush and lode_compact. */
-NODISCARD lode_status collection_flush(struct lode_collection *collection, lode_error *error);
-NODISCARD lode_status collection_compact(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status collection_flush(struct collection *collection, lode_error *error);
+NODISCARD lode_status collection_compact(struct collection *collection, lode_error *error);
 
 #endif

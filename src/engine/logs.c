@@ -13,7 +13,7 @@ static uint64_t log_bytes(const struct store *store, uint64_t number)
 }
 
 /* From the newest of them down: as long as they fit, they stay. */
-void logs_prune(struct lode_collection *collection)
+void logs_prune(struct collection *collection)
 {
     const struct store *store = &collection->store;
     uint64_t *numbers = NULL, sum = 0;
@@ -37,14 +37,14 @@ void logs_prune(struct lode_collection *collection)
 }
 
 /* Under the mutex of whoever prunes: nobody is amidst of it then. */
-void logs_hold(struct lode_collection *collection)
+void logs_hold(struct collection *collection)
 {
     mutex_lock(&collection->change_mutex);
     atomic_fetch_add(&collection->logs_held, 1);
     mutex_unlock(&collection->change_mutex);
 }
 
-void logs_release(struct lode_collection *collection)
+void logs_release(struct collection *collection)
 {
     mutex_lock(&collection->change_mutex);
     atomic_fetch_sub(&collection->logs_held, 1);
@@ -100,7 +100,7 @@ static uint64_t first_growing(const struct version *version)
     return first;
 }
 
-void logs_measure(const struct lode_collection *collection, const struct version *version,
+void logs_measure(const struct collection *collection, const struct version *version,
                   struct logs_kept *ret_kept)
 {
     const struct store *store = &collection->store;

@@ -7,11 +7,11 @@
 
 /* Remove those that are not to be kept, the oldest first. change_mutex is held, or nobody else is there yet.
  * What cannot be removed now is removed the next time. */
-void logs_prune(struct lode_collection *collection);
+void logs_prune(struct collection *collection);
 
 /* From here to logs_release none is removed. */
-void logs_hold(struct lode_collection *collection);
-void logs_release(struct lode_collection *collection);
+void logs_hold(struct collection *collection);
+void logs_release(struct collection *collection);
 
 /* What is kept: bytes, and the first batch in it, or 0. */
 struct logs_kept {
@@ -19,7 +19,7 @@ struct logs_kept {
     uint64_t first_sequence;
 };
 /* As of that version, which tells what is not in segments yet. Takes no lock. */
-void logs_measure(const struct lode_collection *collection, const struct version *version,
+void logs_measure(const struct collection *collection, const struct version *version,
                   struct logs_kept *ret_kept);
 
 /* The batches that a log holds whole, and where they end; 0 batches: first is 0. It ends with the group that holds

@@ -34,7 +34,7 @@ size_t merge_inputs(const struct store *store, const struct version *version,
     return count;
 }
 
-static struct compaction_options merge_options(const struct lode_collection *collection)
+static struct compaction_options merge_options(const struct collection *collection)
 {
     return (struct compaction_options){
         .tier_width = TIER_WIDTH,
@@ -44,7 +44,7 @@ static struct compaction_options merge_options(const struct lode_collection *col
     };
 }
 
-size_t merge_choose(const struct lode_collection *collection, const struct compaction_input *inputs,
+size_t merge_choose(const struct collection *collection, const struct compaction_input *inputs,
                     size_t count, size_t *chosen, lode_job_reason *ret_reason)
 {
     static const lode_job_reason reasons[] = {
@@ -60,7 +60,7 @@ size_t merge_choose(const struct lode_collection *collection, const struct compa
     return chosen_count;
 }
 
-size_t merge_debt(const struct lode_collection *collection, const struct version *version)
+size_t merge_debt(const struct collection *collection, const struct version *version)
 {
     struct compaction_input *inputs = calloc(version->view_count + 1, sizeof *inputs);
     size_t *order = calloc(version->view_count + 1, sizeof *order);
@@ -77,7 +77,7 @@ size_t merge_debt(const struct lode_collection *collection, const struct version
 
 /* --- lode_flush -------------------------------------------------------------------------------- */
 
-lode_status collection_flush(struct lode_collection *collection, lode_error *error)
+lode_status collection_flush(struct collection *collection, lode_error *error)
 {
     lode_status status = jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 1, error);
     if (status)
@@ -92,7 +92,7 @@ lode_status collection_flush(struct lode_collection *collection, lode_error *err
 /* --- lode_compact ------------------------------------------------------------------------------ */
 
 /* Have the sealed segments for this thread alone: stop the builds in progress, let none begin. */
-static lode_status begin_exclusive(struct lode_collection *collection, lode_error *error)
+static lode_status begin_exclusive(struct collection *collection, lode_error *error)
 {
     struct jobs *jobs = &collection->jobs;
     mutex_lock(&jobs->mutex);
@@ -113,7 +113,7 @@ static lode_status begin_exclusive(struct lode_collection *collection, lode_erro
     return LODE_OK;
 }
 
-static void end_exclusive(struct lode_collection *collection, lode_status status)
+static void end_exclusive(struct collection *collection, lode_status status)
 {
     struct jobs *jobs = &collection->jobs;
     mutex_lock(&jobs->mutex);
@@ -152,9 +152,8 @@ static size_t next_group(const struct version *version, size_t first, uint64_t r
     return count;
 }
 
-static lode_status compact_group(struct lode_collection *collection,
-                                 const struct segment_view *first, const uint64_t *numbers,
-                                 size_t count, lode_error *error)
+static lode_status compact_group(struct collection *collection, const struct segment_view *first,
+                                 const uint64_t *numbers, size_t count, lode_error *error)
 {
     if (count > 1 || first->live_count < first->row_count ||
         build_has_hasty_graph(&collection->store, first))
@@ -165,8 +164,7 @@ static lode_status compact_group(struct lode_collection *collection,
 }
 
 /* *ret_freed: the disk was full, and yet something was given back. */
-static lode_status compact_sealed(struct lode_collection *collection, int *ret_freed,
-                                  lode_error *error)
+static lode_status compact_sealed(struct collection *collection, int *ret_freed, lode_error *error)
 {
     struct version *version = collection_pin(collection);
     uint64_t *numbers = calloc(version->view_count + 1, sizeof *numbers);
@@ -190,7 +188,7 @@ static lode_status compact_sealed(struct lode_collection *collection, int *ret_f
 }
 
 /* On a full disk what can be made smaller is, and then there may be room for all of it. */
-static lode_status compact_all(struct lode_collection *collection, lode_error *error)
+static lode_status compact_all(struct collection *collection, lode_error *error)
 {
     int freed = 0;
     lode_status status = compact_sealed(collection, &freed, error);
@@ -199,7 +197,7 @@ static lode_status compact_all(struct lode_collection *collection, lode_error *e
     return status;
 }
 
-static lode_status expire(struct lode_collection *collection, lode_error *error)
+static lode_status expire(struct collection *collection, lode_error *error)
 {
     lane_enter(&collection->lane);
     lode_status status = collection_expire(collection, collection_now_ms(collection), error);
@@ -207,7 +205,7 @@ static lode_status expire(struct lode_collection *collection, lode_error *error)
     return status;
 }
 
-lode_status collection_compact(struct lode_collection *collection, lode_error *error)
+lode_status collection_compact(struct collection *collection, lode_error *error)
 {
     /* What cannot be written out on a full disk may be once sealed segments are smaller. */
     lode_status flushed = collection_flush(collection, error);

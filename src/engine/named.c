@@ -92,7 +92,7 @@ static lode_status keys_of(const struct saved_snapshot *saved, struct pin_key **
     return LODE_OK;
 }
 
-static lode_status pin(struct lode_collection *collection, const struct saved_snapshot *saved,
+static lode_status pin(struct collection *collection, const struct saved_snapshot *saved,
                        struct pin_key **ret_keys, size_t *ret_count, lode_error *error)
 {
     lode_status status = keys_of(saved, ret_keys, ret_count, error);
@@ -121,8 +121,8 @@ static int manifest_has(const struct manifest *manifest, struct pin_key key)
 
 /* --- Loading ----------------------------------------------------------------------------------- */
 
-static lode_status pin_loaded(struct lode_collection *collection,
-                              const struct saved_snapshot *saved, lode_error *error)
+static lode_status pin_loaded(struct collection *collection, const struct saved_snapshot *saved,
+                              lode_error *error)
 {
     struct pin_key *keys = NULL;
     size_t count = 0;
@@ -143,7 +143,7 @@ static void name_by_file(struct saved_snapshot *saved, uint64_t number)
 }
 
 /* A damaged one must not keep the collection from being opened. */
-static lode_status load_one(struct lode_collection *collection, uint64_t number, int *ret_all_known,
+static lode_status load_one(struct collection *collection, uint64_t number, int *ret_all_known,
                             lode_error *error)
 {
     struct named *named = &collection->named;
@@ -172,7 +172,7 @@ static lode_status load_one(struct lode_collection *collection, uint64_t number,
     return status;
 }
 
-lode_status named_load(struct lode_collection *collection, int *ret_all_known, lode_error *error)
+lode_status named_load(struct collection *collection, int *ret_all_known, lode_error *error)
 {
     struct file_names files;
     *ret_all_known = 1;
@@ -205,10 +205,10 @@ static lode_status check_name(const char *name, lode_error *error)
     return status;
 }
 
-static lode_status settle_ghost(struct lode_collection *collection, struct named_snapshot *snapshot,
+static lode_status settle_ghost(struct collection *collection, struct named_snapshot *snapshot,
                                 lode_error *error);
 
-static lode_status make_way(struct lode_collection *collection, const char *name, lode_error *error)
+static lode_status make_way(struct collection *collection, const char *name, lode_error *error)
 {
     struct named_snapshot *found = find(&collection->named, name);
     if (found && !found->ghost)
@@ -219,7 +219,7 @@ static lode_status make_way(struct lode_collection *collection, const char *name
 }
 
 /* From a state whose files are held to one that the file speaks of: the pins are the snapshot's then. */
-static lode_status save(struct lode_collection *collection, const char *name, struct state *state,
+static lode_status save(struct collection *collection, const char *name, struct state *state,
                         struct named_snapshot *ret_snapshot, lode_error *error)
 {
     struct saved_snapshot *saved = &ret_snapshot->saved;
@@ -247,8 +247,7 @@ static lode_status save(struct lode_collection *collection, const char *name, st
     return status;
 }
 
-static lode_status create_locked(struct lode_collection *collection, const char *name,
-                                 lode_error *error)
+static lode_status create_locked(struct collection *collection, const char *name, lode_error *error)
 {
     struct named *named = &collection->named;
     struct named_snapshot snapshot = {0};
@@ -275,7 +274,7 @@ static lode_status create_locked(struct lode_collection *collection, const char 
     return status;
 }
 
-lode_status named_create(struct lode_collection *collection, const char *name, lode_error *error)
+lode_status named_create(struct collection *collection, const char *name, lode_error *error)
 {
     lode_status status = check_name(name, error);
     if (status)
@@ -289,7 +288,7 @@ lode_status named_create(struct lode_collection *collection, const char *name, l
 /* --- Dropping ---------------------------------------------------------------------------------- */
 
 /* Its files go once its own is gone for good. */
-static lode_status settle_ghost(struct lode_collection *collection, struct named_snapshot *snapshot,
+static lode_status settle_ghost(struct collection *collection, struct named_snapshot *snapshot,
                                 lode_error *error)
 {
     struct pin_key *keys = NULL;
@@ -306,15 +305,14 @@ static lode_status settle_ghost(struct lode_collection *collection, struct named
     return status;
 }
 
-static lode_status not_found(const struct lode_collection *collection, const char *name,
+static lode_status not_found(const struct collection *collection, const char *name,
                              lode_error *error)
 {
     return error_set(error, LODE_NOT_FOUND, "there is no snapshot '%s' of collection '%s'", name,
                      collection->name);
 }
 
-static lode_status drop_locked(struct lode_collection *collection, const char *name,
-                               lode_error *error)
+static lode_status drop_locked(struct collection *collection, const char *name, lode_error *error)
 {
     struct named_snapshot *found = find(&collection->named, name);
     if (!found)
@@ -327,7 +325,7 @@ static lode_status drop_locked(struct lode_collection *collection, const char *n
     return status;
 }
 
-lode_status named_drop(struct lode_collection *collection, const char *name, lode_error *error)
+lode_status named_drop(struct collection *collection, const char *name, lode_error *error)
 {
     lode_status status = catalog_check_name("name", name, error);
     if (status)
@@ -341,7 +339,7 @@ lode_status named_drop(struct lode_collection *collection, const char *name, lod
 /* --- Opening ----------------------------------------------------------------------------------- */
 
 /* The segment that the collection has open, which may have got its graph since; else its files anew. */
-static lode_status open_segment(struct lode_collection *collection, const struct version *current,
+static lode_status open_segment(struct collection *collection, const struct version *current,
                                 const struct sealed_entry *entry, struct segment **ret_segment,
                                 lode_error *error)
 {
@@ -352,9 +350,8 @@ static lode_status open_segment(struct lode_collection *collection, const struct
     return LODE_OK;
 }
 
-static lode_status fill_views(struct lode_collection *collection,
-                              const struct saved_snapshot *saved, struct liveset **live,
-                              struct version *version, lode_error *error)
+static lode_status fill_views(struct collection *collection, const struct saved_snapshot *saved,
+                              struct liveset **live, struct version *version, lode_error *error)
 {
     struct version *current = collection_pin(collection);
     lode_status status = LODE_OK;
@@ -370,7 +367,7 @@ static lode_status fill_views(struct lode_collection *collection,
     return status;
 }
 
-static lode_status open_version(struct lode_collection *collection, uint64_t number,
+static lode_status open_version(struct collection *collection, uint64_t number,
                                 struct version **ret_version, lode_error *error)
 {
     struct saved_snapshot saved;
@@ -400,7 +397,7 @@ static lode_status open_version(struct lode_collection *collection, uint64_t num
     return status;
 }
 
-static lode_status open_model(struct lode_collection *collection, uint32_t version,
+static lode_status open_model(struct collection *collection, uint32_t version,
                               struct text_model **ret_model, lode_error *error)
 {
     struct text_model *model = collection_model(collection);
@@ -414,7 +411,7 @@ static lode_status open_model(struct lode_collection *collection, uint32_t versi
     return text_model_open(collection, version, ret_model, error);
 }
 
-static lode_status open_locked(struct lode_collection *collection, const char *name,
+static lode_status open_locked(struct collection *collection, const char *name,
                                lode_snapshot *snapshot, lode_error *error)
 {
     const struct named_snapshot *found = find(&collection->named, name);
@@ -429,7 +426,7 @@ static lode_status open_locked(struct lode_collection *collection, const char *n
     return status;
 }
 
-lode_status named_open(struct lode_collection *collection, const char *name,
+lode_status named_open(struct collection *collection, const char *name,
                        lode_snapshot **ret_snapshot, lode_error *error)
 {
     lode_status status = catalog_check_name("name", name, error);
@@ -461,7 +458,7 @@ struct listing {
 };
 
 /* What the collection itself needs no more. */
-static uint64_t own_bytes(struct lode_collection *collection, const struct saved_snapshot *saved)
+static uint64_t own_bytes(struct collection *collection, const struct saved_snapshot *saved)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < saved->entry_count; i++) {
@@ -480,7 +477,7 @@ static int by_age(const void *a, const void *b)
     return strcmp(one->name, two->name);
 }
 
-static lode_status list_locked(struct lode_collection *collection, lode_snapshot_list **ret_list,
+static lode_status list_locked(struct collection *collection, lode_snapshot_list **ret_list,
                                lode_error *error)
 {
     const struct named *named = &collection->named;
@@ -511,7 +508,7 @@ static lode_status list_locked(struct lode_collection *collection, lode_snapshot
     return LODE_OK;
 }
 
-lode_status named_list(struct lode_collection *collection, lode_snapshot_list **ret_list,
+lode_status named_list(struct collection *collection, lode_snapshot_list **ret_list,
                        lode_error *error)
 {
     mutex_lock(&collection->named.mutex);
@@ -520,7 +517,7 @@ lode_status named_list(struct lode_collection *collection, lode_snapshot_list **
     return status;
 }
 
-uint32_t named_count(struct lode_collection *collection)
+uint32_t named_count(struct collection *collection)
 {
     return atomic_load_explicit(&collection->named.shown, memory_order_relaxed);
 }

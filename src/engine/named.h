@@ -12,7 +12,7 @@
 #include "storage/pins.h"
 #include "storage/snapshot_file.h"
 
-struct lode_collection;
+struct collection;
 
 struct named_snapshot {
     struct saved_snapshot saved; /* of a damaged one: the number, and its file's name as its name */
@@ -33,19 +33,19 @@ void named_init(struct named *named);
 void named_release(struct named *named);
 /* Read what snapshots there are and pin their files; while loading, before the sweep. *ret_all_known is 0
  * when one is damaged: what it needs is unknown then. next_number comes to be above all of them. */
-NODISCARD lode_status named_load(struct lode_collection *collection, int *ret_all_known,
+NODISCARD lode_status named_load(struct collection *collection, int *ret_all_known,
                                  lode_error *error);
 
 /* Contracts: lode.h. */
-NODISCARD lode_status named_create(struct lode_collection *collection, const char *name,
+NODISCARD lode_status named_create(struct collection *collection, const char *name,
                                    lode_error *error);
-NODISCARD lode_status named_drop(struct lode_collection *collection, const char *name,
+NODISCARD lode_status named_drop(struct collection *collection, const char *name,
                                  lode_error *error);
-NODISCARD lode_status named_open(struct lode_collection *collection, const char *name,
+NODISCARD lode_status named_open(struct collection *collection, const char *name,
                                  lode_snapshot **ret_snapshot, lode_error *error);
-NODISCARD lode_status named_list(struct lode_collection *collection, lode_snapshot_list **ret_list,
+NODISCARD lode_status named_list(struct collection *collection, lode_snapshot_list **ret_list,
                                  lode_error *error);
 /* As it was when the last one was made, dropped or opened. */
-uint32_t named_count(struct lode_collection *collection);
+uint32_t named_count(struct collection *collection);
 
 #endif

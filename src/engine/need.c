@@ -30,7 +30,7 @@ static uint64_t share_of(uint64_t bytes, uint32_t live, uint32_t rows)
     return rows ? (uint64_t)((double)bytes * live / rows) : 0;
 }
 
-uint64_t need_of_merge(const struct lode_collection *collection, const struct segment_view *views,
+uint64_t need_of_merge(const struct collection *collection, const struct segment_view *views,
                        size_t count)
 {
     uint64_t bytes = 0, rows = 0;

@@ -6,7 +6,7 @@
 #include "engine/collection.h"
 
 /* Bytes of the segment that these views become, its graph included. */
-uint64_t need_of_merge(const struct lode_collection *collection, const struct segment_view *views,
+uint64_t need_of_merge(const struct collection *collection, const struct segment_view *views,
                        size_t count);
 /* Bytes of the graph alone of a segment. */
 uint64_t need_of_graph(const struct store *store, const struct segment_view *view);

@@ -15,7 +15,7 @@ static const struct segment_view *growing_view(const struct version *version)
 }
 
 /* Rows of the view that its graph does not hold. */
-static uint32_t behind(const struct lode_collection *collection, const struct segment_view *view)
+static uint32_t behind(const struct collection *collection, const struct segment_view *view)
 {
     uint32_t covered = 0;
     if (view->row_count < collection->db->overlay_rows_min)
@@ -32,14 +32,14 @@ static int is_frozen(const struct jobs *jobs, uint64_t number)
     return 0;
 }
 
-int overlay_is_due(const struct lode_collection *collection, const struct version *version)
+int overlay_is_due(const struct collection *collection, const struct version *version)
 {
     const struct segment_view *view = growing_view(version);
     return collection->store.index == LODE_INDEX_HNSW && view && behind(collection, view) > 0 &&
            !is_frozen(&collection->jobs, view->segment->number);
 }
 
-lode_status overlay_slice(struct lode_collection *collection, lode_error *error)
+lode_status overlay_slice(struct collection *collection, lode_error *error)
 {
     struct version *version = collection_pin(collection);
     const struct segment_view *view = growing_view(version);
@@ -50,8 +50,8 @@ lode_status overlay_slice(struct lode_collection *collection, lode_error *error)
     return status;
 }
 
-lode_status overlay_finish(const struct lode_collection *collection,
-                           const struct segment_view *view, lode_error *error)
+lode_status overlay_finish(const struct collection *collection, const struct segment_view *view,
+                           lode_error *error)
 {
     uint32_t left = behind(collection, view);
     size_t row_size = view->segment->rows.space->row_size;
@@ -63,7 +63,7 @@ lode_status overlay_finish(const struct lode_collection *collection,
 
 /* --- Writers ----------------------------------------------------------------------------------- */
 
-void overlay_searched(struct lode_collection *collection)
+void overlay_searched(struct collection *collection)
 {
     readers_searched(&collection->db->readers);
     /* Relaxed: a hint. Looked at first, so that searches do not take the line from one another. */
@@ -71,7 +71,7 @@ void overlay_searched(struct lode_collection *collection)
         atomic_store_explicit(&collection->searched, 1, memory_order_relaxed);
 }
 
-static int is_searched(struct lode_collection *collection)
+static int is_searched(struct collection *collection)
 {
     uint64_t now = clock_now_us(collection->db->clock);
     if (atomic_load_explicit(&collection->searched, memory_order_relaxed)) {
@@ -81,7 +81,7 @@ static int is_searched(struct lode_collection *collection)
     return collection->searched_us && now - collection->searched_us < SEARCHED_US;
 }
 
-static int is_far_behind(struct lode_collection *collection)
+static int is_far_behind(struct collection *collection)
 {
     struct version *version = collection_pin(collection);
     const struct segment_view *view = growing_view(version);
@@ -91,7 +91,7 @@ static int is_far_behind(struct lode_collection *collection)
 }
 
 /* Whether the next slice is on its way, after having slept a little. */
-static int wait_for_slice(struct lode_collection *collection)
+static int wait_for_slice(struct collection *collection)
 {
     struct jobs *jobs = &collection->jobs;
     struct slot *slot = &jobs->slots[SLOT_OVERLAY];
@@ -104,7 +104,7 @@ static int wait_for_slice(struct lode_collection *collection)
     return active;
 }
 
-void overlay_wait(struct lode_collection *collection)
+void overlay_wait(struct collection *collection)
 {
     if (collection->store.index != LODE_INDEX_HNSW ||
         collection->db->maintenance != LODE_MAINTAIN_AUTO || !is_searched(collection))

@@ -12,17 +12,17 @@
 #define OVERLAY_FINISH_MAX ((uint64_t)4 << 20)
 
 /* Whether rows of the growing segment should go into its graph. jobs.mutex is held. */
-int overlay_is_due(const struct lode_collection *collection, const struct version *version);
+int overlay_is_due(const struct collection *collection, const struct version *version);
 /* Insert some of them. */
-NODISCARD lode_status overlay_slice(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status overlay_slice(struct collection *collection, lode_error *error);
 /* Insert what is missing in a segment about to be flushed, unless that is much. */
-NODISCARD lode_status overlay_finish(const struct lode_collection *collection,
+NODISCARD lode_status overlay_finish(const struct collection *collection,
                                      const struct segment_view *view, lode_error *error);
 
 /* Somebody searches this collection. */
-void overlay_searched(struct lode_collection *collection);
+void overlay_searched(struct collection *collection);
 /* If somebody has searched within a second: wait until at most OVERLAY_BEHIND_MAX rows are not in the graph, or
  * there is no hope of it. By the leader of a group, without locks. */
-void overlay_wait(struct lode_collection *collection);
+void overlay_wait(struct collection *collection);
 
 #endif

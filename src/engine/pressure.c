@@ -64,7 +64,7 @@ struct candidate {
 };
 
 /* What the segment that takes writes holds of the budget; 0: there is none, or it is empty. */
-static uint64_t held_by(struct lode_collection *collection)
+static uint64_t held_by(struct collection *collection)
 {
     struct version *version = collection_pin(collection);
     const struct segment_view *last =
@@ -81,7 +81,7 @@ static void look_into(lode_db *db, struct candidate *best)
     if (db->read_only)
         return;
     mutex_lock(&db->mutex);
-    for (lode_collection *c = db->collections; c; c = c->next) {
+    for (struct collection *c = db->collections; c; c = c->next) {
         if (c->state != COLLECTION_OPEN)
             continue;
         if (jobs_frozen_count(&c->jobs) > 0) {
@@ -96,18 +96,18 @@ static void look_into(lode_db *db, struct candidate *best)
 }
 
 /* One more handle to it, unless it is being closed. */
-static lode_collection *hold(const struct candidate *candidate)
+static struct collection *hold(const struct candidate *candidate)
 {
-    lode_collection *held = NULL;
+    struct collection *held = NULL;
     mutex_lock(&candidate->db->mutex);
-    for (lode_collection *c = candidate->db->collections; c; c = c->next)
+    for (struct collection *c = candidate->db->collections; c; c = c->next)
         if (c->uid == candidate->uid && c->state == COLLECTION_OPEN && db_retain_open(c))
             held = c;
     mutex_unlock(&candidate->db->mutex);
     return held;
 }
 
-static int freeze(lode_collection *collection)
+static int freeze(struct collection *collection)
 {
     lane_enter(&collection->lane);
     int frozen = !collection->broken.status && collection_freeze(collection, NULL) == LODE_OK;
@@ -125,7 +125,7 @@ static int relieve(void)
     for (size_t i = 0; i < joined_count; i++)
         look_into(joined[i], &best);
     int goes = best.is_flushing;
-    lode_collection *largest = best.db && !goes ? hold(&best) : NULL;
+    struct collection *largest = best.db && !goes ? hold(&best) : NULL;
     if (largest) {
         goes = freeze(largest);
         db_release(largest);
@@ -165,7 +165,7 @@ static lode_status refuse(const struct pressure *pressure, lode_error *error)
                      (unsigned)(PRESSURE_PATIENCE_US / 1000000));
 }
 
-lode_status pressure_wait(struct lode_collection *collection, struct pressure *pressure,
+lode_status pressure_wait(struct collection *collection, struct pressure *pressure,
                           lode_error *error)
 {
     uint64_t seen = budget_returns();
@@ -191,8 +191,8 @@ void pressure_end(const struct pressure *pressure)
 
 /* --- Batches ----------------------------------------------------------------------------------- */
 
-static lode_status refuse_batch(const struct lode_collection *collection, size_t count,
-                                uint64_t bytes, lode_error *error)
+static lode_status refuse_batch(const struct collection *collection, size_t count, uint64_t bytes,
+                                lode_error *error)
 {
     uint64_t share = budget_share(BUDGET_WRITE);
     budget_refused();
@@ -211,8 +211,8 @@ static lode_status refuse_batch(const struct lode_collection *collection, size_t
                      (unsigned)(PRESSURE_PATIENCE_US / 1000000), (unsigned long long)bytes);
 }
 
-lode_status pressure_admit_batch(const struct lode_collection *collection, size_t count,
-                                 uint64_t bytes, lode_error *error)
+lode_status pressure_admit_batch(const struct collection *collection, size_t count, uint64_t bytes,
+                                 lode_error *error)
 {
     if (budget_try(BUDGET_WRITE, bytes))
         return LODE_OK;
@@ -239,8 +239,8 @@ void pressure_dismiss_batch(uint64_t bytes)
 
 /* --- Builds ------------------------------------------------------------------------------------ */
 
-lode_status pressure_admit_build(const struct lode_collection *collection, uint64_t bytes,
-                                 uint64_t held, lode_error *error)
+lode_status pressure_admit_build(const struct collection *collection, uint64_t bytes, uint64_t held,
+                                 lode_error *error)
 {
     uint64_t share = budget_share(BUDGET_BUILD);
     for (;;) {
@@ -262,7 +262,7 @@ void pressure_dismiss_build(uint64_t bytes)
     budget_give(BUDGET_BUILD, bytes);
 }
 
-uint64_t pressure_rows_max(const struct lode_collection *collection)
+uint64_t pressure_rows_max(const struct collection *collection)
 {
     if (budget_bytes() == 0)
         return SEGMENT_ROWS_MAX;
@@ -276,7 +276,7 @@ uint64_t pressure_rows_max(const struct lode_collection *collection)
     return rows < SEGMENT_ROWS_MAX ? rows : SEGMENT_ROWS_MAX;
 }
 
-uint64_t pressure_growing_bytes(const struct lode_collection *collection)
+uint64_t pressure_growing_bytes(const struct collection *collection)
 {
     uint64_t bytes = collection->db->growing_bytes_max, share = budget_share(BUDGET_GROWING);
     if (share == UINT64_MAX)

@@ -22,25 +22,25 @@ struct pressure {
 
 /* See that something gives memory back, and wait for it; then try again. LODE_NOMEM when nothing does, or why rows
  * cannot be written out. No lock is held, above all not the lane. */
-NODISCARD lode_status pressure_wait(struct lode_collection *collection, struct pressure *pressure,
+NODISCARD lode_status pressure_wait(struct collection *collection, struct pressure *pressure,
                                     lode_error *error);
 /* The wait, if there was one, is over. */
 void pressure_end(const struct pressure *pressure);
 
 /* What a batch takes on its way to the log, from its encoding on. LODE_LIMIT when it could never be had,
  * LODE_NOMEM when other batches have it and do not end. */
-NODISCARD lode_status pressure_admit_batch(const struct lode_collection *collection, size_t count,
+NODISCARD lode_status pressure_admit_batch(const struct collection *collection, size_t count,
                                            uint64_t bytes, lode_error *error);
 void pressure_dismiss_batch(uint64_t bytes);
 
 /* Memory of a build: have `bytes` beside the `held` that it has already, after builds that have them now; if that is
  * more than all builds may have, when there is hardly another. LODE_CANCELLED. */
-NODISCARD lode_status pressure_admit_build(const struct lode_collection *collection, uint64_t bytes,
+NODISCARD lode_status pressure_admit_build(const struct collection *collection, uint64_t bytes,
                                            uint64_t held, lode_error *error);
 void pressure_dismiss_build(uint64_t bytes);
 /* The rows of the largest graph of this collection that is to be built in memory. */
-uint64_t pressure_rows_max(const struct lode_collection *collection);
+uint64_t pressure_rows_max(const struct collection *collection);
 /* The bytes at which its growing segments are full. */
-uint64_t pressure_growing_bytes(const struct lode_collection *collection);
+uint64_t pressure_growing_bytes(const struct collection *collection);
 
 #endif

@@ -48,7 +48,7 @@ static lode_status open_view(const struct store *store, const struct sealed_entr
     return status;
 }
 
-lode_status recover_sealed(struct lode_collection *collection, lode_error *error)
+lode_status recover_sealed(struct collection *collection, lode_error *error)
 {
     const struct manifest *manifest = &collection->manifest;
     struct version *version = version_new(manifest->entry_count);
@@ -75,7 +75,7 @@ lode_status recover_sealed(struct lode_collection *collection, lode_error *error
 
 /* --- Fields ------------------------------------------------------------------------------------ */
 
-static lode_status gather_fields(const struct lode_collection *collection, struct fields *fields,
+static lode_status gather_fields(const struct collection *collection, struct fields *fields,
                                  lode_error *error)
 {
     const struct version *version = collection->version;
@@ -85,7 +85,7 @@ static lode_status gather_fields(const struct lode_collection *collection, struc
     return status;
 }
 
-lode_status recover_fields(struct lode_collection *collection, lode_error *error)
+lode_status recover_fields(struct collection *collection, lode_error *error)
 {
     struct fields *fields = NULL;
     struct field_set *set = field_set_new();
@@ -105,7 +105,7 @@ lode_status recover_fields(struct lode_collection *collection, lode_error *error
 /* --- Logs -------------------------------------------------------------------------------------- */
 
 struct replay {
-    struct lode_collection *collection;
+    struct collection *collection;
     struct segment *growing;
     size_t growing_batches; /* of this log */
     struct buf batches[REPLAY_BATCHES_MAX];
@@ -119,7 +119,7 @@ struct replay {
 static lode_status show(struct replay *replay, const struct apply_group *group,
                         struct apply *own_apply, lode_error *error)
 {
-    struct lode_collection *collection = replay->collection;
+    struct collection *collection = replay->collection;
     struct field_set *set = NULL;
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < replay->count; i++)
@@ -147,7 +147,7 @@ static lode_status show(struct replay *replay, const struct apply_group *group,
 
 static lode_status apply_gathered(struct replay *replay, lode_error *error)
 {
-    struct lode_collection *collection = replay->collection;
+    struct collection *collection = replay->collection;
     struct field_set *known;
     struct apply *apply;
     if (replay->count == 0)
@@ -219,7 +219,7 @@ static lode_status log_size(const struct store *store, uint64_t number, uint64_t
 static lode_status begin_segment(struct replay *replay, uint64_t number, uint64_t size,
                                  lode_error *error)
 {
-    struct lode_collection *collection = replay->collection;
+    struct collection *collection = replay->collection;
     struct growing_options options = collection_growing_options(collection, number);
     if (options.bytes_max < size)
         options.bytes_max = size;
@@ -242,7 +242,7 @@ static lode_status begin_segment(struct replay *replay, uint64_t number, uint64_
  * lack a whole header, which only the last log may. */
 static lode_status drop_empty(struct replay *replay, uint64_t number, lode_error *error)
 {
-    struct lode_collection *collection = replay->collection;
+    struct collection *collection = replay->collection;
     struct version *version = version_extend(collection->version, 0);
     if (!version)
         return error_nomem(error, "a version", sizeof *version);
@@ -258,8 +258,8 @@ static lode_status drop_empty(struct replay *replay, uint64_t number, lode_error
 
 /* The manifest knows of deaths up to some batch, which the log held durably then. If it ends before that, what
  * looks like a torn tail is damage, and the rows that took the place of the dead are gone. */
-static lode_status check_seen(const struct lode_collection *collection, uint64_t log,
-                              uint64_t log_end, lode_error *error)
+static lode_status check_seen(const struct collection *collection, uint64_t log, uint64_t log_end,
+                              lode_error *error)
 {
     uint64_t seen = collection->manifest.seen_sequence, last = collection->version->sequence;
     if (last >= seen)
@@ -280,7 +280,7 @@ static lode_status check_seen(const struct lode_collection *collection, uint64_t
 static lode_status end_segment(struct replay *replay, uint64_t number, int last,
                                const struct wal_found *found, lode_error *error)
 {
-    struct lode_collection *collection = replay->collection;
+    struct collection *collection = replay->collection;
     const struct store *store = &collection->store;
     lode_status status = apply_gathered(replay, error);
     if (!status && last)
@@ -320,14 +320,14 @@ static lode_status replay_log(struct replay *replay, uint64_t number, int last, 
 
 /* A log deletes or replaces points of which a damaged segment cannot tell whether it has them. As long as the log is
  * there, a repair can find out: nothing is flushed, and nothing written. */
-static void hold_back(struct lode_collection *collection, const lode_error *unsure)
+static void hold_back(struct collection *collection, const lode_error *unsure)
 {
     collection->broken = *unsure;
     error_prefix(&collection->broken, "the log is kept for 'lode repair': ");
     atomic_store_explicit(&collection->parted, 1, memory_order_relaxed);
 }
 
-lode_status recover_logs(struct lode_collection *collection, lode_error *error)
+lode_status recover_logs(struct collection *collection, lode_error *error)
 {
     uint64_t *numbers = NULL;
     size_t count = 0;

@@ -5,10 +5,10 @@
 #include "engine/collection.h"
 
 /* Map the sealed segments of the manifest: the first version. */
-NODISCARD lode_status recover_sealed(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status recover_sealed(struct collection *collection, lode_error *error);
 /* What the schema declares and sealed segments hold becomes known, before logs are replayed. */
-NODISCARD lode_status recover_fields(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status recover_fields(struct collection *collection, lode_error *error);
 /* Replay the logs behind it; each becomes a frozen segment. */
-NODISCARD lode_status recover_logs(struct lode_collection *collection, lode_error *error);
+NODISCARD lode_status recover_logs(struct collection *collection, lode_error *error);
 
 #endif

@@ -12,7 +12,7 @@
 #define SAMPLE_K       10u
 
 struct sample {
-    struct lode_collection *collection;
+    struct collection *collection;
     struct lode_snapshot snapshot;
     size_t wanted;
     lode_id *ids; /* of `count` points: their strings are the segments' */
@@ -120,7 +120,7 @@ static lode_status compare_figures(const struct restoring *restoring, const stru
     return LODE_OK;
 }
 
-static lode_status prove_open(struct restoring *restoring, struct lode_collection *collection,
+static lode_status prove_open(struct restoring *restoring, struct collection *collection,
                               const struct inventory_collection *wanted, struct sample *sample,
                               lode_error *error)
 {
@@ -145,7 +145,7 @@ static lode_status prove_collection(struct restoring *restoring, lode_db *db,
 {
     struct sample sample = {.wanted = restoring->options->sample ? restoring->options->sample
                                                                  : SAMPLE_DEFAULT};
-    lode_collection *collection;
+    struct collection *collection;
     lode_status status = db_acquire(db, wanted->name, &collection, error);
     if (!status) {
         status = prove_open(restoring, collection, wanted, &sample, error);

@@ -17,11 +17,11 @@ void retry_release(struct retry *retry)
 }
 
 /* The open collection after `skip` others in which a failure stands, held; NULL: there are no more. */
-static lode_collection *hold_failed(lode_db *db, size_t skip)
+static struct collection *hold_failed(lode_db *db, size_t skip)
 {
-    lode_collection *found = NULL;
+    struct collection *found = NULL;
     mutex_lock(&db->mutex); /* none of the list is freed meanwhile */
-    for (lode_collection *c = db->collections; c && !found; c = c->next) {
+    for (struct collection *c = db->collections; c && !found; c = c->next) {
         if (c->state != COLLECTION_OPEN || !jobs_failed_hold(c))
             continue;
         if (skip-- == 0)
@@ -37,7 +37,7 @@ static lode_collection *hold_failed(lode_db *db, size_t skip)
 static size_t poke_failed(lode_db *db)
 {
     size_t count = 0;
-    lode_collection *collection;
+    struct collection *collection;
     while ((collection = hold_failed(db, count)) != NULL) {
         jobs_poke(collection);
         jobs_drop(collection);

@@ -22,7 +22,7 @@
 #define GROUP_HITS_MAX (1u << 22)
 
 struct search {
-    struct lode_collection *collection;
+    struct collection *collection;
     const lode_search_request *request;
     struct version *version;
     struct text_model *model;            /* of the version's points; NULL: none, or not needed */
@@ -260,9 +260,8 @@ static int may_retry(lode_status status, int allow_damaged, const struct version
     return *known > before;
 }
 
-lode_status collection_search(struct lode_collection *collection,
-                              const lode_search_request *request, lode_result **ret_result,
-                              lode_error *error)
+lode_status collection_search(struct collection *collection, const lode_search_request *request,
+                              lode_result **ret_result, lode_error *error)
 {
     struct search search = {
         .collection = collection,
@@ -466,7 +465,7 @@ static int all_allow_damaged(const lode_search_request *requests, size_t request
     return 1;
 }
 
-lode_status collection_search_batch(struct lode_collection *collection,
+lode_status collection_search_batch(struct collection *collection,
                                     const lode_search_request *requests, size_t request_count,
                                     lode_result **ret_results, lode_error *error)
 {
@@ -528,7 +527,7 @@ static lode_status get_all(const struct version *version, const lode_id *ids, si
     return status;
 }
 
-lode_status collection_get(struct lode_collection *collection, const lode_snapshot *snapshot,
+lode_status collection_get(struct collection *collection, const lode_snapshot *snapshot,
                            const lode_id *ids, size_t id_count, unsigned with,
                            lode_result **ret_result, lode_error *error)
 {

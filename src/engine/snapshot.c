@@ -3,14 +3,14 @@
 
 #include "engine/read.h"
 
-void snapshot_begin(struct lode_collection *collection, lode_snapshot *snapshot)
+void snapshot_begin(struct collection *collection, lode_snapshot *snapshot)
 {
     *snapshot = (lode_snapshot){.collection = collection};
     db_retain(collection);
     atomic_fetch_add_explicit(&collection->snapshots, 1, memory_order_relaxed);
 }
 
-lode_status snapshot_open(struct lode_collection *collection, lode_snapshot **ret_snapshot,
+lode_status snapshot_open(struct collection *collection, lode_snapshot **ret_snapshot,
                           lode_error *error)
 {
     lode_snapshot *snapshot = malloc(sizeof *snapshot);
@@ -43,7 +43,7 @@ void snapshot_close(lode_snapshot *snapshot)
     free(snapshot);
 }
 
-static lode_status check_snapshot(const struct lode_collection *collection,
+static lode_status check_snapshot(const struct collection *collection,
                                   const lode_snapshot *snapshot, lode_error *error)
 {
     if (!snapshot || snapshot->collection == collection)
@@ -53,7 +53,7 @@ static lode_status check_snapshot(const struct lode_collection *collection,
                      snapshot->collection->name, collection->name);
 }
 
-lode_status snapshot_pin(struct lode_collection *collection, const lode_snapshot *snapshot,
+lode_status snapshot_pin(struct collection *collection, const lode_snapshot *snapshot,
                          struct version **ret_version, lode_error *error)
 {
     lode_status status = check_snapshot(collection, snapshot, error);
@@ -63,7 +63,7 @@ lode_status snapshot_pin(struct lode_collection *collection, const lode_snapshot
     return LODE_OK;
 }
 
-lode_status snapshot_pin_model(struct lode_collection *collection, const lode_snapshot *snapshot,
+lode_status snapshot_pin_model(struct collection *collection, const lode_snapshot *snapshot,
                                struct version **ret_version, struct text_model **ret_model,
                                lode_error *error)
 {

@@ -7,7 +7,7 @@
  * held. */
 static lode_status pin_version(struct state *state, lode_error *error)
 {
-    struct lode_collection *collection = state->collection;
+    struct collection *collection = state->collection;
     state->version = collection_pin_model(collection, &state->model);
     size_t count = state->version->view_count + 2;
     state->pins = calloc(count, sizeof *state->pins);
@@ -29,7 +29,7 @@ static lode_status pin_version(struct state *state, lode_error *error)
 /* In the lane, so that nothing is written between the sync, or what expires, and the pin. */
 static lode_status pin_durable(struct state *state, lode_error *error)
 {
-    struct lode_collection *collection = state->collection;
+    struct collection *collection = state->collection;
     lane_enter(&collection->lane);
     lode_status status = collection_sync_shown(collection, error);
     if (!status)
@@ -76,8 +76,7 @@ static lode_status list_entries(struct state *state, lode_error *error)
     return LODE_OK;
 }
 
-lode_status state_hold(struct lode_collection *collection, struct state *ret_state,
-                       lode_error *error)
+lode_status state_hold(struct collection *collection, struct state *ret_state, lode_error *error)
 {
     struct state *state = ret_state;
     *state = (struct state){.collection = collection};

@@ -6,7 +6,7 @@
 #include "engine/collection.h"
 
 struct state {
-    struct lode_collection *collection;
+    struct collection *collection;
     struct version *version;
     struct text_model *model; /* of its points, or NULL */
     uint64_t number; /* free to be given to what is made of it: above all of its segments */
@@ -21,7 +21,7 @@ struct state {
 /* The newest version, without what has expired by now. Its batches are on disk first, those too that were
  * acknowledged earlier: what is made of it is never ahead of what a crash leaves. Writers wait for that, if it
  * is to be done, and for nothing else. On success state_release is to be called. */
-NODISCARD lode_status state_hold(struct lode_collection *collection, struct state *ret_state,
+NODISCARD lode_status state_hold(struct collection *collection, struct state *ret_state,
                                  lode_error *error);
 /* Write the living rows of its growing segments, if there are any, as segment state->number of `store`, which
  * must outlive the state, and add its entry. Written to the collection's own directory it is pinned. What was

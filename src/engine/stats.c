@@ -51,7 +51,7 @@ static void describe_segment(const struct segment_view *view, uint64_t growing, 
 }
 
 /* The segment that takes writes: growing and not frozen. 0: none. */
-static uint64_t growing_number(struct lode_collection *collection, const struct version *version)
+static uint64_t growing_number(struct collection *collection, const struct version *version)
 {
     if (version->view_count == 0)
         return 0;
@@ -66,7 +66,7 @@ static uint64_t growing_number(struct lode_collection *collection, const struct 
     return number;
 }
 
-static void describe_jobs(struct lode_collection *collection, struct stats *stats)
+static void describe_jobs(struct collection *collection, struct stats *stats)
 {
     struct jobs *jobs = &collection->jobs;
     uint64_t now = clock_now_us(collection->db->clock);
@@ -92,7 +92,7 @@ static void describe_jobs(struct lode_collection *collection, struct stats *stat
     mutex_unlock(&jobs->mutex);
 }
 
-static void describe_model(struct lode_collection *collection, lode_stats *stats)
+static void describe_model(struct collection *collection, lode_stats *stats)
 {
     struct text_model *model = collection_model(collection);
     if (!model)
@@ -103,7 +103,7 @@ static void describe_model(struct lode_collection *collection, lode_stats *stats
     text_model_unref(model);
 }
 
-static void describe(struct lode_collection *collection, const struct version *version,
+static void describe(struct collection *collection, const struct version *version,
                      struct stats *stats)
 {
     lode_stats *head = &stats->head;
@@ -129,7 +129,7 @@ static void describe(struct lode_collection *collection, const struct version *v
     describe_model(collection, head);
 }
 
-lode_status stats_get(struct lode_collection *collection, lode_stats **ret_stats, lode_error *error)
+lode_status stats_get(struct collection *collection, lode_stats **ret_stats, lode_error *error)
 {
     struct version *version;
     lode_status status = collection_pin_now(collection, &version, NULL, error);

@@ -23,7 +23,7 @@ struct text_model *text_model_ref(struct text_model *model)
     return model;
 }
 
-struct text_model *collection_model(struct lode_collection *collection)
+struct text_model *collection_model(struct collection *collection)
 {
     mutex_lock(&collection->pin_mutex);
     struct text_model *model = text_model_ref(collection->model);
@@ -79,7 +79,7 @@ lode_status text_model_check(const struct text_model *model, lode_error *error)
     return model->damage.status;
 }
 
-static void set_model(struct lode_collection *collection, struct text_model *own_model)
+static void set_model(struct collection *collection, struct text_model *own_model)
 {
     mutex_lock(&collection->pin_mutex);
     struct text_model *old = collection->model;
@@ -129,7 +129,7 @@ static lode_status read_file(const struct store *store, uint32_t version,
     return status;
 }
 
-lode_status text_model_open(struct lode_collection *collection, uint32_t version,
+lode_status text_model_open(struct collection *collection, uint32_t version,
                             struct text_model **ret_model, lode_error *error)
 {
     struct embedder *embedder = NULL;
@@ -147,7 +147,7 @@ lode_status text_model_open(struct lode_collection *collection, uint32_t version
     return status ? status : model_new(embedder, version, ret_model, error);
 }
 
-lode_status text_model_load(struct lode_collection *collection, lode_error *error)
+lode_status text_model_load(struct collection *collection, lode_error *error)
 {
     uint32_t version = collection->manifest.text_model_version;
     return version ? text_model_open(collection, version, &collection->model, error) : LODE_OK;
@@ -190,8 +190,8 @@ static void remove_model(const struct store *store, uint32_t version)
 
 /* --- Training ---------------------------------------------------------------------------------- */
 
-static lode_status check_empty(const struct lode_collection *collection,
-                               const struct version *version, lode_error *error)
+static lode_status check_empty(const struct collection *collection, const struct version *version,
+                               lode_error *error)
 {
     if (version->point_count == 0)
         return LODE_OK;
@@ -201,7 +201,7 @@ static lode_status check_empty(const struct lode_collection *collection,
                      collection->name, (unsigned long long)version->point_count);
 }
 
-static lode_status check_trainable(struct lode_collection *collection, lode_error *error)
+static lode_status check_trainable(struct collection *collection, lode_error *error)
 {
     if (collection->schema.metric != LODE_METRIC_COSINE)
         return error_set(error, LODE_INVALID,
@@ -217,7 +217,7 @@ static lode_status check_trainable(struct lode_collection *collection, lode_erro
 }
 
 /* Inside the lane, so that no point can come between the check and the change. */
-static lode_status switch_model(struct lode_collection *collection, struct text_model *own_model,
+static lode_status switch_model(struct collection *collection, struct text_model *own_model,
                                 lode_error *error)
 {
     lane_enter(&collection->lane);
@@ -238,7 +238,7 @@ static lode_status switch_model(struct lode_collection *collection, struct text_
 }
 
 /* Number, save and use a model just trained. */
-static lode_status adopt(struct lode_collection *collection, struct embedder *own_embedder,
+static lode_status adopt(struct collection *collection, struct embedder *own_embedder,
                          uint32_t *ret_version, lode_error *error)
 {
     const struct store *store = &collection->store;
@@ -264,7 +264,7 @@ static lode_status adopt(struct lode_collection *collection, struct embedder *ow
     return status;
 }
 
-lode_status text_model_train(struct lode_collection *collection, const lode_text *texts,
+lode_status text_model_train(struct collection *collection, const lode_text *texts,
                              size_t text_count, const lode_train_options *options,
                              lode_train_info *ret_info, lode_error *error)
 {
@@ -317,7 +317,7 @@ static lode_status embed_one(const struct text_model *model, const lode_text *te
     return status;
 }
 
-lode_status text_embed(const struct lode_collection *collection, const struct text_model *model,
+lode_status text_embed(const struct collection *collection, const struct text_model *model,
                        const lode_text *text, float *vector, int *ret_known, lode_error *error)
 {
     lode_status status = text_check(text->data, text->size, error);

@@ -78,20 +78,20 @@ static void finish(struct write_queue *queue, size_t count)
 
 /* --- Room -------------------------------------------------------------------------------------- */
 
-static uint64_t log_room(const struct lode_collection *collection)
+static uint64_t log_room(const struct collection *collection)
 {
     uint64_t size_max = WAL_BYTES_FACTOR * growing_bytes_max(collection->growing);
     uint64_t size = wal_size(collection->wal);
     return size < size_max ? size_max - size : 0;
 }
 
-static int fits(const struct lode_collection *collection, size_t rows, size_t bytes)
+static int fits(const struct collection *collection, size_t rows, size_t bytes)
 {
     return growing_fits(collection->growing, rows, bytes) && bytes <= log_room(collection);
 }
 
 /* Whether the growing segment has not taken a batch: the first is taken, whatever its size. */
-static int is_fresh(const struct lode_collection *collection)
+static int is_fresh(const struct collection *collection)
 {
     return collection->version->sequence == collection->growing_sequence;
 }
@@ -102,7 +102,7 @@ static int only_deletes(const struct write_request *request)
     return request->row_count == 0;
 }
 
-static lode_status refuse(const struct lode_collection *collection, lode_error *error)
+static lode_status refuse(const struct collection *collection, lode_error *error)
 {
     return error_set(error, LODE_READONLY,
                      "collection '%s' takes no writes until it is reopened: %s", collection->name,
@@ -110,7 +110,7 @@ static lode_status refuse(const struct lode_collection *collection, lode_error *
 }
 
 /* Leave the lane to wait until memory may be had, of the budget or by a flush of this collection. */
-static lode_status wait_for_room(struct lode_collection *collection, struct pressure *pressure,
+static lode_status wait_for_room(struct collection *collection, struct pressure *pressure,
                                  lode_error *error)
 {
     lane_leave(&collection->lane);
@@ -122,7 +122,7 @@ static lode_status wait_for_room(struct lode_collection *collection, struct pres
 }
 
 /* Begin another segment, unless too many wait to be written out. */
-static lode_status begin_segment(struct lode_collection *collection, lode_error *error)
+static lode_status begin_segment(struct collection *collection, lode_error *error)
 {
     lode_status status = collection_freeze(collection, error);
     if (status)
@@ -135,8 +135,8 @@ static lode_status begin_segment(struct lode_collection *collection, lode_error 
 
 /* See that there is a growing segment with room for this batch, or one that has taken none, and memory for it.
  * Holds the lane, but may leave it for a while. */
-static lode_status make_room(struct lode_collection *collection,
-                             const struct write_request *request, int fresh, lode_error *error)
+static lode_status make_room(struct collection *collection, const struct write_request *request,
+                             int fresh, lode_error *error)
 {
     struct pressure pressure = {0};
     size_t rows = request->row_count, bytes = request->batch.size;
@@ -168,7 +168,7 @@ static void add_to_group(struct group *group, struct write_request *request)
 }
 
 /* The leader's batch, and those behind it that still fit. */
-static void gather(struct lode_collection *collection, struct write_request *leader)
+static void gather(struct collection *collection, struct write_request *leader)
 {
     struct write_queue *queue = &collection->queue;
     size_t rows = leader->row_count, bytes = leader->batch.size;
@@ -189,7 +189,7 @@ static void gather(struct lode_collection *collection, struct write_request *lea
 }
 
 /* Texts embedded with one model must not join points of another. */
-static lode_status check_model(const struct lode_collection *collection,
+static lode_status check_model(const struct collection *collection,
                                const struct write_request *request, lode_error *error)
 {
     uint32_t version = collection->model ? collection->model->version : 0;
@@ -211,7 +211,7 @@ static lode_ack strongest(struct write_request *const *requests, const struct ap
 }
 
 /* Nothing new is to be logged: what was before may still have to become more durable. */
-static lode_status log_nothing(struct lode_collection *collection, lode_ack ack, lode_error *error)
+static lode_status log_nothing(struct collection *collection, lode_ack ack, lode_error *error)
 {
     if (!collection->unsynced || ack == LODE_ACK_APPLIED)
         return LODE_OK;
@@ -219,7 +219,7 @@ static lode_status log_nothing(struct lode_collection *collection, lode_ack ack,
                                    : wal_write(collection->wal, error);
 }
 
-static lode_status log_group(struct lode_collection *collection, struct group *group, lode_ack ack,
+static lode_status log_group(struct collection *collection, struct group *group, lode_ack ack,
                              const struct apply_group *applied, lode_error *error)
 {
     uint64_t sequence = collection->version->sequence + 1;
@@ -252,7 +252,7 @@ static void give_result(struct write_request *request, const struct apply_batch 
 }
 
 /* After a reserve. */
-static void remember_requests(struct lode_collection *collection, const struct apply_group *applied)
+static void remember_requests(struct collection *collection, const struct apply_group *applied)
 {
     for (size_t i = 0; i < applied->count; i++) {
         const struct apply_batch *batch = &applied->batches[i];
@@ -261,7 +261,7 @@ static void remember_requests(struct lode_collection *collection, const struct a
     }
 }
 
-static lode_status reserve_requests(struct lode_collection *collection,
+static lode_status reserve_requests(struct collection *collection,
                                     const struct apply_group *applied, lode_error *error)
 {
     for (size_t i = 0; i < applied->count; i++)
@@ -271,7 +271,7 @@ static lode_status reserve_requests(struct lode_collection *collection,
 }
 
 /* What is prepared becomes as durable as it is to be, then visible. */
-static lode_status carry_out(struct lode_collection *collection, struct group *group, lode_ack ack,
+static lode_status carry_out(struct collection *collection, struct group *group, lode_ack ack,
                              const struct apply_group *applied, struct apply *own_apply,
                              lode_error *error)
 {
@@ -300,7 +300,7 @@ static lode_status carry_out(struct lode_collection *collection, struct group *g
 
 /* Those of `count` batches from `first` on that fit the growing segment: *ret_taken. Each of them then has
  * its result. */
-static lode_status commit(struct lode_collection *collection, struct group *group, size_t first,
+static lode_status commit(struct collection *collection, struct group *group, size_t first,
                           size_t count, size_t *ret_taken, lode_error *error)
 {
     uint64_t now_ms = collection_now_ms(collection);
@@ -342,13 +342,13 @@ static void fail(struct write_request *request, lode_status status, const lode_e
 
 /* Most of the reserve goes to the log at once: a flush must not take what the deletes after this one need.
  * The rest is for the manifests by which segments go. */
-static void give_to_log(struct lode_collection *collection, uint64_t bytes)
+static void give_to_log(struct collection *collection, uint64_t bytes)
 {
     if (bytes > 0 && collection->growing)
         wal_reserve(collection->wal, bytes / 4 * 3);
 }
 
-static int spend_reserve(struct lode_collection *collection)
+static int spend_reserve(struct collection *collection)
 {
     uint64_t bytes = room_spend(collection->db);
     give_to_log(collection, bytes);
@@ -364,8 +364,8 @@ static int all_delete(const struct group *group, size_t first, size_t count)
 }
 
 /* The same; on a full disk deletes are tried again with the space that is kept for them. */
-static lode_status commit_or_spend(struct lode_collection *collection, struct group *group,
-                                   size_t first, size_t count, size_t *ret_taken, lode_error *error)
+static lode_status commit_or_spend(struct collection *collection, struct group *group, size_t first,
+                                   size_t count, size_t *ret_taken, lode_error *error)
 {
     lode_status status = commit(collection, group, first, count, ret_taken, error);
     if (status == LODE_FULL && all_delete(group, first, count) && spend_reserve(collection))
@@ -374,7 +374,7 @@ static lode_status commit_or_spend(struct lode_collection *collection, struct gr
 }
 
 /* Each alone, so that one bad batch does not take others with it. */
-static size_t commit_each(struct lode_collection *collection, struct group *group)
+static size_t commit_each(struct collection *collection, struct group *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         lode_error error = {0};
@@ -390,7 +390,7 @@ static size_t commit_each(struct lode_collection *collection, struct group *grou
 
 /* All at once; when that fails, each alone. A failed sync fails them all: what became of any is unknown.
  * Returns how many of them have their result; the others find no room in this segment. */
-static size_t commit_group(struct lode_collection *collection, struct group *group)
+static size_t commit_group(struct collection *collection, struct group *group)
 {
     lode_error error = {0};
     size_t taken = 0;
@@ -405,7 +405,7 @@ static size_t commit_group(struct lode_collection *collection, struct group *gro
 }
 
 /* Whether something may have become due. */
-static int wants_poke(struct lode_collection *collection, int froze)
+static int wants_poke(struct collection *collection, int froze)
 {
     return froze || (collection->growing && collection->store.index == LODE_INDEX_HNSW &&
                      collection->db->maintenance == LODE_MAINTAIN_AUTO &&
@@ -413,13 +413,13 @@ static int wants_poke(struct lode_collection *collection, int froze)
                      !atomic_load_explicit(&collection->jobs.overlaid, memory_order_relaxed));
 }
 
-static uint64_t growing_number(const struct lode_collection *collection)
+static uint64_t growing_number(const struct collection *collection)
 {
     return collection->growing ? collection->growing->number : 0;
 }
 
 /* make_room; on a full disk deletes are tried again with the space that is kept for them. */
-static lode_status make_room_or_spend(struct lode_collection *collection,
+static lode_status make_room_or_spend(struct collection *collection,
                                       const struct write_request *leader, int fresh,
                                       lode_error *error)
 {
@@ -436,7 +436,7 @@ static lode_status make_room_or_spend(struct lode_collection *collection,
 }
 
 /* Carry the leader's batch, and others. Returns how many batches have their result. */
-static size_t carry_group(struct lode_collection *collection, struct write_request *leader)
+static size_t carry_group(struct collection *collection, struct write_request *leader)
 {
     for (int fresh = 0;; fresh = 1) {
         leader->status = make_room_or_spend(collection, leader, fresh, &leader->error);
@@ -450,7 +450,7 @@ static size_t carry_group(struct lode_collection *collection, struct write_reque
     }
 }
 
-static void lead(struct lode_collection *collection, struct write_request *leader)
+static void lead(struct collection *collection, struct write_request *leader)
 {
     overlay_wait(collection);
     lane_enter(&collection->lane);
@@ -463,7 +463,7 @@ static void lead(struct lode_collection *collection, struct write_request *leade
         jobs_poke(collection);
 }
 
-static lode_status submit(struct lode_collection *collection, struct write_request *request,
+static lode_status submit(struct collection *collection, struct write_request *request,
                           lode_error *error)
 {
     debt_wait(collection,
@@ -478,7 +478,7 @@ static lode_status submit(struct lode_collection *collection, struct write_reque
 }
 
 /* Nothing to write: the state as it is. */
-static void describe_nothing(struct lode_collection *collection, lode_write_info *ret_info)
+static void describe_nothing(struct collection *collection, lode_write_info *ret_info)
 {
     struct version *version = collection_pin(collection);
     *ret_info = (lode_write_info){.sequence = version->sequence};
@@ -492,7 +492,7 @@ static uint64_t within(size_t size, size_t max)
 }
 
 /* What an operation takes in its batch; a patch, what it may leave of its point. */
-static uint64_t memory_of_op(const struct lode_collection *collection, lode_write_kind kind,
+static uint64_t memory_of_op(const struct collection *collection, lode_write_kind kind,
                              const lode_point *point)
 {
     uint64_t row = kind == LODE_WRITE_DELETE ? 0 : collection->store.space.row_size;
@@ -501,7 +501,7 @@ static uint64_t memory_of_op(const struct lode_collection *collection, lode_writ
 }
 
 /* What a batch takes until it is applied: itself, and its copy in the log's memory. */
-static uint64_t memory_of(const struct lode_collection *collection, const struct write_input *input)
+static uint64_t memory_of(const struct collection *collection, const struct write_input *input)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < input->count; i++)
@@ -514,7 +514,7 @@ static uint64_t memory_of(const struct lode_collection *collection, const struct
     return BATCH_COPIES * bytes;
 }
 
-static lode_status write_batch(struct lode_collection *collection, const struct write_input *input,
+static lode_status write_batch(struct collection *collection, const struct write_input *input,
                                lode_write_info *ret_info, lode_error *error)
 {
     struct write_request request = {.ack = input->ack};
@@ -532,7 +532,7 @@ static lode_status write_batch(struct lode_collection *collection, const struct 
     return status;
 }
 
-lode_status collection_write(struct lode_collection *collection, const struct write_input *input,
+lode_status collection_write(struct collection *collection, const struct write_input *input,
                              lode_write_info *ret_info, lode_error *error)
 {
     lode_write_info info;

@@ -6,6 +6,8 @@
 #include "base/buf.h"
 #include "os/thread.h"
 
+struct collection;
+
 #define GROUP_BATCHES_MAX 1024u
 #define GROUP_BYTES_MAX   ((size_t)64 << 20)
 
@@ -50,12 +52,11 @@ void write_queue_release(struct write_queue *queue);
 
 /* Check every operation; then embed what has no vector, and encode. LODE_INVALID and LODE_LIMIT name
  * the operation's position and id. */
-NODISCARD lode_status encode_batch(struct lode_collection *collection,
-                                   const struct write_input *input, struct write_request *request,
-                                   lode_error *error);
+NODISCARD lode_status encode_batch(struct collection *collection, const struct write_input *input,
+                                   struct write_request *request, lode_error *error);
 
 /* lode_write, lode_upsert, lode_delete. */
-NODISCARD lode_status collection_write(struct lode_collection *collection,
+NODISCARD lode_status collection_write(struct collection *collection,
                                        const struct write_input *input, lode_write_info *ret_info,
                                        lode_error *error);
 

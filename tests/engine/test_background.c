@@ -182,12 +182,13 @@ static int is_free(struct mutex *mutex)
  * structural changes is not one that they need. */
 static int others_can_run(struct world *world)
 {
-    struct lode_collection *collection = world->collection;
-    return is_free(&collection->jobs.mutex) && is_free(&collection->queue.mutex) &&
-           is_free(&collection->pins.mutex) && is_free(&collection->pin_mutex) &&
-           is_free(&collection->lane.mutex) && is_free(&world->db->mutex) &&
-           collection->lane.serving == collection->lane.next && !collection->queue.first &&
-           jobs_frozen_count(&collection->jobs) + 1 < FROZEN_MAX;
+    lode_collection *collection = world->collection;
+    return is_free(&collection->shared->jobs.mutex) && is_free(&collection->shared->queue.mutex) &&
+           is_free(&collection->shared->pins.mutex) && is_free(&collection->shared->pin_mutex) &&
+           is_free(&collection->shared->lane.mutex) && is_free(&world->db->mutex) &&
+           collection->shared->lane.serving == collection->shared->lane.next &&
+           !collection->shared->queue.first &&
+           jobs_frozen_count(&collection->shared->jobs) + 1 < FROZEN_MAX;
 }
 
 static void let_others_act(void *context)
@@ -387,7 +388,7 @@ static void check_no_leftovers(struct world *world)
     static struct remembered before;
     char dir[32];
     struct listing listing = {.vfs = world->vfs, .dir = dir};
-    snprintf(dir, sizeof dir, "db/c-%016llx", (unsigned long long)world->collection->uid);
+    snprintf(dir, sizeof dir, "db/c-%016llx", (unsigned long long)world->collection->shared->uid);
     close_world(world);
     before.count = 0;
     assert_ok(vfs_list(world->vfs, dir, remember, &before, &error));

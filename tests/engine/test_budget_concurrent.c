@@ -350,7 +350,7 @@ static void graphs_are_as_large_as_it_allows(void **state)
     set_budget(BUDGET);
     /* Rows of 128 dimensions: some 26,000 of them are what builds may have. */
     world_open(&world, (lode_schema){.dim = DIM, .ef_construction = 40}, LODE_MAINTAIN_ON_REQUEST);
-    uint64_t rows_max = pressure_rows_max(world.collection);
+    uint64_t rows_max = pressure_rows_max(world.collection->shared);
     assert_true(rows_max > BUILD_ROWS_LEAST && rows_max < 35000);
     for (uint64_t first = 0; first < 80 * BATCH; first += BATCH) {
         assert_int_equal(write_points(world.collection, first), LODE_OK);
@@ -398,7 +398,7 @@ static void builds_do_not_hold_growing_rows(void **state)
     assert_int_equal(lode_wait_idle(world.collection, 0, &error), LODE_OK);
     uint64_t most, scanned;
     (void)count_segments(world.collection, &most, &scanned);
-    assert_true(most <= pressure_rows_max(world.collection));
+    assert_true(most <= pressure_rows_max(world.collection->shared));
     for (uint64_t id = 1; id < 80 * BATCH; id += 3333)
         find_point(world.collection, id);
     world_close(&world);

@@ -267,7 +267,7 @@ static uint8_t *make_log(struct vfs *vfs, char path[96], size_t *ret_size)
         lode_point point = {.id = lode_id_number(i), .vector = marker_vector};
         assert_ok(lode_upsert(collection, &point, 1, NULL, &error));
     }
-    uint64_t uid = collection->uid, number = collection->growing->number;
+    uint64_t uid = collection->shared->uid, number = collection->shared->growing->number;
     vfs_memory_set_fault(vfs, refuse_all, NULL); /* nothing is flushed */
     lode_collection_close(collection);
     engine_close(db);

@@ -153,7 +153,7 @@ struct expected {
 static void evaluate(const struct world *world, const struct filter *filter, struct arena *arena,
                      struct expected *expected)
 {
-    struct field_set *set = known_fields_get(&world->films->fields);
+    struct field_set *set = known_fields_get(&world->films->shared->fields);
     const struct filter *bound = kit_bind(arena, set->fields, filter);
     memset(expected, 0, sizeof *expected);
     for (unsigned i = 0; i < IDS; i++) {
@@ -437,7 +437,7 @@ static void growing_segments_have_columns(void **state)
                   &error),
        &error);
     assert_int_equal(count, 2);
-    struct version *version = collection_pin(films);
+    struct version *version = collection_pin(films->shared);
     uint32_t covered = 0;
     struct segment *growing = version->views[version->view_count - 1].segment;
     struct columns *columns = growing->ops->columns(growing, &covered);
@@ -590,7 +590,7 @@ static void damaged_columns_cost_no_answer(void **state)
         upsert_some(&world, 150);
         ok(lode_flush(world.films, &error), &error);
         char dir[64];
-        snprintf(dir, sizeof dir, "%s", world.films->dir);
+        snprintf(dir, sizeof dir, "%s", world.films->shared->dir);
         damage_columns(&world, dir, seed);
         close_world(&world);
         assert_true(damage_columns(&world, dir, seed + 100) > 0);

@@ -226,17 +226,17 @@ static void waits_grow_with_debt(void **state)
 
 static void fail_merges(lode_collection *collection, lode_status status)
 {
-    mutex_lock(&collection->jobs.mutex);
-    collection->jobs.slots[SLOT_MERGE].error.status = status;
-    mutex_unlock(&collection->jobs.mutex);
+    mutex_lock(&collection->shared->jobs.mutex);
+    collection->shared->jobs.slots[SLOT_MERGE].error.status = status;
+    mutex_unlock(&collection->shared->jobs.mutex);
 }
 
 static void hold_merges(lode_collection *collection, int held)
 {
-    mutex_lock(&collection->jobs.mutex);
-    collection->jobs.exclusive = held; /* as a compaction would */
-    mutex_unlock(&collection->jobs.mutex);
-    jobs_poke(collection);
+    mutex_lock(&collection->shared->jobs.mutex);
+    collection->shared->jobs.exclusive = held; /* as a compaction would */
+    mutex_unlock(&collection->shared->jobs.mutex);
+    jobs_poke(collection->shared);
 }
 
 static void flush_some(lode_collection *collection, struct model *model, unsigned from, unsigned to)

@@ -201,7 +201,7 @@ enum { ANYWHERE, ONE_COLLECTION, ONE_LOG };
 
 static void tell_lies(struct story *story, struct rng *rng, int where, char path[64])
 {
-    uint64_t uid = story->handles[STORY_POINTS]->uid;
+    uint64_t uid = story->handles[STORY_POINTS]->shared->uid;
     snprintf(path, 64, where == ONE_LOG ? "c-%016" PRIx64 "/wal-" : "c-%016" PRIx64, uid);
     story->fate.lie_where = where == ANYWHERE ? NULL : path;
     story->fate.lie_at = story->fate.syncs + 1 + rng_below(rng, 10);
@@ -303,7 +303,7 @@ static void expect_loss(uint64_t seen_ahead, int is_lost)
         struct model_op op = {.id = (unsigned)i, .value = i};
         assert_ok(model_write(&model, collection, &op, 1, &error));
     }
-    snprintf(dir, sizeof dir, "db/c-%016" PRIx64, collection->uid);
+    snprintf(dir, sizeof dir, "db/c-%016" PRIx64, collection->shared->uid);
     vfs_memory_set_fault(vfs, refuse_all, NULL);
     lode_collection_close(collection);
     engine_close(db);

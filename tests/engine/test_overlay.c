@@ -152,10 +152,10 @@ static unsigned fill_and_flush(struct world *world, unsigned rows)
     for (unsigned at = 0; at < rows; at += OVERLAY_ROWS_MIN)
         write_rows(world->collection, at, OVERLAY_ROWS_MIN);
     assert_int_equal(run_one(&world->quick), 1); /* a slice */
-    for (; jobs_frozen_count(&world->collection->jobs) == 0; rows += 100)
+    for (; jobs_frozen_count(&world->collection->shared->jobs) == 0; rows += 100)
         write_rows(world->collection, rows, 100);
     run_all(&world->quick);
-    assert_int_equal(jobs_frozen_count(&world->collection->jobs), 0);
+    assert_int_equal(jobs_frozen_count(&world->collection->shared->jobs), 0);
     return rows - 100;
 }
 

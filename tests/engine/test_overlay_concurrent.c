@@ -19,9 +19,9 @@
 
 static lode_error error;
 
-static uint32_t behind(struct lode_collection *collection)
+static uint32_t behind(lode_collection *collection)
 {
-    struct version *version = collection_pin(collection);
+    struct version *version = collection_pin(collection->shared);
     const struct segment_view *view = &version->views[version->view_count - 1];
     uint32_t covered = 0;
     (void)view->segment->ops->index(view->segment, &covered);
@@ -104,7 +104,7 @@ static void who_closes_does_not_strand_a_writer(void **state)
     assert_int_equal(pthread_create(&writer, NULL, write_one, collection), 0);
     lode_collection_close(other);
     alarm(60); /* instead of forever */
-    jobs_stop(collection);
+    jobs_stop(collection->shared);
     assert_int_equal(pthread_join(writer, NULL), 0);
     alarm(0);
     lode_collection_close(collection);

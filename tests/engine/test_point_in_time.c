@@ -395,10 +395,10 @@ static void find_last_log(struct cutting *cutting, const struct history *history
 {
     uint64_t *numbers;
     size_t count;
-    assert_ok(wal_list(cutting->vfs, history->collection->dir, &numbers, &count, &error));
+    assert_ok(wal_list(cutting->vfs, history->collection->shared->dir, &numbers, &count, &error));
     assert_true(count > 0);
     struct name name = {.kind = NAME_LOG, .number = numbers[count - 1]};
-    assert_ok(name_path(cutting->path, history->collection->dir, name, &error));
+    assert_ok(name_path(cutting->path, history->collection->shared->dir, name, &error));
     free(numbers);
     cutting->size = vfs_size_at(cutting->vfs, cutting->path);
 }

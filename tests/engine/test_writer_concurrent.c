@@ -50,10 +50,11 @@ static void start(struct writer *writer, lode_collection *collection, uint64_t i
 static size_t queued(lode_collection *collection)
 {
     size_t count = 0;
-    mutex_lock(&collection->queue.mutex);
-    for (struct write_request *request = collection->queue.first; request; request = request->next)
+    mutex_lock(&collection->shared->queue.mutex);
+    for (struct write_request *request = collection->shared->queue.first; request;
+         request = request->next)
         count++;
-    mutex_unlock(&collection->queue.mutex);
+    mutex_unlock(&collection->shared->queue.mutex);
     return count;
 }
 
@@ -93,11 +94,11 @@ static void those_who_wait_are_one_group(void **state)
     struct writer writers[8];
     uint64_t sequences = 0;
     begin(&place, LODE_METRIC_L2, 0);
-    lane_enter(&place.collection->lane);
+    lane_enter(&place.collection->shared->lane);
     for (uint64_t i = 0; i < 8; i++)
         start(&writers[i], place.collection, i, NULL, 1);
     wait_queued(place.collection, 8);
-    lane_leave(&place.collection->lane);
+    lane_leave(&place.collection->shared->lane);
     for (uint64_t i = 0; i < 8; i++) {
         thread_join(&writers[i].thread);
         assert_int_equal(writers[i].status, LODE_OK);
@@ -117,13 +118,13 @@ static void a_bad_batch_fails_alone(void **state)
     struct made_corpus *corpus = made_corpus_new(1);
     begin(&place, LODE_METRIC_COSINE, 0);
     assert_ok(lode_text_model_train(place.collection, corpus->texts, TEXTS, NULL, NULL, &error));
-    lane_enter(&place.collection->lane);
+    lane_enter(&place.collection->shared->lane);
     for (uint64_t i = 0; i < 6; i++) {
         start(&writers[i], place.collection, i, i % 3 == 1 ? corpus->texts[0].data : NULL, 1);
         wait_queued(place.collection, i + 1);
     }
-    place.collection->model->version++; /* as training anew would */
-    lane_leave(&place.collection->lane);
+    place.collection->shared->model->version++; /* as training anew would */
+    lane_leave(&place.collection->shared->lane);
     for (uint64_t i = 0; i < 6; i++) {
         thread_join(&writers[i].thread);
         assert_int_equal(writers[i].status, i % 3 == 1 ? LODE_BUSY : LODE_OK);
@@ -147,10 +148,10 @@ static void writers_wait_for_flushes_and_readers_do_not(void **state)
     lode_result *result;
     float vector[16] = {1};
     begin(&place, LODE_METRIC_L2, 4096);
-    mutex_lock(&place.collection->change_mutex);
+    mutex_lock(&place.collection->shared->change_mutex);
     for (uint64_t i = 0; i < 3; i++)
         start(&writers[i], place.collection, i, NULL, 400);
-    while (jobs_frozen_count(&place.collection->jobs) < FROZEN_MAX)
+    while (jobs_frozen_count(&place.collection->shared->jobs) < FROZEN_MAX)
         sched_yield();
     wait_queued(place.collection, 3);
     assert_status(lode_wait_idle(place.collection, 20, &error), LODE_PARTIAL);
@@ -162,7 +163,7 @@ static void writers_wait_for_flushes_and_readers_do_not(void **state)
     lode_result_free(result);
     lode_snapshot_close(snapshot);
     assert_true(points < 1200);
-    mutex_unlock(&place.collection->change_mutex);
+    mutex_unlock(&place.collection->shared->change_mutex);
     for (size_t i = 0; i < 3; i++) {
         thread_join(&writers[i].thread);
         assert_int_equal(writers[i].status, LODE_OK);
@@ -184,7 +185,7 @@ static void readers_do_not_wait_for_the_lane(void **state)
     lode_iterator *iterator;
     const lode_hit *hit;
     begin(&place, LODE_METRIC_L2, 0);
-    lane_enter(&place.collection->lane);
+    lane_enter(&place.collection->shared->lane);
     assert_ok(lode_snapshot_open(place.collection, &snapshot, &error));
     assert_ok(lode_stats_get(place.collection, &stats, &error));
     assert_ok(lode_iterator_open(place.collection, NULL, 0, &iterator, &error));
@@ -192,7 +193,7 @@ static void readers_do_not_wait_for_the_lane(void **state)
     lode_iterator_close(iterator);
     lode_stats_free(stats);
     lode_snapshot_close(snapshot);
-    lane_leave(&place.collection->lane);
+    lane_leave(&place.collection->shared->lane);
     end(&place);
 }
 
