@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-open bench-sustained bench-build demo format install clean help
+.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-sustained bench-build demo format install clean help
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -60,6 +60,9 @@ bench-open: build ## how long opening takes, with 1,000,000 and 10,000,000 point
 	@mkdir -p build/bench && rm -f build/bench/open.json
 	@build/release/bench/open --out build/bench --rows 1000000 --dim 128 --json build/bench/open.json
 	@build/release/bench/open --out build/bench --rows 10000000 --dim 16 --json build/bench/open.json
+
+bench-filters: bench-build ## searches under filters of every share, beside a scan, hnswlib and faiss (12 minutes)
+	@bench/run.sh filters
 
 bench-churn: bench-build ## recall, disk, memory and latency under deletes and reinserts (5 minutes)
 	@bench/run.sh churn

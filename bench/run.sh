@@ -12,6 +12,8 @@
 #             the data; not among the parts that run by default
 #   churn     deleting and writing again 10% twenty times: recall, disk, memory, a reader meanwhile (mnist-784;
 #             not by default)
+#   filters   searches that may return some of the rows only, of each share, beside an exact scan of these, hnswlib
+#             and faiss (on B; not by default)
 #   layers    what HNSW's upper layers are worth, on hnswlib's graph
 #
 # Everything stays in build/bench/: sets, indexes with what building them took, figures (*.json; speed.json
@@ -164,6 +166,14 @@ plot "$out/churn-fast.dat" using 1:2 with linespoints title "fast", \
 GNUPLOT
 }
 
+filters() {
+    b_built
+    need peers/filters "a C++ compiler"
+    say "filters: the share of rows that may be returned, by Lode's index, by a scan, by peers (10 minutes)"
+    "$programs/peers/filters" --name B --base "$out/B/base.fvecs" --query "$out/B/query.fvecs" \
+        --truth "$out/B/truth.ivecs" --out "$out" --lode "$out/B.lode" --json "$out/filters.json"
+}
+
 layers() {
     local options
     prepare B
@@ -274,7 +284,7 @@ echo "One thread unless it says otherwise. The machine should do nothing else; C
 for part in "$@"; do
     case $part in
         sift10k | mnist-784 | B | C) search "$part" ;;
-        threads | growth | flat | upserts | layers | churn | sustained) "$part" ;;
+        threads | growth | flat | upserts | layers | filters | churn | sustained) "$part" ;;
         *) echo "run.sh: unknown part '$part'" >&2; exit 2 ;;
     esac
 done

@@ -120,13 +120,19 @@ struct FaissEngine : Engine {
     // call: made for batches, it would lose most of its time on single queries.
     void search(const float *query, size_t k, uint32_t ef, int64_t *ids) override
     {
+        index->hnsw.efSearch = (int)ef;
+        search_with(query, k, nullptr, ids);
+    }
+
+    void search_with(const float *query, size_t k, const faiss::SearchParametersHNSW *params,
+                     int64_t *ids)
+    {
         static std::vector<float> scores;
         scores.resize(k);
-        index->hnsw.efSearch = (int)ef;
         distances->set_query(query);
         std::fill(ids, ids + k, -1);
         faiss::maxheap_heapify(k, scores.data(), ids);
-        index->hnsw.search(*distances, (int)k, ids, scores.data(), *visited);
+        index->hnsw.search(*distances, (int)k, ids, scores.data(), *visited, params);
         faiss::maxheap_reorder(k, scores.data(), ids);
     }
 };

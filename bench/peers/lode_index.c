@@ -108,24 +108,48 @@ void lode_index_close(struct lode_index_file *file)
     free(file);
 }
 
-void lode_index_search(const struct lode_index_file *file, const float *query, size_t k,
-                       uint32_t ef, int64_t *ids)
+struct lode_index_found lode_index_search_allowed(const struct lode_index_file *file,
+                                                  const float *query, size_t k, uint32_t ef,
+                                                  const uint64_t *allowed, uint32_t allowed_count,
+                                                  int plan, int64_t *ids)
 {
     _Alignas(64) uint8_t encoded[64 << 10];
     struct neighbor items[K_MAX];
     struct topk topk;
     struct index_counts counts = {0, 0};
+    struct index_choice choice = {.allowed = 0};
     if (k > K_MAX || file->store.space.row_size > sizeof encoded)
         abort();
     space_encode(&file->store.space, query, encoded);
     topk_init(&topk, items, k);
-    struct index_query request = {
-        .query = encoded, .ef = ef, .row_limit = file->row_count, .topk = &topk, .counts = &counts};
+    struct index_query request = {.query = encoded,
+                                  .ef = ef,
+                                  .row_limit = file->row_count,
+                                  .allowed = allowed,
+                                  .allowed_count = allowed_count,
+                                  .plan = (enum index_plan)plan,
+                                  .choice = &choice,
+                                  .topk = &topk,
+                                  .counts = &counts};
     if (file->index->ops->search(file->index, &request, NULL))
         abort();
     topk_sort(&topk);
     for (size_t i = 0; i < k; i++)
         ids[i] = i < topk.count ? (int64_t)file->numbers[items[i].row] : -1;
+    return (struct lode_index_found){topk.count,  counts.distances, counts.hops,
+                                     choice.plan, choice.first,     choice.reason};
+}
+
+void lode_index_search(const struct lode_index_file *file, const float *query, size_t k,
+                       uint32_t ef, int64_t *ids)
+{
+    lode_index_search_allowed(file, query, k, ef, NULL, 0, INDEX_PLAN_ANY, ids);
+}
+
+const uint64_t *lode_index_numbers(const struct lode_index_file *file, uint32_t *ret_count)
+{
+    *ret_count = file->row_count;
+    return file->numbers;
 }
 
 size_t lode_index_memory(const struct lode_index_file *file)

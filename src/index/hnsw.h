@@ -12,6 +12,7 @@
 
 #include "index/idle.h"
 #include "index/index.h"
+#include "index/plan.h"
 
 #include "os/thread.h"
 
@@ -271,11 +272,23 @@ void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, struct nei
 
 /* --- hnsw_filtered.c --- */
 
-enum hnsw_walk_end { HNSW_WALK_ENDED, HNSW_WALK_TOO_LONG, HNSW_WALK_NOMEM };
+enum hnsw_walk_end {
+    HNSW_WALK_ENDED,
+    HNSW_WALK_FAR,
+    HNSW_WALK_TOO_LONG,
+    HNSW_WALK_NOMEM,
+    HNSW_WALK_GOES_ON
+};
 
-/* The same on layer 0, with the query's allowed rows below its row_limit. */
+/* What plans of a search with this query cost. */
+struct plan_graph hnsw_filtered_costs(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+                                      const struct index_query *query, uint32_t ef);
+/* What the beam has room for before such a walk. */
+uint32_t hnsw_filtered_ef(enum index_plan plan, uint32_t ef);
+/* The same on layer 0, with the query's allowed rows below its row_limit, by choice->plan. */
 enum hnsw_walk_end hnsw_walk_filtered(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
-                                      const struct index_query *query, struct neighbor entry);
+                                      const struct index_query *query, struct index_choice *choice,
+                                      struct neighbor entry);
 
 /* --- hnsw_search.c --- */
 

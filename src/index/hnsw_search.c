@@ -1,7 +1,7 @@
 /* hnsw_search.c: a search is a descent and a walk on layer 0, and a scan where the walk falls short.
  *
  * A walk may miss allowed rows: those near the query may all be dead, and the others far from any path;
- * or the file is damaged. When it ends with fewer than k, or comes to cost as much as a scan would, the
+ * or the file is damaged. When it ends with fewer than k, or costs more than it should (plan.h), the
  * allowed rows are scanned, so that k hits come back whenever k rows are allowed. */
 #include "index/hnsw.h"
 
@@ -12,31 +12,75 @@ static uint32_t ef_of(const struct index_query *query)
     return query->ef > query->topk->k ? query->ef : (uint32_t)query->topk->k;
 }
 
+static int is_filtered(const struct hnsw *hnsw, const struct index_query *query)
+{
+    return query->allowed || query->row_limit < hnsw->capacity;
+}
+
 static enum hnsw_walk_end walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
-                               const struct index_query *query, uint32_t entry)
+                               const struct index_query *query, struct index_choice *choice,
+                               uint32_t entry)
 {
     uint32_t spare = scratch->rows == &hnsw->rows ? 0 : SPARE;
-    if (hnsw_scratch_begin(scratch, ef_of(query) + spare, query->topk->k + spare))
+    uint32_t ef = hnsw_filtered_ef(choice->plan, ef_of(query) + spare);
+    if (hnsw_scratch_begin(scratch, ef, query->topk->k + spare))
         return HNSW_WALK_NOMEM;
     struct neighbor nearest = hnsw_descend(hnsw, scratch, entry, 0, query->counts);
-    if (query->allowed || query->row_limit < hnsw->capacity)
-        return hnsw_walk_filtered(hnsw, scratch, query, nearest);
+    if (is_filtered(hnsw, query))
+        return hnsw_walk_filtered(hnsw, scratch, query, choice, nearest);
     hnsw_walk(hnsw, scratch, nearest, 0, query->counts);
     return HNSW_WALK_ENDED;
 }
 
 /* By codes where there are any and they can tell the rows that were found apart. */
 static enum hnsw_walk_end walk_nearest(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
-                                       const struct index_query *query, uint32_t entry)
+                                       const struct index_query *query, struct index_choice *choice,
+                                       uint32_t entry)
 {
     if (scratch->code)
         hnsw_code(hnsw, query->query, scratch->decoded, scratch->code);
     hnsw_aim(hnsw, scratch, query->query, scratch->code);
-    enum hnsw_walk_end end = walk(hnsw, scratch, query, entry);
+    enum hnsw_walk_end end = walk(hnsw, scratch, query, choice, entry);
     if (end != HNSW_WALK_ENDED || !hnsw_is_blurred(hnsw, scratch, query->query))
         return end;
     hnsw_aim(hnsw, scratch, query->query, NULL);
-    return walk(hnsw, scratch, query, entry);
+    return walk(hnsw, scratch, query, choice, entry);
+}
+
+static void choose(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+                   const struct index_query *query, struct index_choice *choice)
+{
+    struct plan_graph costs = hnsw_filtered_costs(hnsw, scratch, query, ef_of(query));
+    plan_choose(&costs, &hnsw->rows, query, choice);
+    if (choice->plan == INDEX_PLAN_CONFINED && !query->allowed)
+        choice->first = choice->plan = INDEX_PLAN_SIEVE;
+}
+
+static const enum index_reason reasons[] = {
+    [HNSW_WALK_ENDED] = INDEX_REASON_SHORT,
+    [HNSW_WALK_FAR] = INDEX_REASON_FAR,
+    [HNSW_WALK_TOO_LONG] = INDEX_REASON_COST,
+};
+
+/* By one plan after another, until one finds k rows or nothing is left but the scan. */
+static enum hnsw_walk_end walk_by_plan(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
+                                       const struct index_query *query, struct index_choice *choice,
+                                       uint32_t entry)
+{
+    hnsw_aim(hnsw, scratch, query->query, NULL);
+    choose(hnsw, scratch, query, choice);
+    while (choice->plan != INDEX_PLAN_SCAN) {
+        enum hnsw_walk_end end = walk_nearest(hnsw, scratch, query, choice, entry);
+        if (end == HNSW_WALK_NOMEM || scratch->failure.status ||
+            (end == HNSW_WALK_ENDED && scratch->beam.count >= query->topk->k))
+            return end;
+        int is_sieve = choice->plan == INDEX_PLAN_SIEVE && query->allowed;
+        choice->reason = reasons[end];
+        choice->plan = INDEX_PLAN_SCAN;
+        if (is_sieve && choice->costs[INDEX_PLAN_CONFINED] < choice->costs[INDEX_PLAN_SCAN])
+            choice->plan = INDEX_PLAN_CONFINED;
+    }
+    return HNSW_WALK_TOO_LONG;
 }
 
 static void push_by_vector(const struct hnsw *hnsw, const struct hnsw_beam *beam,
@@ -66,7 +110,10 @@ static void push_found(const struct hnsw *hnsw, const struct hnsw_scratch *scrat
 static lode_status search_with(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
                                const struct index_query *query, uint32_t entry, lode_error *error)
 {
-    enum hnsw_walk_end end = walk_nearest(hnsw, scratch, query, entry);
+    struct index_choice choice;
+    enum hnsw_walk_end end = walk_by_plan(hnsw, scratch, query, &choice, entry);
+    if (query->choice)
+        *query->choice = choice;
     if (end == HNSW_WALK_NOMEM)
         return error_nomem(error, "a search", ef_of(query) * sizeof *scratch->beam.items);
     if (scratch->failure.status) {
@@ -74,7 +121,7 @@ static lode_status search_with(const struct hnsw *hnsw, struct hnsw_scratch *scr
             *error = scratch->failure;
         return scratch->failure.status;
     }
-    if (end == HNSW_WALK_ENDED && scratch->beam.count >= query->topk->k)
+    if (choice.plan != INDEX_PLAN_SCAN)
         push_found(hnsw, scratch, query);
     else
         return flat_search(&hnsw->rows, 0, query, error);

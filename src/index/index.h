@@ -29,6 +29,36 @@ struct index_counts {
     uint64_t hops; /* nodes expanded */
 };
 
+/* How the allowed rows near a query are found. See plan.h. */
+enum index_plan {
+    INDEX_PLAN_ANY,      /* in a query: the one that is expected to cost least */
+    INDEX_PLAN_SCAN,     /* all allowed rows are compared */
+    INDEX_PLAN_CONFINED, /* a walk on allowed rows; of others, links are looked at to get to these */
+    INDEX_PLAN_SIEVE,    /* a walk on all rows, of which those allowed are kept */
+    INDEX_PLAN_COUNT
+};
+
+enum index_reason {
+    INDEX_REASON_CHEAPEST, /* of the plans' expected costs */
+    INDEX_REASON_ASKED,    /* the query asked for it */
+    INDEX_REASON_FAR,      /* another was left: few allowed rows near the query, or none */
+    INDEX_REASON_COST,     /* another was left: it came to cost too much */
+    INDEX_REASON_SHORT     /* another was left: it ended with fewer than k rows */
+};
+
+/* What a search did about its allowed set. Costs are nanoseconds, as expected on the machine that the
+ * constants were measured on: what they are to each other is what counts. */
+struct index_choice {
+    enum index_plan plan;     /* that gave the answer */
+    enum index_plan first;    /* that was begun with */
+    enum index_reason reason; /* why `plan` */
+    uint32_t allowed;         /* rows; all when there is no set */
+    double costs[INDEX_PLAN_COUNT];
+    double
+        budget; /* of walks: what the scan costs; infinite when nothing is filtered, or a plan was asked for */
+    double spent; /* on walks that were left */
+};
+
 struct index_query {
     const void *query; /* an encoded row of the space */
     uint32_t ef;       /* beam width; at least topk->k is used */
@@ -37,7 +67,10 @@ struct index_query {
     uint32_t row_limit;
     const uint64_t *allowed; /* bitset of rows that may be returned, of row_limit bits; NULL: all.
                                 A 1 bit ALWAYS means allowed. Rows not allowed are still walked. */
-    struct topk *topk;       /* results are pushed here; may hold some already */
+    uint32_t allowed_count;  /* of the set's rows below row_limit; 0: unknown, they are counted */
+    enum index_plan plan;    /* to begin with, where it can be; INDEX_PLAN_ANY in earnest */
+    struct index_choice *choice; /* may be NULL; written by searches of a graph */
+    struct topk *topk;           /* results are pushed here; may hold some already */
     struct index_counts *counts; /* added to */
 };
 

@@ -23,6 +23,7 @@
 #define QG_NONE           0xffffffffu /* no row: the end of a list */
 #define QG_STRIPES        1024u
 #define QG_LEADERS        64u   /* first level of pivots */
+#define QG_ENTRIES_MAX    16u   /* of one walk, at most */
 #define QG_PIVOTS_MAX     4096u /* sampled rows, where walks may begin */
 #define QG_DIM_MIN        16u   /* the same: so short vectors are no dearer to read than codes */
 #define QG_BITS_2_DIM_MAX 256u  /* wider vectors have enough coordinates for codes of one bit */
@@ -256,6 +257,9 @@ static inline int qg_visit(struct qg_scratch *scratch, uint32_t row)
 NODISCARD lode_status qg_pivots_make(struct qg *qg, lode_error *error);
 /* The pivot nearest to a code. */
 uint32_t qg_pivots_nearest(const struct qg *qg, const uint8_t *code);
+/* Of those that the query allows the `limit` nearest, or fewer, in no order. Returns how many. */
+uint32_t qg_pivots_allowed(const struct qg *qg, const uint8_t *code,
+                           const struct index_query *query, uint32_t *ret_rows, uint32_t limit);
 
 /* --- qg_lift.c --- */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bitset.h"
 #include "base/random.h"
 #include "os/memory.h"
 
@@ -49,6 +50,26 @@ uint32_t qg_pivots_nearest(const struct qg *qg, const uint8_t *code)
         }
     }
     return pivots->rows[best_at];
+}
+
+uint32_t qg_pivots_allowed(const struct qg *qg, const uint8_t *code,
+                           const struct index_query *query, uint32_t *ret_rows, uint32_t limit)
+{
+    const struct qg_pivots *pivots = &qg->pivots;
+    struct neighbor items[QG_ENTRIES_MAX];
+    struct topk topk;
+    topk_init(&topk, items, limit < QG_ENTRIES_MAX ? limit : QG_ENTRIES_MAX);
+    for (uint32_t i = 0; i < pivots->count; i++) {
+        uint32_t row = pivots->rows[i];
+        if (row >= query->row_limit || !bitset_test(query->allowed, row))
+            continue;
+        uint32_t distance = hop()->l2_u7(code, pivots->codes + i * qg->code_size, qg->code_size);
+        if ((float)distance < topk_bound(&topk))
+            topk_push(&topk, (float)distance, row);
+    }
+    for (uint32_t i = 0; i < topk.count; i++)
+        ret_rows[i] = items[i].row;
+    return (uint32_t)topk.count;
 }
 
 /* Distinct rows, one from each stretch of equal length. */

@@ -3,13 +3,10 @@
  * A walk from the pivot nearest to the query. The pool holds rows by estimated distance; the best one is
  * expanded: its row gives its exact distance and estimates for its neighbours, of which those that may
  * still matter go into the pool. */
-#include "index/qg.h"
+#include "index/qg_walk.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-#include "base/bitset.h"
-#include "base/le.h"
 #include "os/mapped.h"
 
 /* What ef means here. The walk ends when the best row left is estimated further than (1 + gamma) times
@@ -25,49 +22,31 @@
 #define POOL_MORE        6u
 #define ERRORS_LIFTED    2
 
-/* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
-#define PREFETCH_L2 1
-
 /* Standard deviation of the squared distance of two rows rounded to multiples of a step, and of one such row
  * and one that is not, over step and distance; the rows compared as stored end so many of them beyond. */
 #define ROUNDING_BOTH 0.82f
 #define ROUNDING_ONE  0.58f
 #define DEVIATIONS    4
 
-#define HOP_COST 8u /* of expanding a row, in distances of stored rows */
+/* Nanoseconds, docs/decisions/0106. */
+#define HOPS_PER_EF 1.1
+#define HOP_NS      200
+#define HOP_LINE_NS 35
+#define FOUND_NS    170
 
-struct walk {
-    const struct qg *qg;
-    const struct index_query *query;
-    struct qg_scratch *scratch;
-    const struct hop_ops *ops;
-    struct hop_query hop;
-    uint32_t k;          /* results wanted */
-    uint32_t ef;         /* at least k */
-    uint32_t near_limit; /* nearest rows kept */
-    uint32_t near_count;
-    uint32_t prefetched; /* row last asked for */
-    uint32_t rank;       /* of the row whose distance bounds the walk */
-    float gamma;
-    float step;         /* of 8-bit vectors, the largest so far */
-    int is_lifted;      /* inner products, see qg_lift.c */
-    lode_status status; /* of touching what is read: the walk ends when it fails */
-    lode_error *error;
-};
+/* See end_of. */
+#define SHOULD_BE 8
+#define RARE      8
+#define OVERDUE   4
 
 /* Rows compared as stored at the end, at most: what is known of them is not exact. */
-static uint32_t final_count(const struct walk *walk)
+static uint32_t final_count(const struct qg_walk *walk)
 {
     return walk->k + walk->ef / (walk->is_lifted ? 4 : 2) + 4;
 }
 
-static int is_allowed(const struct index_query *query, uint32_t row)
-{
-    return row < query->row_limit && (!query->allowed || bitset_test(query->allowed, row));
-}
-
 /* Beyond this distance nothing is worth keeping. */
-static float bound_of(const struct walk *walk)
+float qg_walk_bound(const struct qg_walk *walk)
 {
     if (walk->near_count < walk->rank)
         return INFINITY;
@@ -79,23 +58,26 @@ static float bound_of(const struct walk *walk)
 }
 
 /* Beyond this a row need not enter the pool. */
-static float entry_bound(const struct walk *walk)
+float qg_walk_entry_bound(const struct qg_walk *walk)
 {
     const struct qg_pool *pool = &walk->scratch->pool;
-    float bound = bound_of(walk);
+    float bound = qg_walk_bound(walk);
     if (pool->count < pool->limit)
         return bound;
     return fminf(bound, qg_key_distance((uint32_t)(pool->items[pool->count - 1] >> 32)));
 }
 
-static void offer(struct walk *walk, float distance, uint32_t row)
+void qg_walk_offer(struct qg_walk *walk, float distance, uint32_t row)
 {
     struct neighbor *near = walk->scratch->near;
-    uint32_t at = walk->near_count;
+    uint32_t at = walk->near_count, before = at;
     if (at == walk->near_limit && !(distance < near[at - 1].distance))
         return;
-    if (!(distance == distance) || !is_allowed(walk->query, row))
+    if (!(distance == distance) || !qg_is_allowed(walk->query, row))
         return;
+    while (before && near[before - 1].distance >= distance)
+        if (near[--before].row == row) /* measured before it was expanded */
+            return;
     if (at == walk->near_limit)
         at--;
     else
@@ -105,22 +87,24 @@ static void offer(struct walk *walk, float distance, uint32_t row)
     near[at] = (struct neighbor){distance, row};
 }
 
-static const uint8_t *graph_row(const struct walk *walk, uint32_t row)
+float qg_walk_measure(struct qg_walk *walk, const uint8_t *own)
 {
-    return walk->qg->graph + row * walk->qg->stride;
-}
-
-/* Before a part of a graph row is read: whether it may be. */
-static int is_sound(struct walk *walk, const uint8_t *part, size_t size)
-{
-    lode_status status = guard_touch(walk->qg->guard, part, size, walk->error);
-    if (status)
-        walk->status = status;
-    return status == LODE_OK;
+    const struct qg *qg = walk->qg;
+    if (qg_is_compact(qg)) {
+        float unit = 1 / qg->projection.code_scale;
+        return (float)walk->ops->l2_u7(walk->scratch->code, own, qg->code_size) * unit * unit;
+    }
+    float step = le_load_f32(own + qg->own_size);
+    float distance =
+        walk->ops->l2_f32_i8(walk->scratch->centred, (const int8_t *)own, step, qg->own_size);
+    walk->step = step > walk->step ? step : walk->step;
+    if (walk->is_lifted)
+        distance += le_load_f32(own + qg->own_size + sizeof(float));
+    return distance;
 }
 
 /* Ask for the row that would be expanded next, if it is not the one asked for last. */
-static void prefetch_next(struct walk *walk)
+void qg_walk_prefetch(struct qg_walk *walk)
 {
     const struct qg_pool *pool = &walk->scratch->pool;
     if (pool->next == pool->count)
@@ -129,7 +113,7 @@ static void prefetch_next(struct walk *walk)
     if (next == walk->prefetched)
         return;
     walk->prefetched = next;
-    const uint8_t *row = graph_row(walk, next);
+    const uint8_t *row = qg_graph_row(walk, next);
     size_t size = walk->qg->stride;
     if (qg_is_compact(walk->qg)) /* the code is here already */
         size = (size_t)walk->qg->blocks * HOP_LINKS * sizeof(uint32_t);
@@ -138,7 +122,7 @@ static void prefetch_next(struct walk *walk)
 }
 
 /* Put the neighbours of a block whose bits are set into the pool. */
-static void meet(struct walk *walk, const uint8_t *links, const float *estimates, uint32_t below)
+static void meet(struct qg_walk *walk, const uint8_t *links, const float *estimates, uint32_t below)
 {
     struct qg_scratch *scratch = walk->scratch;
     for (; below; below &= below - 1) {
@@ -152,23 +136,18 @@ static void meet(struct walk *walk, const uint8_t *links, const float *estimates
     }
 }
 
-static void expand_fast(struct walk *walk, uint32_t row)
+static void expand_fast(struct qg_walk *walk, uint32_t row)
 {
     const struct qg *qg = walk->qg;
-    const uint8_t *block = graph_row(walk, row);
-    if (!is_sound(walk, block, qg->stride))
+    const uint8_t *block = qg_graph_row(walk, row);
+    if (!qg_is_sound(walk, block, qg->stride))
         return;
     size_t block_size = hop_block_size(qg->dim, qg->bits);
     const uint8_t *own = block + qg->blocks * block_size;
     float estimates[HOP_LINKS];
-    float step = le_load_f32(own + qg->own_size);
-    float distance =
-        walk->ops->l2_f32_i8(walk->scratch->centred, (const int8_t *)own, step, qg->own_size);
-    walk->step = step > walk->step ? step : walk->step;
-    if (walk->is_lifted)
-        distance += le_load_f32(own + qg->own_size + sizeof(float));
-    offer(walk, distance, row);
-    float bound = entry_bound(walk);
+    float distance = qg_walk_measure(walk, own);
+    qg_walk_offer(walk, distance, row);
+    float bound = qg_walk_entry_bound(walk);
     for (uint32_t b = 0; b < qg->blocks; b++, block += block_size) {
         uint32_t below = walk->ops->estimate(&walk->hop, block, distance, bound, estimates);
         meet(walk, block + block_size - HOP_LINKS * sizeof(uint32_t), estimates, below);
@@ -177,19 +156,19 @@ static void expand_fast(struct walk *walk, uint32_t row)
 }
 
 /* Those of the row's neighbours that are met for the first time; their codes are asked for. */
-static uint32_t meet_compact(struct walk *walk, uint32_t row, uint32_t *ret_rows)
+static uint32_t meet_compact(struct qg_walk *walk, uint32_t row, uint32_t *ret_rows)
 {
     const struct qg *qg = walk->qg;
     uint32_t count = 0;
-    if (!is_sound(walk, graph_row(walk, row), qg->stride))
+    if (!qg_is_sound(walk, qg_graph_row(walk, row), qg->stride))
         return 0;
     for (uint32_t b = 0; b < qg->blocks; b++) {
-        const uint8_t *links = qg_row_links(qg, graph_row(walk, row), b);
+        const uint8_t *links = qg_row_links(qg, qg_graph_row(walk, row), b);
         for (uint32_t i = 0; i < HOP_LINKS; i++) {
             uint32_t link = le_load_u32(links + i * sizeof link);
             if (link >= qg->count || !qg_visit(walk->scratch, link))
                 continue;
-            const uint8_t *code = qg_row_code(qg, graph_row(walk, link));
+            const uint8_t *code = qg_row_code(qg, qg_graph_row(walk, link));
             for (size_t at = 0; at < qg->code_size; at += 64)
                 __builtin_prefetch(code + at);
             ret_rows[count++] = link;
@@ -198,23 +177,21 @@ static uint32_t meet_compact(struct walk *walk, uint32_t row, uint32_t *ret_rows
     return count;
 }
 
-static void measure_compact(struct walk *walk, uint32_t row)
+static void measure_compact(struct qg_walk *walk, uint32_t row)
 {
     const struct qg *qg = walk->qg;
-    const uint8_t *code = qg_row_code(qg, graph_row(walk, row));
-    if (!is_sound(walk, code, qg->code_size))
+    const uint8_t *code = qg_row_code(qg, qg_graph_row(walk, row));
+    if (!qg_is_sound(walk, code, qg->code_size))
         return;
-    float unit = 1 / qg->projection.code_scale;
-    float distance =
-        (float)walk->ops->l2_u7(walk->scratch->code, code, qg->code_size) * unit * unit;
+    float distance = qg_walk_measure(walk, code);
     walk->query->counts->distances++;
-    if (!(distance < entry_bound(walk)))
+    if (!(distance < qg_walk_entry_bound(walk)))
         return;
-    offer(walk, distance, row);
+    qg_walk_offer(walk, distance, row);
     qg_pool_push(&walk->scratch->pool, qg_item(qg_key(distance), row));
 }
 
-static void expand_compact(struct walk *walk, uint32_t row)
+static void expand_compact(struct qg_walk *walk, uint32_t row)
 {
     uint32_t rows[2 * LODE_M_MAX];
     uint32_t count = meet_compact(walk, row, rows);
@@ -222,12 +199,30 @@ static void expand_compact(struct walk *walk, uint32_t row)
         measure_compact(walk, rows[i]);
 }
 
-static void walk_from(struct walk *walk, uint32_t entry)
+/* On a sieved walk: whether allowed rows are as rare among those expanded as if they were elsewhere, when there
+ * should be SHOULD_BE of them; and whether the walk is much longer than it should be. */
+static enum qg_walk_end end_of(const struct qg_walk *walk, const struct plan_graph *costs,
+                               const struct index_choice *choice, uint32_t hops)
+{
+    double share = (double)choice->allowed / costs->count;
+    if (hops == (uint32_t)(SHOULD_BE / share) && walk->near_count * RARE < SHOULD_BE)
+        return QG_WALK_FAR;
+    if (walk->spent > OVERDUE * choice->costs[INDEX_PLAN_SIEVE])
+        return QG_WALK_COST;
+    switch (plan_judge(choice, walk->spent, walk->near_count >= walk->k)) {
+    case PLAN_LEAVE: return QG_WALK_COST;
+    case PLAN_END: return QG_WALK_ENDED;
+    default: return QG_WALK_GOES_ON;
+    }
+}
+
+static enum qg_walk_end walk_from(struct qg_walk *walk, uint32_t entry,
+                                  const struct plan_graph *costs, const struct index_choice *choice)
 {
     struct qg_scratch *scratch = walk->scratch;
     struct qg_pool *pool = &scratch->pool;
-    int is_compact = qg_is_compact(walk->qg);
-    uint32_t row, touches = 0;
+    int is_compact = qg_is_compact(walk->qg), is_sieve = choice->allowed < costs->count;
+    uint32_t row, hops = 0;
     qg_visit(scratch, entry);
     if (is_compact)
         measure_compact(walk, entry);
@@ -235,21 +230,26 @@ static void walk_from(struct walk *walk, uint32_t entry)
         qg_pool_push(pool, qg_item(qg_key(0), entry));
     while (!walk->status && qg_pool_take(pool, &row)) {
         uint64_t item = pool->items[pool->next - 1];
-        if (qg_key_distance((uint32_t)(item >> 32)) > bound_of(walk))
+        if (qg_key_distance((uint32_t)(item >> 32)) > qg_walk_bound(walk))
             break;
-        prefetch_next(walk);
-        if (++touches % MAPPED_TOUCHES == 0)
+        qg_walk_prefetch(walk);
+        if (++hops % MAPPED_TOUCHES == 0)
             mapped_look();
         walk->query->counts->hops++;
         if (is_compact)
             expand_compact(walk, row);
         else
             expand_fast(walk, row);
-        prefetch_next(walk);
+        qg_walk_prefetch(walk);
+        walk->spent = hops * costs->hop_ns;
+        enum qg_walk_end end = is_sieve ? end_of(walk, costs, choice, hops) : QG_WALK_GOES_ON;
+        if (end != QG_WALK_GOES_ON)
+            return end;
     }
+    return QG_WALK_ENDED;
 }
 
-static void centre(struct walk *walk)
+static void centre(struct qg_walk *walk)
 {
     const struct qg *qg = walk->qg;
     struct qg_scratch *scratch = walk->scratch;
@@ -264,7 +264,7 @@ static void centre(struct walk *walk)
 }
 
 /* Coordinates, tables and code of the query. */
-static void prepare(struct walk *walk)
+static void prepare(struct qg_walk *walk)
 {
     const struct qg *qg = walk->qg;
     struct qg_scratch *scratch = walk->scratch;
@@ -282,7 +282,7 @@ static void prepare(struct walk *walk)
     walk->hop.offset = -(float)((1u << qg->bits) - 1) * magnitude / 2;
 }
 
-static void prefetch_stored(const struct walk *walk, uint32_t i)
+static void prefetch_stored(const struct qg_walk *walk, uint32_t i)
 {
     const struct rows *rows = &walk->qg->rows;
     if (i >= walk->near_count)
@@ -293,7 +293,7 @@ static void prefetch_stored(const struct walk *walk, uint32_t i)
 }
 
 /* How much longer than the k-th best distance one may seem only for having been rounded. */
-static float slack_of(const struct walk *walk, float bound)
+static float slack_of(const struct qg_walk *walk, float bound)
 {
     const struct qg *qg = walk->qg;
     if (qg_is_compact(qg)) {
@@ -306,7 +306,7 @@ static float slack_of(const struct walk *walk, float bound)
 
 /* Whether a row that seems so far is too far, and all behind it are. Codes may leave directions out, which
  * makes distances shorter, never longer. An inner product's distance is not that of stored rows. */
-static int is_beyond(const struct walk *walk, float distance)
+static int is_beyond(const struct qg_walk *walk, float distance)
 {
     const struct qg *qg = walk->qg;
     float bound = topk_bound(walk->query->topk), scale = qg->projection.scale;
@@ -319,7 +319,7 @@ static int is_beyond(const struct walk *walk, float distance)
 }
 
 /* The nearest rows once more, as they are stored: scores are a function of stored rows. */
-static void finish(struct walk *walk)
+static void finish(struct qg_walk *walk)
 {
     const struct rows *rows = &walk->qg->rows;
     const struct neighbor *near = walk->scratch->near;
@@ -344,23 +344,8 @@ static void finish(struct walk *walk)
     }
 }
 
-/* How many rows the pool holds: enough for ef; under a filter, for ef rows that are allowed, if those
- * are spread evenly. 0 when comparing all allowed rows is cheaper than such a walk. */
-static uint32_t pool_limit(const struct qg *qg, const struct index_query *query, uint32_t ef)
-{
-    uint64_t limit = POOL_PER_EF * (uint64_t)ef + POOL_MORE, allowed = query->row_limit;
-    if (query->allowed)
-        allowed = bitset_count(query->allowed, query->row_limit);
-    if (allowed == qg->count)
-        return (uint32_t)limit;
-    if (allowed == 0)
-        return 0;
-    limit = limit * qg->count / allowed;
-    return limit * HOP_COST < allowed ? (uint32_t)limit : 0;
-}
-
 /* When the walk ends, see above. */
-static void set_bound(struct walk *walk)
+static void set_bound(struct qg_walk *walk)
 {
     const struct qg *qg = walk->qg;
     uint32_t ef = walk->ef;
@@ -375,27 +360,95 @@ static void set_bound(struct walk *walk)
                                           : GAMMA_PER_LOG_EF * log((double)ef / walk->k) + error);
 }
 
-static lode_status search(struct qg *qg, struct qg_scratch *scratch,
-                          const struct index_query *query, uint32_t *ret_found, lode_error *error)
+/* How many rows the pool holds: enough for ef; on a sieved walk, for ef rows that are allowed, if those are
+ * spread evenly. */
+static uint32_t pool_limit(const struct qg_walk *walk, const struct index_choice *choice,
+                           enum index_plan plan)
 {
-    struct walk walk = {.qg = qg,
-                        .query = query,
-                        .scratch = scratch,
-                        .k = (uint32_t)query->topk->k,
-                        .prefetched = QG_NONE,
-                        .is_lifted = qg_is_lifted(qg),
-                        .error = error};
+    uint64_t limit = POOL_PER_EF * (uint64_t)walk->ef + POOL_MORE;
+    if (plan == INDEX_PLAN_SIEVE)
+        limit = limit * walk->qg->count / choice->allowed;
+    else if (plan == INDEX_PLAN_CONFINED)
+        return (uint32_t)limit * QG_FAR_EFFORT;
+    return limit < walk->qg->count ? (uint32_t)limit : walk->qg->count;
+}
+
+static enum qg_walk_end walk_by(struct qg_walk *walk, const struct plan_graph *costs,
+                                const struct index_choice *choice, enum index_plan plan)
+{
+    uint32_t limit = pool_limit(walk, choice, plan);
+    walk->near_count = 0;
+    walk->prefetched = QG_NONE;
+    walk->spent = 0;
+    walk->tested = walk->allowed_met = 0;
+    if (qg_scratch_begin(walk->scratch, limit, walk->near_limit)) {
+        walk->status = error_nomem(walk->error, "search pool", limit * sizeof(uint64_t));
+        return QG_WALK_ENDED;
+    }
+    if (plan == INDEX_PLAN_CONFINED)
+        return qg_walk_confined(walk, costs, choice);
+    return walk_from(walk, qg_pivots_nearest(walk->qg, walk->scratch->code), costs, choice);
+}
+
+static void plan(struct qg_walk *walk, struct plan_graph *costs, struct index_choice *choice)
+{
+    const struct qg *qg = walk->qg;
+    double lines = (double)qg->stride / 64;
+    if (qg_is_compact(qg)) /* its links, and the codes of half of them */
+        lines = qg->blocks * (2 + HOP_LINKS / 2.0 * (double)qg->code_size / 64);
+    *costs = (struct plan_graph){.count = qg->count,
+                                 .hops = HOPS_PER_EF * walk->ef,
+                                 .hop_ns = HOP_NS + lines * HOP_LINE_NS,
+                                 .found_ns = FOUND_NS};
+    plan_choose(costs, &qg->rows, walk->query, choice);
+    if (!walk->query->allowed && choice->first == INDEX_PLAN_CONFINED)
+        choice->first = INDEX_PLAN_SIEVE;
+}
+
+static const enum index_reason reasons[] = {
+    [QG_WALK_ENDED] = INDEX_REASON_SHORT,
+    [QG_WALK_FAR] = INDEX_REASON_FAR,
+    [QG_WALK_COST] = INDEX_REASON_COST,
+};
+
+/* By one plan after another. 1 when k rows were found. */
+static int walk_on(struct qg_walk *walk, struct index_choice *choice)
+{
+    struct plan_graph costs;
+    plan(walk, &costs, choice);
+    if (choice->first == INDEX_PLAN_SCAN)
+        return 0;
+    prepare(walk);
+    enum index_plan next = choice->first;
+    while (next != INDEX_PLAN_SCAN) {
+        choice->plan = next;
+        enum qg_walk_end end = walk_by(walk, &costs, choice, next);
+        if (walk->status || (end == QG_WALK_ENDED && walk->near_count >= walk->k))
+            return 1;
+        choice->spent += walk->spent;
+        choice->reason = reasons[end];
+        next = next == INDEX_PLAN_SIEVE && walk->query->allowed &&
+                       choice->costs[INDEX_PLAN_CONFINED] < choice->costs[INDEX_PLAN_SCAN]
+                   ? INDEX_PLAN_CONFINED
+                   : INDEX_PLAN_SCAN;
+    }
+    choice->plan = INDEX_PLAN_SCAN;
+    return 0;
+}
+
+static lode_status search(struct qg *qg, struct qg_scratch *scratch,
+                          const struct index_query *query, struct index_choice *choice,
+                          lode_error *error)
+{
+    struct qg_walk walk = {.qg = qg,
+                           .query = query,
+                           .scratch = scratch,
+                           .k = (uint32_t)query->topk->k,
+                           .is_lifted = qg_is_lifted(qg),
+                           .error = error};
     walk.ef = query->ef > walk.k ? query->ef : walk.k;
-    uint32_t limit = pool_limit(qg, query, walk.ef);
-    if (limit == 0)
-        return LODE_OK;
     set_bound(&walk);
-    if (qg_scratch_begin(scratch, limit, walk.near_limit))
-        return error_nomem(error, "search pool", limit * sizeof(uint64_t));
-    prepare(&walk);
-    walk_from(&walk, qg_pivots_nearest(qg, scratch->code));
-    *ret_found = walk.near_count;
-    if (!walk.status && walk.near_count >= walk.k)
+    if (walk_on(&walk, choice) && !walk.status)
         finish(&walk);
     return walk.status;
 }
@@ -405,7 +458,7 @@ lode_status qg_search(const struct index *index, const struct index_query *query
     struct qg *qg =
         (struct qg *)(uintptr_t)index; /* only idle scratch, and rows made late, change */
     struct index_query bounded = *query;
-    uint32_t found = 0;
+    struct index_choice choice = {.allowed = 0};
     if (bounded.row_limit > qg->count)
         bounded.row_limit = qg->count;
     if (query->topk->k == 0 || bounded.row_limit == 0)
@@ -418,9 +471,11 @@ lode_status qg_search(const struct index *index, const struct index_query *query
     struct qg_scratch *scratch = qg_scratch_take(qg);
     if (!scratch)
         return error_nomem(error, "search", sizeof *scratch);
-    status = search(qg, scratch, &bounded, &found, error);
+    status = search(qg, scratch, &bounded, &choice, error);
     qg_scratch_give(qg, scratch);
-    if (status == LODE_OK && found < query->topk->k)
+    if (status == LODE_OK && choice.plan == INDEX_PLAN_SCAN)
         status = flat_search(&qg->rows, 0, &bounded, error);
+    if (query->choice)
+        *query->choice = choice;
     return status;
 }

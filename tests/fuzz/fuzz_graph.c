@@ -53,7 +53,12 @@ static void search(const struct index *index, uint32_t ef, uint32_t row_limit,
     struct topk topk;
     struct index_counts counts = {0, 0};
     topk_init(&topk, items, K);
-    struct index_query request = {query, ef, row_limit, allowed, &topk, &counts};
+    struct index_query request = {.query = query,
+                                  .ef = ef,
+                                  .row_limit = row_limit,
+                                  .allowed = allowed,
+                                  .topk = &topk,
+                                  .counts = &counts};
     INVARIANT(index->ops->search(index, &request, NULL) == LODE_OK);
     INVARIANT(topk.count == K); /* a scan makes up for what a damaged graph hides */
     for (size_t i = 0; i < topk.count; i++)

@@ -187,6 +187,15 @@ static void deletes_by_codes(void **state)
     contract_deletes(&ops, DATA_CLUSTERED, LODE_METRIC_COSINE);
 }
 
+static void filtered(void **state)
+{
+    (void)state;
+    struct index_ops ops = coded_ops();
+    contract_filtered(&index_hnsw, DATA_CLUSTERED, LODE_METRIC_L2);
+    contract_filtered(&index_hnsw, DATA_LENGTHS, LODE_METRIC_IP);
+    contract_filtered(&ops, DATA_LOW_RANK, LODE_METRIC_COSINE);
+}
+
 static void codes_are_made_where_they_serve(void **state)
 {
     (void)state;
@@ -311,6 +320,7 @@ int main(void)
         cmocka_unit_test(rows_out_of_order),
         cmocka_unit_test(hard_data),
         cmocka_unit_test(deletes),
+        cmocka_unit_test(filtered),
         cmocka_unit_test(hard_data_by_codes),
         cmocka_unit_test(deletes_by_codes),
         cmocka_unit_test(codes_are_made_where_they_serve),

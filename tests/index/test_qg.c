@@ -240,6 +240,14 @@ static void deletes(void **state)
     contract_deletes(&index_qg, DATA_LENGTHS, LODE_METRIC_IP);
 }
 
+static void filtered(void **state)
+{
+    (void)state;
+    contract_filtered(&index_qg, DATA_CLUSTERED, LODE_METRIC_L2);
+    contract_filtered(&index_qg, DATA_LOW_RANK, LODE_METRIC_COSINE);
+    contract_filtered(&index_qg, DATA_LENGTHS, LODE_METRIC_IP);
+}
+
 static void same_bytes_twice(void **state)
 {
     (void)state;
@@ -313,6 +321,7 @@ int main(void)
         cmocka_unit_test(few_rows),
         cmocka_unit_test(hard_data),
         cmocka_unit_test(deletes),
+        cmocka_unit_test(filtered),
         cmocka_unit_test(same_bytes_twice),
         cmocka_unit_test(opened_answers_the_same),
         cmocka_unit_test(damaged_bytes),

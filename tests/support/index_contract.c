@@ -100,6 +100,100 @@ void contract_deletes(const struct index_ops *ops, enum data_kind kind, lode_met
     data_release(&data);
 }
 
+enum lie { LIE_RANDOM, LIE_NEAR, LIE_AWAY, LIE_COUNT };
+
+/* The share of rows that are nearest to row 0, or furthest from it. */
+static void keep_around(const struct data *data, uint64_t *allowed, double share, int is_near)
+{
+    size_t kept = (size_t)((is_near ? share : 1 - share) * data->count) + (size_t)is_near;
+    struct neighbor *items = malloc((kept + 1) * sizeof *items);
+    struct topk topk;
+    topk_init(&topk, items, kept);
+    for (uint32_t row = 0; kept && row < data->count; row++)
+        topk_push(
+            &topk,
+            data->space.distance(&data->space, rows_at(&data->rows, 0), rows_at(&data->rows, row)),
+            row);
+    memset(allowed, 0, bitset_words(data->count) * 8);
+    for (uint32_t row = 0; row < data->count && !is_near; row++)
+        bitset_set(allowed, row);
+    for (size_t i = 0; i < topk.count; i++)
+        if (is_near)
+            bitset_set(allowed, items[i].row);
+        else
+            bitset_unset(allowed, items[i].row);
+    free(items);
+}
+
+/* Counts by distance, as data_recall does; that asserts of its searches what is asserted here. */
+static double recall_by(const struct data *data, const struct index *index, const uint64_t *allowed,
+                        enum index_plan plan)
+{
+    size_t all = bitset_count(allowed, data->count), right = 0, wanted = 0;
+    for (uint32_t q = 0; q < data->query_count; q++) {
+        struct neighbor items[10], true_items[10];
+        struct topk topk, truth;
+        struct index_choice choice;
+        struct index_counts counts = {0};
+        topk_init(&topk, items, 10);
+        topk_init(&truth, true_items, 10);
+        struct index_query query = {.query = data_query(data, q),
+                                    .ef = 64,
+                                    .row_limit = data->count,
+                                    .allowed = allowed,
+                                    .allowed_count = q % 2 ? (uint32_t)all : 0,
+                                    .plan = plan,
+                                    .choice = &choice};
+        struct index_query exact = query;
+        exact.topk = &truth;
+        exact.counts = &counts;
+        assert_int_equal(flat_search(&data->rows, 0, &exact, NULL), LODE_OK);
+        topk_sort(&truth);
+        data_search(data, index, &query, &topk);
+        assert_int_equal(topk.count, all < 10 ? all : 10);
+        assert_int_equal(choice.allowed, all);
+        assert_true(plan != INDEX_PLAN_ANY || choice.reason != INDEX_REASON_ASKED);
+        wanted += topk.count;
+        for (size_t i = 0; i < topk.count; i++)
+            right += topk.items[i].distance <= truth.items[truth.count - 1].distance;
+    }
+    return wanted ? (double)right / (double)wanted : 1;
+}
+
+static void check_filtered(const struct data *data, const struct index *index,
+                           const uint64_t *allowed, enum lie lie, double share)
+{
+    static const double floors[] = {[INDEX_PLAN_ANY] = 0.95,
+                                    [INDEX_PLAN_SCAN] = 1,
+                                    [INDEX_PLAN_CONFINED] = 0.3,
+                                    [INDEX_PLAN_SIEVE] = 0.6};
+    for (int plan = INDEX_PLAN_ANY; plan < INDEX_PLAN_COUNT; plan++) {
+        double recall = recall_by(data, index, allowed, (enum index_plan)plan);
+        if (recall < floors[plan])
+            fail_msg("lie %d, share %g, plan %d: recall %g", lie, share, plan, recall);
+    }
+}
+
+void contract_filtered(const struct index_ops *ops, enum data_kind kind, lode_metric metric)
+{
+    static const double shares[] = {0.0005, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.9, 0.99, 1};
+    struct data data;
+    data_init(&data, kind, data_space(metric, LODE_SCALAR_F32, 24), 6000, 20);
+    struct index *index = contract_built(ops, &data);
+    uint64_t *allowed = malloc(bitset_words(data.count) * 8);
+    for (int lie = LIE_RANDOM; lie < LIE_COUNT; lie++)
+        for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+            if (lie == LIE_RANDOM)
+                keep_at_random(allowed, data.count, shares[i]);
+            else
+                keep_around(&data, allowed, shares[i], lie == LIE_NEAR);
+            check_filtered(&data, index, allowed, (enum lie)lie, shares[i]);
+        }
+    free(allowed);
+    index->ops->close(index);
+    data_release(&data);
+}
+
 static lode_status sink_write(void *context, const void *bytes, size_t size, lode_error *error)
 {
     return buf_append(context, bytes, size, error);
