@@ -88,17 +88,28 @@ LODE_NODISCARD LODE_API lode_status lode_facets_get(lode_collection *collection,
                                                     lode_facets **ret_facets, lode_error *error);
 LODE_API void lode_facets_free(lode_facets *facets); /* NULL is allowed */
 
-/* --- What a search is going to do --------------------------------------------------------------- */
+/* --- What a search does ------------------------------------------------------------------------- */
 
 typedef enum lode_plan {
     LODE_PLAN_SKIP = 0, /* nothing there may be found */
     LODE_PLAN_SCAN = 1, /* compare with every row that may be found: exact */
-    LODE_PLAN_WALK = 2, /* walk the graph */
+    LODE_PLAN_WALK = 2, /* walk the graph on all rows, and keep those that may be found */
+    LODE_PLAN_CONFINED =
+        3, /* walk it on the rows that may be found alone; others are only looked through */
 } lode_plan;
+
+typedef enum lode_plan_reason {
+    LODE_PLAN_CHEAPEST = 0, /* as expected; or there is nothing to choose */
+    LODE_PLAN_FAR = 1,      /* `first` was left: few rows near the query may be found */
+    LODE_PLAN_LONG = 2,     /* `first` was left: it came to cost more than expected */
+    LODE_PLAN_SHORT = 3,    /* `first` ended with too few rows */
+} lode_plan_reason;
 
 typedef struct lode_explain_segment {
     uint64_t number;
-    lode_plan plan;
+    lode_plan plan;  /* that gave the answer; of a request without a query: to begin with */
+    lode_plan first; /* that was begun with */
+    lode_plan_reason reason;
     uint64_t rows;
     uint64_t live_rows;
     uint64_t allowed_rows; /* living, and matched by the filter: exact */
@@ -106,6 +117,13 @@ typedef struct lode_explain_segment {
         estimated_rows;     /* that match, by what columns tell without being read; dead ones too */
     uint64_t column_rows;   /* have columns: documents were asked of the others */
     uint64_t document_rows; /* whose documents were read to tell */
+    /* What each plan was expected to cost, in microseconds of the machine on which that was measured; 0: not
+     * weighed, INFINITY: not possible. */
+    double expected_us[LODE_PLAN_CONFINED + 1];
+    /* What was done: */
+    uint64_t distances;
+    uint64_t hops;
+    uint64_t us; /* without the filter */
 } lode_explain_segment;
 
 typedef struct lode_explanation {
@@ -113,10 +131,13 @@ typedef struct lode_explanation {
     size_t segment_count;
     const char *filter; /* as it was evaluated, as text; NULL: none was given */
     uint64_t allowed_rows;
+    uint64_t filter_us; /* that finding out which rows match took */
+    int is_searched; /* the request had a query: plans and figures are of the search, else expected */
 } lode_explanation;
 
-/* How a search of this request would go, segment by segment. The request's vector, text and like may be left out;
- * nothing is searched. Free with lode_explanation_free. Errors: as lode_search. */
+/* How a search of this request goes, segment by segment. With a vector, text or like the search is carried out
+ * (one_per aside) and what it did is told; without any, what it would begin with. Free with
+ * lode_explanation_free. Errors: as lode_search. */
 LODE_NODISCARD LODE_API lode_status lode_explain(lode_collection *collection,
                                                  const lode_search_request *request,
                                                  lode_explanation **ret_explanation,

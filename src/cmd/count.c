@@ -1,6 +1,7 @@
 /* count.c: `lode count`. */
 #include "cmd/args.h"
 #include "cmd/command.h"
+#include "cmd/explanation.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 
@@ -60,72 +61,12 @@ static int report(uint64_t count)
     return document_finish(&document);
 }
 
-static const char *const plan_names[] = {"skip", "scan", "walk"};
-
-static void write_segment(struct document *document, const lode_explain_segment *segment)
+static int run_explain(const struct counting *counting, const struct session *session)
 {
-    json_write_object(&document->json);
-    document_key_u64(document, "segment", segment->number);
-    document_key_text(document, "plan", plan_names[segment->plan]);
-    document_key_u64(document, "rows", segment->rows);
-    document_key_u64(document, "live_rows", segment->live_rows);
-    document_key_u64(document, "allowed_rows", segment->allowed_rows);
-    document_key_u64(document, "estimated_rows", segment->estimated_rows);
-    document_key_u64(document, "column_rows", segment->column_rows);
-    document_key_u64(document, "document_rows", segment->document_rows);
-    json_write_object_end(&document->json);
-}
-
-static int report_json(const lode_explanation *explanation)
-{
-    struct document document;
-    document_init(&document);
-    json_write_object(&document.json);
-    document_key_u64(&document, "count", explanation->allowed_rows);
-    if (explanation->filter)
-        document_key_text(&document, "filter", explanation->filter);
-    json_write_key(&document.json, "segments");
-    json_write_array(&document.json);
-    for (size_t i = 0; i < explanation->segment_count; i++)
-        write_segment(&document, &explanation->segments[i]);
-    json_write_array_end(&document.json);
-    json_write_object_end(&document.json);
-    return document_finish(&document);
-}
-
-static int report_explanation(const lode_explanation *explanation)
-{
-    if (output_json())
-        return report_json(explanation);
-    printf("%llu\n", (unsigned long long)explanation->allowed_rows);
-    if (explanation->filter)
-        printf("filter: %s\n", explanation->filter);
-    printf("%10s  %-4s %12s %12s %12s %12s %12s\n", "segment", "plan", "rows", "living", "allowed",
-           "estimated", "documents");
-    for (size_t i = 0; i < explanation->segment_count; i++) {
-        const lode_explain_segment *segment = &explanation->segments[i];
-        printf("%10llu  %-4s %12llu %12llu %12llu %12llu %12llu\n",
-               (unsigned long long)segment->number, plan_names[segment->plan],
-               (unsigned long long)segment->rows, (unsigned long long)segment->live_rows,
-               (unsigned long long)segment->allowed_rows,
-               (unsigned long long)segment->estimated_rows,
-               (unsigned long long)segment->document_rows);
-    }
-    return EXIT_OK;
-}
-
-static int run_explain(const struct counting *counting, struct session *session)
-{
-    lode_explanation *explanation = NULL;
-    lode_error error = {0};
     lode_filter filter = lode_filter_text(counting->filter);
     lode_search_request request = {
         .snapshot = session->snapshot, .filter = filter.text, .filter_size = filter.size};
-    if (lode_explain(session->collection, &request, &explanation, &error))
-        return output_error(&error, CAUSE_ARGUMENTS);
-    int code = report_explanation(explanation);
-    lode_explanation_free(explanation);
-    return code;
+    return explanation_run(session->collection, &request);
 }
 
 static int report_facets_json(const lode_facets *facets)

@@ -1,6 +1,7 @@
 /* query.c: `lode query`. */
 #include "cmd/args.h"
 #include "cmd/command.h"
+#include "cmd/explanation.h"
 #include "cmd/ids.h"
 #include "cmd/output.h"
 #include "cmd/query_show.h"
@@ -17,7 +18,7 @@ struct query {
     struct args args;
     const char *text, *like, *vector, *vectors; /* one of them */
     uint64_t k, ef_search, limit;
-    int exact, allow_damaged, recall, with_vector, with_version, id_rule, format;
+    int exact, allow_damaged, recall, explain, with_vector, with_version, id_rule, format;
     const char *one_per, *show, *dataset, *snapshot, *filter;
     struct shown shown;
     lode_metric metric;
@@ -58,6 +59,9 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
             "filter", "FILTER", &query->filter,
             "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
             "JSON (docs/filters.md)."),
+        OPTION_FLAG("explain", &query->explain,
+                    "Instead of the hits: how the search went in each segment, what other ways "
+                    "were expected to cost, and what the filter comes to. Not with --vectors."),
         OPTION_TEXT("one-per", "FIELD", &query->one_per,
                     "Only the best hit of each value of this metadata field. With --like, the "
                     "value of that "
@@ -110,6 +114,8 @@ static int check(struct query *query)
     if (query->vectors && query->format == FORMAT_AUTO && format_of(query->vectors) == FORMAT_AUTO)
         return output_usage("query", "the name of %s does not tell its format; say --format",
                             query->vectors);
+    if (query->explain && (query->vectors || query->recall || query->one_per))
+        return output_usage("query", "--explain is not for --vectors, --recall or --one-per");
     if (query->show && !shown_parse(&query->shown, query->show))
         return output_usage("query", "--show takes at most %d fields", SHOWN_MAX);
     return EXIT_OK;
@@ -148,13 +154,9 @@ static lode_status timed_search(struct session *session, const lode_search_reque
     return LODE_OK;
 }
 
-/* Search, and with --recall search again exactly on the same state. The first run after opening pays
- * for pages that are not mapped yet, so a comparison of one query gives each side a second one. */
-static lode_status answer(struct query *query, struct session *session,
-                          lode_search_request *request, struct answer *ret_answer,
-                          lode_error *error)
+static void fill_request(const struct query *query, const struct session *session,
+                         lode_search_request *request)
 {
-    struct answer found = {.k = (size_t)query->k};
     request->snapshot = session->snapshot;
     request->k = (size_t)query->k;
     request->ef_search = (uint32_t)query->ef_search;
@@ -164,6 +166,16 @@ static lode_status answer(struct query *query, struct session *session,
     request->filter = query->filter;
     request->filter_size = query->filter ? strlen(query->filter) : 0;
     request->with = with_bits(query);
+}
+
+/* Search, and with --recall search again exactly on the same state. The first run after opening pays
+ * for pages that are not mapped yet, so a comparison of one query gives each side a second one. */
+static lode_status answer(struct query *query, struct session *session,
+                          lode_search_request *request, struct answer *ret_answer,
+                          lode_error *error)
+{
+    struct answer found = {.k = (size_t)query->k};
+    fill_request(query, session, request);
     int runs = query->recall && !query->vectors ? 2 : 1;
     lode_status status = timed_search(session, request, runs, &found.result, &found.ms, error);
     if (status == LODE_OK && query->recall) {
@@ -202,6 +214,10 @@ static int run_one(struct query *query, struct session *session, lode_search_req
 {
     struct answer found;
     lode_error error = {0};
+    if (query->explain) {
+        fill_request(query, session, request);
+        return explanation_run(session->collection, request);
+    }
     if (answer(query, session, request, &found, &error)) {
         int no_model = query->text && error.status == LODE_NOT_FOUND;
         return output_fail(&(struct output_failure){

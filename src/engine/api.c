@@ -373,9 +373,13 @@ static lode_status check_one_per(const char *one_per, lode_error *error)
     return LODE_OK;
 }
 
-static lode_status check_request(const lode_search_request *request, lode_error *error)
+lode_status read_check_request(const lode_search_request *request, int is_explained,
+                               lode_error *error)
 {
-    lode_status status = check_source(request, error);
+    int has_source = request->vector || request->text || request->like || request->text_size > 0;
+    lode_status status = LODE_OK;
+    if (has_source || !is_explained)
+        status = check_source(request, error);
     if (!status)
         status = check_count("k", request->k, LODE_K_MAX, error);
     if (!status)
@@ -397,7 +401,7 @@ lode_status lode_search(lode_collection *collection, const lode_search_request *
         return is_null("request", error);
     if (!ret_result)
         return is_null("ret_result", error);
-    lode_status status = check_request(request, error);
+    lode_status status = read_check_request(request, 0, error);
     return status ? status : collection_search(collection->shared, request, ret_result, error);
 }
 
@@ -408,7 +412,7 @@ static lode_status check_requests(const lode_search_request *requests, size_t re
         return error_set(error, LODE_LIMIT, "request_count is %zu: at most %d", request_count,
                          LODE_SEARCH_BATCH_MAX);
     for (size_t i = 0; i < request_count; i++) {
-        lode_status status = check_request(&requests[i], error);
+        lode_status status = read_check_request(&requests[i], 0, error);
         if (status) {
             error_prefix(error, "requests[%zu]: ", i);
             return status;

@@ -91,11 +91,7 @@ lode_status lode_explain(lode_collection *collection, const lode_search_request 
         return is_null("request", error);
     if (!ret_explanation)
         return is_null("ret_explanation", error);
-    lode_filter filter = {request->filter, request->filter_size};
-    lode_status status = check_filter(&filter, error);
-    if (!status && (request->k > LODE_K_MAX || request->ef_search > LODE_EF_MAX))
-        status = error_set(error, LODE_LIMIT, "k is %zu, ef_search %u: at most %d and %d",
-                           request->k, request->ef_search, LODE_K_MAX, LODE_EF_MAX);
+    lode_status status = read_check_request(request, 1, error);
     return status ? status : explain(collection->shared, request, ret_explanation, error);
 }
 

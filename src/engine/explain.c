@@ -1,4 +1,4 @@
-/* explain.c: what a search is going to do, and what its filter comes to. */
+/* explain.c: what a search does, or is going to do, and what its filter comes to. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +19,50 @@ struct explanation {
 struct explaining {
     const lode_search_request *request;
     struct version *version;
+    struct text_model *model;
     struct filtering filtering;
     struct allowed_set *allowed;
+    struct query_step *steps; /* of each view; NULL: nothing is searched */
+    uint64_t filter_us;
 };
 
-static lode_plan plan_of(const struct explaining *explaining, const struct segment_view *view)
+static int has_query(const lode_search_request *request)
+{
+    return request->vector || request->text || request->like;
+}
+
+/* --- Segments ----------------------------------------------------------------------------------- */
+
+static const lode_plan graph_plans[] = {
+    [INDEX_PLAN_SCAN] = LODE_PLAN_SCAN,
+    [INDEX_PLAN_CONFINED] = LODE_PLAN_CONFINED,
+    [INDEX_PLAN_SIEVE] = LODE_PLAN_WALK,
+};
+
+static const lode_plan_reason reasons[] = {
+    [INDEX_REASON_FAR] = LODE_PLAN_FAR,
+    [INDEX_REASON_COST] = LODE_PLAN_LONG,
+    [INDEX_REASON_SHORT] = LODE_PLAN_SHORT,
+};
+
+/* Views without a choice of their graph are skipped, scanned or walked. */
+static void explain_plan(const struct view_plan *plan, lode_explain_segment *segment)
+{
+    static const lode_plan plans[] = {
+        [PLAN_SKIP] = LODE_PLAN_SKIP, [PLAN_SCAN] = LODE_PLAN_SCAN, [PLAN_WALK] = LODE_PLAN_WALK};
+    const struct index_choice *choice = &plan->choice;
+    segment->plan = segment->first = plans[plan->plan];
+    if (choice->plan == INDEX_PLAN_ANY)
+        return;
+    segment->first = graph_plans[choice->first];
+    if (plan->plan == PLAN_WALK)
+        segment->plan = graph_plans[choice->plan];
+    segment->reason = reasons[choice->reason];
+    for (int i = INDEX_PLAN_SCAN; i < INDEX_PLAN_COUNT; i++)
+        segment->expected_us[graph_plans[i]] = choice->costs[i] / 1000;
+}
+
+static struct view_plan plan_of(const struct explaining *explaining, size_t i)
 {
     const lode_search_request *request = explaining->request;
     struct query query = {.version = explaining->version,
@@ -31,23 +70,26 @@ static lode_plan plan_of(const struct explaining *explaining, const struct segme
                           .k = request->k ? request->k : K_DEFAULT,
                           .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
                           .exact = request->exact};
-    switch (query_plan(&query, view)) {
-    case PLAN_SCAN: return LODE_PLAN_SCAN;
-    case PLAN_WALK: return LODE_PLAN_WALK;
-    case PLAN_SKIP: break;
-    }
-    return LODE_PLAN_SKIP;
+    struct view_plan plan;
+    query_plan(&query, &explaining->version->views[i], &plan);
+    return plan;
 }
 
 static lode_explain_segment explain_view(const struct explaining *explaining, size_t i)
 {
     const struct segment_view *view = &explaining->version->views[i];
     lode_explain_segment segment = {.number = view->segment->number,
-                                    .plan = plan_of(explaining, view),
                                     .rows = view->row_count,
                                     .live_rows = view->live_count,
                                     .allowed_rows = view->live_count,
                                     .estimated_rows = view->row_count};
+    struct view_plan plan = explaining->steps ? explaining->steps[i].plan : plan_of(explaining, i);
+    explain_plan(&plan, &segment);
+    if (explaining->steps) {
+        segment.distances = explaining->steps[i].distances;
+        segment.hops = explaining->steps[i].hops;
+        segment.us = explaining->steps[i].us;
+    }
     if (explaining->allowed) {
         const struct allowed *allowed = &explaining->allowed->views[i];
         segment.allowed_rows = allowed->count;
@@ -89,7 +131,12 @@ static lode_status fill(const struct explaining *explaining, lode_explanation **
         return status;
     }
     made->head = (lode_explanation){
-        .segments = made->segments, .segment_count = count, .filter = made->filter};
+        .segments = made->segments,
+        .segment_count = count,
+        .filter = made->filter,
+        .filter_us = explaining->filter_us,
+        .is_searched = explaining->steps != NULL,
+    };
     for (size_t i = 0; i < count; i++) {
         made->segments[i] = explain_view(explaining, i);
         made->head.allowed_rows += made->segments[i].allowed_rows;
@@ -98,26 +145,53 @@ static lode_status fill(const struct explaining *explaining, lode_explanation **
     return LODE_OK;
 }
 
+static lode_status allow(struct collection *collection, struct explaining *explaining,
+                         lode_error *error)
+{
+    const lode_search_request *request = explaining->request;
+    lode_status status = filtering_read(collection, request->filter, request->filter_size,
+                                        &explaining->filtering, error);
+    if (status || !explaining->filtering.filter)
+        return status;
+    struct allowed_request asked = {.version = explaining->version,
+                                    .filter = explaining->filtering.filter,
+                                    .fields = explaining->filtering.known->fields,
+                                    .allow_damaged = request->allow_damaged};
+    uint64_t begin = clock_now_us(&clock_system);
+    status = allowed_set_new(&asked, &explaining->allowed, error);
+    explaining->filter_us = clock_now_us(&clock_system) - begin;
+    return status;
+}
+
+static lode_status search(struct collection *collection, struct explaining *explaining,
+                          lode_error *error)
+{
+    size_t count = explaining->version->view_count;
+    struct query_step *steps = calloc(count + 1, sizeof *steps);
+    if (!steps)
+        return error_nomem(error, "an explanation", count * sizeof *steps);
+    explaining->steps = steps;
+    return search_steps(collection, explaining->request, explaining->version, explaining->model,
+                        explaining->allowed, steps, error);
+}
+
 lode_status explain(struct collection *collection, const lode_search_request *request,
                     lode_explanation **ret_explanation, lode_error *error)
 {
     struct explaining explaining = {.request = request};
-    lode_status status = snapshot_pin(collection, request->snapshot, &explaining.version, error);
+    lode_status status = snapshot_pin_model(collection, request->snapshot, &explaining.version,
+                                            &explaining.model, error);
     if (status)
         return status;
-    status = filtering_read(collection, request->filter, request->filter_size,
-                            &explaining.filtering, error);
-    if (!status && explaining.filtering.filter) {
-        struct allowed_request asked = {.version = explaining.version,
-                                        .filter = explaining.filtering.filter,
-                                        .fields = explaining.filtering.known->fields,
-                                        .allow_damaged = request->allow_damaged};
-        status = allowed_set_new(&asked, &explaining.allowed, error);
-    }
+    status = allow(collection, &explaining, error);
+    if (!status && has_query(request))
+        status = search(collection, &explaining, error);
     if (!status)
         status = fill(&explaining, ret_explanation, error);
     allowed_set_free(explaining.allowed);
     filtering_release(&explaining.filtering);
+    free(explaining.steps);
+    text_model_unref(explaining.model);
     version_unref(explaining.version);
     return status;
 }

@@ -35,6 +35,7 @@ struct search {
     struct query_hit *hits;
     size_t hit_count;
     lode_search_info info;
+    struct query_step *steps; /* of each view; NULL: nobody asks */
 };
 
 /* --- The query --------------------------------------------------------------------------------- */
@@ -137,6 +138,7 @@ static lode_status begin_find(struct search *search, size_t k, struct query_task
                   .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
                   .exact = request->exact,
                   .allow_damaged = request->allow_damaged},
+        .steps = search->steps,
         .hits = hits,
         .info = &search->info,
     };
@@ -286,6 +288,27 @@ lode_status collection_search(struct collection *collection, const lode_search_r
     } while (may_retry(status, request->allow_damaged, search.version, &known));
     text_model_unref(search.model);
     version_unref(search.version);
+    return status;
+}
+
+lode_status search_steps(struct collection *collection, const lode_search_request *request,
+                         struct version *version, struct text_model *model,
+                         struct allowed_set *allowed, struct query_step *steps, lode_error *error)
+{
+    struct search search = {
+        .collection = collection,
+        .request = request,
+        .version = version,
+        .model = model,
+        .allowed = allowed,
+        .k = request->k ? request->k : K_DEFAULT,
+        .steps = steps,
+    };
+    lode_status status = make_query(&search, error);
+    if (!status && search.row)
+        status = find(&search, search.k, error);
+    search.allowed = NULL; /* the caller's */
+    release(&search);
     return status;
 }
 

@@ -80,6 +80,7 @@ const struct index_ops index_hnsw = {
     .insert = hnsw_insert,
     .build = hnsw_build,
     .open = hnsw_open,
+    .choose = hnsw_choose,
     .search = hnsw_search,
     .serialize = hnsw_serialize,
     .check = hnsw_check,

@@ -280,8 +280,8 @@ enum hnsw_walk_end {
     HNSW_WALK_GOES_ON
 };
 
-/* What plans of a search with this query cost. */
-struct plan_graph hnsw_filtered_costs(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+/* What plans of a search with this query cost, when these rows are compared: its vectors, or codes of them. */
+struct plan_graph hnsw_filtered_costs(const struct hnsw *hnsw, const struct rows *rows,
                                       const struct index_query *query, uint32_t ef);
 /* What the beam has room for before such a walk. */
 uint32_t hnsw_filtered_ef(enum index_plan plan, uint32_t ef);
@@ -292,6 +292,8 @@ enum hnsw_walk_end hnsw_walk_filtered(const struct hnsw *hnsw, struct hnsw_scrat
 
 /* --- hnsw_search.c --- */
 
+void hnsw_choose(const struct index *index, const struct index_query *query,
+                 struct index_choice *ret_choice);
 NODISCARD lode_status hnsw_search(const struct index *index, const struct index_query *query,
                                   lode_error *error);
 

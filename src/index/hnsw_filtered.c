@@ -34,7 +34,8 @@ struct filtered_walk {
     struct plan_graph costs;
     double spent;
     uint64_t tested, allowed_met; /* links looked through, and allowed ones among them */
-    uint64_t hops, allowed_hops;
+    uint64_t hops;
+    uint64_t allowed_hops; /* of those of late */
     int is_far;
     int out_of_memory;
 };
@@ -154,13 +155,17 @@ static void expand_confined(struct filtered_walk *walk, uint32_t row)
 }
 
 /* On a sieved walk: see qg_search.c. */
-static int is_far(const struct filtered_walk *walk)
+static int is_far(struct filtered_walk *walk)
 {
     double share = (double)walk->choice->allowed / walk->costs.count;
-    return walk->hops == (uint64_t)(SHOULD_BE / share) && walk->allowed_hops * RARE < SHOULD_BE;
+    if (walk->hops % (uint64_t)(SHOULD_BE / share) != 0)
+        return 0;
+    int far = walk->allowed_hops * RARE < SHOULD_BE;
+    walk->allowed_hops = 0;
+    return far;
 }
 
-static enum hnsw_walk_end end_of(const struct filtered_walk *walk, enum index_plan plan)
+static enum hnsw_walk_end end_of(struct filtered_walk *walk, enum index_plan plan)
 {
     if (plan == INDEX_PLAN_SIEVE) {
         if (is_far(walk))
@@ -234,10 +239,10 @@ uint32_t hnsw_filtered_ef(enum index_plan plan, uint32_t ef)
     return plan == INDEX_PLAN_CONFINED ? ef * FAR_EFFORT : ef;
 }
 
-struct plan_graph hnsw_filtered_costs(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+struct plan_graph hnsw_filtered_costs(const struct hnsw *hnsw, const struct rows *rows,
                                       const struct index_query *query, uint32_t ef)
 {
-    double lines = (double)((scratch->rows->space->row_size + 63) / 64);
+    double lines = (double)((rows->space->row_size + 63) / 64);
     double found = FOUND_NS + lines * LINE_NS;
     return (struct plan_graph){.count = query->row_limit,
                                .hops = 1.1 * ef,
@@ -254,7 +259,7 @@ enum hnsw_walk_end hnsw_walk_filtered(const struct hnsw *hnsw, struct hnsw_scrat
     uint32_t ef = scratch->beam.limit;
     if (choice->plan == INDEX_PLAN_CONFINED)
         ef = scratch->beam.limit /= FAR_EFFORT;
-    walk.costs = hnsw_filtered_costs(hnsw, scratch, query, ef);
+    walk.costs = hnsw_filtered_costs(hnsw, scratch->rows, query, ef);
     hnsw_visited_entry(&scratch->visited, entry.row);
     meet(&walk, entry.distance, entry.row);
     enum hnsw_walk_end end = choice->plan == INDEX_PLAN_CONFINED ? walk_confined(&walk, entry)

@@ -47,13 +47,16 @@ static enum hnsw_walk_end walk_nearest(const struct hnsw *hnsw, struct hnsw_scra
     return walk(hnsw, scratch, query, choice, entry);
 }
 
-static void choose(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
-                   const struct index_query *query, struct index_choice *choice)
+void hnsw_choose(const struct index *index, const struct index_query *query,
+                 struct index_choice *ret_choice)
 {
-    struct plan_graph costs = hnsw_filtered_costs(hnsw, scratch, query, ef_of(query));
-    plan_choose(&costs, &hnsw->rows, query, choice);
-    if (choice->plan == INDEX_PLAN_CONFINED && !query->allowed)
-        choice->first = choice->plan = INDEX_PLAN_SIEVE;
+    const struct hnsw *hnsw = (const struct hnsw *)index;
+    uint32_t row_end = atomic_load_explicit(&hnsw->row_end, memory_order_acquire);
+    struct index_query bounded = *query;
+    if (bounded.row_limit > row_end)
+        bounded.row_limit = row_end;
+    struct plan_graph costs = hnsw_filtered_costs(hnsw, &hnsw->rows, &bounded, ef_of(query));
+    plan_choose(&costs, &hnsw->rows, &bounded, ret_choice);
 }
 
 static const enum index_reason reasons[] = {
@@ -67,8 +70,7 @@ static enum hnsw_walk_end walk_by_plan(const struct hnsw *hnsw, struct hnsw_scra
                                        const struct index_query *query, struct index_choice *choice,
                                        uint32_t entry)
 {
-    hnsw_aim(hnsw, scratch, query->query, NULL);
-    choose(hnsw, scratch, query, choice);
+    hnsw_choose(&hnsw->index, query, choice);
     while (choice->plan != INDEX_PLAN_SCAN) {
         enum hnsw_walk_end end = walk_nearest(hnsw, scratch, query, choice, entry);
         if (end == HNSW_WALK_NOMEM || scratch->failure.status ||

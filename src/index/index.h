@@ -133,6 +133,10 @@ struct index_ops {
      * checked as they are followed. LODE_CORRUPT. */
     NODISCARD lode_status (*open)(const struct index_file *file, struct index **ret_index,
                                   lode_error *error);
+    /* The plan that a search with this query would begin with; of the query's vector and of what is in its top-k
+     * nothing is read. */
+    void (*choose)(const struct index *index, const struct index_query *query,
+                   struct index_choice *ret_choice);
     /* The topk->k nearest allowed rows, more or less; but k of them whenever there are k, for which the
      * allowed rows are scanned when need be. What touching the index's bytes or the rows answers; then what
      * is in the top-k is of no use. */

@@ -63,6 +63,8 @@ void plan_choose(const struct plan_graph *graph, const struct rows *rows,
         best = query->plan;
         choice->reason = INDEX_REASON_ASKED;
     }
+    if (best == INDEX_PLAN_CONFINED && !query->allowed)
+        best = INDEX_PLAN_SIEVE; /* row_limit alone needs no detours */
     choice->first = choice->plan = best;
     choice->budget = allowed == graph->count || choice->reason == INDEX_REASON_ASKED
                          ? HUGE_VAL

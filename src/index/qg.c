@@ -127,6 +127,7 @@ const struct index_ops index_qg = {
     .insert = qg_insert,
     .build = qg_build,
     .open = qg_open,
+    .choose = qg_choose,
     .search = qg_search,
     .serialize = qg_serialize,
     .check = qg_check,

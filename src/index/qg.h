@@ -333,6 +333,8 @@ NODISCARD lode_status qg_graph_make(struct qg *qg, lode_error *error);
 
 /* --- qg_search.c, qg_file.c, qg.c --- */
 
+void qg_choose(const struct index *index, const struct index_query *query,
+               struct index_choice *ret_choice);
 NODISCARD lode_status qg_search(const struct index *index, const struct index_query *query,
                                 lode_error *error);
 NODISCARD lode_status qg_serialize(const struct index *index, const struct index_sink *sink,

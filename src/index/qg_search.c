@@ -199,14 +199,17 @@ static void expand_compact(struct qg_walk *walk, uint32_t row)
         measure_compact(walk, rows[i]);
 }
 
-/* On a sieved walk: whether allowed rows are as rare among those expanded as if they were elsewhere, when there
- * should be SHOULD_BE of them; and whether the walk is much longer than it should be. */
-static enum qg_walk_end end_of(const struct qg_walk *walk, const struct plan_graph *costs,
+/* On a sieved walk: whether allowed rows are as rare among those expanded as if they were elsewhere, each time when
+ * there should be SHOULD_BE more of them; and whether the walk is much longer than it should be. */
+static enum qg_walk_end end_of(struct qg_walk *walk, const struct plan_graph *costs,
                                const struct index_choice *choice, uint32_t hops)
 {
     double share = (double)choice->allowed / costs->count;
-    if (hops == (uint32_t)(SHOULD_BE / share) && walk->near_count * RARE < SHOULD_BE)
-        return QG_WALK_FAR;
+    if (hops % (uint32_t)(SHOULD_BE / share) == 0) {
+        if (walk->allowed_met * RARE < SHOULD_BE)
+            return QG_WALK_FAR;
+        walk->allowed_met = 0;
+    }
     if (walk->spent > OVERDUE * choice->costs[INDEX_PLAN_SIEVE])
         return QG_WALK_COST;
     switch (plan_judge(choice, walk->spent, walk->near_count >= walk->k)) {
@@ -242,6 +245,7 @@ static enum qg_walk_end walk_from(struct qg_walk *walk, uint32_t entry,
             expand_fast(walk, row);
         qg_walk_prefetch(walk);
         walk->spent = hops * costs->hop_ns;
+        walk->allowed_met += (uint64_t)(is_sieve && qg_is_allowed(walk->query, row));
         enum qg_walk_end end = is_sieve ? end_of(walk, costs, choice, hops) : QG_WALK_GOES_ON;
         if (end != QG_WALK_GOES_ON)
             return end;
@@ -390,19 +394,31 @@ static enum qg_walk_end walk_by(struct qg_walk *walk, const struct plan_graph *c
     return walk_from(walk, qg_pivots_nearest(walk->qg, walk->scratch->code), costs, choice);
 }
 
-static void plan(struct qg_walk *walk, struct plan_graph *costs, struct index_choice *choice)
+static uint32_t ef_of(const struct index_query *query)
 {
-    const struct qg *qg = walk->qg;
+    return query->ef > query->topk->k ? query->ef : (uint32_t)query->topk->k;
+}
+
+static struct plan_graph costs_of(const struct qg *qg, uint32_t ef)
+{
     double lines = (double)qg->stride / 64;
     if (qg_is_compact(qg)) /* its links, and the codes of half of them */
         lines = qg->blocks * (2 + HOP_LINKS / 2.0 * (double)qg->code_size / 64);
-    *costs = (struct plan_graph){.count = qg->count,
-                                 .hops = HOPS_PER_EF * walk->ef,
-                                 .hop_ns = HOP_NS + lines * HOP_LINE_NS,
-                                 .found_ns = FOUND_NS};
-    plan_choose(costs, &qg->rows, walk->query, choice);
-    if (!walk->query->allowed && choice->first == INDEX_PLAN_CONFINED)
-        choice->first = INDEX_PLAN_SIEVE;
+    return (struct plan_graph){.count = qg->count,
+                               .hops = HOPS_PER_EF * ef,
+                               .hop_ns = HOP_NS + lines * HOP_LINE_NS,
+                               .found_ns = FOUND_NS};
+}
+
+void qg_choose(const struct index *index, const struct index_query *query,
+               struct index_choice *ret_choice)
+{
+    const struct qg *qg = (const struct qg *)index;
+    struct index_query bounded = *query;
+    if (bounded.row_limit > qg->count)
+        bounded.row_limit = qg->count;
+    struct plan_graph costs = costs_of(qg, ef_of(query));
+    plan_choose(&costs, &qg->rows, &bounded, ret_choice);
 }
 
 static const enum index_reason reasons[] = {
@@ -414,8 +430,8 @@ static const enum index_reason reasons[] = {
 /* By one plan after another. 1 when k rows were found. */
 static int walk_on(struct qg_walk *walk, struct index_choice *choice)
 {
-    struct plan_graph costs;
-    plan(walk, &costs, choice);
+    struct plan_graph costs = costs_of(walk->qg, walk->ef);
+    plan_choose(&costs, &walk->qg->rows, walk->query, choice);
     if (choice->first == INDEX_PLAN_SCAN)
         return 0;
     prepare(walk);
@@ -446,7 +462,7 @@ static lode_status search(struct qg *qg, struct qg_scratch *scratch,
                            .k = (uint32_t)query->topk->k,
                            .is_lifted = qg_is_lifted(qg),
                            .error = error};
-    walk.ef = query->ef > walk.k ? query->ef : walk.k;
+    walk.ef = ef_of(query);
     set_bound(&walk);
     if (walk_on(&walk, choice) && !walk.status)
         finish(&walk);

@@ -31,9 +31,10 @@ struct qg_walk {
     int is_lifted; /* inner products, see qg_lift.c */
     uint32_t few; /* confined: found from a hop, for which rows that are not allowed must lead on */
     int is_far;   /* confined: rows near the query are not allowed */
-    uint64_t tested,
-        allowed_met;    /* confined: links of rows looked through, and allowed ones among them */
-    double spent;       /* nanoseconds, as expected of what was done; only under a filter */
+    uint64_t tested; /* confined: links of rows looked through */
+    uint64_t
+        allowed_met; /* allowed ones among them; on a sieved walk, among the rows expanded of late */
+    double spent;    /* nanoseconds, as expected of what was done; only under a filter */
     lode_status status; /* of touching what is read: the walk ends when it fails */
     lode_error *error;
 };

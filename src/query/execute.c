@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "os/budget.h"
+#include "os/clock.h"
 #include "os/mapped.h"
 #include "query/plan.h"
 #include "query/scan.h"
@@ -76,28 +77,47 @@ static void scan_later(struct executions *executions, struct execution *executio
     };
 }
 
+/* Of the rows that the graph covers those that may be found. */
+static struct index_query graph_query(const struct query *query, const struct segment_view *view,
+                                      uint32_t covered)
+{
+    const struct allowed *allowed = allowed_of(query, view);
+    uint32_t count = allowed ? allowed->count : view->live_count;
+    return (struct index_query){
+        .query = query->row,
+        .ef = beam_width(query),
+        .row_limit = covered,
+        .allowed = allowed      ? allowed->words
+                   : view->live ? view->live->words
+                                : NULL,
+        .allowed_count = covered == view->row_count ? count : 0,
+        /* Without a filter plan_view has chosen; a walk that meets too many dead rows ends all the same. */
+        .plan = allowed ? INDEX_PLAN_ANY : INDEX_PLAN_SIEVE,
+    };
+}
+
 /* The walk covers rows [0, covered); rows appended since are scanned into the same top-k. */
 static lode_status walk(struct execution *execution, const struct segment_view *view,
-                        const struct index *index, uint32_t covered, lode_error *error)
+                        const struct view_plan *plan, struct index_choice *ret_choice,
+                        lode_error *error)
 {
     const struct query *query = &execution->task->query;
     struct topk topk;
     topk_init(&topk, execution->items, query->k);
-    struct index_query walked = {
-        .query = query->row,
-        .ef = beam_width(query),
-        .row_limit = covered,
-        .allowed = view->live ? view->live->words : NULL,
-        .topk = &topk,
-        .counts = &execution->counts,
-    };
-    lode_status status = index->ops->search(index, &walked, error);
+    struct index_query walked = graph_query(query, view, plan->covered);
+    walked.topk = &topk;
+    walked.counts = &execution->counts;
+    walked.choice = ret_choice;
+    lode_status status = plan->index->ops->search(plan->index, &walked, error);
     if (status)
         return status;
-    execution->task->info->segments_walked++;
-    if (covered < view->row_count) {
+    if (ret_choice->plan == INDEX_PLAN_SCAN)
+        execution->task->info->segments_scanned++;
+    else
+        execution->task->info->segments_walked++;
+    if (plan->covered < view->row_count) {
         walked.row_limit = view->row_count;
-        status = flat_search(&view->segment->rows, covered, &walked, error);
+        status = flat_search(&view->segment->rows, plan->covered, &walked, error);
         if (status)
             return status;
     }
@@ -109,68 +129,74 @@ static lode_status walk(struct execution *execution, const struct segment_view *
 /* Walk. A graph only spares a scan: one that is damaged is left alone from now on, and the view is scanned. If it
  * was not the graph that could not be read, the scan says so. */
 static lode_status try_walk(struct executions *executions, struct execution *execution,
-                            const struct segment_view *view, const struct index *index,
-                            uint32_t covered, lode_error *error)
+                            const struct segment_view *view, struct view_plan *plan,
+                            lode_error *error)
 {
-    lode_status status = walk(execution, view, index, covered, error);
-    size_t k = execution->task->query.k, wanted = k < view->live_count ? k : view->live_count;
+    lode_status status = walk(execution, view, plan, &plan->choice, error);
+    const struct query *query = &execution->task->query;
+    const struct allowed *allowed = allowed_of(query, view);
+    size_t there = allowed ? allowed->count : view->live_count;
+    size_t wanted = query->k < there ? query->k : there;
     int is_damage = status == LODE_CORRUPT || status == LODE_IO;
     if (is_damage)
         execution->item_count = 0;
     if (is_damage || (!status && execution->item_count < wanted)) {
         scan_later(executions, execution, view); /* a graph may not reach every row; a scan does */
+        plan->plan = PLAN_SCAN;
         return LODE_OK;
     }
     return status;
 }
 
-static struct plan_input plan_input_of(const struct query *query, const struct segment_view *view,
-                                       const struct index **ret_index)
+/* The filter's rows are known: the graph says what finding the nearest of them costs. */
+static void plan_filtered(const struct query *query, const struct segment_view *view,
+                          struct view_plan *plan)
+{
+    struct topk topk = {.k = query->k};
+    struct index_query walked = graph_query(query, view, plan->covered);
+    walked.topk = &topk;
+    plan->index->ops->choose(plan->index, &walked, &plan->choice);
+    plan->plan = plan->choice.plan == INDEX_PLAN_SCAN ? PLAN_SCAN : PLAN_WALK;
+}
+
+void query_plan(const struct query *query, const struct segment_view *view,
+                struct view_plan *ret_plan)
 {
     uint32_t covered = 0;
     const struct index *index = view->segment->ops->index(view->segment, &covered);
     const struct allowed *allowed = allowed_of(query, view);
-    *ret_index = index;
-    return (struct plan_input){
+    struct plan_input input = {
         .row_count = view->row_count,
         .live_count = allowed ? allowed->count : view->live_count,
         .covered = !index                      ? 0
                    : covered < view->row_count ? covered
                                                : view->row_count,
         .ef = beam_width(query),
-        .exact = query->exact || allowed, /* walks do not know filters: survivors are scanned */
+        .exact = query->exact,
     };
-}
-
-enum plan query_plan(const struct query *query, const struct segment_view *view)
-{
-    const struct index *index;
-    struct plan_input input = plan_input_of(query, view, &index);
-    return plan_view(&input);
+    *ret_plan = (struct view_plan){.index = index, .covered = input.covered};
+    if (allowed && allowed->count > 0 && !query->exact && input.covered > 0)
+        plan_filtered(query, view, ret_plan);
+    else
+        ret_plan->plan = plan_view(&input);
 }
 
 /* Walk, or say that the view is to be scanned. */
 static lode_status search_view(struct executions *executions, struct execution *execution,
-                               const struct segment_view *view, lode_error *error)
+                               const struct segment_view *view, struct view_plan *plan,
+                               lode_error *error)
 {
     const struct query *query = &execution->task->query;
-    const struct index *index;
-    struct plan_input input = plan_input_of(query, view, &index);
-    enum plan plan = plan_view(&input);
+    query_plan(query, view, plan);
     execution->item_count = 0;
-    if (query->allow_damaged && plan != PLAN_SKIP &&
+    if (query->allow_damaged && plan->plan != PLAN_SKIP &&
         segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL)) {
         execution->task->info->segments_damaged++;
-        return LODE_OK;
+        plan->plan = PLAN_SKIP;
     }
-    if (plan == PLAN_SKIP)
-        return LODE_OK;
-    if (plan == PLAN_SCAN) {
+    if (plan->plan == PLAN_SCAN)
         scan_later(executions, execution, view);
-        return LODE_OK;
-    }
-    INVARIANT(index);
-    return try_walk(executions, execution, view, index, input.covered, error);
+    return plan->plan == PLAN_WALK ? try_walk(executions, execution, view, plan, error) : LODE_OK;
 }
 
 static void keep(struct execution *execution, const struct segment_view *view)
@@ -183,6 +209,39 @@ static void keep(struct execution *execution, const struct segment_view *view)
         };
 }
 
+static struct query_step *step_of(const struct execution *execution,
+                                  const struct segment_view *view)
+{
+    const struct query_task *task = execution->task;
+    return task->steps ? &task->steps[view - task->query.version->views] : NULL;
+}
+
+static lode_status begin_view(struct executions *executions, struct execution *execution,
+                              const struct segment_view *view, lode_error *error)
+{
+    struct view_plan plan;
+    struct query_step *step = step_of(execution, view);
+    if (step)
+        *step = (struct query_step){.us = clock_now_us(&clock_system),
+                                    .distances = execution->counts.distances,
+                                    .hops = execution->counts.hops};
+    lode_status status = search_view(executions, execution, view, &plan, error);
+    if (step)
+        step->plan = plan;
+    return status;
+}
+
+static void end_view(struct execution *execution, const struct segment_view *view)
+{
+    struct query_step *step = step_of(execution, view);
+    keep(execution, view);
+    if (!step)
+        return;
+    step->us = clock_now_us(&clock_system) - step->us;
+    step->distances = execution->counts.distances - step->distances;
+    step->hops = execution->counts.hops - step->hops;
+}
+
 static lode_status search_views(struct executions *executions, size_t *ret_failed,
                                 lode_error *error)
 {
@@ -193,7 +252,7 @@ static lode_status search_views(struct executions *executions, size_t *ret_faile
         executions->scan_count = 0;
         for (size_t i = 0; !status && i < executions->count; i++) {
             *ret_failed = i;
-            status = search_view(executions, &executions->all[i], view, error);
+            status = begin_view(executions, &executions->all[i], view, error);
             mapped_look();
         }
         if (status)
@@ -202,7 +261,7 @@ static lode_status search_views(struct executions *executions, size_t *ret_faile
         if (executions->scan_count > 0)
             status = scan_view(view, executions->scans, executions->scan_count, error);
         for (size_t i = 0; !status && i < executions->count; i++)
-            keep(&executions->all[i], view);
+            end_view(&executions->all[i], view);
     }
     return status;
 }

@@ -33,16 +33,35 @@ struct query_order {
 /* The order of results: distance, then id. <0, 0, >0 for qsort_r; context: a struct query_order. */
 int query_hit_order(const void *a, const void *b, void *context);
 
+/* How the rows of a view are searched. */
+struct view_plan {
+    enum plan plan;
+    const struct index *index; /* NULL: there is none */
+    uint32_t covered;          /* rows [0, covered) are in it */
+    /* Under a filter, and of a walk that is over: what the graph chose and what it expected; else all 0. */
+    struct index_choice choice;
+};
+
+/* What was done in a view: for explanations. */
+struct query_step {
+    struct view_plan plan;
+    uint64_t distances;
+    uint64_t hops;
+    uint64_t us; /* of a scan: with those of other tasks that were done together with it */
+};
+
 /* A query and its answer. */
 struct query_task {
     struct query query;
-    struct query_hit *hits; /* room for k */
-    size_t hit_count;       /* set; [0, hit_count) are in that order */
-    lode_search_info *info; /* distances, hops and segments are added to */
+    struct query_step *steps; /* set, one of each view of the version; NULL: nobody asks */
+    struct query_hit *hits;   /* room for k */
+    size_t hit_count;         /* set; [0, hit_count) are in that order */
+    lode_search_info *info;   /* distances, hops and segments are added to */
 };
 
-/* How a view of the query's version is going to be searched. */
-enum plan query_plan(const struct query *query, const struct segment_view *view);
+/* How a view of the query's version is going to be searched. Its `row` is not looked at. */
+void query_plan(const struct query *query, const struct segment_view *view,
+                struct view_plan *ret_plan);
 
 /* Execute tasks of one version. k hits each whenever k points exist. Exact searches are exact to the
  * last id, also among equal distances. Errors: LODE_NOMEM, LODE_CORRUPT; *ret_failed is then the task
