@@ -167,11 +167,17 @@ GNUPLOT
 }
 
 filters() {
-    b_built
-    need peers/filters "a C++ compiler"
-    say "filters: the share of rows that may be returned, by Lode's index, by a scan, by peers (10 minutes)"
+    local options
+    prepare B
+    set_options B
+    need peers/filters "a C++ compiler" || return 0
+    "$programs/peers/speed" "${options[@]}" --out "$out" --sources "$sources" --engines hnswlib,faiss-hnsw \
+        --build-only yes
+    say "filters: B with metadata (made once, 4 minutes), the share of points that may be returned, beside a scan and peers"
+    [ "$sources" = - ] || [ "$sources" = "$(cat "$out/filters.sources" 2>/dev/null)" ] || rm -rf "$out/B.filters"
     "$programs/peers/filters" --name B --base "$out/B/base.fvecs" --query "$out/B/query.fvecs" \
-        --truth "$out/B/truth.ivecs" --out "$out" --lode "$out/B.lode" --json "$out/filters.json"
+        --truth "$out/B/truth.ivecs" --out "$out" --json "$out/filters.json"
+    echo "$sources" >"$out/filters.sources"
 }
 
 layers() {

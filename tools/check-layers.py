@@ -15,7 +15,7 @@ ALLOWED = {
     "quant": "linalg simd os",
     "filter": "",
     "index": "quant simd os",
-    "column": "filter os",
+    "column": "filter os simd",
     "text": "os",
     "embed": "linalg simd os",
     "storage": "crypt index column text filter quant simd os",

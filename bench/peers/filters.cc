@@ -1,17 +1,18 @@
-// filters.cc: searches that may return some of the rows only: Lode's index, an exact scan of those rows, hnswlib,
-// faiss, for each share of the rows and each way in which they lie to the queries.
+// filters.cc: searches that may return some of the points only: Lode through its public interface, with a filter as
+// text; the same as an exact scan; hnswlib; faiss; for each field (filter_fields.h) and share of the points.
 //
-// Fields: `random`, rows drawn at random; `near`, the rows nearest to a centre, asked there; `away`, the rows
-// furthest from it, asked there as well; `mixed`, the rows nearest to it, asked everywhere.
-//
-// hnswlib as Debian has it knows no filter functor: rows that are not allowed are marked as deleted, which its
-// walk treats as later versions treat what a functor refuses, without the call. Peers are asked with the first
-// ef of a ladder that reaches Lode's recall, or the last.
+// Lode's time includes reading the filter and finding out what it allows, for each query; peers are given that. hnswlib
+// as Debian has it knows no filter functor: what is not allowed is marked as deleted, which its walk treats as
+// later versions treat what a functor refuses, without the call. Peers are asked with the first ef of a ladder that
+// reaches Lode's recall, or the last. --plans yes: also the bare index, by each of its plans.
 #include <cinttypes>
 #include <functional>
 #include <memory>
 
+#include <lode/lode.h>
+
 #include "engine.h"
+#include "filter_fields.h"
 #include "lode_index.h"
 
 #ifdef BENCH_HNSWLIB
@@ -25,34 +26,8 @@ namespace
 {
 
 const size_t K = 10;
+const size_t BATCH = 1000;
 const char *const PLANS[] = {"any", "scan", "confined", "sieve"};
-const char *const REASONS[] = {"cheapest", "asked", "far", "cost", "short"};
-
-// Rows by their numbers in the base file.
-struct Field {
-    std::string name;
-    std::vector<uint32_t> order; // of rows: the first of them are allowed
-    std::vector<size_t> queries;
-};
-
-struct Mask {
-    std::vector<uint64_t> bits;
-    uint32_t count;
-    bool operator[](size_t i) const
-    {
-        return bits[i / 64] >> (i % 64) & 1;
-    }
-};
-
-Mask mask_of(const std::vector<uint32_t> &order, size_t count, const std::vector<uint32_t> *places)
-{
-    Mask mask{std::vector<uint64_t>((order.size() + 63) / 64), (uint32_t)count};
-    for (size_t i = 0; i < count; i++) {
-        size_t at = places ? (*places)[order[i]] : order[i];
-        mask.bits[at / 64] |= (uint64_t)1 << (at % 64);
-    }
-    return mask;
-}
 
 struct Figures {
     double recall = 0, qps = 0, qps_cpu = 0;
@@ -107,98 +82,134 @@ Figures measure(const Case &all, const Search &search)
 struct Report {
     FILE *json;
     bool first = true;
-    void row(const char *engine, const std::string &field, double share, const Figures &figures,
-             const std::string &more)
+    void row(const std::string &engine, const std::string &field, double share,
+             const Figures &figures, const std::string &more)
     {
-        printf("%-14s %-7s %6.2f%%  recall %.4f  %9.1f/s  %9.1f/CPU s  hits %2zu  %s\n", engine,
-               field.c_str(), share * 100, figures.recall, figures.qps, figures.qps_cpu,
-               figures.hits, more.c_str());
+        printf("%-13s %-8s %7.3f%%  recall %.4f  %9.1f/s  %9.1f/CPU s  hits %2zu  %s\n",
+               engine.c_str(), field.c_str(), share * 100, figures.recall, figures.qps,
+               figures.qps_cpu, figures.hits, more.c_str());
         fflush(stdout);
         if (!json)
             return;
         fprintf(json,
                 "%s\n{\"engine\":\"%s\",\"field\":\"%s\",\"selectivity\":%g,\"recall\":%.4f,"
                 "\"qps\":%.1f,\"qps_cpu\":%.1f,\"hits\":%zu}",
-                first ? "" : ",", engine, field.c_str(), share, figures.recall, figures.qps,
+                first ? "" : ",", engine.c_str(), field.c_str(), share, figures.recall, figures.qps,
                 figures.qps_cpu, figures.hits);
         first = false;
     }
 };
 
-std::vector<uint32_t> nearest_first(const Matrix<float> &rows, const float *centre)
-{
-    std::vector<std::pair<float, uint32_t>> order(rows.count);
-    for (size_t i = 0; i < rows.count; i++) {
-        float sum = 0;
-        for (size_t j = 0; j < rows.dim; j++)
-            sum += (rows.row(i)[j] - centre[j]) * (rows.row(i)[j] - centre[j]);
-        order[i] = {sum, (uint32_t)i};
-    }
-    std::sort(order.begin(), order.end());
-    std::vector<uint32_t> numbers(rows.count);
-    for (size_t i = 0; i < rows.count; i++)
-        numbers[i] = order[i].second;
-    return numbers;
-}
+struct Lode {
+    lode_db *db = nullptr;
+    lode_collection *points = nullptr;
+    lode_error error{};
+    uint32_t ef;
 
-std::vector<Field> fields_of(const Matrix<float> &base, const Matrix<float> &queries, size_t asked)
-{
-    const float *centre = base.row(base.count / 3);
-    std::vector<uint32_t> near = nearest_first(base, centre), away(near.rbegin(), near.rend());
-    std::vector<uint32_t> random(base.count), around = nearest_first(queries, centre);
-    std::vector<size_t> everywhere(asked), there(around.begin(), around.begin() + (long)asked);
-    uint64_t state = 88172645463325252u;
-    for (size_t i = 0; i < base.count; i++)
-        random[i] = (uint32_t)i;
-    for (size_t i = base.count; i-- > 1;) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        std::swap(random[i], random[state % (i + 1)]);
-    }
-    for (size_t i = 0; i < asked; i++)
-        everywhere[i] = i;
-    return {{"random", random, everywhere},
-            {"near", near, there},
-            {"away", away, there},
-            {"mixed", near, everywhere}};
-}
-
-struct Tally {
-    size_t plans[4] = {0, 0, 0, 0}, reasons[5] = {0, 0, 0, 0, 0};
-    uint64_t hops = 0, distances = 0, searches = 0;
-    void add(const lode_index_found &found)
+    explicit Lode(uint32_t ef_search) : ef(ef_search)
     {
-        plans[found.plan]++;
-        reasons[found.reason]++;
-        hops += found.hops;
-        distances += found.distances;
-        searches++;
     }
-    std::string text() const
+    ~Lode()
     {
-        char numbers[100];
+        lode_collection_close(points);
+        lode_db_close(db);
+    }
+    void must(lode_status status)
+    {
+        if (status != LODE_OK)
+            fail(std::string("lode: ") + lode_status_name(status) + ": " + error.message);
+    }
+    void open(const std::string &path)
+    {
+        lode_db_options options{};
+        options.maintenance = LODE_MAINTAIN_ON_REQUEST;
+        must(lode_db_open(path.c_str(), &options, &db, &error));
+    }
+    bool is_built()
+    {
+        return lode_collection_open(db, "points", &points, &error) == LODE_OK;
+    }
+    void build(const Matrix<float> &base, const Metadata &metadata)
+    {
+        lode_schema schema{};
+        schema.dim = (uint32_t)base.dim;
+        schema.metric = LODE_METRIC_L2;
+        must(lode_collection_create(db, "points", &schema, &points, &error));
+        for (size_t done = 0; done < base.count; done += BATCH) {
+            size_t count = std::min(BATCH, base.count - done);
+            std::vector<lode_point> batch(count);
+            std::vector<std::string> documents(count);
+            for (size_t i = 0; i < count; i++) {
+                documents[i] = metadata.document(done + i);
+                batch[i].id = lode_id_number(done + i);
+                batch[i].vector = base.row(done + i);
+                batch[i].metadata = documents[i].data();
+                batch[i].metadata_size = documents[i].size();
+            }
+            must(lode_upsert(points, batch.data(), count, nullptr, &error));
+        }
+        must(lode_compact(points, &error));
+    }
+    lode_search_request request_of(const Filter &filter, const float *query) const
+    {
+        lode_search_request request{};
+        request.vector = query;
+        request.k = K;
+        request.ef_search = ef;
+        request.filter = filter.text.data();
+        request.filter_size = filter.text.size();
+        return request;
+    }
+    Search searcher(const Filter &filter, bool is_exact)
+    {
+        return [this, &filter, is_exact](const float *query, int64_t *ids) {
+            lode_search_request request = request_of(filter, query);
+            lode_result *result;
+            request.exact = is_exact;
+            must(lode_search(points, &request, &result, &error));
+            for (size_t i = 0; i < K; i++)
+                ids[i] = i < result->hit_count ? (int64_t)result->hits[i].id.number : -1;
+            lode_result_free(result);
+        };
+    }
+    // What it did, and whether the count of allowed points is right.
+    std::string explain(const Filter &filter, const Case &all)
+    {
+        const char *const names[] = {"skip", "scan", "walk", "confined"};
+        size_t plans[4] = {0, 0, 0, 0};
+        double hops = 0, distances = 0, filter_us = 0;
+        for (size_t query : *all.asked) {
+            lode_explanation *said;
+            lode_search_request request = request_of(filter, all.queries->row(query));
+            must(lode_explain(points, &request, &said, &error));
+            if (said->allowed_rows != filter.count)
+                fail(filter.text + ": another number of points is allowed");
+            filter_us += (double)said->filter_us;
+            for (size_t i = 0; i < said->segment_count; i++) {
+                plans[said->segments[i].plan]++;
+                hops += (double)said->segments[i].hops;
+                distances += (double)said->segments[i].distances;
+            }
+            lode_explanation_free(said);
+        }
         std::string text;
+        char numbers[100];
+        double asked = (double)all.asked->size();
         for (int i = 0; i < 4; i++)
             if (plans[i])
-                text += std::string(PLANS[i]) + " " + std::to_string(plans[i]) + " ";
-        text += "(";
-        for (int i = 0; i < 5; i++)
-            if (reasons[i])
-                text += std::string(text.back() == '(' ? "" : " ") + REASONS[i] + " " +
-                        std::to_string(reasons[i]);
-        snprintf(numbers, sizeof numbers, ") %.1f hops %.0f distances",
-                 (double)hops / (double)searches, (double)distances / (double)searches);
+                text += std::string(names[i]) + " " + std::to_string(plans[i]) + ", ";
+        snprintf(numbers, sizeof numbers, "%.1f hops, %.0f distances, filter %.0f us", hops / asked,
+                 distances / asked, filter_us / asked);
         return text + numbers;
     }
 };
 
-struct Lode {
+// The bare index of the same points, by one plan.
+struct Index {
     lode_index_file *file;
-    std::vector<uint32_t> places; // of base numbers: rows
-    uint32_t ef;
+    std::vector<uint32_t> places; // of points: rows
 
-    explicit Lode(const std::string &dir, uint32_t ef_search) : ef(ef_search)
+    explicit Index(const std::string &dir)
     {
         char message[300];
         file = lode_index_open(dir.c_str(), message, sizeof message);
@@ -210,14 +221,26 @@ struct Lode {
         for (uint32_t row = 0; row < count; row++)
             places[numbers[row]] = row;
     }
-    Search searcher(const Mask &mask, int plan, Tally *tally) const
+    ~Index()
     {
-        return [this, &mask, plan, tally](const float *query, int64_t *ids) {
-            lode_index_found found = lode_index_search_allowed(file, query, K, ef, mask.bits.data(),
-                                                               mask.count, plan, ids);
-            if (tally)
-                tally->add(found);
-        };
+        lode_index_close(file);
+    }
+    void measure_plans(Report &report, const Field &field, double share, const Filter &filter,
+                       const Case &all, uint32_t ef) const
+    {
+        std::vector<uint64_t> bits((places.size() + 63) / 64);
+        for (size_t i = 0; i < places.size(); i++)
+            if (filter.allowed[i])
+                bits[places[i] / 64] |= (uint64_t)1 << (places[i] % 64);
+        for (int plan = 0; plan < 4; plan++) {
+            Search search = [&](const float *query, int64_t *ids) {
+                lode_index_search_allowed(file, query, K, ef, bits.data(), (uint32_t)filter.count,
+                                          plan, ids);
+            };
+            measure(all, search);
+            report.row(std::string("index-") + PLANS[plan], field.name, share, measure(all, search),
+                       "");
+        }
     }
 };
 
@@ -236,104 +259,139 @@ void peer(Report &report, const char *name, const Field &field, double share, co
     report.row(name, field.name, share, figures, "ef " + std::to_string(used));
 }
 
+struct Peers {
+#ifdef BENCH_HNSWLIB
+    std::unique_ptr<HnswlibEngine> hnswlib;
+#endif
+#ifdef BENCH_FAISS
+    std::unique_ptr<FaissEngine> faiss_engine;
+#endif
+
+    void open(const Set &set)
+    {
+#ifdef BENCH_HNSWLIB
+        hnswlib.reset(new HnswlibEngine);
+        hnswlib->open(set);
+#endif
+#ifdef BENCH_FAISS
+        faiss_engine.reset(new FaissEngine);
+        faiss_engine->open(set);
+#endif
+        (void)set;
+    }
+    void measure_hnswlib(Report &report, const Field &field, double share, const Filter &filter,
+                         const Case &all, double recall)
+    {
+#ifdef BENCH_HNSWLIB
+        if (!hnswlib)
+            return;
+        auto &graph = *hnswlib->graph;
+        for (size_t i = 0; i < filter.allowed.size(); i++)
+            if (!filter.allowed[i])
+                graph.markDelete(i);
+        peer(report, "hnswlib", field, share, all, recall,
+             [&](uint32_t ef, const float *query, int64_t *ids) {
+                 hnswlib->search(query, K, ef, ids);
+             });
+        for (size_t i = 0; i < filter.allowed.size(); i++)
+            if (!filter.allowed[i])
+                graph.unmarkDelete(i);
+#endif
+    }
+    void measure_faiss(Report &report, const Field &field, double share, const Filter &filter,
+                       const Case &all, double recall)
+    {
+#ifdef BENCH_FAISS
+        if (!faiss_engine)
+            return;
+        std::vector<uint8_t> bits((filter.allowed.size() + 7) / 8);
+        for (size_t i = 0; i < filter.allowed.size(); i++)
+            if (filter.allowed[i])
+                bits[i / 8] |= (uint8_t)(1 << (i % 8));
+        faiss::IDSelectorBitmap selector(filter.allowed.size(), bits.data());
+        faiss::SearchParametersHNSW params;
+        params.sel = &selector;
+        peer(report, "faiss-hnsw", field, share, all, recall,
+             [&](uint32_t ef, const float *query, int64_t *ids) {
+                 params.efSearch = (int)ef;                    // 1.7.3 reads it here for one thing,
+                 faiss_engine->index->hnsw.efSearch = (int)ef; // there for another
+                 faiss_engine->search_with(query, K, &params, ids);
+             });
+#endif
+    }
+};
+
+std::vector<size_t> asked_of(const Field &field, const Matrix<float> &base,
+                             const Matrix<float> &queries, size_t count)
+{
+    std::vector<size_t> asked(count);
+    for (size_t i = 0; i < count; i++)
+        asked[i] = i;
+    if (!field.is_asked_at_centre)
+        return asked;
+    std::vector<uint32_t> around = nearest_first(queries, centre_of(base));
+    return std::vector<size_t>(around.begin(), around.begin() + (long)count);
+}
+
+std::vector<double> shares_of(const Arguments &arguments)
+{
+    std::vector<double> shares;
+    double low = atof(arguments.get("low", "0").c_str()),
+           high = atof(arguments.get("high", "100").c_str());
+    for (double percent : {0.01, 0.1, 1., 5., 10., 25., 50., 90., 99.})
+        if (percent >= low && percent <= high)
+            shares.push_back(percent / 100);
+    return shares;
+}
+
 } // namespace
 
 int main(int argc, char **argv)
 {
     Arguments arguments(argc, argv);
     Set set = parse_set(arguments);
-    bool is_every_plan = arguments.get("plans", "no") == "yes";
-    bool with_peers = arguments.get("peers", "yes") == "yes";
-    size_t asked = (size_t)atoi(arguments.get("queries", "100").c_str());
-    std::string only = arguments.get("field", "");
+    std::string only = arguments.get("field", ""), json = arguments.get("json", "");
+    std::string path = set.out + "/" + set.name + ".filters";
     Matrix<float> base = read_vecs<float>(set.base), queries = read_vecs<float>(set.query);
-    Lode lode(arguments.need("lode"), (uint32_t)atoi(arguments.get("ef", "64").c_str()));
-    std::vector<Field> fields = fields_of(base, queries, std::min(asked, queries.count));
-    std::string json = arguments.get("json", "");
+    size_t asked = std::min((size_t)atoi(arguments.get("queries", "100").c_str()), queries.count);
+    Metadata metadata = metadata_of(base);
+    Lode lode((uint32_t)atoi(arguments.get("ef", "0").c_str()));
+    std::unique_ptr<Index> index;
+    Peers peers;
+    lode.open(path);
+    if (!lode.is_built())
+        lode.build(base, metadata);
+    if (arguments.get("peers", "yes") == "yes")
+        peers.open(set);
+    if (arguments.get("plans", "no") == "yes")
+        index.reset(new Index(path));
     Report report{json.empty() ? nullptr : fopen(json.c_str(), "w")};
     if (report.json)
         fprintf(report.json, "[");
-#ifdef BENCH_HNSWLIB
-    std::unique_ptr<HnswlibEngine> hnswlib;
-    if (with_peers) {
-        hnswlib.reset(new HnswlibEngine);
-        hnswlib->open(set);
-    }
-#endif
-#ifdef BENCH_FAISS
-    std::unique_ptr<FaissEngine> faiss_engine;
-    if (with_peers) {
-        faiss_engine.reset(new FaissEngine);
-        faiss_engine->open(set);
-    }
-#endif
-    std::vector<double> shares;
-    double low = atof(arguments.get("low", "0").c_str()),
-           high = atof(arguments.get("high", "100").c_str());
-    for (double percent : {0.01, 0.1, 0.3, 1., 2., 5., 10., 25., 50., 90., 99.})
-        if (percent >= low && percent <= high &&
-            ((percent != 0.3 && percent != 2.) || is_every_plan))
-            shares.push_back(percent / 100);
-    for (const Field &field : fields)
-        for (double share : shares) {
-            if (!only.empty() && only != field.name)
-                continue;
-            size_t count = (size_t)(share * (double)base.count + 0.5);
-            Mask mask = mask_of(field.order, count, &lode.places);
-            Case all{&queries, &field.queries, std::vector<int64_t>(field.queries.size() * K), 20};
-            Search scan = lode.searcher(mask, 1, nullptr);
-            for (size_t i = 0; i < field.queries.size(); i++)
-                scan(queries.row(field.queries[i]), &all.truth[i * K]);
-            Figures figures = measure(all, scan);
-            report.row("scan", field.name, share, figures, "");
-            for (int plan = 0; plan < 4; plan++) {
-                if (plan == 1 || (plan && !is_every_plan))
-                    continue;
-                Tally tally;
-                Search search = lode.searcher(mask, plan, &tally);
-                measure(all, lode.searcher(mask, plan, nullptr));
-                Figures found = measure(all, search);
-                if (!plan)
-                    figures = found;
-                std::string name = plan ? "lode-" + std::string(PLANS[plan]) : std::string("lode");
-                report.row(name.c_str(), field.name, share, found, tally.text());
-            }
-            Case some = all;
-            some.seconds_max = 0.5;
-#ifdef BENCH_HNSWLIB
-            if (hnswlib) {
-                Mask numbers = mask_of(field.order, count, nullptr);
-                auto &graph = *hnswlib->graph;
-                for (size_t i = 0; i < base.count; i++)
-                    if (!numbers[i])
-                        graph.markDelete(i);
-                peer(report, "hnswlib", field, share, some, figures.recall,
-                     [&](uint32_t ef, const float *query, int64_t *ids) {
-                         hnswlib->search(query, K, ef, ids);
-                     });
-                for (size_t i = 0; i < base.count; i++)
-                    if (!numbers[i])
-                        graph.unmarkDelete(i);
-            }
-#endif
-#ifdef BENCH_FAISS
-            if (faiss_engine) {
-                Mask numbers = mask_of(field.order, count, nullptr);
-                faiss::IDSelectorBitmap selector(base.count, (uint8_t *)numbers.bits.data());
-                faiss::SearchParametersHNSW params;
-                params.sel = &selector;
-                peer(report, "faiss-hnsw", field, share, some, figures.recall,
-                     [&](uint32_t ef, const float *query, int64_t *ids) {
-                         params.efSearch = (int)ef; // 1.7.3 reads it here for one thing,
-                         faiss_engine->index->hnsw.efSearch = (int)ef; // there for another
-                         faiss_engine->search_with(query, K, &params, ids);
-                     });
-            }
-#endif
+    for (const Field &field : FILTER_FIELDS) {
+        if (!only.empty() && only != field.name)
+            continue;
+        std::vector<size_t> places = asked_of(field, base, queries, asked);
+        for (double share : shares_of(arguments)) {
+            Filter filter = filter_of(field, metadata, share);
+            double real = (double)filter.count / (double)base.count;
+            Case all{&queries, &places, std::vector<int64_t>(places.size() * K), 20};
+            Search scan = lode.searcher(filter, true), search = lode.searcher(filter, false);
+            for (size_t i = 0; i < places.size(); i++)
+                scan(queries.row(places[i]), &all.truth[i * K]);
+            report.row("scan", field.name, real, measure(all, scan), "");
+            measure(all, search);
+            Figures figures = measure(all, search);
+            report.row("lode", field.name, real, figures, lode.explain(filter, all));
+            if (index)
+                index->measure_plans(report, field, real, filter, all, lode.ef ? lode.ef : 64);
+            all.seconds_max = 0.5;
+            peers.measure_hnswlib(report, field, real, filter, all, figures.recall);
+            peers.measure_faiss(report, field, real, filter, all, figures.recall);
         }
+    }
     if (report.json) {
         fprintf(report.json, "\n]\n");
         fclose(report.json);
     }
-    lode_index_close(lode.file);
 }

@@ -8,6 +8,7 @@
 #include "base/bitset.h"
 #include "base/le.h"
 #include "column/set.h"
+#include "simd/simd.h"
 
 static lode_status corrupt(const struct column *column, const char *what, lode_error *error)
 {
@@ -311,40 +312,6 @@ static uint32_t ord_at(const uint8_t *ords, uint8_t width, uint32_t row)
     return le_load_u32(ords + 4 * (size_t)row);
 }
 
-/* Eight truths, a byte each, as eight bits. */
-static uint64_t pack(const uint8_t *truths)
-{
-    uint64_t bytes;
-    memcpy(&bytes, truths, sizeof bytes);
-    return bytes * 0x0102040810204080u >> 56;
-}
-
-/* Which of 64 rows have a value in the range. The first loop of each width becomes vector compares. */
-static uint64_t scan_word(const uint8_t *ords, uint8_t width, struct value_range range)
-{
-    uint8_t truths[64];
-    uint64_t word = 0;
-    uint32_t count = range.end - range.begin;
-    if (width == 1) {
-        uint8_t begin = (uint8_t)range.begin, most = (uint8_t)(count - 1);
-        for (unsigned i = 0; i < 64; i++)
-            truths[i] = (uint8_t)(ords[i] - begin) <= most;
-    } else if (width == 2) {
-        uint16_t own[64], begin = (uint16_t)range.begin, most = (uint16_t)(count - 1);
-        memcpy(own, ords, sizeof own); /* little-endian, as all that Lode runs on */
-        for (unsigned i = 0; i < 64; i++)
-            truths[i] = (uint16_t)(own[i] - begin) <= most;
-    } else {
-        uint32_t own[64];
-        memcpy(own, ords, sizeof own);
-        for (unsigned i = 0; i < 64; i++)
-            truths[i] = own[i] - range.begin < count;
-    }
-    for (unsigned i = 0; i < 8; i++)
-        word |= pack(truths + (size_t)8 * i) << 8 * i;
-    return word;
-}
-
 #define LONE_ROWS 1 /* so few rows of a word are looked at one by one */
 
 /* Counting all bits takes longer where the processor's own count is not used. */
@@ -355,20 +322,34 @@ static int has_few(uint64_t word)
     return word == 0;
 }
 
-static uint64_t probe_word(const struct column *column, const uint8_t *ords, size_t w,
+/* One row after another. */
+static uint64_t probe_rows(const struct column *column, const uint8_t *ords, size_t w,
                            uint64_t word, struct value_range range)
 {
-    uint32_t first = (uint32_t)w * 64;
-    uint64_t size = column->blobs[COLUMN_ORDS].size, at = (uint64_t)first * column->ord_width;
-    if (!has_few(word) && size - at >= (uint64_t)64 * column->ord_width)
-        return word & scan_word(ords + at, column->ord_width, range);
     for (uint64_t left = word; left; left &= left - 1) {
         uint32_t bit = (uint32_t)__builtin_ctzll(left);
-        uint32_t ord = ord_at(ords, column->ord_width, first + bit);
+        uint32_t ord = ord_at(ords, column->ord_width, (uint32_t)w * 64 + bit);
         if (ord - range.begin >= range.end - range.begin)
             word &= ~((uint64_t)1 << bit);
     }
     return word;
+}
+
+/* Words [w, end), those with more than a few rows together, as far as ords reach for all of their 64. */
+static void probe_words(const struct column *column, const uint8_t *ords, struct value_range range,
+                        size_t w, size_t end, uint64_t *words)
+{
+    size_t width = column->ord_width, whole = column->blobs[COLUMN_ORDS].size / (64 * width);
+    while (w < end) {
+        size_t run = w;
+        while (run < end && run < whole && !has_few(words[run]))
+            run++;
+        if (run > w)
+            simd()->in_range(ords + w * 64 * width, width, range.begin, range.end - range.begin - 1,
+                             run - w, words + w);
+        for (w = run; w < end && (w >= whole || has_few(words[w])); w++)
+            words[w] = probe_rows(column, ords, w, words[w], range);
+    }
 }
 
 /* A zone in which all values are in the range, or none, is not looked into. */
@@ -378,10 +359,10 @@ static void probe_zone(const struct column *column, const uint8_t *ords, const u
     uint32_t least = le_load_u32(zone), greatest = le_load_u32(zone + 4);
     if (least >= range.begin && greatest < range.end)
         return;
-    int is_outside = greatest < range.begin || least >= range.end;
-    for (; w < end; w++)
-        if (words[w])
-            words[w] = is_outside ? 0 : probe_word(column, ords, w, words[w], range);
+    if (greatest < range.begin || least >= range.end)
+        memset(words + w, 0, (end - w) * sizeof *words);
+    else
+        probe_words(column, ords, range, w, end, words);
 }
 
 lode_status column_probe(const struct columns *columns, const struct column *column,

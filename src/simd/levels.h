@@ -8,6 +8,9 @@
 #include "simd/simd.h"
 
 extern const struct simd_ops simd_scalar;
+/* range_*.c, for the slots of the tables. */
+void scalar_in_range(const uint8_t *restrict numbers, size_t width, uint32_t begin, uint32_t most,
+                     size_t word_count, uint64_t *restrict words);
 
 #if defined(__x86_64__)
 extern const struct simd_ops simd_avx2;
@@ -21,6 +24,10 @@ void avx512_ip_tile(const float *restrict panel, int half_panel, const uint8_t *
                     size_t stride, size_t count, size_t dim, float *restrict ret);
 void avx512_tile_near(const float *restrict products, size_t count,
                       const struct simd_tile_bounds *bounds, uint32_t *restrict ret);
+void avx2_in_range(const uint8_t *restrict numbers, size_t width, uint32_t begin, uint32_t most,
+                   size_t word_count, uint64_t *restrict words);
+void avx512_in_range(const uint8_t *restrict numbers, size_t width, uint32_t begin, uint32_t most,
+                     size_t word_count, uint64_t *restrict words);
 /* Better slots for "avx512" where the processor has more than its base. */
 int32_t avx512vnni_ip_i8(const int8_t *restrict a, const int8_t *restrict b, size_t dim);
 float avx512bf16_ip_bf16(const void *restrict a, const void *restrict b, size_t dim);

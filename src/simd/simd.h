@@ -50,6 +50,10 @@ struct simd_ops {
                       const struct simd_tile_bounds *bounds, uint32_t *restrict ret);
     /* Exact integer sums; |a|, |b| <= 127, so dim up to 65,536 fits. */
     int32_t (*ip_i8)(const int8_t *restrict a, const int8_t *restrict b, size_t dim);
+    /* Of 64 * word_count little-endian numbers of `width` bytes, 1, 2 or 4: bit i % 64 of words[i / 64] stays if
+     * begin <= number <= begin + most, which fits the width. */
+    void (*in_range)(const uint8_t *restrict numbers, size_t width, uint32_t begin, uint32_t most,
+                     size_t word_count, uint64_t *restrict words);
     /* To nearest even. */
     void (*f32_to_f16)(const float *restrict from, half *restrict to, size_t dim);
     void (*f16_to_f32)(const half *restrict from, float *restrict to, size_t dim);

@@ -397,6 +397,7 @@ const struct simd_ops simd_avx2 = {
     .l2_f32_scan = l2_f32_scan,
     .ip_f32_scan = ip_f32_scan,
     .ip_tile = avx2_ip_tile,
+    .in_range = avx2_in_range,
     .tile_near = avx2_tile_near,
     .ip_i8 = ip_i8,
     .f32_to_f16 = f32_to_f16,

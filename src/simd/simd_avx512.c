@@ -426,6 +426,7 @@ const struct simd_ops simd_avx512 = {
     .l2_f32_scan = l2_f32_scan,
     .ip_f32_scan = ip_f32_scan,
     .ip_tile = avx512_ip_tile,
+    .in_range = avx512_in_range,
     .tile_near = avx512_tile_near,
     .ip_i8 = ip_i8,
     .f32_to_f16 = f32_to_f16,

@@ -239,6 +239,7 @@ const struct simd_ops simd_scalar = {
     .l2_f32_scan = l2_f32_scan,
     .ip_f32_scan = ip_f32_scan,
     .ip_tile = ip_tile,
+    .in_range = scalar_in_range,
     .tile_near = tile_near,
     .ip_i8 = ip_i8,
     .f32_to_f16 = f32_to_f16,
