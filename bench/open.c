@@ -3,9 +3,10 @@
  * first point looked up take after that.
  *
  *     open --out DIR [--rows 1000000] [--dim 128] [--index flat|hnsw] [--keep 1] [--state closed|killed]
- *          [--json FILE]
+ *          [--merged yes|no] [--json FILE]
  *
- * Makes a database of random rows in DIR (kept for the next run with --keep 1). The killed one has a full
+ * Makes a database of random rows in DIR, merged as the background does it, or left in the segments it was
+ * flushed into (kept for the next run with --keep 1). The killed one has a full
  * growing segment and as many full ones before it as writers do not wait for (FROZEN_MAX - 1). Emptying the
  * page cache needs root; without, the cold figures are left out. Prints a table. */
 #include <fcntl.h>
@@ -29,6 +30,7 @@ static lode_error error;
 static uint64_t rows;
 static uint32_t dim;
 static lode_index index_kind;
+static int is_merged;
 static char base_dir[NAME_SIZE - 8]; /* as it was built */
 static char dir[NAME_SIZE];          /* a copy of it, whose files are the same */
 
@@ -63,6 +65,22 @@ static lode_status put(lode_collection *collection, uint64_t first, size_t count
 
 /* --- The two states ---------------------------------------------------------------------------- */
 
+/* Let the background merge by tiers, as it does while somebody writes. */
+static void merge(void)
+{
+    lode_db *db;
+    lode_collection *collection;
+    lode_stats *stats;
+    bench_must(lode_db_open(base_dir, NULL, &db, &error), &error);
+    bench_must(lode_collection_open(db, "vectors", &collection, &error), &error);
+    bench_must(lode_wait_idle(collection, 0, &error), &error);
+    bench_must(lode_stats_get(collection, &stats, &error), &error);
+    printf("%zu segments\n", stats->segment_count);
+    lode_stats_free(stats);
+    lode_collection_close(collection);
+    lode_db_close(db);
+}
+
 static void build(void)
 {
     lode_db *db;
@@ -83,6 +101,8 @@ static void build(void)
     lode_db_close(db);
     free(points);
     free(vectors);
+    if (is_merged)
+        merge();
 }
 
 /* An executor that never finds the time: what is frozen stays so. */
@@ -266,7 +286,9 @@ int main(int argc, char **argv)
     rows = bench_number(argc, argv, "rows", 1000000);
     dim = (uint32_t)bench_number(argc, argv, "dim", 128);
     index_kind = strcmp(kind, "hnsw") == 0 ? LODE_INDEX_HNSW : LODE_INDEX_FLAT;
-    snprintf(base_dir, sizeof base_dir, "%s/open-%" PRIu64 "-%u-%s.lode", out, rows, dim, kind);
+    is_merged = strcmp(bench_option(argc, argv, "merged", "yes"), "yes") == 0;
+    snprintf(base_dir, sizeof base_dir, "%s/open-%" PRIu64 "-%u-%s%s.lode", out, rows, dim, kind,
+             is_merged ? "" : "-unmerged");
     snprintf(dir, sizeof dir, "%s.run", base_dir);
     FILE *json = *json_path ? fopen(json_path, "a") : NULL;
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
