@@ -49,23 +49,45 @@ static void eta_of_a_beginning(void **state)
 
 /* --- Records ----------------------------------------------------------------------------------- */
 
+struct world {
+    struct vfs *vfs;
+    lode_db *db;
+    lode_collection *collection;
+    struct model model;
+    lode_stats *stats; /* as of the last look */
+};
+
 static const lode_schema schema = {.dim = 4};
 
-static lode_stats *stats_of(lode_collection *collection)
+static void world_open(struct world *world, const lode_schema *of, const lode_db_options *options,
+                       uint64_t growing_bytes, const struct clock *clock)
 {
-    lode_stats *stats;
-    assert_ok(lode_stats_get(collection, &stats, &error));
-    return stats;
+    *world = (struct world){.vfs = vfs_memory_new()};
+    world->db = engine_open_at(world->vfs, "db", options, growing_bytes, clock);
+    world->collection = engine_create(world->db, "points", *of);
+    model_init(&world->model, of);
 }
 
-static void fill(struct model *model, lode_collection *collection, unsigned from, unsigned to,
-                 int value)
+static void world_close(struct world *world)
 {
-    for (unsigned id = from; id < to; id++) {
-        struct model_op op = {.id = id,
-                              .value = value == ENGINE_NONE ? ENGINE_NONE : value + (int)id};
-        assert_ok(model_write(model, collection, &op, 1, &error));
-    }
+    model_check_points(&world->model, world->collection, NULL);
+    lode_stats_free(world->stats);
+    lode_collection_close(world->collection);
+    engine_close(world->db);
+    engine_verify(world->vfs, "db");
+    vfs_memory_free(world->vfs);
+}
+
+static const lode_stats *look(struct world *world)
+{
+    lode_stats_free(world->stats);
+    assert_ok(lode_stats_get(world->collection, &world->stats, &error));
+    return world->stats;
+}
+
+static void fill(struct world *world, unsigned first, unsigned count, int value)
+{
+    model_write_range(&world->model, world->collection, first, count, value);
 }
 
 static const lode_job_record *last_of(const lode_stats *stats, lode_job_kind kind)
@@ -80,13 +102,10 @@ static const lode_job_record *last_of(const lode_stats *stats, lode_job_kind kin
 static void records_tell_what_for(void **state)
 {
     (void)state;
-    struct vfs *vfs = vfs_memory_new();
-    lode_db *db = engine_open(vfs, "db", NULL, 512);
-    lode_collection *collection = engine_create(db, "points", schema);
-    struct model model;
-    model_init(&model, &schema);
-    fill(&model, collection, 0, 60, 1);
-    lode_stats *stats = stats_of(collection);
+    struct world world;
+    world_open(&world, &schema, NULL, 512, NULL);
+    fill(&world, 0, 60, 1);
+    const lode_stats *stats = look(&world);
     const lode_job_record *flush = last_of(stats, LODE_JOB_FLUSH);
     assert_non_null(flush);
     assert_int_equal(flush->reason, LODE_REASON_FULL);
@@ -98,18 +117,12 @@ static void records_tell_what_for(void **state)
     assert_true(merge->segments >= 4 && merge->rows_out > 0 && merge->bytes_out > 0);
     assert_true(stats->flushed_bytes > 0 && stats->rewritten_bytes > 0);
     assert_true(stats->history_count <= JOB_HISTORY_MAX);
-    lode_stats_free(stats);
-    fill(&model, collection, 0, 20, ENGINE_NONE);
-    assert_ok(lode_compact(collection, &error));
-    stats = stats_of(collection);
-    merge = last_of(stats, LODE_JOB_MERGE);
+    fill(&world, 0, 20, ENGINE_NONE);
+    assert_ok(lode_compact(world.collection, &error));
+    merge = last_of(look(&world), LODE_JOB_MERGE);
     assert_int_equal(merge->reason, LODE_REASON_REQUEST);
     assert_int_equal(merge->rows_out, 40);
-    lode_stats_free(stats);
-    lode_collection_close(collection);
-    engine_close(db);
-    engine_verify(vfs, "db");
-    vfs_memory_free(vfs);
+    world_close(&world);
 }
 
 /* --- Room on the disk -------------------------------------------------------------------------- */
@@ -118,67 +131,49 @@ static void records_tell_what_for(void **state)
 static void what_does_not_fit_is_not_begun(void **state)
 {
     (void)state;
-    struct vfs *vfs = vfs_memory_new();
-    lode_db *db =
-        engine_open(vfs, "db", &(lode_db_options){.maintenance = LODE_MAINTAIN_ON_REQUEST}, 512);
-    lode_collection *collection = engine_create(db, "points", schema);
-    struct model model;
-    model_init(&model, &schema);
-    fill(&model, collection, 0, 60, 1);
-    assert_ok(lode_flush(collection, &error));
-    lode_stats *stats = stats_of(collection);
-    uint64_t disk = stats->disk_bytes, rewritten = stats->rewritten_bytes;
-    lode_stats_free(stats);
-    vfs_memory_set_room(vfs, 512 + 100);
-    assert_int_equal(lode_compact(collection, &error), LODE_FULL);
+    struct world world;
+    const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    world_open(&world, &schema, &options, 512, NULL);
+    fill(&world, 0, 60, 1);
+    assert_ok(lode_flush(world.collection, &error));
+    uint64_t disk = look(&world)->disk_bytes, rewritten = world.stats->rewritten_bytes;
+    vfs_memory_set_room(world.vfs, 512 + 100);
+    assert_int_equal(lode_compact(world.collection, &error), LODE_FULL);
     assert_non_null(strstr(error.message, "612 are free"));
-    stats = stats_of(collection);
+    const lode_stats *stats = look(&world);
     assert_int_equal(stats->disk_bytes, disk);
     assert_int_equal(stats->rewritten_bytes, rewritten);
     assert_int_equal(stats->history[stats->history_count - 1].error.status, LODE_FULL);
-    lode_stats_free(stats);
-    fill(&model, collection, 60, 63, 1);
-    model_check_points(&model, collection, NULL);
-    vfs_memory_set_room(vfs, VFS_ROOM_UNKNOWN);
-    assert_ok(lode_compact(collection, &error));
-    model_check_points(&model, collection, NULL);
-    fill(&model, collection, 0, 63, ENGINE_NONE);
-    assert_ok(lode_flush(collection, &error));
-    vfs_memory_set_room(vfs, 0); /* what only removes files needs no room */
-    assert_ok(lode_compact(collection, &error));
-    lode_collection_close(collection);
-    engine_close(db);
-    engine_verify(vfs, "db");
-    vfs_memory_free(vfs);
+    fill(&world, 60, 3, 1);
+    model_check_points(&world.model, world.collection, NULL);
+    vfs_memory_set_room(world.vfs, VFS_ROOM_UNKNOWN);
+    assert_ok(lode_compact(world.collection, &error));
+    model_check_points(&world.model, world.collection, NULL);
+    fill(&world, 0, 63, ENGINE_NONE);
+    assert_ok(lode_flush(world.collection, &error));
+    vfs_memory_set_room(world.vfs, 0); /* what only removes files needs no room */
+    assert_ok(lode_compact(world.collection, &error));
+    world_close(&world);
 }
 
 /* In the background: the reason stands in the statistics, and the merge is made once there is room. */
 static void a_merge_waits_for_room(void **state)
 {
     (void)state;
-    struct vfs *vfs = vfs_memory_new();
-    lode_db *db = engine_open(vfs, "db", NULL, 512);
-    lode_collection *collection = engine_create(db, "points", schema);
-    struct model model;
-    model_init(&model, &schema);
-    vfs_memory_set_room(vfs, 512); /* a flush fits, a merge would leave nothing for the next */
-    fill(&model, collection, 0, 60, 1);
-    lode_stats *stats = stats_of(collection);
-    size_t segments = stats->segment_count;
-    assert_int_equal(stats->job_error.status, LODE_FULL);
-    assert_non_null(strstr(stats->job_error.message, "merging segments needs at least"));
-    lode_stats_free(stats);
-    model_check_points(&model, collection, NULL);
-    vfs_memory_set_room(vfs, VFS_ROOM_UNKNOWN);
-    assert_ok(lode_compact(collection, &error));
-    stats = stats_of(collection);
-    assert_true(stats->segment_count < segments);
-    assert_int_equal(stats->job_error.status, LODE_OK);
-    lode_stats_free(stats);
-    lode_collection_close(collection);
-    engine_close(db);
-    engine_verify(vfs, "db");
-    vfs_memory_free(vfs);
+    struct world world;
+    world_open(&world, &schema, NULL, 512, NULL);
+    vfs_memory_set_room(world.vfs,
+                        512); /* a flush fits, a merge would leave nothing for the next */
+    fill(&world, 0, 60, 1);
+    size_t segments = look(&world)->segment_count;
+    assert_int_equal(world.stats->job_error.status, LODE_FULL);
+    assert_non_null(strstr(world.stats->job_error.message, "merging segments needs at least"));
+    model_check_points(&world.model, world.collection, NULL);
+    vfs_memory_set_room(world.vfs, VFS_ROOM_UNKNOWN);
+    assert_ok(lode_compact(world.collection, &error));
+    assert_true(look(&world)->segment_count < segments);
+    assert_int_equal(world.stats->job_error.status, LODE_OK);
+    world_close(&world);
 }
 
 /* --- Readers ----------------------------------------------------------------------------------- */
@@ -239,11 +234,11 @@ static void hold_merges(lode_collection *collection, int held)
     jobs_poke(collection->shared);
 }
 
-static void flush_some(lode_collection *collection, struct model *model, unsigned from, unsigned to)
+static void flush_some(struct world *world, unsigned first, unsigned segments, unsigned rows_each)
 {
-    for (unsigned id = from; id < to; id++) {
-        fill(model, collection, id, id + 1, 1);
-        assert_ok(lode_flush(collection, &error));
+    for (unsigned i = 0; i < segments; i++) {
+        fill(world, first + i * rows_each, rows_each, 1);
+        assert_ok(lode_flush(world->collection, &error));
     }
 }
 
@@ -252,41 +247,26 @@ static void flush_some(lode_collection *collection, struct model *model, unsigne
 static void writers_keep_to_merges(void **state)
 {
     (void)state;
-    struct vfs *vfs = vfs_memory_new();
-    lode_db *db = engine_open(vfs, "db", NULL, 0);
-    lode_collection *collection = engine_create(db, "points", schema);
-    struct model model;
-    model_init(&model, &schema);
-    hold_merges(collection, 1);
-    flush_some(collection, &model, 0, 11);
-    lode_stats *stats = stats_of(collection);
-    assert_int_equal(stats->merge_debt, 8);
-    assert_int_equal(stats->delays, 0);
-    lode_stats_free(stats);
-    flush_some(collection, &model, 11, 13);
-    fill(&model, collection, 3, 4, ENGINE_NONE);
-    stats = stats_of(collection);
-    assert_int_equal(stats->merge_debt, 11); /* one has no row left */
-    assert_int_equal(stats->delays, 1);      /* of the last write that was no delete */
-    lode_stats_free(stats);
-    fail_merges(collection, LODE_FULL); /* nobody waits for what does not come */
-    fill(&model, collection, 14, 16, 1);
-    stats = stats_of(collection);
-    assert_int_equal(stats->delays, 1);
-    lode_stats_free(stats);
-    fail_merges(collection, LODE_OK);
-    hold_merges(collection, 0);
-    assert_ok(lode_wait_idle(collection, 0, &error));
-    fill(&model, collection, 20, 30, 1);
-    stats = stats_of(collection);
-    assert_int_equal(stats->merge_debt, 0);
-    assert_int_equal(stats->delays, 1);
-    lode_stats_free(stats);
-    model_check_points(&model, collection, NULL);
-    lode_collection_close(collection);
-    engine_close(db);
-    engine_verify(vfs, "db");
-    vfs_memory_free(vfs);
+    struct world world;
+    world_open(&world, &schema, NULL, 0, NULL);
+    hold_merges(world.collection, 1);
+    flush_some(&world, 0, 11, 1);
+    assert_int_equal(look(&world)->merge_debt, 8);
+    assert_int_equal(world.stats->delays, 0);
+    flush_some(&world, 11, 2, 1);
+    fill(&world, 3, 1, ENGINE_NONE);
+    assert_int_equal(look(&world)->merge_debt, 11); /* one has no row left */
+    assert_int_equal(world.stats->delays, 1);       /* of the last write that was no delete */
+    fail_merges(world.collection, LODE_FULL);       /* nobody waits for what does not come */
+    fill(&world, 14, 2, 1);
+    assert_int_equal(look(&world)->delays, 1);
+    fail_merges(world.collection, LODE_OK);
+    hold_merges(world.collection, 0);
+    assert_ok(lode_wait_idle(world.collection, 0, &error));
+    fill(&world, 20, 10, 1);
+    assert_int_equal(look(&world)->merge_debt, 0);
+    assert_int_equal(world.stats->delays, 1);
+    world_close(&world);
 }
 
 int main(void)
