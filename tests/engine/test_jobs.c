@@ -5,12 +5,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <string.h>
 
+#include "engine/build.h"
 #include "engine/collection.h"
 #include "engine/debt.h"
 #include "engine/job.h"
 #include "engine/readers.h"
+#include "os/budget.h"
+#include "os/memory.h"
 #include "support/engine_kit.h"
 
 static lode_error error;
@@ -176,6 +180,58 @@ static void a_merge_waits_for_room(void **state)
     world_close(&world);
 }
 
+/* --- Memory ------------------------------------------------------------------------------------ */
+
+static size_t trims;
+
+/* In place of the C library's. */
+int malloc_trim(size_t pad)
+{
+    (void)pad;
+    trims++;
+    return 0;
+}
+
+/* Where there is a budget and half of it is taken, malloc is asked for what it keeps after each job. */
+static void what_malloc_keeps_is_asked_for(void **state)
+{
+    (void)state;
+#ifndef __GLIBC__
+    skip(); /* there is nothing to ask */
+#endif
+    struct world world;
+    const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    world_open(&world, &schema, &options, 0, NULL);
+    fill(&world, 0, 20, 1);
+    assert_ok(lode_flush(world.collection, &error));
+    assert_int_equal(trims, 0);
+    size_t size = LODE_MEMORY_BUDGET_MIN / 8 * 5;
+    void *ballast = memory_reserve(size);
+    assert_non_null(ballast);
+    explicit_bzero(ballast, size); /* no compiler leaves that out */
+    budget_set(LODE_MEMORY_BUDGET_MIN);
+    fill(&world, 20, 20, 1);
+    assert_ok(lode_flush(world.collection, &error));
+    assert_int_equal(trims, 1);
+    assert_ok(lode_compact(world.collection, &error)); /* a merge */
+    assert_int_equal(trims, 2);
+    world.db->index_rows_min = 10;
+    fill(&world, 40, 10, 1);
+    assert_ok(lode_flush(world.collection, &error));
+    struct version *version = collection_pin(world.collection->shared);
+    uint64_t last = version->views[version->view_count - 1].segment->number;
+    version_unref(version);
+    assert_ok(index_segment(world.collection->shared, last, LODE_REASON_REQUEST, &error));
+    assert_int_equal(trims, 4);
+    budget_set(LODE_MEMORY_BUDGET_MIN + 4 * memory_resident());
+    fill(&world, 50, 10, 1);
+    assert_ok(lode_flush(world.collection, &error));
+    assert_int_equal(trims, 4);
+    budget_set(0);
+    memory_unreserve(ballast, size);
+    world_close(&world);
+}
+
 /* --- Readers ----------------------------------------------------------------------------------- */
 
 static uint64_t test_now;
@@ -184,6 +240,14 @@ static uint64_t now_us(void *context)
 {
     (void)context;
     return test_now;
+}
+
+/* A tenth of a millisecond goes by whenever somebody looks. */
+static uint64_t ticking_us(void *context)
+{
+    (void)context;
+    static uint64_t ticks;
+    return ++ticks * 100;
 }
 
 static void builds_give_way_while_somebody_searches(void **state)
@@ -269,6 +333,41 @@ static void writers_keep_to_merges(void **state)
     world_close(&world);
 }
 
+static unsigned two(const struct executor *executor)
+{
+    (void)executor;
+    return 2;
+}
+
+/* When the merge of so many segments gave way last, beside a search; 0: never. */
+static uint64_t merge_beside_a_search(unsigned segments)
+{
+    struct world world;
+    const lode_schema wide = {.dim = 16};
+    const struct clock clock = {ticking_us, ticking_us, NULL};
+    world_open(&world, &wide, NULL, 0, &clock);
+    struct executor_ops ops = *world.db->executor->ops;
+    ops.width = two; /* the first thread of a build never gives way */
+    world.db->executor->ops = &ops;
+    world.db->index_rows_min = 256;
+    hold_merges(world.collection, 1);
+    flush_some(&world, 0, segments, 300 / segments + 1);
+    model_check_search(&world.model, world.collection, NULL, 3, 5, 0);
+    hold_merges(world.collection, 0);
+    assert_int_equal(look(&world)->segment_count, 1);
+    assert_int_equal(world.stats->segments[0].state, LODE_SEGMENT_INDEXED);
+    uint64_t gave_us = atomic_load(&world.db->readers.gave_us);
+    world_close(&world);
+    return gave_us;
+}
+
+static void a_merge_far_behind_gives_way_to_nobody(void **state)
+{
+    (void)state;
+    assert_true(merge_beside_a_search(5) > 0);
+    assert_int_equal(merge_beside_a_search(13), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,8 +376,10 @@ int main(void)
         cmocka_unit_test(records_tell_what_for),
         cmocka_unit_test(waits_grow_with_debt),
         cmocka_unit_test(writers_keep_to_merges),
+        cmocka_unit_test(a_merge_far_behind_gives_way_to_nobody),
         cmocka_unit_test(what_does_not_fit_is_not_begun),
         cmocka_unit_test(a_merge_waits_for_room),
+        cmocka_unit_test(what_malloc_keeps_is_asked_for),
         cmocka_unit_test(builds_give_way_while_somebody_searches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
