@@ -12,6 +12,7 @@
 #include "engine/collection.h"
 #include "engine/debt.h"
 #include "engine/job.h"
+#include "engine/need.h"
 #include "engine/readers.h"
 #include "os/budget.h"
 #include "os/memory.h"
@@ -177,6 +178,27 @@ static void a_merge_waits_for_room(void **state)
     assert_ok(lode_compact(world.collection, &error));
     assert_true(look(&world)->segment_count < segments);
     assert_int_equal(world.stats->job_error.status, LODE_OK);
+    world_close(&world);
+}
+
+/* Room for a graph is asked for where there will be one. */
+static void a_small_merge_needs_no_room_for_a_graph(void **state)
+{
+    (void)state;
+    struct world world;
+    const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    world_open(&world, &schema, &options, 512, NULL);
+    fill(&world, 0, 60, 1);
+    assert_ok(lode_flush(world.collection, &error));
+    struct collection *collection = world.collection->shared;
+    const struct store *store = &collection->store;
+    struct version *version = collection_pin(collection);
+    world.db->index_rows_min = 60;
+    uint64_t with = need_of_merge(collection, version->views, version->view_count);
+    world.db->index_rows_min = 61;
+    uint64_t without = need_of_merge(collection, version->views, version->view_count);
+    assert_int_equal(with - without, 60 * index_graph_row_max(&store->params, &store->space));
+    version_unref(version);
     world_close(&world);
 }
 
@@ -379,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_merge_far_behind_gives_way_to_nobody),
         cmocka_unit_test(what_does_not_fit_is_not_begun),
         cmocka_unit_test(a_merge_waits_for_room),
+        cmocka_unit_test(a_small_merge_needs_no_room_for_a_graph),
         cmocka_unit_test(what_malloc_keeps_is_asked_for),
         cmocka_unit_test(builds_give_way_while_somebody_searches),
     };

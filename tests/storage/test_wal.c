@@ -310,6 +310,69 @@ static void stored_bytes_do_not_pass_for_a_group(void **state)
     vfs_memory_free(vfs);
 }
 
+/* Cuts a byte off the log between somebody's look at its size and his reading. */
+struct cutter {
+    struct vfs *vfs;
+    unsigned cuts, cuts_max;
+    unsigned operations; /* of the reader */
+    int is_cutting;
+};
+
+static void cut_back(void *context)
+{
+    struct cutter *cutter = context;
+    lode_error error;
+    struct vfs_file *file;
+    uint64_t size;
+    if (cutter->is_cutting || ++cutter->operations < 4 || cutter->operations % 2 ||
+        cutter->cuts == cutter->cuts_max)
+        return; /* he opens it, looks, and from then on looks and reads in turn */
+    cutter->is_cutting = 1;
+    assert_ok(vfs_open(cutter->vfs, PATH, VFS_WRITE, &file, &error));
+    assert_ok(vfs_size(file, &size, &error));
+    assert_ok(vfs_truncate(file, size - 1, &error));
+    vfs_close(file);
+    cutter->cuts++;
+    cutter->is_cutting = 0;
+}
+
+static lode_status replay_while_cut(struct vfs *vfs, unsigned cuts_max, struct wal_found *found,
+                                    lode_error *error)
+{
+    uint64_t last = 0;
+    struct cutter cutter = {.vfs = vfs, .cuts_max = cuts_max};
+    struct wal_replay how = {.last_file = 1, .in_use = 1, .batch = expect_batch, .context = &last};
+    vfs_memory_set_hook(vfs, cut_back, &cutter);
+    lode_status status = wal_replay(vfs, DIR, UID, NUMBER, &how, found, error);
+    vfs_memory_set_hook(vfs, NULL, NULL);
+    assert_true(cutter.cuts > 0);
+    return status;
+}
+
+/* A log whose writer goes on is read again when it is cut back meanwhile, and given up when that does not end. */
+static void a_log_that_is_cut_back_is_read_again(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct vfs_file *file;
+    uint64_t ends[3];
+    uint8_t tail[200] = {0};
+    struct wal_found found;
+    write_three(vfs, ends);
+    assert_ok(vfs_open(vfs, PATH, VFS_WRITE, &file, &error));
+    assert_ok(vfs_write(file, ends[2], tail, sizeof tail, &error));
+    vfs_close(file);
+    assert_ok(replay_while_cut(vfs, 10, &found, &error));
+    assert_int_equal(found.last_sequence, 6);
+    assert_int_equal(found.valid_size, ends[2]);
+    assert_int_equal(found.torn_size, sizeof tail - 10);
+    assert_status(replay_while_cut(vfs, 100, &found, &error), LODE_CORRUPT);
+    assert_non_null(strstr(error.message, "wal-3.log"));
+    assert_ok(replay(vfs, 1, &found, &error));
+    vfs_memory_free(vfs);
+}
+
 static lode_status refuse(void *context, uint64_t sequence, const uint8_t *data, size_t size,
                           lode_error *error)
 {
@@ -583,6 +646,7 @@ int main(void)
         cmocka_unit_test(a_header_never_written_is_settled),
         cmocka_unit_test(another_files_log_is_refused),
         cmocka_unit_test(stored_bytes_do_not_pass_for_a_group),
+        cmocka_unit_test(a_log_that_is_cut_back_is_read_again),
         cmocka_unit_test(the_replay_ends_where_its_reader_does),
         cmocka_unit_test(logs_are_listed_in_order),
         cmocka_unit_test(a_full_disk_passes),
