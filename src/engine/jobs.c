@@ -263,6 +263,16 @@ static uint64_t choose_index(const struct collection *collection, const struct v
     return best ? best->segment->number : 0;
 }
 
+/* Only a version of another generation has other segments: what dies between two of them is counted with the next. */
+static void look_at_debt(struct collection *collection, const struct version *version)
+{
+    struct jobs *jobs = &collection->jobs;
+    if (jobs->debt_generation == version->generation)
+        return;
+    jobs->debt_generation = version->generation;
+    atomic_store_explicit(&jobs->debt, merge_debt(collection, version), memory_order_relaxed);
+}
+
 /* Upkeep of sealed segments. Merges go first, and no index is begun while segments are still coming in:
  * they would soon be merged, and the graph lost. */
 static void upkeep_due(struct collection *collection, const struct version *version,
@@ -274,7 +284,7 @@ static void upkeep_due(struct collection *collection, const struct version *vers
     due[SLOT_OVERLAY] = may_start(collection, SLOT_OVERLAY) && overlay_is_due(collection, version);
     if (collection->db->read_only)
         return;
-    atomic_store_explicit(&jobs->debt, merge_debt(collection, version), memory_order_relaxed);
+    look_at_debt(collection, version);
     if (jobs->exclusive)
         return;
     int is_quiet =

@@ -355,6 +355,27 @@ static void writers_keep_to_merges(void **state)
     world_close(&world);
 }
 
+/* It takes a look at every segment: when there are others, and not whenever jobs are poked. */
+static void debt_is_that_of_a_generation(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, &schema, NULL, 0, NULL);
+    struct jobs *jobs = &world.collection->shared->jobs;
+    hold_merges(world.collection, 1);
+    flush_some(&world, 0, 5, 1);
+    assert_int_equal(atomic_load(&jobs->debt), 2);
+    atomic_store(&jobs->debt, 7);
+    fill(&world, 5, 1, 1);
+    jobs_poke(world.collection->shared);
+    assert_int_equal(atomic_load(&jobs->debt), 7);
+    assert_ok(lode_flush(world.collection, &error));
+    assert_int_equal(atomic_load(&jobs->debt), 3);
+    hold_merges(world.collection, 0);
+    assert_int_equal(atomic_load(&jobs->debt), 0);
+    world_close(&world);
+}
+
 static unsigned two(const struct executor *executor)
 {
     (void)executor;
@@ -398,6 +419,7 @@ int main(void)
         cmocka_unit_test(records_tell_what_for),
         cmocka_unit_test(waits_grow_with_debt),
         cmocka_unit_test(writers_keep_to_merges),
+        cmocka_unit_test(debt_is_that_of_a_generation),
         cmocka_unit_test(a_merge_far_behind_gives_way_to_nobody),
         cmocka_unit_test(what_does_not_fit_is_not_begun),
         cmocka_unit_test(a_merge_waits_for_room),
