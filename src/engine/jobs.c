@@ -249,13 +249,13 @@ static int choose_merge(struct collection *collection, const struct version *ver
     return 1;
 }
 
-/* A segment that wants a graph: the largest first, its scan costs most. */
+/* A segment that wants a graph, or columns: the largest first, its scan costs most. */
 static uint64_t choose_index(const struct collection *collection, const struct version *version)
 {
     const struct segment_view *best = NULL;
     for (size_t i = 0; i < version->view_count; i++) {
         const struct segment_view *view = &version->views[i];
-        if (build_wants_graph(collection, view) &&
+        if ((build_wants_graph(collection, view) || build_wants_columns(collection, view)) &&
             !is_busy(&collection->jobs, view->segment->number) &&
             (!best || view->row_count > best->row_count))
             best = view;

@@ -2,7 +2,7 @@
  *
  *   FLUSH    the oldest frozen segment becomes a sealed one; first things first, one at a time
  *   OVERLAY  rows of the growing segment enter its graph, a slice at a time
- *   INDEX    a sealed segment gets its graph
+ *   INDEX    a sealed segment gets its graph, and columns if it has none
  *   MERGE    several sealed segments become one, which gets its graph before it takes their place
  *
  * jobs_poke looks at the current version and submits what is due; it is called after whatever may make

@@ -234,7 +234,8 @@ static lode_status replace(struct mending *mending, const struct piece *piece, l
         status = sealed_write_salvaged(&mending->store, mending->next_number++, &piece->view,
                                        &entry, error);
     else if (!status && piece->columns_are_damaged)
-        status = sealed_write_columns(&mending->store, piece->view.segment, entry.row_count, error);
+        status = sealed_write_columns(&mending->store, piece->view.segment, entry.row_count, NULL,
+                                      error);
     if (!status && entry.row_count > 0)
         put_entry(&mending->manifest, &entry);
     return status;

@@ -308,6 +308,17 @@ uint64_t sealed_graph_bytes(const struct segment *segment)
     return sealed_of(segment)->frames[PART_GRAPH].size;
 }
 
+uint64_t sealed_docs_bytes(const struct segment *segment)
+{
+    return sealed_of(segment)->frames[PART_DOCS].size;
+}
+
+int sealed_lacks_columns(const struct segment *segment)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    return !sealed->columns && !sealed->damage[PART_COLUMNS].status;
+}
+
 void sealed_forget(const struct segment *segment)
 {
     const struct sealed *sealed = sealed_of(segment);
