@@ -6,7 +6,7 @@
 #include "base/le.h"
 #include "column/evaluate.h"
 #include "filter/bind.h"
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 
 enum { ROWS_MAX = 1 << 16, PLACES_MAX = 1000 };
 
