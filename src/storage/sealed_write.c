@@ -152,8 +152,8 @@ static lode_status write_part_at(struct part *part, size_t kind, uint64_t number
                                  lode_error *error)
 {
     const struct store *store = part->store;
-    lode_status status = frame_create(store->vfs, path, kinds[kind].frame, store->collection_uid,
-                                      number, &part->frame, error);
+    struct frame_id id = {kinds[kind].frame, store->collection_uid, number};
+    lode_status status = frame_create(store->vfs, path, id, &part->frame, error);
     if (status)
         return status;
     status = kinds[kind].write(part, error);

@@ -28,11 +28,16 @@ static struct vfs *new_dir(void)
     return vfs;
 }
 
+static struct wal_file the_log(struct vfs *vfs)
+{
+    return (struct wal_file){vfs, DIR, UID, NUMBER};
+}
+
 static struct wal *new_wal(struct vfs *vfs)
 {
     lode_error error;
     struct wal *wal;
-    assert_ok(wal_create(vfs, DIR, UID, NUMBER, &wal, &error));
+    assert_ok(wal_create(the_log(vfs), &wal, &error));
     return wal;
 }
 
@@ -81,7 +86,7 @@ static lode_status replay(struct vfs *vfs, int last_file, struct wal_found *foun
 {
     uint64_t last = 0;
     struct wal_replay how = {.last_file = last_file, .batch = expect_batch, .context = &last};
-    lode_status status = wal_replay(vfs, DIR, UID, NUMBER, &how, found, error);
+    lode_status status = wal_replay(the_log(vfs), &how, found, error);
     if (!status)
         assert_int_equal(found->last_sequence, last);
     return status;
@@ -129,7 +134,7 @@ static void an_empty_log_has_no_batch(void **state)
     assert_ok(replay(vfs, 0, &found, &error));
     assert_int_equal(found.last_sequence, 0);
     struct wal *second;
-    assert_status(wal_create(vfs, DIR, UID, NUMBER, &second, &error), LODE_EXISTS);
+    assert_status(wal_create(the_log(vfs), &second, &error), LODE_EXISTS);
     wal_close(wal);
     vfs_memory_crash(vfs); /* it is durable with its name */
     assert_ok(replay(vfs, 0, &found, &error));
@@ -238,7 +243,7 @@ static void a_settled_log_is_whole(void **state)
     kit_flip(vfs, PATH, ends[2] * 8 - 1);
     struct wal_found found;
     assert_ok(replay(vfs, 1, &found, &error));
-    assert_ok(wal_settle(vfs, DIR, UID, NUMBER, &found, &error));
+    assert_ok(wal_settle(the_log(vfs), &found, &error));
     vfs_memory_crash(vfs);
     assert_ok(replay(vfs, 0, &found, &error));
     assert_int_equal(found.last_sequence, 4);
@@ -261,7 +266,7 @@ static void a_header_never_written_is_settled(void **state)
         assert_status(replay(vfs, 0, &found, &error), LODE_CORRUPT);
         assert_ok(replay(vfs, 1, &found, &error));
         assert_int_equal(found.valid_size, 0);
-        assert_ok(wal_settle(vfs, DIR, UID, NUMBER, &found, &error));
+        assert_ok(wal_settle(the_log(vfs), &found, &error));
         assert_ok(replay(vfs, 0, &found, &error));
         assert_int_equal(found.valid_size, HEADER);
     }
@@ -279,10 +284,13 @@ static void another_files_log_is_refused(void **state)
     uint64_t last = 0;
     struct wal_found found;
     struct wal_replay how = {.last_file = 1, .batch = expect_batch, .context = &last};
-    assert_status(wal_replay(vfs, DIR, UID + 1, NUMBER, &how, &found, &error), LODE_CORRUPT);
-    assert_status(wal_replay(vfs, DIR, UID, NUMBER + 1, &how, &found, &error), LODE_NOT_FOUND);
+    assert_status(wal_replay((struct wal_file){vfs, DIR, UID + 1, NUMBER}, &how, &found, &error),
+                  LODE_CORRUPT);
+    assert_status(wal_replay((struct wal_file){vfs, DIR, UID, NUMBER + 1}, &how, &found, &error),
+                  LODE_NOT_FOUND);
     assert_ok(vfs_rename(vfs, PATH, "d/wal-4.log", &error));
-    assert_status(wal_replay(vfs, DIR, UID, NUMBER + 1, &how, &found, &error), LODE_CORRUPT);
+    assert_status(wal_replay((struct wal_file){vfs, DIR, UID, NUMBER + 1}, &how, &found, &error),
+                  LODE_CORRUPT);
     vfs_memory_free(vfs);
 }
 
@@ -343,7 +351,7 @@ static lode_status replay_while_cut(struct vfs *vfs, unsigned cuts_max, struct w
     struct cutter cutter = {.vfs = vfs, .cuts_max = cuts_max};
     struct wal_replay how = {.last_file = 1, .in_use = 1, .batch = expect_batch, .context = &last};
     vfs_memory_set_hook(vfs, cut_back, &cutter);
-    lode_status status = wal_replay(vfs, DIR, UID, NUMBER, &how, found, error);
+    lode_status status = wal_replay(the_log(vfs), &how, found, error);
     vfs_memory_set_hook(vfs, NULL, NULL);
     assert_true(cutter.cuts > 0);
     return status;
@@ -389,7 +397,7 @@ static void the_replay_ends_where_its_reader_does(void **state)
     write_three(vfs, ends);
     struct wal_found found;
     struct wal_replay how = {.last_file = 1, .batch = refuse};
-    assert_status(wal_replay(vfs, DIR, UID, NUMBER, &how, &found, &error), LODE_NOMEM);
+    assert_status(wal_replay(the_log(vfs), &how, &found, &error), LODE_NOMEM);
     assert_non_null(strstr(error.message, "no room"));
     assert_non_null(strstr(error.message, "wal-3.log"));
     vfs_memory_free(vfs);
@@ -579,7 +587,7 @@ static void large_groups(void **state)
     wal_close(wal);
     struct wal_found found;
     struct wal_replay how = {.batch = refuse}; /* fails at 4, so never */
-    assert_ok(wal_replay(vfs, DIR, UID, NUMBER, &how, &found, &error));
+    assert_ok(wal_replay(the_log(vfs), &how, &found, &error));
     assert_int_equal(found.last_sequence, 3);
     free(data);
     vfs_memory_free(vfs);
@@ -626,7 +634,7 @@ static void what_cannot_be_begun_is_gone_for_good(void **state)
         struct wal *wal;
         int armed = 1;
         vfs_memory_set_fault(vfs, fail_late, &armed);
-        assert_status(wal_create(vfs, DIR, UID, NUMBER, &wal, &error), LODE_FULL);
+        assert_status(wal_create(the_log(vfs), &wal, &error), LODE_FULL);
         vfs_memory_crash_random(vfs, seed);
         assert_false(kit_exists(vfs, PATH));
         vfs_memory_free(vfs);
