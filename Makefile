@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-sustained bench-build demo format install clean help
+.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-sustained bench-build demo format install clean help fuzz
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -31,6 +31,10 @@ crash: build ## crashes counted, 6 minutes; MINUTES=60 for longer, SEED=n to rep
 	@cmake -S . -B build/release >/dev/null
 	@$(call cmake-build,build/release) >/dev/null
 	@tests/crash/crash.py --build build/release --jobs $(JOBS) --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+fuzz: ## every decoder fuzzed for a minute; SECONDS=600 for longer, HARNESS=wal for one
+	$(call setup,test)
+	@JOBS=$(JOBS) tests/fuzz/run.sh $(or $(SECONDS),60) $(HARNESS)
 
 asan: ## build and test with AddressSanitizer and UBSan, in build/asan
 	$(call setup,test)

@@ -13,7 +13,7 @@
 #include "column/builder.h"
 #include "column/evaluate.h"
 #include "filter/bind.h"
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 #include "os/clock.h"
 
 static lode_error error;

@@ -83,7 +83,7 @@ static void time_log(const char *dir, const struct space *space, uint32_t batch_
     struct wal_batch group = {.data = batch.data, .size = batch.size};
     struct wal *wal;
     double append[GROUPS], sync[GROUPS], both[GROUPS];
-    need(wal_create(vfs_posix(), dir, 1, number, &wal, &error));
+    need(wal_create((struct wal_file){vfs_posix(), dir, 1, number}, &wal, &error));
     for (uint64_t i = 0; i < GROUPS; i++) {
         double begin = now_ms();
         need(wal_append(wal, i + 1, &group, 1, &error));

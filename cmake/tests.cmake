@@ -78,14 +78,15 @@ endif()
 set(encrypted_faults LODE_FAULT_LIVES=1 LODE_CRASH_ROUNDS=40)
 set(encrypted_lies LODE_CRASH_ROUNDS=100)
 foreach(name crash repair model named point_in_time kept_states expiry_concurrent
-    read_only requests text search damage damage_concurrent faults lies failed_sync ack full_disk)
+    read_only requests text search damage damage_concurrent faults lies failed_sync ack full_disk backup
+    backup_place)
   if(TARGET engine.test_${name})
     set(test engine/test_${name}_encrypted)
     add_test(NAME ${test} COMMAND engine.test_${name})
     lode_register(${test} "${PROJECT_SOURCE_DIR}/tests/engine/test_${name}.c" 300)
     set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT LODE_TEST_KEY=1 ${encrypted_${name}})
     set_property(TEST ${test} APPEND PROPERTY LABELS encrypted)
-    if(name MATCHES "^(crash|faults|kept_states)$") # minutes under a sanitizer; those without a key run there
+    if(name MATCHES "^(crash|faults|kept_states|backup)$") # minutes under a sanitizer; those without a key run there
       set_property(TEST ${test} APPEND PROPERTY LABELS slow)
     endif()
   endif()

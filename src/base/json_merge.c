@@ -2,6 +2,7 @@
  * looked up among them. An object inside an object is merged by recursion, at most JSON_DEPTH_MAX deep. */
 #include "base/json_merge.h"
 
+#include "base/array.h"
 #include "base/json.h"
 #include "base/json_escape.h"
 
@@ -48,14 +49,11 @@ static void read_member(struct json *json, struct member *member)
 
 static lode_status members_add(struct members *members, struct json *json, lode_error *error)
 {
-    if (members->count == members->capacity) {
-        size_t capacity = members->capacity ? members->capacity * 2 : 8;
-        struct member *items = realloc(members->items, capacity * sizeof *items);
-        if (!items)
-            return error_nomem(error, "the members of a JSON object", capacity * sizeof *items);
-        members->items = items;
-        members->capacity = capacity;
-    }
+    struct member *items = array_grow(members->items, members->count, &members->capacity,
+                                      sizeof *items, "the members of a JSON object", error);
+    if (!items)
+        return LODE_NOMEM;
+    members->items = items;
     read_member(json, &members->items[members->count++]);
     return LODE_OK;
 }

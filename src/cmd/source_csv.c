@@ -10,6 +10,7 @@
  * unquoted in place. */
 #include "cmd/source.h"
 
+#include "base/array.h"
 #include "base/number.h"
 #include "base/utf8.h"
 
@@ -168,14 +169,11 @@ static lode_status add_cell(struct csv_state *state, struct cell **ret_cell, lod
 {
     if (state->cell_count == COLUMNS_MAX)
         return error_set(error, LODE_LIMIT, "more than %d columns", COLUMNS_MAX);
-    if (state->cell_count == state->cell_capacity) {
-        size_t capacity = state->cell_capacity ? state->cell_capacity * 2 : 64;
-        struct cell *cells = realloc(state->cells, capacity * sizeof *cells);
-        if (!cells)
-            return error_nomem(error, "the cells of a record", capacity * sizeof *cells);
-        state->cells = cells;
-        state->cell_capacity = capacity;
-    }
+    struct cell *cells = array_grow(state->cells, state->cell_count, &state->cell_capacity,
+                                    sizeof *cells, "the cells of a record", error);
+    if (!cells)
+        return LODE_NOMEM;
+    state->cells = cells;
     *ret_cell = &state->cells[state->cell_count++];
     return LODE_OK;
 }

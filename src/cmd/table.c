@@ -1,6 +1,7 @@
 /* table.c: see table.h. Control characters become blanks, so that no text can steer a terminal. */
 #include "cmd/table.h"
 
+#include "base/array.h"
 #include "base/error.h"
 #include "cmd/output.h"
 
@@ -59,14 +60,11 @@ static size_t prefix_size(const char *text, size_t size, size_t count)
 
 static int add_cell(struct table *table, const char *cell)
 {
-    if (table->cell_count == table->cell_capacity) {
-        size_t capacity = table->cell_capacity ? table->cell_capacity * 2 : 256;
-        const char **cells = realloc(table->cells, capacity * sizeof(const char *));
-        if (!cells)
-            return 0;
-        table->cells = cells;
-        table->cell_capacity = capacity;
-    }
+    const char **cells = array_grow(table->cells, table->cell_count, &table->cell_capacity,
+                                    sizeof *cells, "cells", NULL);
+    if (!cells)
+        return 0;
+    table->cells = cells;
     table->cells[table->cell_count++] = cell;
     return 1;
 }

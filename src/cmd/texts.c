@@ -1,6 +1,7 @@
 /* texts.c: see texts.h. */
 #include "cmd/texts.h"
 
+#include "base/array.h"
 #include "base/json.h"
 #include "cmd/input.h"
 
@@ -8,14 +9,11 @@
 
 static lode_status texts_add(struct texts *texts, const char *data, size_t size, lode_error *error)
 {
-    if (texts->count == texts->capacity) {
-        size_t capacity = texts->capacity ? texts->capacity * 2 : 1024;
-        lode_text *items = realloc(texts->items, capacity * sizeof *items);
-        if (!items)
-            return error_nomem(error, "the list of texts", capacity * sizeof *items);
-        texts->items = items;
-        texts->capacity = capacity;
-    }
+    lode_text *items = array_grow(texts->items, texts->count, &texts->capacity, sizeof *items,
+                                  "the list of texts", error);
+    if (!items)
+        return LODE_NOMEM;
+    texts->items = items;
     char *copy = arena_copy(&texts->arena, data, size);
     if (!copy)
         return error_nomem(error, "a text", size);

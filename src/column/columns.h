@@ -69,10 +69,10 @@ NODISCARD lode_status column_value(const struct columns *columns, const struct c
 NODISCARD lode_status column_bound(const struct columns *columns, const struct column *column,
                                    const struct value *value, int above, uint32_t *ret_place,
                                    lode_error *error);
-/* Of strings: places [*ret_begin, *ret_end) begin with it. */
+/* Of strings: the places that begin with it. */
 NODISCARD lode_status column_prefix(const struct columns *columns, const struct column *column,
-                                    const char *text, size_t size, uint32_t *ret_begin,
-                                    uint32_t *ret_end, lode_error *error);
+                                    const char *text, size_t size, struct value_range *ret_places,
+                                    lode_error *error);
 /* How many pairs of value and row places [begin, end) have: of rows with one value each, rows. */
 NODISCARD lode_status column_count(const struct columns *columns, const struct column *column,
                                    uint32_t begin, uint32_t end, uint32_t *ret_count,

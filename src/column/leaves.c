@@ -119,7 +119,7 @@ static lode_status one_range(const struct leaf *leaf, struct value_range *ret_pl
     if (filter->kind == FILTER_IN)
         return places_of_value(leaf, filter->list.values, ret_places);
     return column_prefix(leaf->columns, leaf->column, filter->pattern.text, filter->pattern.size,
-                         &ret_places->begin, &ret_places->end, leaf->error);
+                         ret_places, leaf->error);
 }
 
 /* --- Values ------------------------------------------------------------------------------------- */

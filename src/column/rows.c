@@ -122,12 +122,12 @@ lode_status column_bound(const struct columns *columns, const struct column *col
 }
 
 lode_status column_prefix(const struct columns *columns, const struct column *column,
-                          const char *text, size_t size, uint32_t *ret_begin, uint32_t *ret_end,
+                          const char *text, size_t size, struct value_range *ret_places,
                           lode_error *error)
 {
     struct value prefix = value_string(text, size), found = {0};
-    lode_status status = column_bound(columns, column, &prefix, 0, ret_begin, error);
-    uint32_t begin = *ret_begin, end = column->value_count;
+    lode_status status = column_bound(columns, column, &prefix, 0, &ret_places->begin, error);
+    uint32_t begin = ret_places->begin, end = column->value_count;
     while (!status && begin < end) {
         uint32_t middle = begin + (end - begin) / 2;
         status = column_value(columns, column, middle, &found, error);
@@ -138,7 +138,7 @@ lode_status column_prefix(const struct columns *columns, const struct column *co
         else
             end = middle;
     }
-    *ret_end = begin;
+    ret_places->end = begin;
     return status;
 }
 

@@ -207,10 +207,10 @@ static lode_status add_manifest(struct backing *backing, const struct state *sta
         .entry_count = state->entry_count,
         .requests = state->requests,
     };
+    struct frame_id id = {FRAME_MANIFEST, manifest.collection_uid, 1};
     lode_status status = name_path(path, staging->dir, name, error);
     if (!status)
-        status = frame_create(staging->vfs, path, FRAME_MANIFEST, manifest.collection_uid, 1,
-                              &writer, error);
+        status = frame_create(staging->vfs, path, id, &writer, error);
     if (status)
         return status;
     status = manifest_write(writer, &manifest, error);

@@ -57,6 +57,20 @@ int build_wants_graph(const struct collection *collection, const struct segment_
            !segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL);
 }
 
+static int knows_fields(const struct collection *collection)
+{
+    struct field_set *set = known_fields_get(collection->store.fields);
+    int knows = set && fields_count(set->fields) > 0;
+    field_set_unref(set);
+    return knows;
+}
+
+int build_wants_columns(const struct collection *collection, const struct segment_view *view)
+{
+    return view->segment->sealed && sealed_lacks_columns(view->segment) &&
+           !segment_is_damaged(view->segment, DAMAGE_OF_ANY, NULL) && knows_fields(collection);
+}
+
 int build_has_hasty_graph(const struct store *store, const struct segment_view *view)
 {
     uint32_t covered = 0;
@@ -161,27 +175,35 @@ static lode_status check_spare_room(const struct collection *collection, const c
     return room_check(collection->db, collection->dir, &need, error);
 }
 
-static lode_status commit_graph(struct collection *collection, const struct segment_view *view,
-                                struct sealed_entry *entry, struct job *job, lode_error *error)
+/* The same rows, with a part more: opened anew. */
+static lode_status commit_part(struct collection *collection, const struct segment_view *view,
+                               const struct sealed_entry *entry, struct job *job, lode_error *error)
 {
     struct segment *built = NULL;
-    struct graph_plan plan = {.entry = entry, .segment = view->segment, .job = job};
-    lode_status status = check_spare_room(collection, "indexing a segment",
-                                          need_of_graph(&collection->store, view), error);
-    if (!status)
-        status = build_within(collection, &plan, error);
-    if (!status)
-        status = sealed_open(&collection->store, entry, &built, error);
+    lode_status status = sealed_open(&collection->store, entry, &built, error);
     if (status)
         return status;
     struct change_source source = {.view = view};
     struct change change = {
         .sources = &source, .source_count = 1, .target = built, .entry = *entry};
-    job->rows_out = entry->row_count;
-    job->bytes_out = sealed_graph_bytes(built);
+    if (job) {
+        job->rows_out = entry->row_count;
+        job->bytes_out = sealed_graph_bytes(built);
+    }
     status = change_commit(collection, &change, error);
     segment_unref(built);
     return status;
+}
+
+static lode_status commit_graph(struct collection *collection, const struct segment_view *view,
+                                struct sealed_entry *entry, struct job *job, lode_error *error)
+{
+    struct graph_plan plan = {.entry = entry, .segment = view->segment, .job = job};
+    lode_status status = check_spare_room(collection, "indexing a segment",
+                                          need_of_graph(&collection->store, view), error);
+    if (!status)
+        status = build_within(collection, &plan, error);
+    return status ? status : commit_part(collection, view, entry, job, error);
 }
 
 static void add_source(struct job *job, const struct segment_view *view)
@@ -193,24 +215,81 @@ static void add_source(struct job *job, const struct segment_view *view)
     job->bytes_in += disk;
 }
 
-lode_status index_segment(struct collection *collection, uint64_t number, lode_job_reason reason,
-                          lode_error *error)
+static lode_status make_missing_graph(struct collection *collection,
+                                      const struct segment_view *view, lode_job_reason reason,
+                                      lode_error *error)
 {
-    lode_status status = change_check(collection, error);
-    if (status)
-        return status;
-    struct version *version = pin_part(collection, &number, 1);
-    if (!version)
-        return error_nomem(error, "a version", sizeof *version);
-    const struct segment_view *view = &version->views[0];
-    struct sealed_entry entry = {.number = number, .row_count = view->row_count};
+    if (!build_wants_graph(collection, view))
+        return LODE_OK;
+    struct sealed_entry entry = {.number = view->segment->number, .row_count = view->row_count};
     struct job job = {.kind = LODE_JOB_INDEX, .reason = reason};
     add_source(&job, view);
     expect_graph(&job, view->row_count);
     job_begin(collection, &job);
-    status = commit_graph(collection, view, &entry, &job, error);
+    lode_status status = commit_graph(collection, view, &entry, &job, error);
     job_end(collection, &job, status, error);
+    return status;
+}
+
+/* --- Columns ----------------------------------------------------------------------------------- */
+
+static lode_status write_columns(struct collection *collection, const struct segment_view *view,
+                                 lode_error *error)
+{
+    lode_status status =
+        check_spare_room(collection, "making columns of metadata", need_of_columns(view), error);
+    if (status)
+        return status;
+    budget_take(BUDGET_BUILD, BUILD_WRITE_BYTES);
+    status = sealed_write_columns(&collection->store, view->segment, view->row_count,
+                                  &collection->jobs.cancel, error);
+    budget_give(BUDGET_BUILD, BUILD_WRITE_BYTES);
+    return status;
+}
+
+/* Of a segment from before there were any: else each open reads all its documents to learn their fields, and each filter
+ * to answer. The graph stays as it is. */
+static lode_status make_missing_columns(struct collection *collection,
+                                        const struct segment_view *view, lode_job_reason reason,
+                                        lode_error *error)
+{
+    (void)reason; /* no job that is shown */
+    uint32_t covered = 0;
+    if (!build_wants_columns(collection, view))
+        return LODE_OK;
+    struct sealed_entry entry = {.number = view->segment->number,
+                                 .row_count = view->row_count,
+                                 .has_graph =
+                                     view->segment->ops->index(view->segment, &covered) != NULL};
+    lode_status status = write_columns(collection, view, error);
+    return status ? status : commit_part(collection, view, &entry, NULL, error);
+}
+
+/* --- Both -------------------------------------------------------------------------------------- */
+
+typedef lode_status make_part(struct collection *collection, const struct segment_view *view,
+                              lode_job_reason reason, lode_error *error);
+
+/* Of the segment as it is now. */
+static lode_status make_of(struct collection *collection, uint64_t number, make_part *make,
+                           lode_job_reason reason, lode_error *error)
+{
+    struct version *version = pin_part(collection, &number, 1);
+    if (!version)
+        return error_nomem(error, "a version", sizeof *version);
+    lode_status status = make(collection, &version->views[0], reason, error);
     version_unref(version);
+    return status;
+}
+
+lode_status index_segment(struct collection *collection, uint64_t number, lode_job_reason reason,
+                          lode_error *error)
+{
+    lode_status status = change_check(collection, error);
+    if (!status)
+        status = make_of(collection, number, make_missing_graph, reason, error);
+    if (!status)
+        status = make_of(collection, number, make_missing_columns, reason, error);
     give_back();
     return status;
 }

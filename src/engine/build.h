@@ -25,7 +25,9 @@ int build_wants_graph_of(const struct collection *collection, uint64_t rows);
 int build_wants_graph(const struct collection *collection, const struct segment_view *view);
 /* Whether this segment is sealed and its graph the overlay that it was flushed with. */
 int build_has_hasty_graph(const struct store *store, const struct segment_view *view);
-/* Give that sealed segment its graph. */
+/* Whether this segment is sealed, sound, and without columns although the collection knows fields. */
+int build_wants_columns(const struct collection *collection, const struct segment_view *view);
+/* Give that sealed segment what it wants: its graph, its columns. */
 NODISCARD lode_status index_segment(struct collection *collection, uint64_t number,
                                     lode_job_reason reason, lode_error *error);
 /* Merge these sealed segments into one, with its graph; or remove them when no row lives. */

@@ -55,7 +55,8 @@ static lode_status write_file(struct vfs *vfs, const char *path, const struct ca
                               const struct buf *bytes, lode_error *error)
 {
     struct frame_writer *writer;
-    lode_status status = frame_create(vfs, path, FRAME_CATALOG, 0, 0, &writer, error);
+    struct frame_id id = {.kind = FRAME_CATALOG};
+    lode_status status = frame_create(vfs, path, id, &writer, error);
     if (status)
         return status;
     status = frame_section(writer, SECTION_NAMES, error);
@@ -191,11 +192,12 @@ lode_status catalog_load(struct vfs *vfs, const char *dir, struct catalog *ret_c
                          lode_error *error)
 {
     char path[PATH_SIZE_MAX];
+    struct frame_id id = {.kind = FRAME_CATALOG};
     lode_status status = vfs_join(path, dir, FILE_NAME, error);
     if (status)
         return status;
     struct frame frame;
-    status = frame_open(vfs, path, FRAME_CATALOG, 0, 0, &frame, error);
+    status = frame_open(vfs, path, id, &frame, error);
     if (status)
         return status;
     struct catalog catalog = {0};

@@ -149,7 +149,7 @@ lode_status collection_grow(struct collection *collection, lode_error *error)
     lode_status status = growing_new(&options, &segment, error);
     if (status)
         return status;
-    status = wal_create(store->vfs, store->dir, store->collection_uid, number, &wal, &reason);
+    status = wal_create(log_file(store, number), &wal, &reason);
     if (status && error)
         *error = reason;
     if (status == LODE_READONLY)

@@ -4,7 +4,7 @@
 
 #include "engine/filtering.h"
 #include "engine/read.h"
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 #include "query/execute.h"
 
 #define K_DEFAULT  10u

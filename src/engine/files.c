@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/limits.h"
 
 struct listing {
@@ -15,19 +16,13 @@ struct listing {
 static void add_name(void *context, const char *name)
 {
     struct listing *listing = context;
-    if (listing->names.count == listing->capacity) {
-        size_t capacity = listing->capacity ? listing->capacity * 2 : 32;
-        char **names = realloc(listing->names.names, capacity * sizeof *names);
-        if (!names) {
-            listing->out_of_memory = 1;
-            return;
-        }
+    char **names = array_grow(listing->names.names, listing->names.count, &listing->capacity,
+                              sizeof *names, "names of files", NULL);
+    char *copy = names ? strdup(name) : NULL;
+    if (names)
         listing->names.names = names;
-        listing->capacity = capacity;
-    }
-    char *copy = strdup(name);
     if (copy)
-        listing->names.names[listing->names.count++] = copy;
+        names[listing->names.count++] = copy;
     else
         listing->out_of_memory = 1;
 }

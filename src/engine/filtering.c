@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "filter/bind.h"
-#include "filter/filter_json.h"
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 
 /* --- Reading ------------------------------------------------------------------------------------ */
 

@@ -249,18 +249,28 @@ static int choose_merge(struct collection *collection, const struct version *ver
     return 1;
 }
 
-/* A segment that wants a graph: the largest first, its scan costs most. */
+/* A segment that wants a graph, or columns: the largest first, its scan costs most. */
 static uint64_t choose_index(const struct collection *collection, const struct version *version)
 {
     const struct segment_view *best = NULL;
     for (size_t i = 0; i < version->view_count; i++) {
         const struct segment_view *view = &version->views[i];
-        if (build_wants_graph(collection, view) &&
+        if ((build_wants_graph(collection, view) || build_wants_columns(collection, view)) &&
             !is_busy(&collection->jobs, view->segment->number) &&
             (!best || view->row_count > best->row_count))
             best = view;
     }
     return best ? best->segment->number : 0;
+}
+
+/* Only a version of another generation has other segments: what dies between two of them is counted with the next. */
+static void look_at_debt(struct collection *collection, const struct version *version)
+{
+    struct jobs *jobs = &collection->jobs;
+    if (jobs->debt_generation == version->generation)
+        return;
+    jobs->debt_generation = version->generation;
+    atomic_store_explicit(&jobs->debt, merge_debt(collection, version), memory_order_relaxed);
 }
 
 /* Upkeep of sealed segments. Merges go first, and no index is begun while segments are still coming in:
@@ -274,7 +284,7 @@ static void upkeep_due(struct collection *collection, const struct version *vers
     due[SLOT_OVERLAY] = may_start(collection, SLOT_OVERLAY) && overlay_is_due(collection, version);
     if (collection->db->read_only)
         return;
-    atomic_store_explicit(&jobs->debt, merge_debt(collection, version), memory_order_relaxed);
+    look_at_debt(collection, version);
     if (jobs->exclusive)
         return;
     int is_quiet =

@@ -2,7 +2,7 @@
  *
  *   FLUSH    the oldest frozen segment becomes a sealed one; first things first, one at a time
  *   OVERLAY  rows of the growing segment enter its graph, a slice at a time
- *   INDEX    a sealed segment gets its graph
+ *   INDEX    a sealed segment gets its graph, and columns if it has none
  *   MERGE    several sealed segments become one, which gets its graph before it takes their place
  *
  * jobs_poke looks at the current version and submits what is due; it is called after whatever may make
@@ -55,12 +55,13 @@ struct jobs {
     uint64_t *merging; /* segments of the merge in progress */
     size_t merging_count;
     lode_job_reason merge_reason;
-    _Atomic size_t debt;  /* merge_debt, when last looked at. Relaxed: a hint */
-    uint64_t delays;      /* batches that waited for merges, */
-    uint64_t delayed_us;  /* and for how long */
-    uint64_t indexing;    /* the segment of the index job in progress; 0: none */
-    _Atomic int cancel;   /* stops index and merge; relaxed: only a hint to stop early */
-    _Atomic int overlaid; /* an overlay job is active: spares writers the poke. Relaxed: a stale
+    _Atomic size_t debt;      /* merge_debt of the version of debt_generation. Relaxed: a hint */
+    uint64_t debt_generation; /* 0: not looked yet */
+    uint64_t delays;          /* batches that waited for merges, */
+    uint64_t delayed_us;      /* and for how long */
+    uint64_t indexing;        /* the segment of the index job in progress; 0: none */
+    _Atomic int cancel;       /* stops index and merge; relaxed: only a hint to stop early */
+    _Atomic int overlaid;     /* an overlay job is active: spares writers the poke. Relaxed: a stale
                              value costs one poke more or less, and each group asks again */
 };
 

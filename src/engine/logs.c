@@ -80,8 +80,7 @@ lode_status log_range(const struct store *store, uint64_t number, int may_be_tor
                                 .batch = note_batch,
                                 .context = &first};
     struct wal_found found = {0};
-    lode_status status =
-        wal_replay(store->vfs, store->dir, store->collection_uid, number, &replay, &found, error);
+    lode_status status = wal_replay(log_file(store, number), &replay, &found, error);
     if (!status)
         *ret_range = (struct log_range){
             .first = first.sequence, .last = found.last_sequence, .size = found.valid_size};
@@ -118,8 +117,7 @@ void logs_measure(const struct collection *collection, const struct version *ver
     for (size_t i = 0; i < count; i++)
         ret_kept->bytes += log_bytes(store, numbers[i]);
     if (count > 0) {
-        lode_status stopped = wal_replay(store->vfs, store->dir, store->collection_uid, numbers[0],
-                                         &replay, &found, NULL);
+        lode_status stopped = wal_replay(log_file(store, numbers[0]), &replay, &found, NULL);
         (void)stopped;
     }
     ret_kept->first_sequence = first.sequence;

@@ -5,6 +5,11 @@
 
 #include "engine/collection.h"
 
+static inline struct wal_file log_file(const struct store *store, uint64_t number)
+{
+    return (struct wal_file){store->vfs, store->dir, store->collection_uid, number};
+}
+
 /* Remove those that are not to be kept, the oldest first. change_mutex is held, or nobody else is there yet.
  * What cannot be removed now is removed the next time. */
 void logs_prune(struct collection *collection);

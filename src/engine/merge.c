@@ -158,7 +158,7 @@ static lode_status compact_group(struct collection *collection, const struct seg
     if (count > 1 || first->live_count < first->row_count ||
         build_has_hasty_graph(&collection->store, first))
         return merge_segments(collection, numbers, count, LODE_REASON_REQUEST, error);
-    if (build_wants_graph(collection, first))
+    if (build_wants_graph(collection, first) || build_wants_columns(collection, first))
         return index_segment(collection, numbers[0], LODE_REASON_REQUEST, error);
     return LODE_OK;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/limits.h"
 #include "engine/files.h"
 #include "engine/filtering.h"
@@ -34,14 +35,11 @@ static lode_status reserve_one(struct named *named, lode_error *error)
     if (named->count >= LODE_SNAPSHOTS_MAX)
         return error_set(error, LODE_LIMIT, "there are %zu named snapshots: at most %d",
                          named->count, LODE_SNAPSHOTS_MAX);
-    if (named->count < named->capacity)
-        return LODE_OK;
-    size_t capacity = named->capacity * 2 + 8;
-    struct named_snapshot *items = realloc(named->items, capacity * sizeof *items);
+    struct named_snapshot *items = array_grow(named->items, named->count, &named->capacity,
+                                              sizeof *items, "named snapshots", error);
     if (!items)
-        return error_nomem(error, "named snapshots", capacity * sizeof *items);
+        return LODE_NOMEM;
     named->items = items;
-    named->capacity = capacity;
     return LODE_OK;
 }
 

@@ -46,6 +46,11 @@ uint64_t need_of_merge(const struct collection *collection, const struct segment
     return bytes;
 }
 
+uint64_t need_of_columns(const struct segment_view *view)
+{
+    return sealed_docs_bytes(view->segment);
+}
+
 uint64_t need_of_graph(const struct store *store, const struct segment_view *view)
 {
     return view->row_count * graph_bytes_a_row(store, view, 1);

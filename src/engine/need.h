@@ -10,5 +10,7 @@ uint64_t need_of_merge(const struct collection *collection, const struct segment
                        size_t count);
 /* Bytes of the graph alone of a segment. */
 uint64_t need_of_graph(const struct store *store, const struct segment_view *view);
+/* Bytes of the columns alone of a segment: no more than its documents. */
+uint64_t need_of_columns(const struct segment_view *view);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/filtering.h"
+#include "engine/logs.h"
 #include "os/budget.h"
 #include "storage/apply.h"
 #include "storage/names.h"
@@ -288,7 +289,7 @@ static lode_status end_segment(struct replay *replay, uint64_t number, int last,
     if (!status && replay->growing_batches == 0)
         return drop_empty(replay, number, error);
     if (!status && last && !collection->db->read_only)
-        status = wal_settle(store->vfs, store->dir, store->collection_uid, number, found, error);
+        status = wal_settle(log_file(store, number), found, error);
     if (!status)
         status = jobs_frozen_reserve(&collection->jobs, error);
     if (!status)
@@ -312,8 +313,7 @@ static lode_status replay_log(struct replay *replay, uint64_t number, int last, 
     if (status)
         return status;
     budget_take(BUDGET_OTHER, size);
-    status =
-        wal_replay(store->vfs, store->dir, store->collection_uid, number, &options, &found, error);
+    status = wal_replay(log_file(store, number), &options, &found, error);
     budget_give(BUDGET_OTHER, size);
     return status ? status : end_segment(replay, number, last, &found, error);
 }

@@ -234,7 +234,8 @@ static lode_status replace(struct mending *mending, const struct piece *piece, l
         status = sealed_write_salvaged(&mending->store, mending->next_number++, &piece->view,
                                        &entry, error);
     else if (!status && piece->columns_are_damaged)
-        status = sealed_write_columns(&mending->store, piece->view.segment, entry.row_count, error);
+        status = sealed_write_columns(&mending->store, piece->view.segment, entry.row_count, NULL,
+                                      error);
     if (!status && entry.row_count > 0)
         put_entry(&mending->manifest, &entry);
     return status;
@@ -298,13 +299,13 @@ static lode_status look_at_model(struct mending *mending, lode_error *error)
     char path[PATH_SIZE_MAX], text[112], file[NAME_TEXT_MAX];
     struct frame frame;
     lode_error reason = {0};
+    struct frame_id id = {FRAME_TEXT_MODEL, mending->uid, name.number};
     if (name.number == 0)
         return LODE_OK;
     lode_status status = name_path(path, mending->dir, name, error);
     if (status)
         return status;
-    lode_status found = frame_open(mending->store.vfs, path, FRAME_TEXT_MODEL, mending->uid,
-                                   name.number, &frame, &reason);
+    lode_status found = frame_open(mending->store.vfs, path, id, &frame, &reason);
     if (!found) {
         found = frame_check(&frame, &reason);
         frame_close(&frame);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/logs.h"
 #include "storage/batch.h"
 #include "storage/names.h"
 #include "storage/wal.h"
@@ -83,8 +84,8 @@ static lode_status look_at_logs(struct logs *logs, lode_error *error)
         logs->expected = i < logs->first    ? 0
                          : i == logs->first ? logs->mending->manifest.flushed_sequence + 1
                                             : logs->expected;
-        lode_status status = wal_replay(store->vfs, store->dir, store->collection_uid,
-                                        logs->numbers[i], &replay, &found, &reason);
+        lode_status status =
+            wal_replay(log_file(store, logs->numbers[i]), &replay, &found, &reason);
         if (status_is_damage(status)) {
             note_damage(logs, logs->numbers[i], &reason);
         } else if (status) {
@@ -124,8 +125,7 @@ static lode_status take_all(struct logs *logs, lode_error *error)
     for (size_t i = 0; !status && i < logs->count; i++) {
         struct wal_replay replay = {.batch = take, .context = logs};
         uint64_t skipped = 0;
-        status = wal_salvage(store->vfs, store->dir, store->collection_uid, logs->numbers[i],
-                             &replay, &skipped, error);
+        status = wal_salvage(log_file(store, logs->numbers[i]), &replay, &skipped, error);
     }
     return status;
 }
@@ -152,8 +152,7 @@ static lode_status save(struct logs *logs, lode_error *error)
         mending->next_number++;
         status = keep_logs(logs, error);
         if (!status)
-            status = wal_create(store->vfs, store->dir, store->collection_uid, number, &logs->wal,
-                                error);
+            status = wal_create(log_file(store, number), &logs->wal, error);
     }
     if (!status)
         status = take_all(logs, error);

@@ -41,8 +41,9 @@ static int read_info(const struct mending *mending, struct name name, enum frame
 {
     char path[PATH_SIZE_MAX];
     struct frame frame;
+    struct frame_id id = {kind, mending->uid, name.number};
     if (name_path(path, mending->dir, name, NULL) ||
-        frame_open(mending->run->vfs, path, kind, mending->uid, name.number, &frame, NULL))
+        frame_open(mending->run->vfs, path, id, &frame, NULL))
         return 0;
     const struct frame_section_view *found = frame_find(&frame, section);
     int is_sound = found && found->size == VECTORS_INFO_SIZE &&

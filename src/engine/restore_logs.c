@@ -231,8 +231,9 @@ static lode_status write_group(struct rewriting *rewriting, lode_error *error)
     for (size_t i = 0, at = 0; i < rewriting->count; at += rewriting->batches[i++].size)
         rewriting->batches[i].data = rewriting->bytes.data + at;
     if (!rewriting->wal)
-        status = wal_create(rewriting->restoring->vfs, rewriting->dir, rewriting->restoring->uid,
-                            rewriting->number, &rewriting->wal, error);
+        status = wal_create((struct wal_file){rewriting->restoring->vfs, rewriting->dir,
+                                              rewriting->restoring->uid, rewriting->number},
+                            &rewriting->wal, error);
     if (!status)
         status = wal_append(rewriting->wal, rewriting->next - rewriting->count, rewriting->batches,
                             rewriting->count, error);
@@ -273,8 +274,9 @@ static lode_status rewrite(struct rewriting *rewriting, const struct inventory_f
     if (!status)
         status = restoring_write(restoring, log, path, error);
     if (!status)
-        status = wal_replay(restoring->vfs, scratch, restoring->uid, log->name.number, &replay,
-                            &found, error);
+        status =
+            wal_replay((struct wal_file){restoring->vfs, scratch, restoring->uid, log->name.number},
+                       &replay, &found, error);
     if (!status)
         status = write_group(rewriting, error);
     if (!status && rewriting->wal)

@@ -171,9 +171,11 @@ static lode_status copy_log(struct rewrite *rewrite, const struct log_place *pla
     struct wal_replay replay = {.batch = take_batch, .context = copying};
     struct wal_found found;
     buf_init(&copying->bytes, SIZE_MAX / 2);
-    lode_status status = wal_create(vfs, scratch, place->uid, place->number, &copying->to, error);
+    lode_status status =
+        wal_create((struct wal_file){vfs, scratch, place->uid, place->number}, &copying->to, error);
     if (!status)
-        status = wal_replay(vfs, place->dir, place->uid, place->number, &replay, &found, error);
+        status = wal_replay((struct wal_file){vfs, place->dir, place->uid, place->number}, &replay,
+                            &found, error);
     if (!status)
         status = write_group(copying, error);
     if (!status)

@@ -114,10 +114,10 @@ static lode_status read_file(const struct store *store, uint32_t version,
 {
     char path[PATH_SIZE_MAX];
     struct frame frame;
+    struct frame_id id = {FRAME_TEXT_MODEL, store->collection_uid, version};
     lode_status status = model_path(store, version, path, error);
     if (!status)
-        status = frame_open(store->vfs, path, FRAME_TEXT_MODEL, store->collection_uid, version,
-                            &frame, error);
+        status = frame_open(store->vfs, path, id, &frame, error);
     if (status == LODE_NOT_FOUND)
         return error_set(error, LODE_CORRUPT, "text-model-%u is missing", version);
     if (status)
@@ -158,10 +158,10 @@ static lode_status write_model(const struct store *store, uint32_t version, cons
 {
     char path[PATH_SIZE_MAX];
     struct frame_writer *writer;
+    struct frame_id id = {FRAME_TEXT_MODEL, store->collection_uid, version};
     lode_status status = model_path(store, version, path, error);
     if (!status)
-        status = frame_create(store->vfs, path, FRAME_TEXT_MODEL, store->collection_uid, version,
-                              &writer, error);
+        status = frame_create(store->vfs, path, id, &writer, error);
     return status ? status : frame_finish_with(writer, SECTION_MODEL, bytes, error);
 }
 

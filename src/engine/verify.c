@@ -67,8 +67,8 @@ static lode_status open_model(struct vfs *vfs, const char *path, const struct ma
 {
     struct frame frame;
     struct embedder *embedder = NULL;
-    lode_status status = frame_open(vfs, path, FRAME_TEXT_MODEL, manifest->collection_uid,
-                                    manifest->text_model_version, &frame, error);
+    struct frame_id id = {FRAME_TEXT_MODEL, manifest->collection_uid, manifest->text_model_version};
+    lode_status status = frame_open(vfs, path, id, &frame, error);
     if (status)
         return status;
     const struct frame_section_view *section = frame_find(&frame, 1);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/hash.h"
 #include "filter/geo.h"
 
@@ -23,7 +24,7 @@ struct fields {
     uint32_t begin; /* count at fields_begin */
     struct undo *undo;
     uint32_t undo_count;
-    uint32_t undo_capacity;
+    size_t undo_capacity;
 };
 
 /* --- Table -------------------------------------------------------------------------------------- */
@@ -219,14 +220,11 @@ int fields_changed(const struct fields *fields)
 /* Remember a field before it is changed. */
 static lode_status remember(struct fields *fields, const struct field *field, lode_error *error)
 {
-    if (fields->undo_count == fields->undo_capacity) {
-        uint32_t capacity = fields->undo_capacity ? fields->undo_capacity * 2 : 16;
-        struct undo *undo = realloc(fields->undo, capacity * sizeof *undo);
-        if (!undo)
-            return error_nomem(error, "fields", capacity * sizeof *undo);
-        fields->undo = undo;
-        fields->undo_capacity = capacity;
-    }
+    struct undo *undo = array_grow(fields->undo, fields->undo_count, &fields->undo_capacity,
+                                   sizeof *undo, "fields", error);
+    if (!undo)
+        return LODE_NOMEM;
+    fields->undo = undo;
     fields->undo[fields->undo_count++] = (struct undo){(uint32_t)(field - fields->items), *field};
     return LODE_OK;
 }

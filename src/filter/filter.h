@@ -1,5 +1,5 @@
 /* filter.h: the tree that a filter is, whichever way it was written: built from C (below), read from text
- * (filter_text.h) or from JSON (filter_json.h).
+ * or from JSON (syntax.h).
  *
  * What the nodes mean is in docs/filters.md, and in matches.c, plainly. Logic has two values: a condition on
  * a field that a document does not have is false, and NOT makes it true.

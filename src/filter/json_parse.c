@@ -1,5 +1,5 @@
 /* json_parse.c: objects of filters: and, or, not, at_least, and conditions by field. */
-#include "filter/filter_json.h"
+#include "filter/syntax.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* json_print.c: trees as JSON. */
-#include "filter/filter_json.h"
+#include "filter/syntax.h"
 
 #include "filter/print.h"
 

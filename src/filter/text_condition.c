@@ -3,7 +3,7 @@
 
 #include "base/hex.h"
 #include "base/number.h"
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 
 #define TESTS                                                                                      \
     "=, !=, <, <=, >, >=, IN, HAS, BETWEEN, EXISTS, IS, PREFIX, GLOB, REGEX, MATCH, WITHIN or "    \

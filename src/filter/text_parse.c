@@ -1,5 +1,5 @@
 /* text_parse.c: AND, OR, NOT, AT LEAST and parentheses, by recursive descent. */
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,6 @@
 /* text_print.c: trees as text. What binds less than its surroundings stands in parentheses, so that
  * reading gives the same tree. */
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 
 #include <string.h>
 

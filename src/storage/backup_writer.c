@@ -150,8 +150,8 @@ static lode_status add_framed(struct backup_writer *writer, const char *path,
 {
     struct frame frame;
     enum backup_known known = BACKUP_MISSING;
-    lode_status status = frame_open(writer->vfs, path, frame_kind_of(file), file->uid,
-                                    file->name.number, &frame, error);
+    struct frame_id id = {frame_kind_of(file), file->uid, file->name.number};
+    lode_status status = frame_open(writer->vfs, path, id, &frame, error);
     if (status)
         return status;
     status = measure(&frame, &file->size, error);

@@ -78,21 +78,19 @@ static uint32_t version_of(enum frame_kind kind)
     return FRAME_VERSION;
 }
 
-static void put_header(uint8_t header[HEADER_SIZE], enum frame_kind kind, uint64_t collection_uid,
-                       uint64_t number)
+static void put_header(uint8_t header[HEADER_SIZE], struct frame_id id)
 {
     memset(header, 0, HEADER_SIZE);
     memcpy(header, header_magic, sizeof header_magic);
-    le_store_u32(header + 8, version_of(kind));
-    le_store_u32(header + 12, (uint32_t)kind);
-    le_store_u64(header + 16, collection_uid);
-    le_store_u64(header + 24, number);
+    le_store_u32(header + 8, version_of(id.kind));
+    le_store_u32(header + 12, (uint32_t)id.kind);
+    le_store_u64(header + 16, id.collection_uid);
+    le_store_u64(header + 24, id.number);
     le_store_u64(header + HEADER_CHECKSUM_AT, checksum64(header, HEADER_CHECKSUM_AT));
 }
 
-lode_status frame_create(struct vfs *vfs, const char *path, enum frame_kind kind,
-                         uint64_t collection_uid, uint64_t number, struct frame_writer **ret_writer,
-                         lode_error *error)
+lode_status frame_create(struct vfs *vfs, const char *path, struct frame_id id,
+                         struct frame_writer **ret_writer, lode_error *error)
 {
     size_t path_size = strlen(path) + 1;
     struct frame_writer *writer = calloc(1, sizeof *writer + path_size);
@@ -108,7 +106,7 @@ lode_status frame_create(struct vfs *vfs, const char *path, enum frame_kind kind
         writer_free(writer);
         return status;
     }
-    put_header(writer->buffer, kind, collection_uid, number);
+    put_header(writer->buffer, id);
     writer->buffered = HEADER_SIZE;
     *ret_writer = writer;
     return LODE_OK;
@@ -273,8 +271,7 @@ static lode_status damaged(const struct opening *open, uint64_t offset, const ch
                      vfs_path_tail(open->path), offset, what);
 }
 
-static lode_status check_header(const struct opening *open, enum frame_kind kind,
-                                uint64_t collection_uid, uint64_t number)
+static lode_status check_header(const struct opening *open, struct frame_id id)
 {
     uint8_t header[HEADER_SIZE];
     lode_status status = vfs_read(open->frame->file, 0, header, sizeof header, open->error);
@@ -289,17 +286,17 @@ static lode_status check_header(const struct opening *open, enum frame_kind kind
     if (le_load_u64(header + HEADER_CHECKSUM_AT) != checksum64(header, HEADER_CHECKSUM_AT))
         return damaged(open, 0, "its header's checksum is wrong");
     open->frame->version = le_load_u32(header + 8);
-    if (open->frame->version > version_of(kind))
+    if (open->frame->version > version_of(id.kind))
         return error_set(open->error, LODE_VERSION, "%s has format %u; this Lode knows 1 to %u",
-                         vfs_path_tail(open->path), open->frame->version, version_of(kind));
+                         vfs_path_tail(open->path), open->frame->version, version_of(id.kind));
     if (open->frame->version == 0)
         return damaged(open, 8, "its format is 0");
-    if (le_load_u32(header + 12) != (uint32_t)kind)
+    if (le_load_u32(header + 12) != (uint32_t)id.kind)
         return damaged(open, 12, "it is a file of another kind");
     open->frame->collection_uid = le_load_u64(header + 16);
-    if (collection_uid && open->frame->collection_uid != collection_uid)
+    if (id.collection_uid && open->frame->collection_uid != id.collection_uid)
         return damaged(open, 16, "it belongs to another collection");
-    if (le_load_u64(header + 24) != number)
+    if (le_load_u64(header + 24) != id.number)
         return damaged(open, 24, "it has another number than its name");
     return LODE_OK;
 }
@@ -399,17 +396,16 @@ static lode_status map_frame(const struct opening *open, enum frame_kind kind)
     return status ? status : read_sections(open);
 }
 
-lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind kind,
-                             uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
-                             uint64_t *ret_offset, lode_error *error)
+lode_status frame_open_where(struct vfs *vfs, const char *path, struct frame_id id,
+                             struct frame *ret_frame, uint64_t *ret_offset, lode_error *error)
 {
     struct frame frame = {0};
     struct opening open = {.path = path, .frame = &frame, .bad_offset = ret_offset, .error = error};
     lode_status status = open_file(vfs, &open);
     if (!status)
-        status = check_header(&open, kind, collection_uid, number);
+        status = check_header(&open, id);
     if (!status)
-        status = map_frame(&open, kind);
+        status = map_frame(&open, id.kind);
     if (status)
         frame_close(&frame);
     else
@@ -417,12 +413,11 @@ lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind 
     return status;
 }
 
-lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
-                       uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
-                       lode_error *error)
+lode_status frame_open(struct vfs *vfs, const char *path, struct frame_id id,
+                       struct frame *ret_frame, lode_error *error)
 {
     uint64_t offset;
-    return frame_open_where(vfs, path, kind, collection_uid, number, ret_frame, &offset, error);
+    return frame_open_where(vfs, path, id, ret_frame, &offset, error);
 }
 
 const struct frame_section_view *frame_find(const struct frame *frame, uint32_t type)

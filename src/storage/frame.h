@@ -25,10 +25,16 @@ enum frame_kind {
 
 #define FRAME_SECTIONS_MAX 8
 
+/* What a file is, as its header says and its name does. */
+struct frame_id {
+    enum frame_kind kind;
+    uint64_t collection_uid; /* 0: of the database; to open: whichever it is */
+    uint64_t number;
+};
+
 struct frame_writer;
 /* A file of that name is replaced by a new one; links to it and maps of it keep its old bytes. */
-NODISCARD lode_status frame_create(struct vfs *vfs, const char *path, enum frame_kind kind,
-                                   uint64_t collection_uid, uint64_t number,
+NODISCARD lode_status frame_create(struct vfs *vfs, const char *path, struct frame_id id,
                                    struct frame_writer **ret_writer, lode_error *error);
 NODISCARD lode_status frame_section(struct frame_writer *writer, uint32_t type, lode_error *error);
 NODISCARD lode_status frame_write(struct frame_writer *writer, const void *data, size_t size,
@@ -61,15 +67,12 @@ struct frame {
     struct frame_section_view sections[FRAME_SECTIONS_MAX];
 };
 
-/* Map the file, read and check header and footer (kind, collection, number must match; collection_uid 0:
- * whichever it is, see frame.collection_uid); blocks are checked when they are first touched: see
- * frame.guard. LODE_CORRUPT names path and offset, LODE_VERSION a newer format. */
-NODISCARD lode_status frame_open(struct vfs *vfs, const char *path, enum frame_kind kind,
-                                 uint64_t collection_uid, uint64_t number, struct frame *ret_frame,
-                                 lode_error *error);
+/* Map the file, read and check header and footer (it must be that one; see frame.collection_uid); blocks are
+ * checked when they are first touched: see frame.guard. LODE_CORRUPT names path and offset, LODE_VERSION a newer format. */
+NODISCARD lode_status frame_open(struct vfs *vfs, const char *path, struct frame_id id,
+                                 struct frame *ret_frame, lode_error *error);
 /* The same; on LODE_CORRUPT *ret_offset is where the file is not what it should be. */
-NODISCARD lode_status frame_open_where(struct vfs *vfs, const char *path, enum frame_kind kind,
-                                       uint64_t collection_uid, uint64_t number,
+NODISCARD lode_status frame_open_where(struct vfs *vfs, const char *path, struct frame_id id,
                                        struct frame *ret_frame, uint64_t *ret_offset,
                                        lode_error *error);
 /* The section of that type, or NULL. */

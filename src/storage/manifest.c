@@ -143,8 +143,8 @@ static lode_status write_temporary(struct vfs *vfs, const char *path,
                                    const struct manifest *manifest, lode_error *error)
 {
     struct frame_writer *writer;
-    lode_status status = frame_create(vfs, path, FRAME_MANIFEST, manifest->collection_uid,
-                                      manifest->generation, &writer, error);
+    struct frame_id id = {FRAME_MANIFEST, manifest->collection_uid, manifest->generation};
+    lode_status status = frame_create(vfs, path, id, &writer, error);
     if (status)
         return status;
     status = manifest_write(writer, manifest, error);
@@ -275,7 +275,8 @@ lode_status manifest_load(struct vfs *vfs, const char *dir, struct manifest *ret
     if (!status)
         status = name_path(path, dir, name, error);
     if (!status)
-        status = frame_open(vfs, path, FRAME_MANIFEST, 0, name.number, &frame, error);
+        status =
+            frame_open(vfs, path, (struct frame_id){FRAME_MANIFEST, 0, name.number}, &frame, error);
     if (status)
         return status;
     status = frame_check(&frame, error);

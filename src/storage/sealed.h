@@ -65,10 +65,14 @@ NODISCARD lode_status sealed_make_graph(const struct store *store, const struct 
 NODISCARD lode_status sealed_write_graph(const struct store *store, uint64_t number,
                                          const struct index *index, const struct index_work *work,
                                          lode_error *error);
-/* Write the columns part of a segment already open, in place of the one that there may be; synced. The caller then
- * opens the segment anew. */
+/* Write the columns part of a segment already open, in place of the one that there may be; synced, under its name all
+ * of it or nothing. The caller then opens the segment anew. cancel may be NULL. */
 NODISCARD lode_status sealed_write_columns(const struct store *store, const struct segment *segment,
-                                           uint32_t row_count, lode_error *error);
+                                           uint32_t row_count, const _Atomic int *cancel,
+                                           lode_error *error);
+/* Whether an open segment has no columns, and no damaged ones either: it is from before there were any, or from when
+ * its collection knew no field. */
+int sealed_lacks_columns(const struct segment *segment);
 /* Whether all of an open segment's columns are what was written: LODE_CORRUPT. Nothing to check: LODE_OK, and
  * *ret_has is 0. */
 NODISCARD lode_status sealed_check_columns(const struct segment *segment, int *ret_has,
@@ -101,8 +105,9 @@ NODISCARD lode_status sealed_check(const struct segment *segment, lode_error *er
 void sealed_retire(struct segment *segment);
 /* Whether there is a columns part among the segment's files. */
 int sealed_has_columns(const struct store *store, uint64_t number);
-/* The bytes of an open segment's graph. */
+/* The bytes of an open segment's graph; of its documents. */
 uint64_t sealed_graph_bytes(const struct segment *segment);
+uint64_t sealed_docs_bytes(const struct segment *segment);
 /* The bytes of a segment's files; what cannot be measured counts nothing. */
 uint64_t sealed_bytes(const struct store *store, uint64_t number);
 

@@ -46,10 +46,10 @@ lode_status sealed_write_live(const struct store *store, uint64_t number, uint64
     char path[PATH_SIZE_MAX];
     struct frame_writer *writer;
     uint32_t live_count = (uint32_t)bitset_count(live->words, row_count);
+    struct frame_id id = {FRAME_LIVE, store->collection_uid, number};
     lode_status status = live_path(path, store, number, generation, error);
     if (!status)
-        status = frame_create(store->vfs, path, FRAME_LIVE, store->collection_uid, number, &writer,
-                              error);
+        status = frame_create(store->vfs, path, id, &writer, error);
     if (status)
         return status;
     status = write_info(writer, generation, row_count, live_count, error);
@@ -89,14 +89,14 @@ lode_status sealed_read_live(const struct store *store, const struct sealed_entr
 {
     char path[PATH_SIZE_MAX];
     struct frame frame;
+    struct frame_id id = {FRAME_LIVE, store->collection_uid, entry->number};
     if (entry->del_generation == 0) {
         *ret_live = NULL;
         return LODE_OK;
     }
     lode_status status = live_path(path, store, entry->number, entry->del_generation, error);
     if (!status)
-        status = frame_open(store->vfs, path, FRAME_LIVE, store->collection_uid, entry->number,
-                            &frame, error);
+        status = frame_open(store->vfs, path, id, &frame, error);
     if (status == LODE_NOT_FOUND)
         return error_set(error, LODE_CORRUPT, "%s is missing", vfs_path_tail(path));
     if (status)

@@ -308,6 +308,17 @@ uint64_t sealed_graph_bytes(const struct segment *segment)
     return sealed_of(segment)->frames[PART_GRAPH].size;
 }
 
+uint64_t sealed_docs_bytes(const struct segment *segment)
+{
+    return sealed_of(segment)->frames[PART_DOCS].size;
+}
+
+int sealed_lacks_columns(const struct segment *segment)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    return !sealed->columns && !sealed->damage[PART_COLUMNS].status;
+}
+
 void sealed_forget(const struct segment *segment)
 {
     const struct sealed *sealed = sealed_of(segment);
@@ -326,10 +337,10 @@ static lode_status open_frame(const struct sealed *sealed, enum name_kind kind,
     char path[PATH_SIZE_MAX];
     const struct store *store = sealed->store;
     struct name name = {.kind = kind, .number = sealed->base.number};
+    struct frame_id id = {frame_kind, store->collection_uid, name.number};
     lode_status status = name_path(path, store->dir, name, error);
     if (!status)
-        status = frame_open(store->vfs, path, frame_kind, store->collection_uid, name.number,
-                            ret_frame, error);
+        status = frame_open(store->vfs, path, id, ret_frame, error);
     /* The manifest speaks of it: its absence is damage. */
     if (status == LODE_NOT_FOUND)
         return error_set(error, LODE_CORRUPT, "%s is missing", vfs_path_tail(path));
@@ -424,10 +435,10 @@ static lode_status open_columns(struct sealed *sealed, lode_error *error)
     const struct store *store = sealed->store;
     struct frame *frame = &sealed->frames[PART_COLUMNS];
     struct name name = {.kind = NAME_COLUMNS, .number = sealed->base.number};
+    struct frame_id id = {FRAME_COLUMNS, store->collection_uid, name.number};
     lode_status status = name_path(path, store->dir, name, error);
     if (!status)
-        status = frame_open(store->vfs, path, FRAME_COLUMNS, store->collection_uid, name.number,
-                            frame, error);
+        status = frame_open(store->vfs, path, id, frame, error);
     if (status)
         return status == LODE_NOT_FOUND ? LODE_OK : status;
     status = columns_open_part(frame, sealed->row_count, &sealed->columns, error);

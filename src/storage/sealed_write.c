@@ -10,6 +10,7 @@
 #include "storage/stamps.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,15 +148,12 @@ static const struct {
 
 enum { KIND_COLUMNS = 3, KIND_GRAPH = 4 };
 
-static lode_status write_part(struct part *part, size_t kind, uint64_t number, lode_error *error)
+static lode_status write_part_at(struct part *part, size_t kind, uint64_t number, const char *path,
+                                 lode_error *error)
 {
-    char path[PATH_SIZE_MAX];
-    struct name name = {.kind = kinds[kind].name, .number = number};
     const struct store *store = part->store;
-    lode_status status = name_path(path, store->dir, name, error);
-    if (!status)
-        status = frame_create(store->vfs, path, kinds[kind].frame, store->collection_uid, number,
-                              &part->frame, error);
+    struct frame_id id = {kinds[kind].frame, store->collection_uid, number};
+    lode_status status = frame_create(store->vfs, path, id, &part->frame, error);
     if (status)
         return status;
     status = kinds[kind].write(part, error);
@@ -163,6 +161,30 @@ static lode_status write_part(struct part *part, size_t kind, uint64_t number, l
         return frame_finish(part->frame, error);
     frame_abandon(part->frame);
     return status;
+}
+
+static lode_status write_part(struct part *part, size_t kind, uint64_t number, lode_error *error)
+{
+    char path[PATH_SIZE_MAX];
+    struct name name = {.kind = kinds[kind].name, .number = number};
+    lode_status status = name_path(path, part->store->dir, name, error);
+    return status ? status : write_part_at(part, kind, number, path, error);
+}
+
+/* No manifest speaks of them, and who looks for columns by their name is to find all of them or none. */
+static lode_status write_columns_alone(struct part *part, uint64_t number, lode_error *error)
+{
+    char path[PATH_SIZE_MAX], temporary[PATH_SIZE_MAX], file[NAME_TEXT_MAX],
+        text[NAME_TEXT_MAX + 4];
+    struct name name = {.kind = NAME_COLUMNS, .number = number};
+    const struct store *store = part->store;
+    lode_status status = name_path(path, store->dir, name, error);
+    snprintf(text, sizeof text, "%s.tmp", name_format(name, file));
+    if (!status)
+        status = vfs_join(temporary, store->dir, text, error);
+    if (!status)
+        status = write_part_at(part, KIND_COLUMNS, number, temporary, error);
+    return status ? status : vfs_rename(store->vfs, temporary, path, error);
 }
 
 /* The overlay serves as the graph when rows keep their numbers: one view, all alive, all in it. The graph
@@ -248,17 +270,18 @@ static lode_status write_segment(const struct store *store, uint64_t number,
 }
 
 lode_status sealed_write_columns(const struct store *store, const struct segment *segment,
-                                 uint32_t row_count, lode_error *error)
+                                 uint32_t row_count, const _Atomic int *cancel, lode_error *error)
 {
     struct segment_view view = {.segment = (struct segment *)(uintptr_t)segment,
                                 .row_count = row_count,
                                 .live_count = row_count};
-    struct live_rows rows = {.views = &view, .view_count = 1, .row_count = row_count};
+    struct live_rows rows = {
+        .views = &view, .view_count = 1, .row_count = row_count, .cancel = cancel};
     struct fields *fields = NULL;
     lode_status status = columns_fields(store->fields, &rows, &fields, error);
     struct part part = {.store = store, .rows = &rows, .fields = fields};
     if (!status && fields_count(fields) > 0)
-        status = write_part(&part, KIND_COLUMNS, segment->number, error);
+        status = write_columns_alone(&part, segment->number, error);
     fields_free(fields);
     return status;
 }

@@ -90,8 +90,8 @@ static lode_status write_temporary(const struct store *store, const char *path,
                                    lode_error *error)
 {
     struct frame_writer *writer;
-    lode_status status = frame_create(store->vfs, path, FRAME_SNAPSHOT, store->collection_uid,
-                                      saved->number, &writer, error);
+    struct frame_id id = {FRAME_SNAPSHOT, store->collection_uid, saved->number};
+    lode_status status = frame_create(store->vfs, path, id, &writer, error);
     if (status)
         return status;
     status = write_sections(writer, saved, live, error);
@@ -307,10 +307,10 @@ lode_status snapshot_file_read(const struct store *store, uint64_t number,
 {
     char path[PATH_SIZE_MAX];
     struct frame frame;
+    struct frame_id id = {FRAME_SNAPSHOT, store->collection_uid, number};
     lode_status status = snapshot_path(store, number, path, error);
     if (!status)
-        status = frame_open(store->vfs, path, FRAME_SNAPSHOT, store->collection_uid, number, &frame,
-                            error);
+        status = frame_open(store->vfs, path, id, &frame, error);
     if (status)
         return status;
     status = frame_check(&frame, error);

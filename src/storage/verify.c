@@ -87,14 +87,14 @@ static lode_status check_frame(struct verifying *run, const char *file, enum fra
     uint64_t offset = 0;
     int readable = 0;
     *ret_sound = 0;
+    struct frame_id id = {kind, verify->collection_uid, number};
     lode_status status = vfs_join(path, verify->dir, file, &run->error);
     if (!status)
         status = check_readable(run, path, file, &readable);
     if (!status && !readable)
         return LODE_OK;
     if (!status)
-        status = frame_open_where(verify->vfs, path, kind, verify->collection_uid, number,
-                                  ret_frame, &offset, &run->error);
+        status = frame_open_where(verify->vfs, path, id, ret_frame, &offset, &run->error);
     char problem[300];
     if (status == LODE_NOT_FOUND) {
         snprintf(problem, sizeof problem, "the file is missing: lost %s", frame_lost_all(kind));
@@ -167,8 +167,8 @@ static lode_status check_log(struct verifying *run, uint64_t number, int last_fi
         status = check_readable(run, path, file, &readable);
     if (status || !readable)
         return status;
-    status = wal_replay(verify->vfs, verify->dir, verify->collection_uid, number, &replay, &found,
-                        &run->error);
+    status = wal_replay((struct wal_file){verify->vfs, verify->dir, verify->collection_uid, number},
+                        &replay, &found, &run->error);
     progress(run, found.valid_size);
     if (check->missing_from == expected) {
         snprintf(problem, sizeof problem,

@@ -104,18 +104,17 @@ static lode_status create_file(struct vfs *vfs, const char *dir, struct wal *wal
     return status && status != LODE_EXISTS ? take_back(vfs, dir, path, status, error) : status;
 }
 
-lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
-                       struct wal **ret_wal, lode_error *error)
+lode_status wal_create(struct wal_file log, struct wal **ret_wal, lode_error *error)
 {
     struct wal *wal = calloc(1, sizeof *wal);
     if (!wal)
         return error_nomem(error, "a log", sizeof *wal);
-    *wal = (struct wal){.collection_uid = collection_uid,
-                        .number = number,
-                        .written = header_size(crypt_vfs_keyring(vfs)),
-                        .synced = header_size(crypt_vfs_keyring(vfs))};
+    *wal = (struct wal){.collection_uid = log.collection_uid,
+                        .number = log.number,
+                        .written = header_size(crypt_vfs_keyring(log.vfs)),
+                        .synced = header_size(crypt_vfs_keyring(log.vfs))};
     buf_init(&wal->groups, SIZE_MAX / 2);
-    lode_status status = create_file(vfs, dir, wal, error);
+    lode_status status = create_file(log.vfs, log.dir, wal, error);
     if (status)
         wal_close(wal);
     else
@@ -366,17 +365,17 @@ static lode_status cut(struct vfs_file *file, uint64_t valid_size, lode_error *e
 }
 
 /* A file cut below its header never held a batch: it is begun again. */
-lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
-                       const struct wal_found *found, lode_error *error)
+lode_status wal_settle(struct wal_file log, const struct wal_found *found, lode_error *error)
 {
     char path[PATH_SIZE_MAX];
     struct vfs_file *file;
     struct cipher unused = {0};
-    struct header_of of = {
-        .collection_uid = collection_uid, .number = number, .keyring = crypt_vfs_keyring(vfs)};
-    lode_status status = wal_path(path, dir, number, error);
+    struct header_of of = {.collection_uid = log.collection_uid,
+                           .number = log.number,
+                           .keyring = crypt_vfs_keyring(log.vfs)};
+    lode_status status = wal_path(path, log.dir, log.number, error);
     if (!status)
-        status = vfs_open(vfs, path, VFS_READ | VFS_WRITE, &file, error);
+        status = vfs_open(log.vfs, path, VFS_READ | VFS_WRITE, &file, error);
     if (status)
         return status;
     status = cut(file, found->valid_size, error);
@@ -388,7 +387,7 @@ lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid
     if (!status)
         status = vfs_sync(file, error);
     if (!status)
-        status = vfs_dir_sync(vfs, dir, error);
+        status = vfs_dir_sync(log.vfs, log.dir, error);
     vfs_close(file);
     return status;
 }

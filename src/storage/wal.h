@@ -20,10 +20,17 @@ struct wal_batch {
     size_t size;
 };
 
-/* Create wal-<number>.log in dir, durable with its name. After a failure it is gone for good, or, when that
+/* A log file: wal-<number>.log in dir. */
+struct wal_file {
+    struct vfs *vfs;
+    const char *dir;
+    uint64_t collection_uid;
+    uint64_t number;
+};
+
+/* Create it, durable with its name. After a failure it is gone for good, or, when that
  * fails too, LODE_READONLY: no further log may be created here before the logs have been replayed. */
-NODISCARD lode_status wal_create(struct vfs *vfs, const char *dir, uint64_t collection_uid,
-                                 uint64_t number, struct wal **ret_wal, lode_error *error);
+NODISCARD lode_status wal_create(struct wal_file log, struct wal **ret_wal, lode_error *error);
 /* Append one group. After a failure the file is durably cut back to where it was, or, when even that fails,
  * the wal refuses all further appends and syncs (LODE_READONLY), and no other log may follow it.
  * Not durable before wal_sync. Groups that were kept are written before it; after a failure they are
@@ -66,20 +73,18 @@ struct wal_found {          /* filled on LODE_CORRUPT too: damage begins at vali
     uint64_t torn_size;     /* bytes after them */
     uint64_t synced_size;   /* up to here the file is known to have been synced by who wrote it */
 };
-NODISCARD lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid,
-                                 uint64_t number, const struct wal_replay *replay,
+NODISCARD lode_status wal_replay(struct wal_file log, const struct wal_replay *replay,
                                  struct wal_found *ret_found, lode_error *error);
 /* Of a damaged file: every group that is whole, also behind damage, which is passed over. Sequences may have gaps,
  * and the file may lack its header. *ret_skipped: bytes that are no group. */
-NODISCARD lode_status wal_salvage(struct vfs *vfs, const char *dir, uint64_t collection_uid,
-                                  uint64_t number, const struct wal_replay *replay,
+NODISCARD lode_status wal_salvage(struct wal_file log, const struct wal_replay *replay,
                                   uint64_t *ret_skipped, lode_error *error);
 /* After the replay of the last file, before another is created or anything of it is shown: cut it at
  * found.valid_size and sync, so that what was replayed is durable and the file is whole from now on. What is
  * not known to be synced is written once more before: a sync that failed, in whatever process, may have
  * left it in memory alone, where the kernel takes it for written. */
-NODISCARD lode_status wal_settle(struct vfs *vfs, const char *dir, uint64_t collection_uid,
-                                 uint64_t number, const struct wal_found *found, lode_error *error);
+NODISCARD lode_status wal_settle(struct wal_file log, const struct wal_found *found,
+                                 lode_error *error);
 NODISCARD lode_status wal_remove(struct vfs *vfs, const char *dir, uint64_t number,
                                  lode_error *error);
 /* The numbers of the log files in dir, ascending; free(*ret_numbers), NULL when there are none. */

@@ -326,17 +326,17 @@ static lode_status open_log(struct vfs *vfs, const char *dir, struct log_bytes *
     return status ? status : vfs_open(vfs, log->path, VFS_READ, ret_file, log->error);
 }
 
-lode_status wal_replay(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
-                       const struct wal_replay *replay, struct wal_found *ret_found,
-                       lode_error *error)
+lode_status wal_replay(struct wal_file log, const struct wal_replay *replay,
+                       struct wal_found *ret_found, lode_error *error)
 {
     struct vfs_file *file;
-    struct log_bytes log = {.collection_uid = collection_uid, .number = number, .error = error};
-    lode_status status = open_log(vfs, dir, &log, &file);
+    struct log_bytes bytes = {
+        .collection_uid = log.collection_uid, .number = log.number, .error = error};
+    lode_status status = open_log(log.vfs, log.dir, &bytes, &file);
     if (status)
         return status;
-    status = replay->in_use ? replay_in_use(file, &log, replay, ret_found, error)
-                            : replay_mapped(file, &log, replay, ret_found, error);
+    status = replay->in_use ? replay_in_use(file, &bytes, replay, ret_found, error)
+                            : replay_mapped(file, &bytes, replay, ret_found, error);
     vfs_close(file);
     return status;
 }
@@ -384,19 +384,20 @@ static lode_status salvage(struct log_bytes *log, const struct wal_replay *repla
     return status;
 }
 
-lode_status wal_salvage(struct vfs *vfs, const char *dir, uint64_t collection_uid, uint64_t number,
-                        const struct wal_replay *replay, uint64_t *ret_skipped, lode_error *error)
+lode_status wal_salvage(struct wal_file log, const struct wal_replay *replay, uint64_t *ret_skipped,
+                        lode_error *error)
 {
     struct vfs_file *file;
     uint8_t *data = NULL;
-    struct log_bytes log = {.collection_uid = collection_uid, .number = number, .error = error};
-    lode_status status = open_log(vfs, dir, &log, &file);
+    struct log_bytes bytes = {
+        .collection_uid = log.collection_uid, .number = log.number, .error = error};
+    lode_status status = open_log(log.vfs, log.dir, &bytes, &file);
     if (status)
         return status;
-    status = read_in_use(file, &data, &log, error);
-    log.data = data;
+    status = read_in_use(file, &data, &bytes, error);
+    bytes.data = data;
     if (!status)
-        status = salvage(&log, replay, ret_skipped);
+        status = salvage(&bytes, replay, ret_skipped);
     free(data);
     vfs_close(file);
     return status;

@@ -13,6 +13,7 @@
 
 #include "embed/made_corpus.h"
 #include "engine/collection.h"
+#include "engine/debt.h"
 #include "support/engine_kit.h"
 
 static lode_error error;
@@ -197,6 +198,51 @@ static void readers_do_not_wait_for_the_lane(void **state)
     end(&place);
 }
 
+/* --- Closing ------------------------------------------------------------------------------------ */
+
+/* Time stands still, so that nothing but closing ends a wait; when the waiting thread has looked that often, closing
+ * has not. */
+#define LOOKS_MAX 50
+
+static _Thread_local int waits;
+static _Atomic int looks;
+
+static uint64_t stopped_us(void *context)
+{
+    (void)context;
+    if (waits && atomic_fetch_add(&looks, 1) >= LOOKS_MAX)
+        return 1000000000;
+    return 1000;
+}
+
+static void wait_for_merges(void *context)
+{
+    waits = 1;
+    debt_wait(context, 1000);
+}
+
+static void closing_ends_the_wait_for_merges(void **state)
+{
+    (void)state;
+    const struct clock clock = {stopped_us, stopped_us, NULL};
+    char path[PATH_SIZE_MAX];
+    struct thread thread;
+    temp_dir_make(path);
+    lode_db *db = engine_open_at(NULL, path, NULL, 0, &clock);
+    lode_collection *collection = engine_create(db, "points", (lode_schema){.dim = 4});
+    atomic_store(&collection->shared->jobs.debt, 100); /* far behind */
+    assert_int_equal(thread_start(&thread, "writer", wait_for_merges, collection->shared), 0);
+    while (atomic_load(&looks) < 2) /* from the second on it holds the mutex until it sleeps */
+        sched_yield();
+    jobs_stop(collection->shared);
+    thread_join(&thread);
+    assert_in_range(atomic_load(&looks), 2, LOOKS_MAX - 1);
+    assert_int_equal(collection->shared->jobs.delays, 1);
+    lode_collection_close(collection);
+    engine_close(db);
+    temp_dir_remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_bad_batch_fails_alone),
         cmocka_unit_test(writers_wait_for_flushes_and_readers_do_not),
         cmocka_unit_test(readers_do_not_wait_for_the_lane),
+        cmocka_unit_test(closing_ends_the_wait_for_merges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

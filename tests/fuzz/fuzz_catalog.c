@@ -8,7 +8,7 @@
 static void put(struct vfs *vfs, const struct frame *frame)
 {
     struct frame_writer *writer;
-    INVARIANT(!frame_create(vfs, "catalog", FRAME_CATALOG, 0, 0, &writer, NULL));
+    INVARIANT(!frame_create(vfs, "catalog", (struct frame_id){FRAME_CATALOG, 0, 0}, &writer, NULL));
     for (size_t i = 0; i < frame->section_count; i++) {
         INVARIANT(!frame_section(writer, (uint32_t)i + 1, NULL));
         INVARIANT(!frame_write(writer, frame->sections[i].data, frame->sections[i].size, NULL));

@@ -6,7 +6,7 @@
 #include "base/le.h"
 #include "column/evaluate.h"
 #include "filter/bind.h"
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 
 enum { ROWS_MAX = 1 << 16, PLACES_MAX = 1000 };
 
@@ -29,6 +29,7 @@ static void use_column(const struct columns *columns, const struct column *colum
 {
     struct value value;
     uint32_t begin, end;
+    struct value_range places;
     for (uint32_t place = 0; place < column->value_count && place < PLACES_MAX; place++) {
         if (column->kind == COLUMN_POINTS ||
             column_value(columns, column, place, &value, NULL) != LODE_OK)
@@ -41,7 +42,7 @@ static void use_column(const struct columns *columns, const struct column *colum
             column_rows(columns, column, (struct value_range){place, place + 3}, words, NULL));
     }
     if (column->kind == COLUMN_BYTES && column->field.type != FIELD_UUID)
-        check_status(column_prefix(columns, column, "a", 1, &begin, &end, NULL));
+        check_status(column_prefix(columns, column, "a", 1, &places, NULL));
     if (column->ord_width > 0)
         check_status(column_probe(columns, column, (struct value_range){0, 2}, words, NULL));
 }

@@ -5,8 +5,7 @@
 
 #include "base/json.h"
 #include "filter/bind.h"
-#include "filter/filter_json.h"
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 #include "filter/matches.h"
 
 #define ROOM ((size_t)1 << 24)

@@ -33,7 +33,8 @@ static void use(struct vfs *vfs)
     struct frame frame;
     lode_error error;
     uint64_t offset;
-    lode_status status = frame_open_where(vfs, "f", FRAME_DOCS, 0, 0, &frame, &offset, &error);
+    lode_status status =
+        frame_open_where(vfs, "f", (struct frame_id){FRAME_DOCS, 0, 0}, &frame, &offset, &error);
     INVARIANT(status == LODE_OK || status == LODE_CORRUPT || status == LODE_VERSION);
     if (status)
         return;

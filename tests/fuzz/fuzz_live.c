@@ -9,8 +9,9 @@
 static void put(const struct store *store, const struct frame *frame)
 {
     struct frame_writer *writer;
-    INVARIANT(!frame_create(store->vfs, "./seg-3.del-9", FRAME_LIVE, store->collection_uid, 3,
-                            &writer, NULL));
+    INVARIANT(!frame_create(store->vfs, "./seg-3.del-9",
+                            (struct frame_id){FRAME_LIVE, store->collection_uid, 3}, &writer,
+                            NULL));
     for (size_t i = 0; i < frame->section_count; i++) {
         INVARIANT(!frame_section(writer, (uint32_t)i + 1, NULL));
         INVARIANT(!frame_write(writer, frame->sections[i].data, frame->sections[i].size, NULL));

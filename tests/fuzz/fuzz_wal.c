@@ -49,7 +49,7 @@ static lode_status replay(struct vfs *vfs, int last_file, size_t *count, struct 
     lode_error error;
     struct wal_replay how = {.last_file = last_file, .batch = keep_batch, .context = count};
     *count = 0;
-    return wal_replay(vfs, ".", UID, NUMBER, &how, found, &error);
+    return wal_replay((struct wal_file){vfs, ".", UID, NUMBER}, &how, found, &error);
 }
 
 /* What is whole is found wherever it stands: at least all that a replay gives. */
@@ -59,7 +59,8 @@ static void salvage(struct vfs *vfs, size_t count)
     size_t saved = 0;
     uint64_t skipped = 0;
     struct wal_replay how = {.batch = keep_batch, .context = &saved};
-    lode_status status = wal_salvage(vfs, ".", UID, NUMBER, &how, &skipped, &error);
+    lode_status status =
+        wal_salvage((struct wal_file){vfs, ".", UID, NUMBER}, &how, &skipped, &error);
     INVARIANT(status == LODE_OK || status == LODE_CORRUPT);
     INVARIANT(status || saved >= count);
 }
@@ -74,7 +75,7 @@ static void use(struct vfs *vfs)
     salvage(vfs, status == LODE_OK ? count : 0);
     if (status)
         return;
-    INVARIANT(wal_settle(vfs, ".", UID, NUMBER, &found, &error) == LODE_OK);
+    INVARIANT(wal_settle((struct wal_file){vfs, ".", UID, NUMBER}, &found, &error) == LODE_OK);
     INVARIANT(replay(vfs, 0, &count_again, &again) == LODE_OK);
     INVARIANT(count == count_again && again.last_sequence == found.last_sequence);
     INVARIANT(again.torn_size == 0);

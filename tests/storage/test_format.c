@@ -111,7 +111,7 @@ static void log_file(void **state)
     batch_put_counts(&delete, &(struct batch_counts){.deleted = 1});
     struct wal *wal;
     struct wal_batch groups[] = {{batch.data, batch.size}, {delete.data, delete.size}};
-    assert_ok(wal_create(vfs, "c", UID, 3, &wal, &error));
+    assert_ok(wal_create((struct wal_file){vfs, "c", UID, 3}, &wal, &error));
     assert_ok(wal_append(wal, 1, &groups[0], 1, &error));
     assert_ok(wal_sync(wal, &error));
     assert_ok(wal_append(wal, 2, &groups[1], 1, &error));
@@ -196,7 +196,7 @@ static void frame_file(void **state)
     struct vfs *vfs = vfs_memory_new();
     struct frame_writer *writer;
     (void)example_store(vfs);
-    assert_ok(frame_create(vfs, "c/frame", FRAME_DOCS, UID, 3, &writer, &error));
+    assert_ok(frame_create(vfs, "c/frame", (struct frame_id){FRAME_DOCS, UID, 3}, &writer, &error));
     assert_ok(frame_section(writer, 1, &error));
     assert_ok(frame_write(writer, "one", 3, &error));
     assert_ok(frame_section(writer, 2, &error));

@@ -29,7 +29,8 @@ static lode_status write_frame(struct vfs *vfs, const size_t *sizes, size_t coun
                                lode_error *error)
 {
     struct frame_writer *writer;
-    lode_status status = frame_create(vfs, PATH, FRAME_DOCS, UID, NUMBER, &writer, error);
+    lode_status status =
+        frame_create(vfs, PATH, (struct frame_id){FRAME_DOCS, UID, NUMBER}, &writer, error);
     if (status)
         return status;
     for (size_t i = 0; !status && i < count; i++) {
@@ -51,7 +52,7 @@ static lode_status write_frame(struct vfs *vfs, const size_t *sizes, size_t coun
 
 static lode_status open_it(struct vfs *vfs, struct frame *frame, lode_error *error)
 {
-    return frame_open(vfs, PATH, FRAME_DOCS, UID, NUMBER, frame, error);
+    return frame_open(vfs, PATH, (struct frame_id){FRAME_DOCS, UID, NUMBER}, frame, error);
 }
 
 static void sections_come_back(void **state)
@@ -196,11 +197,17 @@ static void another_files_frame_is_refused(void **state)
     struct vfs *vfs = vfs_memory_new();
     struct frame frame;
     assert_ok(write_frame(vfs, sizes, 1, &error));
-    assert_status(frame_open(vfs, PATH, FRAME_IDS, UID, NUMBER, &frame, &error), LODE_CORRUPT);
-    assert_status(frame_open(vfs, PATH, FRAME_DOCS, UID + 1, NUMBER, &frame, &error), LODE_CORRUPT);
-    assert_status(frame_open(vfs, PATH, FRAME_DOCS, UID, NUMBER + 1, &frame, &error), LODE_CORRUPT);
-    assert_status(frame_open(vfs, "g", FRAME_DOCS, UID, NUMBER, &frame, &error), LODE_NOT_FOUND);
-    assert_ok(frame_open(vfs, PATH, FRAME_DOCS, 0, NUMBER, &frame, &error));
+    assert_status(frame_open(vfs, PATH, (struct frame_id){FRAME_IDS, UID, NUMBER}, &frame, &error),
+                  LODE_CORRUPT);
+    assert_status(
+        frame_open(vfs, PATH, (struct frame_id){FRAME_DOCS, UID + 1, NUMBER}, &frame, &error),
+        LODE_CORRUPT);
+    assert_status(
+        frame_open(vfs, PATH, (struct frame_id){FRAME_DOCS, UID, NUMBER + 1}, &frame, &error),
+        LODE_CORRUPT);
+    assert_status(frame_open(vfs, "g", (struct frame_id){FRAME_DOCS, UID, NUMBER}, &frame, &error),
+                  LODE_NOT_FOUND);
+    assert_ok(frame_open(vfs, PATH, (struct frame_id){FRAME_DOCS, 0, NUMBER}, &frame, &error));
     frame_close(&frame);
     vfs_memory_free(vfs);
 }

@@ -530,8 +530,8 @@ static void wide_offsets_are_read(void **state)
     struct sealed_entry entry = flush(&store, version);
     struct frame frame;
     struct frame_writer *writer;
-    assert_ok(frame_open(vfs, parts[1], FRAME_IDS, 77, 5, &frame, &error));
-    assert_ok(frame_create(vfs, parts[1], FRAME_IDS, 77, 5, &writer, &error));
+    assert_ok(frame_open(vfs, parts[1], (struct frame_id){FRAME_IDS, 77, 5}, &frame, &error));
+    assert_ok(frame_create(vfs, parts[1], (struct frame_id){FRAME_IDS, 77, 5}, &writer, &error));
     for (size_t i = 0; i < frame.section_count; i++) {
         const struct frame_section_view *section = &frame.sections[i];
         uint8_t wide[4 * 8], info[32];

@@ -66,7 +66,7 @@ static void add_log(struct vfs *vfs, const struct space *space, uint64_t number,
 {
     lode_error error;
     struct wal *wal;
-    assert_ok(wal_create(vfs, "c", 77, number, &wal, &error));
+    assert_ok(wal_create((struct wal_file){vfs, "c", 77, number}, &wal, &error));
     for (int i = 0; i < groups; i++) {
         struct kit_op op = {(unsigned)(5000 + i), i};
         struct buf batch = kit_batch(space, &op, 1);
@@ -124,7 +124,8 @@ static void add_model(struct vfs *vfs)
 {
     lode_error error;
     struct frame_writer *writer;
-    assert_ok(frame_create(vfs, "c/text-model-1", FRAME_TEXT_MODEL, 77, 1, &writer, &error));
+    assert_ok(frame_create(vfs, "c/text-model-1", (struct frame_id){FRAME_TEXT_MODEL, 77, 1},
+                           &writer, &error));
     assert_ok(frame_section(writer, 1, &error));
     assert_ok(frame_write(writer, "words", 5, &error));
     assert_ok(frame_finish(writer, &error));

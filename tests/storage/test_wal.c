@@ -28,11 +28,16 @@ static struct vfs *new_dir(void)
     return vfs;
 }
 
+static struct wal_file the_log(struct vfs *vfs)
+{
+    return (struct wal_file){vfs, DIR, UID, NUMBER};
+}
+
 static struct wal *new_wal(struct vfs *vfs)
 {
     lode_error error;
     struct wal *wal;
-    assert_ok(wal_create(vfs, DIR, UID, NUMBER, &wal, &error));
+    assert_ok(wal_create(the_log(vfs), &wal, &error));
     return wal;
 }
 
@@ -81,7 +86,7 @@ static lode_status replay(struct vfs *vfs, int last_file, struct wal_found *foun
 {
     uint64_t last = 0;
     struct wal_replay how = {.last_file = last_file, .batch = expect_batch, .context = &last};
-    lode_status status = wal_replay(vfs, DIR, UID, NUMBER, &how, found, error);
+    lode_status status = wal_replay(the_log(vfs), &how, found, error);
     if (!status)
         assert_int_equal(found->last_sequence, last);
     return status;
@@ -129,7 +134,7 @@ static void an_empty_log_has_no_batch(void **state)
     assert_ok(replay(vfs, 0, &found, &error));
     assert_int_equal(found.last_sequence, 0);
     struct wal *second;
-    assert_status(wal_create(vfs, DIR, UID, NUMBER, &second, &error), LODE_EXISTS);
+    assert_status(wal_create(the_log(vfs), &second, &error), LODE_EXISTS);
     wal_close(wal);
     vfs_memory_crash(vfs); /* it is durable with its name */
     assert_ok(replay(vfs, 0, &found, &error));
@@ -238,7 +243,7 @@ static void a_settled_log_is_whole(void **state)
     kit_flip(vfs, PATH, ends[2] * 8 - 1);
     struct wal_found found;
     assert_ok(replay(vfs, 1, &found, &error));
-    assert_ok(wal_settle(vfs, DIR, UID, NUMBER, &found, &error));
+    assert_ok(wal_settle(the_log(vfs), &found, &error));
     vfs_memory_crash(vfs);
     assert_ok(replay(vfs, 0, &found, &error));
     assert_int_equal(found.last_sequence, 4);
@@ -261,7 +266,7 @@ static void a_header_never_written_is_settled(void **state)
         assert_status(replay(vfs, 0, &found, &error), LODE_CORRUPT);
         assert_ok(replay(vfs, 1, &found, &error));
         assert_int_equal(found.valid_size, 0);
-        assert_ok(wal_settle(vfs, DIR, UID, NUMBER, &found, &error));
+        assert_ok(wal_settle(the_log(vfs), &found, &error));
         assert_ok(replay(vfs, 0, &found, &error));
         assert_int_equal(found.valid_size, HEADER);
     }
@@ -279,10 +284,13 @@ static void another_files_log_is_refused(void **state)
     uint64_t last = 0;
     struct wal_found found;
     struct wal_replay how = {.last_file = 1, .batch = expect_batch, .context = &last};
-    assert_status(wal_replay(vfs, DIR, UID + 1, NUMBER, &how, &found, &error), LODE_CORRUPT);
-    assert_status(wal_replay(vfs, DIR, UID, NUMBER + 1, &how, &found, &error), LODE_NOT_FOUND);
+    assert_status(wal_replay((struct wal_file){vfs, DIR, UID + 1, NUMBER}, &how, &found, &error),
+                  LODE_CORRUPT);
+    assert_status(wal_replay((struct wal_file){vfs, DIR, UID, NUMBER + 1}, &how, &found, &error),
+                  LODE_NOT_FOUND);
     assert_ok(vfs_rename(vfs, PATH, "d/wal-4.log", &error));
-    assert_status(wal_replay(vfs, DIR, UID, NUMBER + 1, &how, &found, &error), LODE_CORRUPT);
+    assert_status(wal_replay((struct wal_file){vfs, DIR, UID, NUMBER + 1}, &how, &found, &error),
+                  LODE_CORRUPT);
     vfs_memory_free(vfs);
 }
 
@@ -310,6 +318,69 @@ static void stored_bytes_do_not_pass_for_a_group(void **state)
     vfs_memory_free(vfs);
 }
 
+/* Cuts a byte off the log between somebody's look at its size and his reading. */
+struct cutter {
+    struct vfs *vfs;
+    unsigned cuts, cuts_max;
+    unsigned operations; /* of the reader */
+    int is_cutting;
+};
+
+static void cut_back(void *context)
+{
+    struct cutter *cutter = context;
+    lode_error error;
+    struct vfs_file *file;
+    uint64_t size;
+    if (cutter->is_cutting || ++cutter->operations < 4 || cutter->operations % 2 ||
+        cutter->cuts == cutter->cuts_max)
+        return; /* he opens it, looks, and from then on looks and reads in turn */
+    cutter->is_cutting = 1;
+    assert_ok(vfs_open(cutter->vfs, PATH, VFS_WRITE, &file, &error));
+    assert_ok(vfs_size(file, &size, &error));
+    assert_ok(vfs_truncate(file, size - 1, &error));
+    vfs_close(file);
+    cutter->cuts++;
+    cutter->is_cutting = 0;
+}
+
+static lode_status replay_while_cut(struct vfs *vfs, unsigned cuts_max, struct wal_found *found,
+                                    lode_error *error)
+{
+    uint64_t last = 0;
+    struct cutter cutter = {.vfs = vfs, .cuts_max = cuts_max};
+    struct wal_replay how = {.last_file = 1, .in_use = 1, .batch = expect_batch, .context = &last};
+    vfs_memory_set_hook(vfs, cut_back, &cutter);
+    lode_status status = wal_replay(the_log(vfs), &how, found, error);
+    vfs_memory_set_hook(vfs, NULL, NULL);
+    assert_true(cutter.cuts > 0);
+    return status;
+}
+
+/* A log whose writer goes on is read again when it is cut back meanwhile, and given up when that does not end. */
+static void a_log_that_is_cut_back_is_read_again(void **state)
+{
+    (void)state;
+    lode_error error;
+    struct vfs *vfs = new_dir();
+    struct vfs_file *file;
+    uint64_t ends[3];
+    uint8_t tail[200] = {0};
+    struct wal_found found;
+    write_three(vfs, ends);
+    assert_ok(vfs_open(vfs, PATH, VFS_WRITE, &file, &error));
+    assert_ok(vfs_write(file, ends[2], tail, sizeof tail, &error));
+    vfs_close(file);
+    assert_ok(replay_while_cut(vfs, 10, &found, &error));
+    assert_int_equal(found.last_sequence, 6);
+    assert_int_equal(found.valid_size, ends[2]);
+    assert_int_equal(found.torn_size, sizeof tail - 10);
+    assert_status(replay_while_cut(vfs, 100, &found, &error), LODE_CORRUPT);
+    assert_non_null(strstr(error.message, "wal-3.log"));
+    assert_ok(replay(vfs, 1, &found, &error));
+    vfs_memory_free(vfs);
+}
+
 static lode_status refuse(void *context, uint64_t sequence, const uint8_t *data, size_t size,
                           lode_error *error)
 {
@@ -326,7 +397,7 @@ static void the_replay_ends_where_its_reader_does(void **state)
     write_three(vfs, ends);
     struct wal_found found;
     struct wal_replay how = {.last_file = 1, .batch = refuse};
-    assert_status(wal_replay(vfs, DIR, UID, NUMBER, &how, &found, &error), LODE_NOMEM);
+    assert_status(wal_replay(the_log(vfs), &how, &found, &error), LODE_NOMEM);
     assert_non_null(strstr(error.message, "no room"));
     assert_non_null(strstr(error.message, "wal-3.log"));
     vfs_memory_free(vfs);
@@ -516,7 +587,7 @@ static void large_groups(void **state)
     wal_close(wal);
     struct wal_found found;
     struct wal_replay how = {.batch = refuse}; /* fails at 4, so never */
-    assert_ok(wal_replay(vfs, DIR, UID, NUMBER, &how, &found, &error));
+    assert_ok(wal_replay(the_log(vfs), &how, &found, &error));
     assert_int_equal(found.last_sequence, 3);
     free(data);
     vfs_memory_free(vfs);
@@ -563,7 +634,7 @@ static void what_cannot_be_begun_is_gone_for_good(void **state)
         struct wal *wal;
         int armed = 1;
         vfs_memory_set_fault(vfs, fail_late, &armed);
-        assert_status(wal_create(vfs, DIR, UID, NUMBER, &wal, &error), LODE_FULL);
+        assert_status(wal_create(the_log(vfs), &wal, &error), LODE_FULL);
         vfs_memory_crash_random(vfs, seed);
         assert_false(kit_exists(vfs, PATH));
         vfs_memory_free(vfs);
@@ -583,6 +654,7 @@ int main(void)
         cmocka_unit_test(a_header_never_written_is_settled),
         cmocka_unit_test(another_files_log_is_refused),
         cmocka_unit_test(stored_bytes_do_not_pass_for_a_group),
+        cmocka_unit_test(a_log_that_is_cut_back_is_read_again),
         cmocka_unit_test(the_replay_ends_where_its_reader_does),
         cmocka_unit_test(logs_are_listed_in_order),
         cmocka_unit_test(a_full_disk_passes),

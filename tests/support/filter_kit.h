@@ -4,8 +4,7 @@
 
 #include "base/random.h"
 #include "filter/bind.h"
-#include "filter/filter_json.h"
-#include "filter/filter_text.h"
+#include "filter/syntax.h"
 #include "filter/matches.h"
 
 /* Declared: title text, released datetime, place geo, uid uuid; learnt from kit_document: genre keyword,
