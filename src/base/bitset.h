@@ -21,15 +21,7 @@ static inline void bitset_unset(uint64_t *words, size_t i)
 {
     words[i / 64] &= ~((uint64_t)1 << (i % 64));
 }
-static inline size_t bitset_count(const uint64_t *words, size_t bits)
-{
-    size_t count = 0;
-    for (size_t w = 0; w < bits / 64; w++)
-        count += (size_t)__builtin_popcountll(words[w]);
-    if (bits % 64)
-        count +=
-            (size_t)__builtin_popcountll(words[bits / 64] & (((uint64_t)1 << (bits % 64)) - 1));
-    return count;
-}
+/* Of the first `bits`. */
+size_t bitset_count(const uint64_t *words, size_t bits);
 
 #endif

@@ -134,7 +134,10 @@ lode_status flat_search(const struct rows *rows, uint32_t first, const struct in
     lode_status status = LODE_OK;
     if (!query->allowed)
         return scan_range(rows, query, first, query->row_limit, error);
-    for (uint32_t base = first & ~63u; !status && base < query->row_limit; base += 64)
-        status = scan_word(rows, query, base, word_of(query, first, base), error);
+    for (uint32_t base = first & ~63u; !status && base < query->row_limit; base += 64) {
+        uint64_t word = word_of(query, first, base);
+        if (word)
+            status = scan_word(rows, query, base, word, error);
+    }
     return status;
 }
