@@ -20,11 +20,10 @@ static lode_status touch(const struct columns *columns, const struct column *col
                          enum column_blob blob, uint64_t offset, uint64_t size,
                          const uint8_t **ret_at, lode_error *error)
 {
-    const uint8_t *at = column->blobs[blob].data + offset;
     if (offset > column->blobs[blob].size || size > column->blobs[blob].size - offset)
         return corrupt(column, "a part is too short", error);
-    *ret_at = at;
-    return size ? guard_touch(columns->guard, at, (size_t)size, error) : LODE_OK;
+    *ret_at = column->blobs[blob].data + offset;
+    return size ? guard_touch(columns->guard, *ret_at, (size_t)size, error) : LODE_OK;
 }
 
 static lode_status touch_all(const struct columns *columns, const struct column *column,

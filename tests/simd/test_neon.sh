@@ -12,7 +12,7 @@ for tool in aarch64-linux-gnu-gcc qemu-aarch64; do
     fi
 done
 
-simd="src/simd/simd.c src/simd/simd_scalar.c src/simd/simd_neon.c src/simd/tile_neon.c"
+simd="src/simd/simd.c src/simd/simd_scalar.c src/simd/range_scalar.c src/simd/simd_neon.c src/simd/tile_neon.c"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 # shellcheck disable=SC2086
@@ -30,6 +30,7 @@ cat >"$folder/cmocka.h" <<'END'
 #include <string.h>
 #define fail_msg(...) (printf(__VA_ARGS__), puts(""), exit(1))
 #define assert_true(x) ((x) ? (void)0 : fail_msg("FAIL line %d: %s", __LINE__, #x))
+#define assert_non_null(x) assert_true((x) != NULL)
 #define assert_int_equal(a, b) assert_true((a) == (b))
 #define assert_memory_equal(a, b, size) assert_true(memcmp(a, b, size) == 0)
 struct CMUnitTest {
@@ -54,3 +55,7 @@ qemu-aarch64 "$folder/test_hop"
 aarch64-linux-gnu-gcc $flags tests/simd/test_tile.c $simd src/base/random.c -lm -pthread \
     -o "$folder/test_tile"
 qemu-aarch64 "$folder/test_tile"
+# shellcheck disable=SC2086
+aarch64-linux-gnu-gcc $flags tests/simd/test_range.c $simd src/base/random.c -lm -pthread \
+    -o "$folder/test_range"
+qemu-aarch64 "$folder/test_range"
