@@ -1,75 +1,24 @@
 /* Each allocation of the library is refused in turn, once: the call says LODE_NOMEM, or that the collection is
  * to be reopened, or does without; nothing leaks, nothing is lost, and the same call then succeeds.
- * The linker leads malloc and its kin here (cmake/tests.cmake). LODE_REFUSAL_STRIDE tries fewer. */
+ * LODE_REFUSAL_STRIDE tries fewer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/backup.h"
 #include "engine/verify.h"
+#include "support/refusing.h"
 #include "support/story.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-
-static int armed; /* inside of a call of the library; all is on one thread here */
-static uint64_t asked, refuse_at;
-
-static int refused(void)
-{
-    return armed && ++asked == refuse_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return refused() ? NULL : __real_strdup(text);
-}
-
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
-{
-    return refused() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
-}
 
 /* --- Calls ------------------------------------------------------------------------------------- */
 
 static lode_error error;
-
-#define ARMED(call)                                                                                \
-    do {                                                                                           \
-        armed = 1;                                                                                 \
-        call;                                                                                      \
-        armed = 0;                                                                                 \
-    } while (0)
 
 static void check_status(lode_status status, const char *call)
 {
@@ -78,7 +27,7 @@ static void check_status(lode_status status, const char *call)
                  error.message);
     if (status != LODE_OK && status != LODE_NOMEM)
         fail_msg("%s: allocation %llu refused: status %d, '%s'", call,
-                 (unsigned long long)refuse_at, (int)status, error.message);
+                 (unsigned long long)refusing.refuse_at, (int)status, error.message);
 }
 
 /* Once refused, then not: the second call must succeed. */
@@ -342,20 +291,20 @@ static void each_allocation_is_refused(void **state)
 {
     (void)state;
     unsigned stride = story_setting("LODE_REFUSAL_STRIDE", story_fewer(4) == 4 ? 1 : 7);
-    refuse_at = 1;
-    for (;; refuse_at += stride) {
+    refusing.refuse_at = 1;
+    for (;; refusing.refuse_at += stride) {
         struct run run = {.vfs = vfs_memory_new()};
         assert_ok(executor_inline_new(&run.executor, &error));
-        asked = 0;
-        print_message("allocation %llu\r", (unsigned long long)refuse_at);
+        refusing.asked = 0;
+        print_message("allocation %llu\r", (unsigned long long)refusing.refuse_at);
         live(&run);
         executor_free(run.executor);
         engine_verify(run.vfs, "db");
         vfs_memory_free(run.vfs);
-        if (asked < refuse_at)
+        if (refusing.asked < refusing.refuse_at)
             break;
     }
-    print_message("%llu allocations, every %u\n", (unsigned long long)asked, stride);
+    print_message("%llu allocations, every %u\n", (unsigned long long)refusing.asked, stride);
 }
 
 int main(void)
