@@ -56,6 +56,11 @@ void explanation_free(lode_explanation *explanation);
 NODISCARD lode_status facets_get(struct collection *collection, const lode_facet_request *request,
                                  lode_facets **ret_facets, lode_error *error);
 void facets_free(lode_facets *facets);
+NODISCARD lode_status scroll_get(struct collection *collection, const lode_scroll_request *request,
+                                 lode_page **ret_page, lode_error *error);
+void scroll_page_free(lode_page *page);
+NODISCARD lode_status sample_get(struct collection *collection, const lode_sample_request *request,
+                                 lode_result **ret_result, lode_error *error);
 /* op: what to do to each point that matches; its id and condition are not used. */
 NODISCARD lode_status filtered_write(struct collection *collection, const lode_filter *filter,
                                      const lode_write_op *op, lode_write_info *ret_info,

@@ -125,6 +125,25 @@ static void patch_point(struct run *run, unsigned id, int value)
     TWICE(lode_write(run->points, ops, 2, &options, NULL, &error));
 }
 
+static void scroll_all(struct run *run, const lode_snapshot *snapshot)
+{
+    static const char *const fields[] = {NULL, "v", "group"};
+    lode_sample_request sample = {.snapshot = snapshot, .count = 3};
+    lode_result *result;
+    TWICE(lode_sample(run->points, &sample, &result, &error));
+    lode_result_free(result);
+    for (size_t i = 0; i < 3; i++) {
+        lode_scroll_request request = {
+            .snapshot = snapshot, .by = fields[i], .descending = i == 1, .limit = 7, .with = 7};
+        lode_page *first, *second;
+        TWICE(lode_scroll(run->points, &request, &first, &error));
+        request.after = first->next;
+        TWICE(lode_scroll(run->points, &request, &second, &error));
+        lode_page_free(first);
+        lode_page_free(second);
+    }
+}
+
 static void read_all(struct run *run)
 {
     const float query[4] = {1, 2, 3, 4};
@@ -161,6 +180,7 @@ static void read_all(struct run *run)
         TWICE(lode_iterator_next(iterator, &hit, &error));
     while (hit);
     lode_iterator_close(iterator);
+    scroll_all(run, snapshot);
     lode_snapshot_close(snapshot);
     TWICE(lode_stats_get(run->points, &stats, &error));
     lode_stats_free(stats);
