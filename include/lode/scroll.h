@@ -1,4 +1,5 @@
-/* scroll.h: points that match a filter, page by page in order, and at random. Included by lode.h. */
+/* scroll.h: points that match a filter, page by page in order; at random; and the nearest by groups. Included by
+ * lode.h; docs/scroll.md says more. */
 #ifndef LODE_SCROLL_H
 #define LODE_SCROLL_H
 
@@ -66,6 +67,38 @@ typedef struct lode_sample_request {
 LODE_NODISCARD LODE_API lode_status lode_sample(lode_collection *collection,
                                                 const lode_sample_request *request,
                                                 lode_result **ret_result, lode_error *error);
+
+/* --- By groups --------------------------------------------------------------------------------- */
+
+typedef struct lode_groups_request {
+    lode_search_request search; /* k: groups; one_per must be NULL */
+    const char *by;             /* path of the field, as in filters; required */
+    size_t per_group;           /* hits of each; 0: 1. k times per_group: at most LODE_K_MAX */
+} lode_groups_request;
+
+typedef struct lode_group {
+    const char *value; /* as JSON, ends with NUL, as in lode_facet */
+    size_t value_size;
+    const lode_hit *hits; /* best first */
+    size_t hit_count;
+} lode_group;
+
+typedef struct lode_groups {
+    const lode_group *groups; /* by their best hit */
+    size_t group_count;
+    lode_search_info info; /* of all searches that it took, together */
+} lode_groups;
+
+/* The groups nearest to the query, and the nearest points of each. A group is a value of the field; a point with an array
+ * is in the group of each of its values, one without a value is in none. There are k groups whenever the points that
+ * match have k values, and per_group hits of each whenever so many have it. An exact search gives the very groups and
+ * hits that are nearest; else those are walked for as by lode_search, and what that leaves out is scanned for.
+ * Free with lode_groups_free. Errors: as lode_search; LODE_INVALID when no point has had the field, or when it is a
+ * point on the earth or an object. */
+LODE_NODISCARD LODE_API lode_status lode_search_groups(lode_collection *collection,
+                                                       const lode_groups_request *request,
+                                                       lode_groups **ret_groups, lode_error *error);
+LODE_API void lode_groups_free(lode_groups *groups); /* NULL is allowed */
 
 #ifdef __cplusplus
 }

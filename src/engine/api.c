@@ -373,7 +373,7 @@ static lode_status check_one_per(const char *one_per, lode_error *error)
     return LODE_OK;
 }
 
-static lode_status check_request(const lode_search_request *request, lode_error *error)
+lode_status read_check_search(const lode_search_request *request, lode_error *error)
 {
     lode_status status = check_source(request, error);
     if (!status)
@@ -397,7 +397,7 @@ lode_status lode_search(lode_collection *collection, const lode_search_request *
         return is_null("request", error);
     if (!ret_result)
         return is_null("ret_result", error);
-    lode_status status = check_request(request, error);
+    lode_status status = read_check_search(request, error);
     return status ? status : collection_search(collection->shared, request, ret_result, error);
 }
 
@@ -408,7 +408,7 @@ static lode_status check_requests(const lode_search_request *requests, size_t re
         return error_set(error, LODE_LIMIT, "request_count is %zu: at most %d", request_count,
                          LODE_SEARCH_BATCH_MAX);
     for (size_t i = 0; i < request_count; i++) {
-        lode_status status = check_request(&requests[i], error);
+        lode_status status = read_check_search(&requests[i], error);
         if (status) {
             error_prefix(error, "requests[%zu]: ", i);
             return status;

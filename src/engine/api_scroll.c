@@ -73,3 +73,34 @@ lode_status lode_sample(lode_collection *collection, const lode_sample_request *
         status = read_check_with(request->with, error);
     return status ? status : sample_get(collection->shared, request, ret_result, error);
 }
+
+static lode_status check_groups(const lode_groups_request *request, lode_error *error)
+{
+    size_t k = request->search.k ? request->search.k : 10;
+    size_t per_group = request->per_group ? request->per_group : 1;
+    lode_status status = read_check_search(&request->search, error);
+    if (!status && request->search.one_per)
+        status = error_set(error, LODE_INVALID, "search.one_per is for lode_search: say NULL");
+    if (!status && !request->by)
+        status = is_null("by", error);
+    if (!status)
+        status = check_path(request->by, error);
+    if (!status && per_group > LODE_K_MAX / k)
+        status = error_set(error, LODE_LIMIT, "%zu groups of %zu hits: at most %d hits together", k,
+                           per_group, LODE_K_MAX);
+    return status;
+}
+
+lode_status lode_search_groups(lode_collection *collection, const lode_groups_request *request,
+                               lode_groups **ret_groups, lode_error *error)
+{
+    lode_status status = check_call(collection, request, ret_groups, "ret_groups", error);
+    if (!status)
+        status = check_groups(request, error);
+    return status ? status : groups_get(collection->shared, request, ret_groups, error);
+}
+
+void lode_groups_free(lode_groups *groups)
+{
+    groups_free(groups);
+}

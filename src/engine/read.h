@@ -6,6 +6,8 @@
 
 /* Whether all bits of `with` are LODE_WITH_...: LODE_INVALID. */
 NODISCARD lode_status read_check_with(unsigned with, lode_error *error);
+/* A request without its snapshot: LODE_INVALID, LODE_LIMIT. */
+NODISCARD lode_status read_check_search(const lode_search_request *request, lode_error *error);
 
 struct lode_snapshot {
     struct collection *collection; /* retained */
@@ -61,6 +63,9 @@ NODISCARD lode_status scroll_get(struct collection *collection, const lode_scrol
 void scroll_page_free(lode_page *page);
 NODISCARD lode_status sample_get(struct collection *collection, const lode_sample_request *request,
                                  lode_result **ret_result, lode_error *error);
+NODISCARD lode_status groups_get(struct collection *collection, const lode_groups_request *request,
+                                 lode_groups **ret_groups, lode_error *error);
+void groups_free(lode_groups *groups);
 /* op: what to do to each point that matches; its id and condition are not used. */
 NODISCARD lode_status filtered_write(struct collection *collection, const lode_filter *filter,
                                      const lode_write_op *op, lode_write_info *ret_info,

@@ -142,6 +142,14 @@ static void scroll_all(struct run *run, const lode_snapshot *snapshot)
         lode_page_free(first);
         lode_page_free(second);
     }
+    const float query[4] = {1, 2, 3, 4};
+    lode_groups *groups;
+    lode_groups_request request = {
+        .search = {.snapshot = snapshot, .vector = query, .k = 5, .exact = 1, .with = 7},
+        .by = "group",
+        .per_group = 2};
+    TWICE(lode_search_groups(run->points, &request, &groups, &error));
+    lode_groups_free(groups);
 }
 
 static void read_all(struct run *run)
