@@ -2,7 +2,9 @@
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/ids.h"
+#include "cmd/options.h"
 #include "cmd/output.h"
+#include "cmd/query_groups.h"
 #include "cmd/query_show.h"
 #include "cmd/recall.h"
 #include "cmd/session.h"
@@ -13,12 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PER_GROUP_DEFAULT 3u
+
 struct query {
     struct args args;
     const char *text, *like, *vector, *vectors; /* one of them */
-    uint64_t k, ef_search, limit;
+    uint64_t k, ef_search, limit, per_group;
     int exact, allow_damaged, recall, with_vector, with_version, id_rule, format;
-    const char *one_per, *show, *dataset, *snapshot, *filter;
+    const char *one_per, *group_by, *show, *dataset, *snapshot, *filter;
     struct shown shown;
     lode_metric metric;
     uint32_t dim;
@@ -35,6 +39,7 @@ static const char details[] =
     "\n"
     "With --json: {\"hits\": [{\"id\", \"score\", \"metadata\", \"text\"}], \"ms\",\n"
     "\"info\": {\"distances\", \"hops\", ...}}, with --recall also \"recall\" and \"exact_ms\";\n"
+    "for --group-by {\"groups\": [{\"value\", \"hits\"}], \"ms\", \"info\"},\n"
     "for --vectors {\"queries\": [...], \"count\", \"ms_mean\", ...}.\n";
 
 static int parse(struct query *query, int argc, char **argv, int *ret_exit)
@@ -54,14 +59,16 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                     "Leave damaged segments out, and say so, instead of failing."),
         OPTION_FLAG("recall", &query->recall,
                     "Also scan everything, and say what the index missed and what it saved."),
-        OPTION_TEXT(
-            "filter", "FILTER", &query->filter,
-            "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
-            "JSON (docs/filters.md)."),
+        OPTION_FILTER(&query->filter),
         OPTION_TEXT("one-per", "FIELD", &query->one_per,
                     "Only the best hit of each value of this metadata field. With --like, the "
                     "value of that "
                     "point counts as taken."),
+        OPTION_TEXT(
+            "group-by", "FIELD", &query->group_by,
+            "The nearest points of the k nearest groups: a group is a value of this field."),
+        OPTION_UINT("per-group", &query->per_group, 1, LODE_K_MAX,
+                    "Of --group-by: points of each group; default 3."),
         OPTION_TEXT("show", "FIELD,...", &query->show,
                     "Which metadata members to show, and \"text\" for the text; all by default."),
         OPTION_FLAG("with-vector", &query->with_vector, "With --json: the vectors too."),
@@ -74,8 +81,7 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                       "Of --vectors; by default its name says it."),
         OPTION_TEXT("dataset", "NAME", &query->dataset,
                     "Of --vectors, hdf5: which dataset; default test."),
-        OPTION_TEXT("snapshot", "NAME", &query->snapshot,
-                    "In what lode snapshot create kept, instead of what is there now."),
+        OPTION_SNAPSHOT(&query->snapshot),
         OPTION_UINT("limit", &query->limit, 1, UINT64_MAX, "Of --vectors: at most the first N."),
     };
     const struct arg_spec spec = {
@@ -88,6 +94,7 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
             "  lode query films.lode films --like 42 --k 5 --one-per director\n"
             "  lode query films.lode films --like 42 --filter 'year >= 1990 AND NOT genre = "
             "\"drama\"'\n"
+            "  lode query films.lode films --text 'lost at sea' --group-by genre --per-group 2\n"
             "  lode query films.lode films --vector '[0.1, 0.7, 0.2]' --recall\n"
             "  lode query sift.lode sift --vectors queries.fvecs --ef-search 200 --recall "
             "--json\n",
@@ -110,6 +117,11 @@ static int check(struct query *query)
     if (query->vectors && query->format == FORMAT_AUTO && format_of(query->vectors) == FORMAT_AUTO)
         return output_usage("query", "the name of %s does not tell its format; say --format",
                             query->vectors);
+    if (query->group_by && (query->vectors || query->recall || query->one_per))
+        return output_usage("query", "--group-by goes with none of --vectors, --recall and "
+                                     "--one-per");
+    if (query->per_group && !query->group_by)
+        return output_usage("query", "--per-group is for --group-by");
     if (query->show && !shown_parse(&query->shown, query->show))
         return output_usage("query", "--show takes at most %d fields", SHOWN_MAX);
     return EXIT_OK;
@@ -148,13 +160,9 @@ static lode_status timed_search(struct session *session, const lode_search_reque
     return LODE_OK;
 }
 
-/* Search, and with --recall search again exactly on the same state. The first run after opening pays
- * for pages that are not mapped yet, so a comparison of one query gives each side a second one. */
-static lode_status answer(struct query *query, struct session *session,
-                          lode_search_request *request, struct answer *ret_answer,
-                          lode_error *error)
+static void fill_request(const struct query *query, const struct session *session,
+                         lode_search_request *request)
 {
-    struct answer found = {.k = (size_t)query->k};
     request->snapshot = session->snapshot;
     request->k = (size_t)query->k;
     request->ef_search = (uint32_t)query->ef_search;
@@ -164,6 +172,16 @@ static lode_status answer(struct query *query, struct session *session,
     request->filter = query->filter;
     request->filter_size = query->filter ? strlen(query->filter) : 0;
     request->with = with_bits(query);
+}
+
+/* Search, and with --recall search again exactly on the same state. The first run after opening pays
+ * for pages that are not mapped yet, so a comparison of one query gives each side a second one. */
+static lode_status answer(struct query *query, struct session *session,
+                          lode_search_request *request, struct answer *ret_answer,
+                          lode_error *error)
+{
+    struct answer found = {.k = (size_t)query->k};
+    fill_request(query, session, request);
     int runs = query->recall && !query->vectors ? 2 : 1;
     lode_status status = timed_search(session, request, runs, &found.result, &found.ms, error);
     if (status == LODE_OK && query->recall) {
@@ -198,10 +216,26 @@ static int show_answer(const struct query *query, const struct answer *found)
     return EXIT_OK;
 }
 
+static int run_groups(const struct query *query, const struct session *session,
+                      lode_search_request *request)
+{
+    fill_request(query, session, request);
+    struct grouped_query grouped = {
+        .collection = session->collection,
+        .request = {.search = *request,
+                    .by = query->group_by,
+                    .per_group = query->per_group ? (size_t)query->per_group : PER_GROUP_DEFAULT},
+        .shown = query->show ? &query->shown : NULL,
+        .dim = query->dim};
+    return query_groups_run(&grouped);
+}
+
 static int run_one(struct query *query, struct session *session, lode_search_request *request)
 {
     struct answer found;
     lode_error error = {0};
+    if (query->group_by)
+        return run_groups(query, session, request);
     if (answer(query, session, request, &found, &error)) {
         int no_model = query->text && error.status == LODE_NOT_FOUND;
         return output_fail(&(struct output_failure){
@@ -389,9 +423,7 @@ int query_run(int argc, char **argv)
         return code;
     code = check(&query);
     if (code == EXIT_OK)
-        code = session_read(&session, query.args.operands[0], query.args.operands[1]);
-    if (code == EXIT_OK)
-        code = session_snapshot(&session, query.snapshot);
+        code = session_read_state(&session, &query.args, query.snapshot);
     if (code)
         return code;
     code = run_session(&query, &session);
