@@ -84,7 +84,7 @@ endif()
 set(encrypted_faults LODE_FAULT_LIVES=1 LODE_CRASH_ROUNDS=40)
 set(encrypted_lies LODE_CRASH_ROUNDS=100)
 foreach(name crash repair model named point_in_time kept_states expiry_concurrent
-    read_only requests text search damage damage_concurrent faults lies failed_sync ack full_disk)
+    read_only requests text search scroll groups damage damage_concurrent faults lies failed_sync ack full_disk)
   if(TARGET engine.test_${name})
     set(test engine/test_${name}_encrypted)
     add_test(NAME ${test} COMMAND engine.test_${name})
