@@ -26,6 +26,7 @@ if(TARGET lode)
 endif()
 
 file(GLOB support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.c")
+list(REMOVE_ITEM support "${PROJECT_SOURCE_DIR}/tests/support/refusing.c")
 file(GLOB test_programs CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/*/test_*.c")
 file(GLOB test_scripts CONFIGURE_DEPENDS
   "${PROJECT_SOURCE_DIR}/tests/*/test_*.py" "${PROJECT_SOURCE_DIR}/tests/*/test_*.sh")
@@ -42,6 +43,12 @@ if(support)
   add_library(lode_test_support STATIC ${support})
   target_include_directories(lode_test_support PUBLIC "${PROJECT_SOURCE_DIR}/tests")
   target_link_libraries(lode_test_support PRIVATE lode_flags PUBLIC lode_internal PkgConfig::CMOCKA)
+  # Of tests named *refused_memory: it holds __wrap_malloc and so on.
+  add_library(lode_test_refusing STATIC "${PROJECT_SOURCE_DIR}/tests/support/refusing.c")
+  target_include_directories(lode_test_refusing PUBLIC "${PROJECT_SOURCE_DIR}/tests")
+  target_link_libraries(lode_test_refusing PRIVATE lode_flags)
+  target_link_options(lode_test_refusing INTERFACE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+    -Wl,--wrap=strdup,--wrap=posix_memalign)
 endif()
 
 foreach(file IN LISTS test_programs)
@@ -55,9 +62,8 @@ foreach(file IN LISTS test_programs)
   target_link_libraries(${folder}.${name} PRIVATE lode_flags
     $<TARGET_NAME_IF_EXISTS:lode_test_support> $<TARGET_NAME_IF_EXISTS:lode_service>
     $<$<STREQUAL:${folder},cmd>:lode_cmd> lode_internal PkgConfig::CMOCKA)
-  if(name MATCHES "(^|_)refused_memory$") # the file holds __wrap_malloc and so on
-    target_link_options(${folder}.${name} PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-      -Wl,--wrap=strdup,--wrap=posix_memalign)
+  if(name MATCHES "(^|_)refused_memory$")
+    target_link_libraries(${folder}.${name} PRIVATE lode_test_refusing)
   endif()
   add_test(NAME ${folder}/${name} COMMAND ${folder}.${name})
   lode_register(${folder}/${name} "${file}" 300)
@@ -78,8 +84,8 @@ endif()
 set(encrypted_faults LODE_FAULT_LIVES=1 LODE_CRASH_ROUNDS=40)
 set(encrypted_lies LODE_CRASH_ROUNDS=100)
 foreach(name crash repair model named point_in_time kept_states expiry_concurrent
-    read_only requests text search damage damage_concurrent faults lies failed_sync ack full_disk backup
-    backup_place)
+    read_only requests text search scroll groups damage damage_concurrent faults lies failed_sync ack full_disk
+    backup backup_place)
   if(TARGET engine.test_${name})
     set(test engine/test_${name}_encrypted)
     add_test(NAME ${test} COMMAND engine.test_${name})

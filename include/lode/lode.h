@@ -2,8 +2,8 @@
  *
  * A database is a directory. It holds collections; a collection holds points (an id, a vector,
  * metadata, perhaps a text) of one dimension and metric. Everything the library does is in this
- * header and the three that it includes at its end: filter.h, backup.h and repair.h; the command `lode` uses
- * nothing else.
+ * header and the four that it includes at its end: filter.h, scroll.h, backup.h and repair.h; the command `lode`
+ * uses nothing else.
  *
  *     lode_db *db;  lode_collection *films;  lode_result *found;
  *     lode_db_open("films.lode", NULL, &db, &error);
@@ -858,6 +858,7 @@ LODE_API void lode_stats_free(lode_stats *stats);
 #endif
 
 #include "lode/filter.h" /* the rest of the interface */
+#include "lode/scroll.h"
 #include "lode/backup.h"
 #include "lode/repair.h"
 

@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/explanation.h"
+#include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 
@@ -17,18 +18,14 @@ struct counting {
 static int parse(struct counting *counting, int argc, char **argv, int *ret_exit)
 {
     const struct arg_option options[] = {
-        OPTION_TEXT(
-            "filter", "FILTER", &counting->filter,
-            "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
-            "JSON (docs/filters.md)."),
+        OPTION_FILTER(&counting->filter),
         OPTION_TEXT("by", "FIELD", &counting->by,
                     "Count the points of each value of this field, the most frequent first."),
         OPTION_UINT("limit", &counting->limit, 1, 1000000, "Of --by: values; default 10."),
         OPTION_FLAG("explain", &counting->explain,
                     "Also say of each segment how many rows match, how many were expected to, how "
                     "many documents had to be read to tell, and how a search would go."),
-        OPTION_TEXT("snapshot", "NAME", &counting->snapshot,
-                    "In what lode snapshot create kept, instead of what is there now."),
+        OPTION_SNAPSHOT(&counting->snapshot),
     };
     const struct arg_spec spec = {
         .command = "count",
@@ -128,9 +125,7 @@ int count_run(int argc, char **argv)
     int code = EXIT_OK;
     if (!parse(&counting, argc, argv, &code))
         return code;
-    code = session_read(&session, counting.args.operands[0], counting.args.operands[1]);
-    if (code == EXIT_OK)
-        code = session_snapshot(&session, counting.snapshot);
+    code = session_read_state(&session, &counting.args, counting.snapshot);
     if (code)
         return code;
     if (counting.explain || counting.by) {

@@ -3,6 +3,7 @@
 #include "cmd/command.h"
 #include "cmd/ids.h"
 #include "cmd/input.h"
+#include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 
@@ -28,10 +29,7 @@ static int parse(struct deletion *deletion, int argc, char **argv, int *ret_exit
         OPTION_UINT("if-version", &deletion->if_version, 1, UINT64_MAX,
                     "Only if the point has this version (get --with-version); else nothing is "
                     "deleted and the exit status is 1. Of ids on the command line."),
-        OPTION_TEXT(
-            "filter", "FILTER", &deletion->filter,
-            "Every point that it matches, as genre = \"drama\" AND year >= 1990, or the same "
-            "as JSON (docs/filters.md); lode count says how many these are."),
+        OPTION_FILTER_ALL(&deletion->filter),
         OPTION_CHOICE("id-kind", "KIND", &deletion->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };

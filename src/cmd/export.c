@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/interrupt.h"
+#include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "cmd/sink.h"
@@ -39,12 +40,8 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
                     "--ids reads them. Without it they are lost."),
         OPTION_TEXT("dataset", "NAME", &job->sink.dataset,
                     "hdf5: name of the dataset; default train."),
-        OPTION_TEXT(
-            "filter", "FILTER", &job->filter,
-            "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
-            "JSON (docs/filters.md)."),
-        OPTION_TEXT("snapshot", "NAME", &job->snapshot,
-                    "What lode snapshot create kept, instead of what is there now."),
+        OPTION_FILTER(&job->filter),
+        OPTION_SNAPSHOT(&job->snapshot),
     };
     const struct arg_spec spec = {
         .command = "export",
@@ -227,9 +224,7 @@ int export_run(int argc, char **argv)
         return code;
     code = check(&job);
     if (code == EXIT_OK)
-        code = session_read(&session, job.args.operands[0], job.args.operands[1]);
-    if (code == EXIT_OK)
-        code = session_snapshot(&session, job.snapshot);
+        code = session_read_state(&session, &job.args, job.snapshot);
     if (code)
         return code;
     interrupt_catch();

@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/ids.h"
+#include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/point.h"
 #include "cmd/session.h"
@@ -25,7 +26,7 @@ static int parse(struct get *get, int argc, char **argv, int *ret_exit)
                     "Show the versions too: the write that last changed each point."),
         OPTION_CHOICE("id-kind", "KIND", &get->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
-        OPTION_TEXT("snapshot", "NAME", &get->snapshot, "As kept by lode snapshot create."),
+        OPTION_SNAPSHOT(&get->snapshot),
     };
     const struct arg_spec spec = {
         .command = "get",
@@ -190,9 +191,7 @@ int get_run(int argc, char **argv)
             code = output_error(&error, CAUSE_ARGUMENTS);
     }
     if (code == EXIT_OK)
-        code = session_read(&session, get.args.operands[0], get.args.operands[1]);
-    if (code == EXIT_OK)
-        code = session_snapshot(&session, get.snapshot);
+        code = session_read_state(&session, &get.args, get.snapshot);
     if (code == EXIT_OK) {
         code = get_points(&get, &session, ids, id_count);
         session_close(&session);

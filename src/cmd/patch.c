@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/ids.h"
+#include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 
@@ -13,7 +14,7 @@ struct patch {
     struct args args;
     int id_rule, no_metadata, no_text, no_expiry;
     uint64_t if_version, expires_at_ms;
-    const char *merge, *merge_deep, *set, *text;
+    const char *merge, *merge_deep, *set, *text, *filter;
     struct arg_texts remove;
     lode_write_op op; /* what is done to each point */
 };
@@ -38,24 +39,26 @@ static int parse(struct patch *patch, int argc, char **argv, int *ret_exit)
         OPTION_UINT("if-version", &patch->if_version, 1, UINT64_MAX,
                     "Only if the point has this version (get --with-version); else nothing is "
                     "changed and the exit status is 1."),
+        OPTION_FILTER_ALL(&patch->filter),
         OPTION_CHOICE("id-kind", "KIND", &patch->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };
     const struct arg_spec spec = {
         .command = "patch",
-        .usage = "DIR COLLECTION ID... [options]",
-        .about = "Changes metadata, text or expiry of points, which keep their vectors, and says "
-                 "how many "
-                 "points there were. All are changed, or none. Ids that no point has are no error, "
-                 "unless "
-                 "--if-version asks for one.",
+        .usage = "DIR COLLECTION ID... | --filter FILTER [options]",
+        .about = "Changes metadata, text or expiry of points, by id or by filter, which keep their "
+                 "vectors, and says how many points there were. Those of the command line are all "
+                 "changed, or none; those that a filter matches, in batches of 10,000. Ids that no "
+                 "point has are no error, unless --if-version asks for one.",
         .details = "Ids: digits only are a number, the 36-character form of a UUID is a UUID, "
                    "everything\nelse is a string. After -- an id may begin with a dash.\n",
         .examples = "  lode patch films.lode films 42 --merge '{\"seen\": true, \"draft\": null}'\n"
                     "  lode patch films.lode films 42 43 --remove draft --remove notes\n"
-                    "  lode patch films.lode films alien --text 'In space no one can hear you'\n",
+                    "  lode patch films.lode films alien --text 'In space no one can hear you'\n"
+                    "  lode patch films.lode films --filter 'year < 1930' --merge '{\"silent\": "
+                    "true}'\n",
         .operand_names = "DIR COLLECTION ID...",
-        .operands_min = 3,
+        .operands_min = 2,
         .operands_max = 2 + (size_t)LODE_BATCH_MAX,
         .options = options,
         .option_count = sizeof options / sizeof *options,
@@ -139,6 +142,22 @@ static int write_ops(const struct patch *patch, lode_write_op *ops, size_t count
     return code ? code : report(count, &info);
 }
 
+static int write_filtered(const struct patch *patch)
+{
+    struct session session;
+    lode_error error = {0};
+    lode_write_info info = {0};
+    int code = session_open(&session, patch->args.operands[0], patch->args.operands[1],
+                            LODE_MAINTAIN_ON_REQUEST);
+    if (code)
+        return code;
+    if (lode_patch_filtered(session.collection, lode_filter_text(patch->filter), &patch->op, &info,
+                            &error))
+        code = output_error(&error, CAUSE_ARGUMENTS);
+    session_close(&session);
+    return code ? code : report(info.patched, &info);
+}
+
 int patch_run(int argc, char **argv)
 {
     struct patch patch = {.id_rule = ID_RULE_AUTO};
@@ -146,10 +165,15 @@ int patch_run(int argc, char **argv)
     int code = EXIT_OK;
     if (!parse(&patch, argc, argv, &code))
         return code;
-    code = make_op(&patch);
-    if (code)
-        return code;
     size_t count = patch.args.operand_count - 2;
+    if ((count > 0) == (patch.filter != NULL))
+        return output_usage("patch", "say the ids or --filter FILTER%s",
+                            patch.filter ? ", not both" : "");
+    if (patch.filter && patch.if_version)
+        return output_usage("patch", "--if-version is for ids on the command line");
+    code = make_op(&patch);
+    if (code || patch.filter)
+        return code ? code : write_filtered(&patch);
     lode_write_op *ops = calloc(count, sizeof *ops);
     if (!ops) {
         (void)error_nomem(&error, "the operations", count * sizeof *ops);

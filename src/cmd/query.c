@@ -3,7 +3,9 @@
 #include "cmd/command.h"
 #include "cmd/explanation.h"
 #include "cmd/ids.h"
+#include "cmd/options.h"
 #include "cmd/output.h"
+#include "cmd/query_groups.h"
 #include "cmd/query_show.h"
 #include "cmd/recall.h"
 #include "cmd/session.h"
@@ -14,12 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PER_GROUP_DEFAULT 3u
+
 struct query {
     struct args args;
     const char *text, *like, *vector, *vectors; /* one of them */
-    uint64_t k, ef_search, limit;
+    uint64_t k, ef_search, limit, per_group;
     int exact, allow_damaged, recall, explain, with_vector, with_version, id_rule, format;
-    const char *one_per, *show, *dataset, *snapshot, *filter;
+    const char *one_per, *group_by, *show, *dataset, *snapshot, *filter;
     struct shown shown;
     lode_metric metric;
     uint32_t dim;
@@ -36,6 +40,7 @@ static const char details[] =
     "\n"
     "With --json: {\"hits\": [{\"id\", \"score\", \"metadata\", \"text\"}], \"ms\",\n"
     "\"info\": {\"distances\", \"hops\", ...}}, with --recall also \"recall\" and \"exact_ms\";\n"
+    "for --group-by {\"groups\": [{\"value\", \"hits\"}], \"ms\", \"info\"},\n"
     "for --vectors {\"queries\": [...], \"count\", \"ms_mean\", ...}.\n";
 
 static int parse(struct query *query, int argc, char **argv, int *ret_exit)
@@ -55,10 +60,7 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                     "Leave damaged segments out, and say so, instead of failing."),
         OPTION_FLAG("recall", &query->recall,
                     "Also scan everything, and say what the index missed and what it saved."),
-        OPTION_TEXT(
-            "filter", "FILTER", &query->filter,
-            "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
-            "JSON (docs/filters.md)."),
+        OPTION_FILTER(&query->filter),
         OPTION_FLAG("explain", &query->explain,
                     "Instead of the hits: how the search went in each segment, what other ways "
                     "were expected to cost, and what the filter comes to. Not with --vectors."),
@@ -66,6 +68,11 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                     "Only the best hit of each value of this metadata field. With --like, the "
                     "value of that "
                     "point counts as taken."),
+        OPTION_TEXT(
+            "group-by", "FIELD", &query->group_by,
+            "The nearest points of the k nearest groups: a group is a value of this field."),
+        OPTION_UINT("per-group", &query->per_group, 1, LODE_K_MAX,
+                    "Of --group-by: points of each group; default 3."),
         OPTION_TEXT("show", "FIELD,...", &query->show,
                     "Which metadata members to show, and \"text\" for the text; all by default."),
         OPTION_FLAG("with-vector", &query->with_vector, "With --json: the vectors too."),
@@ -78,8 +85,7 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                       "Of --vectors; by default its name says it."),
         OPTION_TEXT("dataset", "NAME", &query->dataset,
                     "Of --vectors, hdf5: which dataset; default test."),
-        OPTION_TEXT("snapshot", "NAME", &query->snapshot,
-                    "In what lode snapshot create kept, instead of what is there now."),
+        OPTION_SNAPSHOT(&query->snapshot),
         OPTION_UINT("limit", &query->limit, 1, UINT64_MAX, "Of --vectors: at most the first N."),
     };
     const struct arg_spec spec = {
@@ -92,6 +98,7 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
             "  lode query films.lode films --like 42 --k 5 --one-per director\n"
             "  lode query films.lode films --like 42 --filter 'year >= 1990 AND NOT genre = "
             "\"drama\"'\n"
+            "  lode query films.lode films --text 'lost at sea' --group-by genre --per-group 2\n"
             "  lode query films.lode films --vector '[0.1, 0.7, 0.2]' --recall\n"
             "  lode query sift.lode sift --vectors queries.fvecs --ef-search 200 --recall "
             "--json\n",
@@ -114,8 +121,14 @@ static int check(struct query *query)
     if (query->vectors && query->format == FORMAT_AUTO && format_of(query->vectors) == FORMAT_AUTO)
         return output_usage("query", "the name of %s does not tell its format; say --format",
                             query->vectors);
-    if (query->explain && (query->vectors || query->recall || query->one_per))
-        return output_usage("query", "--explain is not for --vectors, --recall or --one-per");
+    if (query->explain && (query->vectors || query->recall || query->one_per || query->group_by))
+        return output_usage("query",
+                            "--explain is not for --vectors, --recall, --one-per or --group-by");
+    if (query->group_by && (query->vectors || query->recall || query->one_per))
+        return output_usage("query", "--group-by goes with none of --vectors, --recall and "
+                                     "--one-per");
+    if (query->per_group && !query->group_by)
+        return output_usage("query", "--per-group is for --group-by");
     if (query->show && !shown_parse(&query->shown, query->show))
         return output_usage("query", "--show takes at most %d fields", SHOWN_MAX);
     return EXIT_OK;
@@ -210,6 +223,20 @@ static int show_answer(const struct query *query, const struct answer *found)
     return EXIT_OK;
 }
 
+static int run_groups(const struct query *query, const struct session *session,
+                      lode_search_request *request)
+{
+    fill_request(query, session, request);
+    struct grouped_query grouped = {
+        .collection = session->collection,
+        .request = {.search = *request,
+                    .by = query->group_by,
+                    .per_group = query->per_group ? (size_t)query->per_group : PER_GROUP_DEFAULT},
+        .shown = query->show ? &query->shown : NULL,
+        .dim = query->dim};
+    return query_groups_run(&grouped);
+}
+
 static int run_one(struct query *query, struct session *session, lode_search_request *request)
 {
     struct answer found;
@@ -218,6 +245,8 @@ static int run_one(struct query *query, struct session *session, lode_search_req
         fill_request(query, session, request);
         return explanation_run(session->collection, request);
     }
+    if (query->group_by)
+        return run_groups(query, session, request);
     if (answer(query, session, request, &found, &error)) {
         int no_model = query->text && error.status == LODE_NOT_FOUND;
         return output_fail(&(struct output_failure){
@@ -405,9 +434,7 @@ int query_run(int argc, char **argv)
         return code;
     code = check(&query);
     if (code == EXIT_OK)
-        code = session_read(&session, query.args.operands[0], query.args.operands[1]);
-    if (code == EXIT_OK)
-        code = session_snapshot(&session, query.snapshot);
+        code = session_read_state(&session, &query.args, query.snapshot);
     if (code)
         return code;
     code = run_session(&query, &session);

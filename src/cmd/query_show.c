@@ -55,15 +55,16 @@ static void print_work(const struct answer *answer)
                amount_count(answer->truth->info.distances, distances));
 }
 
-static void add_columns(struct table *table, const struct answer *answer, const struct shown *shown)
+static void add_columns(struct table *table, const struct hits *hits, const struct shown *shown)
 {
     int has_metadata = 0, has_text = 0;
-    for (size_t i = 0; i < answer->result->hit_count; i++) {
-        has_metadata |= answer->result->hits[i].metadata != NULL;
-        has_text |= answer->result->hits[i].text != NULL;
+    for (size_t i = 0; i < hits->count; i++) {
+        has_metadata |= hits->items[i].metadata != NULL;
+        has_text |= hits->items[i].text != NULL;
     }
     table_column(table, "", 1);
-    table_column(table, "score", 1);
+    if (hits->scored)
+        table_column(table, "score", 1);
     table_column(table, "id", 0);
     for (size_t i = 0; shown && i < shown->count; i++)
         table_column(table, shown->names[i], 0);
@@ -73,24 +74,26 @@ static void add_columns(struct table *table, const struct answer *answer, const 
         table_column(table, "text", 0);
 }
 
-static void add_row(struct table *table, const lode_hit *hit, size_t rank,
+static void add_row(struct table *table, const struct hits *hits, size_t i,
                     const struct shown *shown)
 {
+    const lode_hit *hit = &hits->items[i];
     char id[LODE_ID_SIZE_MAX + 1];
     struct buf value;
     buf_init(&value, VALUE_SIZE_MAX);
-    table_printf(table, "%zu", rank);
-    table_printf(table, "%.6g", (double)hit->score);
+    table_printf(table, "%zu", i + 1);
+    if (hits->scored)
+        table_printf(table, "%.6g", (double)hit->score);
     table_text(table, id, id_write_text(&hit->id, id));
-    for (size_t i = 0; shown && i < shown->count; i++) {
+    for (size_t n = 0; shown && n < shown->count; n++) {
         buf_clear(&value);
-        if (point_member(hit, shown->names[i], &value, NULL))
+        if (point_member(hit, shown->names[n], &value, NULL))
             table->failed = 1;
         table_text(table, (const char *)value.data, value.size);
     }
     buf_release(&value);
     /* The columns that are there at the end are those add_columns found. */
-    size_t column = 3 + (shown ? shown->count : 0);
+    size_t column = (hits->scored ? 3 : 2) + (shown ? shown->count : 0);
     if (!shown && column < table->column_count && strcmp(table->titles[column], "metadata") == 0) {
         table_text(table, hit->metadata, hit->metadata ? hit->metadata_size : 0);
         column++;
@@ -99,17 +102,28 @@ static void add_row(struct table *table, const lode_hit *hit, size_t rank,
         table_text(table, hit->text, hit->text ? hit->text_size : 0);
 }
 
-void answer_print(const struct answer *answer, const struct shown *shown)
+void hits_print(const struct hits *hits, const struct shown *shown)
 {
     struct table table;
-    print_work(answer);
-    if (answer->result->hit_count == 0)
+    if (hits->count == 0)
         return;
     table_init(&table);
-    add_columns(&table, answer, shown);
-    for (size_t i = 0; i < answer->result->hit_count; i++)
-        add_row(&table, &answer->result->hits[i], i + 1, shown);
+    add_columns(&table, hits, shown);
+    for (size_t i = 0; i < hits->count; i++)
+        add_row(&table, hits, i, shown);
     table_print(&table);
+}
+
+static struct hits hits_of(const struct answer *answer)
+{
+    return (struct hits){answer->result->hits, answer->result->hit_count, 1};
+}
+
+void answer_print(const struct answer *answer, const struct shown *shown)
+{
+    struct hits hits = hits_of(answer);
+    print_work(answer);
+    hits_print(&hits, shown);
 }
 
 /* Only the members that are shown. */
@@ -137,15 +151,15 @@ static void write_members(struct json_writer *json, const lode_hit *hit, const s
     json_write_object_end(json);
 }
 
-static void write_hit(struct json_writer *json, const lode_hit *hit, const struct shown *shown,
-                      uint32_t dim)
+static void write_hit(struct json_writer *json, const lode_hit *hit, const float *score,
+                      const struct shown *shown, uint32_t dim)
 {
     if (!shown) {
-        point_write_json(json, hit, dim, &hit->score);
+        point_write_json(json, hit, dim, score);
         return;
     }
     json_write_object(json);
-    point_write_head(json, hit, dim, &hit->score);
+    point_write_head(json, hit, dim, score);
     write_members(json, hit, shown);
     if (shown->text && hit->text) {
         json_write_key(json, "text");
@@ -158,7 +172,17 @@ static void write_hit(struct json_writer *json, const lode_hit *hit, const struc
     json_write_object_end(json);
 }
 
-static void write_info(struct document *document, const char *key, const lode_search_info *info)
+void hits_write_json(struct document *document, const struct hits *hits, const struct shown *shown,
+                     uint32_t dim)
+{
+    json_write_array(&document->json);
+    for (size_t i = 0; i < hits->count; i++)
+        write_hit(&document->json, &hits->items[i], hits->scored ? &hits->items[i].score : NULL,
+                  shown, dim);
+    json_write_array_end(&document->json);
+}
+
+void info_write_json(struct document *document, const char *key, const lode_search_info *info)
 {
     json_write_key(&document->json, key);
     json_write_object(&document->json);
@@ -174,16 +198,14 @@ static void write_info(struct document *document, const char *key, const lode_se
 void answer_write_json(struct document *document, const struct answer *answer,
                        const struct shown *shown, uint32_t dim)
 {
+    struct hits hits = hits_of(answer);
     json_write_key(&document->json, "hits");
-    json_write_array(&document->json);
-    for (size_t i = 0; i < answer->result->hit_count; i++)
-        write_hit(&document->json, &answer->result->hits[i], shown, dim);
-    json_write_array_end(&document->json);
+    hits_write_json(document, &hits, shown, dim);
     document_key_f64(document, "ms", answer->ms);
-    write_info(document, "info", &answer->result->info);
+    info_write_json(document, "info", &answer->result->info);
     if (answer->truth) {
         document_key_f64(document, "recall", answer->recall);
         document_key_f64(document, "exact_ms", answer->exact_ms);
-        write_info(document, "exact_info", &answer->truth->info);
+        info_write_json(document, "exact_info", &answer->truth->info);
     }
 }

@@ -1,4 +1,4 @@
-/* query_show.h: the answer to one query, as a table or as members of a JSON object. */
+/* query_show.h: points, and the answer to one query, as a table or as members of a JSON object. */
 #ifndef CMD_QUERY_SHOW_H
 #define CMD_QUERY_SHOW_H
 
@@ -14,6 +14,18 @@ struct shown {
 };
 /* "title,year,text"; 0 when there are too many, or a name is too long. */
 int shown_parse(struct shown *shown, const char *list);
+
+struct hits {
+    const lode_hit *items;
+    size_t count;
+    int scored;
+};
+/* A table; nothing when there are none. shown NULL: all there is. */
+void hits_print(const struct hits *hits, const struct shown *shown);
+/* The array alone. */
+void hits_write_json(struct document *document, const struct hits *hits, const struct shown *shown,
+                     uint32_t dim);
+void info_write_json(struct document *document, const char *key, const lode_search_info *info);
 
 struct answer {
     lode_result *result;

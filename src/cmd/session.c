@@ -85,6 +85,12 @@ int session_snapshot(struct session *session, const char *name)
         &(struct output_failure){.error = &error, .cause = CAUSE_ARGUMENTS, .hint = hint});
 }
 
+int session_read_state(struct session *session, const struct args *args, const char *snapshot)
+{
+    int code = session_read(session, args->operands[0], args->operands[1]);
+    return code ? code : session_snapshot(session, snapshot);
+}
+
 void session_close(struct session *session)
 {
     lode_snapshot_close(session->snapshot);

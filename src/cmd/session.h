@@ -2,6 +2,7 @@
 #ifndef CMD_SESSION_H
 #define CMD_SESSION_H
 
+#include "cmd/args.h"
 #include "cmd/progress.h"
 
 #include <lode/lode.h>
@@ -26,6 +27,8 @@ int session_is_unfinished_restore(const char *dir);
 /* Pin what is to be read: the snapshot of that name, or, name NULL, the newest state. On failure the session
  * is closed. */
 int session_snapshot(struct session *session, const char *name);
+/* Both, of the operands DIR and COLLECTION. */
+int session_read_state(struct session *session, const struct args *args, const char *snapshot);
 void session_close(struct session *session); /* may be called twice */
 
 /* Wait until indexes are built and merges done, showing how far they are; or (compact) have all of it

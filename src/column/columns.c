@@ -237,3 +237,18 @@ const struct column *columns_find(const struct columns *columns, const char *pat
     }
     return NULL;
 }
+
+static int is_number(enum field_type type)
+{
+    return type == FIELD_INTEGER || type == FIELD_FLOAT;
+}
+
+int column_answers(const struct column *column, enum field_type type)
+{
+    enum field_type own = column->field.type;
+    if (column->is_given_up)
+        return 0;
+    if (column->kind == COLUMN_NONE)
+        return own == FIELD_UNKNOWN || own == type || is_number(own);
+    return own == type || (is_number(own) && is_number(type));
+}

@@ -56,6 +56,9 @@ struct columns *columns_ref(struct columns *columns); /* NULL gives NULL */
 void columns_unref(struct columns *columns);          /* NULL is allowed */
 size_t columns_memory(const struct columns *columns); /* bytes owned */
 const struct column *columns_find(const struct columns *columns, const char *path, size_t size);
+/* Whether the column holds the values that a field of that type has, but for those of COLUMN_UNKNOWN. One without
+ * values need not have been of that type when it was made: then its documents hold none that it could not keep. */
+int column_answers(const struct column *column, enum field_type type);
 
 /* --- One column: all LODE_CORRUPT, LODE_IO and LODE_NOMEM --------------------------------------- */
 
@@ -80,6 +83,13 @@ NODISCARD lode_status column_count(const struct columns *columns, const struct c
 /* Add the rows that have a value of these places to words. */
 NODISCARD lode_status column_rows(const struct columns *columns, const struct column *column,
                                   struct value_range range, uint64_t *words, lode_error *error);
+/* The rows of one value, ascending, u32 each, little-endian; *ret_rows NULL: they are many, and column_rows tells. */
+NODISCARD lode_status column_list(const struct columns *columns, const struct column *column,
+                                  uint32_t place, const uint8_t **ret_rows, uint32_t *ret_count,
+                                  lode_error *error);
+/* Of rows with one value at most (ord_width not 0): the place of a row's value; value_count: it has none. */
+NODISCARD lode_status column_place(const struct columns *columns, const struct column *column,
+                                   uint32_t row, uint32_t *ret_place, lode_error *error);
 /* Of rows with one value at most (ord_width not 0): take those out of words whose value is not of these places.
  * Takes less time the fewer rows there are, and reads one value after another where they are many. */
 NODISCARD lode_status column_probe(const struct columns *columns, const struct column *column,

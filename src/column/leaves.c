@@ -47,30 +47,6 @@ static lode_status find_column(struct evaluation *evaluation, const struct filte
     return status;
 }
 
-static int is_number(enum field_type type)
-{
-    return type == FIELD_INTEGER || type == FIELD_FLOAT;
-}
-
-/* Whether the column holds values as the filter means them. */
-static int is_of_type(const struct column *column, enum field_type type)
-{
-    return column->kind == COLUMN_NONE || column->field.type == type ||
-           (is_number(column->field.type) && is_number(type));
-}
-
-/* A column without values need not have been of the filter's type when it was made: then its documents hold none
- * that it could not keep. */
-static int can_answer(const struct column *column, const struct filter *filter)
-{
-    if (column->is_given_up)
-        return 0;
-    if (column->kind == COLUMN_NONE && column->field.type != FIELD_UNKNOWN &&
-        column->field.type != filter->type && !is_number(column->field.type))
-        return 0;
-    return is_of_type(column, filter->type);
-}
-
 /* --- Ranges of places --------------------------------------------------------------------------- */
 
 static lode_status places_of_value(const struct leaf *leaf, const struct value *value,
@@ -291,7 +267,7 @@ static lode_status from_set(const struct leaf *leaf, enum column_blob set, struc
 static lode_status from_values(const struct leaf *leaf, struct bounds *bounds)
 {
     const struct evaluation *evaluation = leaf->evaluation;
-    if (!can_answer(leaf->column, leaf->filter)) {
+    if (!column_answers(leaf->column, leaf->filter->type)) {
         leave_open(evaluation, bounds);
         return LODE_OK;
     }
@@ -367,7 +343,7 @@ static lode_status as_range(struct evaluation *evaluation, const struct filter *
     if (!is_one_range(filter))
         return LODE_OK;
     lode_status status = find_column(evaluation, filter, &ret_leaf->column);
-    if (status || !ret_leaf->column || !can_answer(ret_leaf->column, filter))
+    if (status || !ret_leaf->column || !column_answers(ret_leaf->column, filter->type))
         return status;
     *ret_is = 1;
     return one_range(ret_leaf, ret_places);

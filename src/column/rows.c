@@ -300,6 +300,33 @@ lode_status column_rows(const struct columns *columns, const struct column *colu
                : LODE_OK;
 }
 
+lode_status column_list(const struct columns *columns, const struct column *column, uint32_t place,
+                        const uint8_t **ret_rows, uint32_t *ret_count, lode_error *error)
+{
+    const uint8_t *table = NULL;
+    uint32_t first = 0, last = 0, before = 0;
+    lode_status status = touch_all(columns, column, COLUMN_DENSE_TABLE, &table, error);
+    if (status)
+        return status;
+    uint32_t i = first_dense(column, table, place);
+    *ret_rows = NULL;
+    *ret_count = 0;
+    if (i < column->dense_count && dense_at(table, i).place == place)
+        return LODE_OK;
+    status = start_of(columns, column, place, &first, error);
+    if (!status)
+        status = start_of(columns, column, place + 1, &last, error);
+    if (!status)
+        status = dense_before(columns, column, table, i, &before, error);
+    if (status)
+        return status;
+    if (first < before || last <= first)
+        return corrupt(column, "values are out of order", error);
+    *ret_count = last - first;
+    return touch(columns, column, COLUMN_ROWS, (uint64_t)(first - before) * 4,
+                 (uint64_t)*ret_count * 4, ret_rows, error);
+}
+
 /* --- Values of rows ----------------------------------------------------------------------------- */
 
 static uint32_t ord_at(const uint8_t *ords, uint8_t width, uint32_t row)
@@ -309,6 +336,20 @@ static uint32_t ord_at(const uint8_t *ords, uint8_t width, uint32_t row)
     if (width == 2)
         return (uint32_t)ords[2 * (size_t)row] | (uint32_t)ords[2 * (size_t)row + 1] << 8;
     return le_load_u32(ords + 4 * (size_t)row);
+}
+
+lode_status column_place(const struct columns *columns, const struct column *column, uint32_t row,
+                         uint32_t *ret_place, lode_error *error)
+{
+    const uint8_t *at = NULL;
+    uint8_t width = column->ord_width;
+    lode_status status =
+        touch(columns, column, COLUMN_ORDS, (uint64_t)row * width, width, &at, error);
+    if (status)
+        return status;
+    *ret_place = ord_at(at, width, 0);
+    return *ret_place <= column->value_count ? LODE_OK
+                                             : corrupt(column, "a place is beyond the last", error);
 }
 
 #define LONE_ROWS 1 /* so few rows of a word are looked at one by one */

@@ -4,10 +4,10 @@
 
 #include "engine/filtering.h"
 #include "engine/read.h"
+#include "engine/searching.h"
 #include "filter/syntax.h"
 #include "query/execute.h"
 
-#define K_DEFAULT  10u
 #define EF_DEFAULT 64u
 
 struct explanation {
@@ -67,7 +67,7 @@ static struct view_plan plan_of(const struct explaining *explaining, size_t i)
     const lode_search_request *request = explaining->request;
     struct query query = {.version = explaining->version,
                           .allowed = explaining->allowed,
-                          .k = request->k ? request->k : K_DEFAULT,
+                          .k = request->k ? request->k : SEARCH_K_DEFAULT,
                           .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
                           .exact = request->exact};
     struct view_plan plan;

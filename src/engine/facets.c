@@ -1,10 +1,9 @@
 /* facets.c: counted values, as JSON, most frequent first. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/filtering.h"
 #include "engine/read.h"
+#include "engine/value_json.h"
 #include "query/facets.h"
 
 #define LIMIT_DEFAULT 10u
@@ -14,57 +13,6 @@ struct result {
     struct arena arena;
 };
 
-/* The days since 1970 as a date: Howard Hinnant, chrono-compatible low-level date algorithms. */
-static void write_moment(int64_t us, char text[40])
-{
-    int64_t seconds = us / 1000000, micros = us % 1000000;
-    if (micros < 0) {
-        micros += 1000000;
-        seconds--;
-    }
-    int64_t days = seconds / 86400, rest = seconds % 86400;
-    if (rest < 0) {
-        rest += 86400;
-        days--;
-    }
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097, doe = days - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    int month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    int year = (int)(yoe + era * 400 + (month <= 2));
-    int size = snprintf(text, 40, "%04d-%02d-%02dT%02d:%02d:%02d", year, month,
-                        (int)(doy - (153 * mp + 2) / 5 + 1), (int)(rest / 3600),
-                        (int)(rest / 60 % 60), (int)(rest % 60));
-    if (micros)
-        size += snprintf(text + size, 40 - (size_t)size, ".%06d", (int)micros);
-    snprintf(text + size, 40 - (size_t)size, "Z");
-}
-
-static void write_uuid(const uint8_t uuid[16], char text[40])
-{
-    size_t size = 0;
-    for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            text[size++] = '-';
-        size += (size_t)snprintf(text + size, 40 - size, "%02x", uuid[i]);
-    }
-}
-
-static void write_value(struct json_writer *json, const struct value *value)
-{
-    char text[40];
-    switch (value->kind) {
-    case VALUE_STRING: json_write_string(json, value->text, value->size); return;
-    case VALUE_INTEGER: json_write_i64(json, value->integer); return;
-    case VALUE_FLOAT: json_write_f64(json, value->number); return;
-    case VALUE_BOOLEAN: json_write_bool(json, value->integer != 0); return;
-    case VALUE_DATETIME: write_moment(value->integer, text); break;
-    case VALUE_UUID: write_uuid(value->uuid, text); break;
-    }
-    json_write_string(json, text, strlen(text));
-}
-
 static lode_status copy_value(struct result *result, const struct facet *facet,
                               lode_facet *ret_facet, lode_error *error)
 {
@@ -72,7 +20,7 @@ static lode_status copy_value(struct result *result, const struct facet *facet,
     struct json_writer json;
     buf_init(&out, SIZE_MAX / 2);
     json_writer_init(&json, &out, error);
-    write_value(&json, &facet->value);
+    value_json_write(&json, &facet->value);
     lode_status status = json.status;
     if (!status) {
         ret_facet->value = arena_copy(&result->arena, out.data, out.size);
@@ -122,21 +70,6 @@ static lode_status make_result(struct facets *facets, size_t limit, lode_facets 
     return LODE_OK;
 }
 
-static lode_status find_field(const struct fields *fields, const char *name,
-                              const struct field **ret_field, lode_error *error)
-{
-    struct arena arena;
-    const struct path *path;
-    arena_init(&arena);
-    lode_status status = path_parse(&arena, name, strlen(name), &path, error);
-    if (!status)
-        *ret_field = fields_find(fields, path->text, path->size);
-    if (!status && !*ret_field)
-        status = error_set(error, LODE_INVALID, "there is no field '%.80s'", name);
-    arena_release(&arena);
-    return status;
-}
-
 lode_status facets_get(struct collection *collection, const lode_facet_request *request,
                        lode_facets **ret_facets, lode_error *error)
 {
@@ -149,7 +82,7 @@ lode_status facets_get(struct collection *collection, const lode_facet_request *
         return status;
     struct field_set *known = known_fields_get(&collection->fields);
     struct allowed_request asked = {.version = version};
-    status = find_field(known->fields, request->field, &field, error);
+    status = filtering_find_field(known->fields, request->field, &field, error);
     if (!status)
         status = request->filter.text
                      ? filtering_allow(collection, request->filter.text, request->filter.size,

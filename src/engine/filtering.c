@@ -78,6 +78,21 @@ lode_status filtering_allow(struct collection *collection, const char *text, siz
 
 /* --- Fields ------------------------------------------------------------------------------------- */
 
+lode_status filtering_find_field(const struct fields *fields, const char *name,
+                                 const struct field **ret_field, lode_error *error)
+{
+    struct arena arena;
+    const struct path *path;
+    arena_init(&arena);
+    lode_status status = path_parse(&arena, name, strlen(name), &path, error);
+    if (!status)
+        *ret_field = fields_find(fields, path->text, path->size);
+    if (!status && !*ret_field)
+        status = error_set(error, LODE_INVALID, "there is no field '%.80s'", name);
+    arena_release(&arena);
+    return status;
+}
+
 /* A declared field is a member of the document itself, whatever its name is made of. */
 static lode_status declare(struct fields *fields, const lode_field *field, lode_error *error)
 {

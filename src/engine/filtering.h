@@ -25,6 +25,9 @@ NODISCARD lode_status filtering_allow(struct collection *collection, const char 
                                       const struct allowed_request *request,
                                       struct allowed_set **ret_set, lode_error *error);
 
+/* The field of a path as it is written in filters. LODE_INVALID when no point has had it; LODE_NOMEM. */
+NODISCARD lode_status filtering_find_field(const struct fields *fields, const char *name,
+                                           const struct field **ret_field, lode_error *error);
 /* Declare the fields of a schema, of fields that are new. LODE_NOMEM, LODE_LIMIT. */
 NODISCARD lode_status filtering_declare(struct fields *fields, const lode_schema *schema,
                                         lode_error *error);

@@ -3,12 +3,10 @@
 #define ENGINE_READ_H
 
 #include "engine/collection.h"
-#include "query/execute.h"
 
 /* Whether all bits of `with` are LODE_WITH_...: LODE_INVALID. */
 NODISCARD lode_status read_check_with(unsigned with, lode_error *error);
-
-/* LODE_INVALID, LODE_LIMIT. is_explained: it need not have a query. */
+/* A request without its snapshot: LODE_INVALID, LODE_LIMIT. is_explained: it need not have a query. */
 NODISCARD lode_status read_check_request(const lode_search_request *request, int is_explained,
                                          lode_error *error);
 
@@ -55,18 +53,20 @@ NODISCARD lode_status iterator_open(struct collection *collection, const lode_sn
 NODISCARD lode_status filtered_count(struct collection *collection, const lode_snapshot *snapshot,
                                      const lode_filter *filter, uint64_t *ret_count,
                                      lode_error *error);
-/* The search of a request that has a query, for what it does: steps has room for each of the version's views. model,
- * allowed: NULL, or those of the version. */
-NODISCARD lode_status search_steps(struct collection *collection,
-                                   const lode_search_request *request, struct version *version,
-                                   struct text_model *model, struct allowed_set *allowed,
-                                   struct query_step *steps, lode_error *error);
 NODISCARD lode_status explain(struct collection *collection, const lode_search_request *request,
                               lode_explanation **ret_explanation, lode_error *error);
 void explanation_free(lode_explanation *explanation);
 NODISCARD lode_status facets_get(struct collection *collection, const lode_facet_request *request,
                                  lode_facets **ret_facets, lode_error *error);
 void facets_free(lode_facets *facets);
+NODISCARD lode_status scroll_get(struct collection *collection, const lode_scroll_request *request,
+                                 lode_page **ret_page, lode_error *error);
+void scroll_page_free(lode_page *page);
+NODISCARD lode_status sample_get(struct collection *collection, const lode_sample_request *request,
+                                 lode_result **ret_result, lode_error *error);
+NODISCARD lode_status groups_get(struct collection *collection, const lode_groups_request *request,
+                                 lode_groups **ret_groups, lode_error *error);
+void groups_free(lode_groups *groups);
 /* op: what to do to each point that matches; its id and condition are not used. */
 NODISCARD lode_status filtered_write(struct collection *collection, const lode_filter *filter,
                                      const lode_write_op *op, lode_write_info *ret_info,

@@ -5,13 +5,13 @@
 #include "engine/filtering.h"
 #include "engine/overlay.h"
 #include "engine/read.h"
+#include "engine/searching.h"
 #include "engine/text.h"
 #include "os/memory.h"
 #include "query/distinct.h"
 #include "query/fetch.h"
 #include "storage/id.h"
 
-#define K_DEFAULT  10u
 #define EF_DEFAULT 64u
 
 /* one_per asks for so many times k at first, and for as many times more when values are few. */
@@ -20,23 +20,6 @@
 /* What bounds the memory of searches that are executed together. */
 #define GROUP_MAX      1024u
 #define GROUP_HITS_MAX (1u << 22)
-
-struct search {
-    struct collection *collection;
-    const lode_search_request *request;
-    struct version *version;
-    struct text_model *model;            /* of the version's points; NULL: none, or not needed */
-    void *encoded;                       /* allocated, or NULL */
-    const void *row;                     /* the query; NULL: it has no vector, nothing is found */
-    struct allowed_set *allowed;         /* by the request's filter; NULL: it has none */
-    const struct segment_view *own_view; /* `like`: where the point itself is */
-    uint32_t own_row;
-    size_t k;
-    struct query_hit *hits;
-    size_t hit_count;
-    lode_search_info info;
-    struct query_step *steps; /* of each view; NULL: nobody asks */
-};
 
 /* --- The query --------------------------------------------------------------------------------- */
 
@@ -154,7 +137,7 @@ static void end_find(struct search *search, size_t k, const struct query_task *t
 }
 
 /* The k nearest into search->hits. */
-static lode_status find(struct search *search, size_t k, lode_error *error)
+lode_status search_find(struct search *search, size_t k, lode_error *error)
 {
     struct query_task task;
     size_t failed;
@@ -192,7 +175,7 @@ static lode_status find_one_per(struct search *search, lode_error *error)
 {
     for (size_t k = search->k;;) {
         k = k < LODE_K_MAX / ONE_PER_FACTOR ? k * ONE_PER_FACTOR : LODE_K_MAX;
-        lode_status status = find(search, k, error);
+        lode_status status = search_find(search, k, error);
         size_t found = search->hit_count;
         if (!status)
             status = keep_distinct(search, error);
@@ -221,15 +204,20 @@ static lode_status allow(struct search *search, lode_error *error)
                            &search->allowed, error);
 }
 
-static lode_status run(struct search *search, lode_result **ret_result, lode_error *error)
+lode_status search_begin(struct search *search, lode_error *error)
 {
     lode_status status = allow(search, error);
-    if (!status)
-        status = make_query(search, error);
+    return status ? status : make_query(search, error);
+}
+
+/* context: where the result goes. */
+static lode_status run(struct search *search, void *context, lode_error *error)
+{
+    lode_status status = search_begin(search, error);
     if (!status && search->row)
-        status =
-            search->request->one_per ? find_one_per(search, error) : find(search, search->k, error);
-    return status ? status : fetch(search, ret_result, error);
+        status = search->request->one_per ? find_one_per(search, error)
+                                          : search_find(search, search->k, error);
+    return status ? status : fetch(search, context, error);
 }
 
 static void release(struct search *search)
@@ -262,13 +250,13 @@ static int may_retry(lode_status status, int allow_damaged, const struct version
     return *known > before;
 }
 
-lode_status collection_search(struct collection *collection, const lode_search_request *request,
-                              lode_result **ret_result, lode_error *error)
+lode_status search_run(struct collection *collection, const lode_search_request *request,
+                       search_fn *run_once, void *context, lode_error *error)
 {
     struct search search = {
         .collection = collection,
         .request = request,
-        .k = request->k ? request->k : K_DEFAULT,
+        .k = request->k ? request->k : SEARCH_K_DEFAULT,
     };
     overlay_searched(collection);
     lode_status status = request->text
@@ -279,7 +267,7 @@ lode_status collection_search(struct collection *collection, const lode_search_r
         return status;
     size_t known = request->allow_damaged ? count_damaged(search.version) : 0;
     do {
-        status = run(&search, ret_result, error);
+        status = run_once(&search, context, error);
         release(&search);
         search.hit_count = 0;
         search.own_view = NULL;
@@ -301,15 +289,21 @@ lode_status search_steps(struct collection *collection, const lode_search_reques
         .version = version,
         .model = model,
         .allowed = allowed,
-        .k = request->k ? request->k : K_DEFAULT,
+        .k = request->k ? request->k : SEARCH_K_DEFAULT,
         .steps = steps,
     };
     lode_status status = make_query(&search, error);
     if (!status && search.row)
-        status = find(&search, search.k, error);
+        status = search_find(&search, search.k, error);
     search.allowed = NULL; /* the caller's */
     release(&search);
     return status;
+}
+
+lode_status collection_search(struct collection *collection, const lode_search_request *request,
+                              lode_result **ret_result, lode_error *error)
+{
+    return search_run(collection, request, run, ret_result, error);
 }
 
 /* --- Many at once ------------------------------------------------------------------------------ */
@@ -455,7 +449,7 @@ static lode_status search_batch(const struct search *shared, const lode_search_r
     for (size_t i = 0; !status && i < request_count; i++) {
         batch.searches[i] = *shared;
         batch.searches[i].request = &requests[i];
-        batch.searches[i].k = requests[i].k ? requests[i].k : K_DEFAULT;
+        batch.searches[i].k = requests[i].k ? requests[i].k : SEARCH_K_DEFAULT;
     }
     if (!status)
         status = answer_all(&batch, error);

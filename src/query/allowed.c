@@ -1,8 +1,5 @@
 /* allowed.c: columns say which rows match for sure and which may; of the latter, and of rows that have no columns,
- * every document is asked.
- *
- * A growing segment has columns of its first rows, made here when so many rows have come since that to ask
- * their documents takes about as long: all that is spent on that is within a small factor of one pass. */
+ * every document is asked. */
 #include "query/allowed.h"
 
 #include <stdlib.h>
@@ -12,12 +9,10 @@
 #include "os/budget.h"
 #include "os/mapped.h"
 #include "column/evaluate.h"
-#include "storage/columns_part.h"
+#include "query/view_columns.h"
 #include "storage/id.h"
 
 #define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
-
-#define GROWING_ROWS_MIN 2048u /* without columns, before a growing segment gets some */
 
 /* What evaluating one view takes. */
 struct evaluation {
@@ -131,25 +126,6 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
     return status;
 }
 
-/* Those that there are, or, of a growing segment, made now. */
-static struct columns *columns_for(const struct evaluation *evaluation, uint32_t *ret_covered)
-{
-    const struct segment_view *view = evaluation->view;
-    const struct segment *segment = view->segment;
-    struct columns *columns = segment->ops->columns(segment, ret_covered), *made;
-    uint32_t have = columns ? *ret_covered : 0;
-    *ret_covered = have < view->row_count ? have : view->row_count;
-    if (!segment->ops->keep_columns || view->row_count < have ||
-        view->row_count - have < GROWING_ROWS_MIN || view->row_count - have < have / 2)
-        return columns;
-    if (columns_of_view(view, evaluation->request->fields, &made, NULL))
-        return columns; /* documents will do */
-    columns_unref(columns);
-    segment->ops->keep_columns(segment, columns_ref(made), view->row_count);
-    *ret_covered = view->row_count;
-    return made;
-}
-
 /* The words of columns may end amid one: the rows behind are left as they are. */
 static lode_status filter_covered(const struct evaluation *evaluation,
                                   const struct columns *columns, uint64_t *words, lode_error *error)
@@ -178,7 +154,7 @@ static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *wo
                                lode_error *error)
 {
     uint32_t covered = 0;
-    struct columns *columns = columns_for(evaluation, &covered);
+    struct columns *columns = view_columns(evaluation->view, evaluation->request->fields, &covered);
     lode_status status = LODE_OK;
     evaluation->allowed->estimated = evaluation->view->row_count;
     if (columns) {

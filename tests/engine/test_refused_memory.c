@@ -1,75 +1,24 @@
 /* Each allocation of the library is refused in turn, once: the call says LODE_NOMEM, or that the collection is
  * to be reopened, or does without; nothing leaks, nothing is lost, and the same call then succeeds.
- * The linker leads malloc and its kin here (cmake/tests.cmake). LODE_REFUSAL_STRIDE tries fewer. */
+ * LODE_REFUSAL_STRIDE tries fewer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/backup.h"
 #include "engine/verify.h"
+#include "support/refusing.h"
 #include "support/story.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-
-static int armed; /* inside of a call of the library; all is on one thread here */
-static uint64_t asked, refuse_at;
-
-static int refused(void)
-{
-    return armed && ++asked == refuse_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return refused() ? NULL : __real_strdup(text);
-}
-
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
-{
-    return refused() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
-}
 
 /* --- Calls ------------------------------------------------------------------------------------- */
 
 static lode_error error;
-
-#define ARMED(call)                                                                                \
-    do {                                                                                           \
-        armed = 1;                                                                                 \
-        call;                                                                                      \
-        armed = 0;                                                                                 \
-    } while (0)
 
 static void check_status(lode_status status, const char *call)
 {
@@ -78,7 +27,7 @@ static void check_status(lode_status status, const char *call)
                  error.message);
     if (status != LODE_OK && status != LODE_NOMEM)
         fail_msg("%s: allocation %llu refused: status %d, '%s'", call,
-                 (unsigned long long)refuse_at, (int)status, error.message);
+                 (unsigned long long)refusing.refuse_at, (int)status, error.message);
 }
 
 /* Once refused, then not: the second call must succeed. */
@@ -176,6 +125,33 @@ static void patch_point(struct run *run, unsigned id, int value)
     TWICE(lode_write(run->points, ops, 2, &options, NULL, &error));
 }
 
+static void scroll_all(struct run *run, const lode_snapshot *snapshot)
+{
+    static const char *const fields[] = {NULL, "v", "group"};
+    lode_sample_request sample = {.snapshot = snapshot, .count = 3};
+    lode_result *result;
+    TWICE(lode_sample(run->points, &sample, &result, &error));
+    lode_result_free(result);
+    for (size_t i = 0; i < 3; i++) {
+        lode_scroll_request request = {
+            .snapshot = snapshot, .by = fields[i], .descending = i == 1, .limit = 7, .with = 7};
+        lode_page *first, *second;
+        TWICE(lode_scroll(run->points, &request, &first, &error));
+        request.after = first->next;
+        TWICE(lode_scroll(run->points, &request, &second, &error));
+        lode_page_free(first);
+        lode_page_free(second);
+    }
+    const float query[4] = {1, 2, 3, 4};
+    lode_groups *groups;
+    lode_groups_request request = {
+        .search = {.snapshot = snapshot, .vector = query, .k = 5, .exact = 1, .with = 7},
+        .by = "group",
+        .per_group = 2};
+    TWICE(lode_search_groups(run->points, &request, &groups, &error));
+    lode_groups_free(groups);
+}
+
 static void read_all(struct run *run)
 {
     const float query[4] = {1, 2, 3, 4};
@@ -212,6 +188,7 @@ static void read_all(struct run *run)
         TWICE(lode_iterator_next(iterator, &hit, &error));
     while (hit);
     lode_iterator_close(iterator);
+    scroll_all(run, snapshot);
     lode_snapshot_close(snapshot);
     TWICE(lode_stats_get(run->points, &stats, &error));
     lode_stats_free(stats);
@@ -342,20 +319,20 @@ static void each_allocation_is_refused(void **state)
 {
     (void)state;
     unsigned stride = story_setting("LODE_REFUSAL_STRIDE", story_fewer(4) == 4 ? 1 : 7);
-    refuse_at = 1;
-    for (;; refuse_at += stride) {
+    refusing.refuse_at = 1;
+    for (;; refusing.refuse_at += stride) {
         struct run run = {.vfs = vfs_memory_new()};
         assert_ok(executor_inline_new(&run.executor, &error));
-        asked = 0;
-        print_message("allocation %llu\r", (unsigned long long)refuse_at);
+        refusing.asked = 0;
+        print_message("allocation %llu\r", (unsigned long long)refusing.refuse_at);
         live(&run);
         executor_free(run.executor);
         engine_verify(run.vfs, "db");
         vfs_memory_free(run.vfs);
-        if (asked < refuse_at)
+        if (refusing.asked < refusing.refuse_at)
             break;
     }
-    print_message("%llu allocations, every %u\n", (unsigned long long)asked, stride);
+    print_message("%llu allocations, every %u\n", (unsigned long long)refusing.asked, stride);
 }
 
 int main(void)

@@ -1,61 +1,16 @@
 /* Each allocation is refused in turn, once: reading, binding, normalising, printing, learning and matching say
- * LODE_NOMEM, leak nothing, and succeed when asked again. The linker leads malloc and its kin here
- * (cmake/tests.cmake). */
+ * LODE_NOMEM, leak nothing, and succeed when asked again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "support/filter_kit.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-
-static int armed;
-static uint64_t asked, refuse_at;
-
-static int refused(void)
-{
-    return armed && ++asked == refuse_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return refused() ? NULL : __real_strdup(text);
-}
-
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
-{
-    return refused() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
-}
+#include "support/refusing.h"
 
 /* --- Lives of a filter -------------------------------------------------------------------------- */
 
@@ -119,18 +74,17 @@ static int live_refused(const char *text, uint64_t at)
     lode_error error = {0};
     struct fields *fields = kit_fields();
     size_t count = fields_count(fields);
-    asked = 0;
-    refuse_at = at;
-    armed = 1;
-    lode_status status = live(text, fields, &error);
-    armed = 0;
+    lode_status status;
+    refusing.asked = 0;
+    refusing.refuse_at = at;
+    ARMED(status = live(text, fields, &error));
     if (status != LODE_OK && (status != LODE_NOMEM || error.status != LODE_NOMEM))
         fail_msg("%s, allocation %llu: %d, %s", text, (unsigned long long)at, (int)status,
                  error.message);
     assert_true(fields_count(fields) == count || fields_count(fields) == count + 2);
     assert_int_equal(live(text, fields, &error), LODE_OK);
     fields_free(fields);
-    return asked < at;
+    return refusing.asked < at;
 }
 
 static void each_allocation_is_refused(void **state)

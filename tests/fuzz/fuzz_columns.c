@@ -40,9 +40,15 @@ static void use_column(const struct columns *columns, const struct column *colum
         check_status(column_count(columns, column, place, place + 1, &end, NULL));
         check_status(
             column_rows(columns, column, (struct value_range){place, place + 3}, words, NULL));
+        const uint8_t *rows = NULL;
+        check_status(column_list(columns, column, place, &rows, &end, NULL));
+        if (rows)
+            touch(rows, (size_t)end * 4);
     }
     if (column->kind == COLUMN_BYTES && column->field.type != FIELD_UUID)
         check_status(column_prefix(columns, column, "a", 1, &places, NULL));
+    for (uint32_t row = 0; column->ord_width > 0 && row < columns->row_count; row += 100)
+        check_status(column_place(columns, column, row, &begin, NULL));
     if (column->ord_width > 0)
         check_status(column_probe(columns, column, (struct value_range){0, 2}, words, NULL));
 }

@@ -1,0 +1,43 @@
+/* searching.h: a request on its way to its hits: what search.c and groups.c share. */
+#ifndef ENGINE_SEARCHING_H
+#define ENGINE_SEARCHING_H
+
+#include "engine/collection.h"
+#include "query/execute.h"
+
+#define SEARCH_K_DEFAULT 10u
+
+struct search {
+    struct collection *collection;
+    const lode_search_request *request;
+    struct version *version;
+    struct text_model *model;            /* of the version's points; NULL: none, or not needed */
+    void *encoded;                       /* allocated, or NULL */
+    const void *row;                     /* the query; NULL: it has no vector, nothing is found */
+    struct allowed_set *allowed;         /* by the request's filter; NULL: it has none */
+    const struct segment_view *own_view; /* `like`: where the point itself is */
+    uint32_t own_row;
+    size_t k;
+    struct query_hit *hits;
+    size_t hit_count;
+    lode_search_info info;
+    struct query_step *steps; /* of each view; NULL: nobody asks */
+};
+
+/* Pin the state, run, release; once more when it met damage that the request allows to leave out and that was not known
+ * before. What run() has made on success is its own. */
+typedef lode_status search_fn(struct search *search, void *context, lode_error *error);
+NODISCARD lode_status search_run(struct collection *collection, const lode_search_request *request,
+                                 search_fn *run, void *context, lode_error *error);
+/* What the filter allows, and the query. */
+NODISCARD lode_status search_begin(struct search *search, lode_error *error);
+/* The k nearest of what is allowed into search->hits. search->row is not NULL. */
+NODISCARD lode_status search_find(struct search *search, size_t k, lode_error *error);
+/* The search of a request that has a query, for what it does: steps has room for each of the version's views. model,
+ * allowed: NULL, or those of the version. */
+NODISCARD lode_status search_steps(struct collection *collection,
+                                   const lode_search_request *request, struct version *version,
+                                   struct text_model *model, struct allowed_set *allowed,
+                                   struct query_step *steps, lode_error *error);
+
+#endif
