@@ -2,8 +2,8 @@
  *
  * A database is a directory. It holds collections; a collection holds points (an id, a vector,
  * metadata, perhaps a text) of one dimension and metric. Everything the library does is in this
- * header and the three that it includes at its end: filter.h, backup.h and repair.h; the command `lode` uses
- * nothing else.
+ * header and the four that it includes at its end: filter.h, backup.h, repair.h and scope.h; the command `lode`
+ * uses nothing else.
  *
  *     lode_db *db;  lode_collection *films;  lode_result *found;
  *     lode_db_open("films.lode", NULL, &db, &error);
@@ -49,6 +49,7 @@ extern "C" {
 #define LODE_DIM_MAX             65536        /* dimensions of a vector */
 #define LODE_ID_SIZE_MAX         512          /* bytes of a string id */
 #define LODE_NAME_SIZE_MAX       128          /* bytes of a collection's, alias's or field's name */
+#define LODE_NAMESPACE_SIZE_MAX  128          /* bytes of a namespace's name */
 #define LODE_FIELDS_MAX          256          /* declared metadata fields of a collection */
 #define LODE_METADATA_SIZE_MAX   1048576      /* bytes of one point's metadata, as JSON */
 #define LODE_TEXT_SIZE_MAX       1048576      /* bytes of one point's text */
@@ -857,7 +858,7 @@ LODE_API void lode_stats_free(lode_stats *stats);
 }
 #endif
 
-#include "lode/filter.h" /* the rest of the interface */
+#include "lode/filter.h" /* the rest of the interface; includes scope.h */
 #include "lode/backup.h"
 #include "lode/repair.h"
 

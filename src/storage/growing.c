@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "os/budget.h"
 #include "os/memory.h"
+#include "storage/id.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,11 @@ static void growing_expect(const struct segment *segment, uint64_t id_hash)
 {
     const struct growing *growing = growing_of(segment);
     __builtin_prefetch(&growing->table[id_hash & growing->table_mask]);
+}
+
+static int growing_has_namespaces(const struct segment *segment)
+{
+    return atomic_load_explicit(&growing_of(segment)->has_namespaces, memory_order_relaxed);
 }
 
 static lode_status growing_id(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
@@ -140,6 +146,8 @@ lode_status growing_fill(struct growing *growing, uint32_t row, const struct op 
                                                .metadata_size = (uint32_t)op->metadata_size,
                                                .text_size = (uint32_t)op->text_size,
                                                .id_size = (uint16_t)op->id_size};
+    if (op->id[0] == ID_IN_NAMESPACE)
+        atomic_store_explicit(&growing->has_namespaces, 1, memory_order_relaxed);
     const struct rows *rows = &growing->base.rows;
     memcpy(growing->vectors + row * rows->stride, op->row, rows->space->row_size);
     return LODE_OK;
@@ -388,6 +396,7 @@ void growing_announce(struct segment *segment, uint64_t bytes)
 static const struct segment_ops growing_ops = {
     .id = growing_id,
     .find = growing_find,
+    .has_namespaces = growing_has_namespaces,
     .expect = growing_expect,
     .document = growing_document,
     .stamp = growing_stamp,

@@ -53,6 +53,7 @@ struct growing {
     _Atomic uint64_t held; /* of the budget; relaxed, written by the writer */
     _Atomic(struct index *) index;
     _Atomic uint32_t covered;
+    _Atomic int has_namespaces; /* relaxed: set before a version shows the first such row */
 };
 
 static inline struct growing *growing_of(const struct segment *segment)

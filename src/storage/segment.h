@@ -55,6 +55,8 @@ struct segment_ops {
     /* The live row of this id in that view of the segment, or ROW_NONE. */
     NODISCARD lode_status (*find)(const struct segment_view *view, const struct id_key *id,
                                   uint32_t *ret_row, lode_error *error);
+    /* Whether an id of it is in a namespace, or may be: 0 is for sure. */
+    int (*has_namespaces)(const struct segment *segment);
     /* A hint: an id of this hash is going to be looked up soon. */
     void (*expect)(const struct segment *segment, uint64_t id_hash);
     /* Borrowed from the segment. */
