@@ -98,22 +98,20 @@ static lode_status fill(const struct explaining *explaining, lode_explanation **
     return LODE_OK;
 }
 
-lode_status explain(struct collection *collection, const lode_search_request *request,
+lode_status explain(const lode_collection *handle, const lode_search_request *request,
                     lode_explanation **ret_explanation, lode_error *error)
 {
     struct explaining explaining = {.request = request};
-    lode_status status = snapshot_pin(collection, request->snapshot, &explaining.version, error);
+    lode_status status =
+        snapshot_pin(handle->shared, request->snapshot, &explaining.version, error);
     if (status)
         return status;
-    status = filtering_read(collection, request->filter, request->filter_size,
-                            &explaining.filtering, error);
-    if (!status && explaining.filtering.filter) {
-        struct allowed_request asked = {.version = explaining.version,
-                                        .filter = explaining.filtering.filter,
-                                        .fields = explaining.filtering.known->fields,
-                                        .allow_damaged = request->allow_damaged};
-        status = allowed_set_new(&asked, &explaining.allowed, error);
-    }
+    status =
+        filtering_read(handle, request->filter, request->filter_size, &explaining.filtering, error);
+    struct allowed_request asked = {.version = explaining.version,
+                                    .allow_damaged = request->allow_damaged};
+    if (!status)
+        status = filtering_set(handle, &explaining.filtering, &asked, &explaining.allowed, error);
     if (!status)
         status = fill(&explaining, ret_explanation, error);
     allowed_set_free(explaining.allowed);

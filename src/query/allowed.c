@@ -19,6 +19,9 @@
 
 #define GROWING_ROWS_MIN 2048u /* without columns, before a growing segment gets some */
 
+/* Of so many rows of a view to one that its namespace leaves, documents take less time than sets of all rows. */
+#define ROWS_TO_ONE 512u
+
 /* What evaluating one view takes. */
 struct evaluation {
     const struct allowed_request *request;
@@ -83,15 +86,23 @@ static lode_status filter_words(const struct evaluation *evaluation, uint32_t be
 
 /* --- Columns ------------------------------------------------------------------------------------ */
 
+struct id_lookup {
+    struct segment_view view;
+    const struct id_namespace *space;
+};
+
 static lode_status rows_of_ids(void *context, const struct filter *filter, uint64_t *words,
                                lode_error *error)
 {
-    const struct segment_view *view = context;
+    static const struct id_namespace none;
+    const struct id_lookup *lookup = context;
+    const struct segment_view *view = &lookup->view;
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < filter->id.count; i++) {
         uint8_t bytes[ID_BYTES_MAX];
         uint32_t row = ROW_NONE;
-        size_t size = id_encode(&filter->id.ids[i], bytes);
+        size_t size =
+            id_encode_in(lookup->space ? lookup->space : &none, &filter->id.ids[i], bytes);
         struct id_key key = {.bytes = bytes, .size = size, .hash = id_hash(bytes, size)};
         status = view->segment->ops->find(view, &key, &row, error);
         if (!status && row < view->row_count)
@@ -106,10 +117,10 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
                               uint64_t *words, uint64_t *spare, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
-    struct segment_view covered = *evaluation->view;
+    struct id_lookup covered = {*evaluation->view, evaluation->request->space};
     uint64_t *must = spare, *may = spare + count;
-    if (covered.row_count > columns->row_count)
-        covered.row_count = columns->row_count;
+    if (covered.view.row_count > columns->row_count)
+        covered.view.row_count = columns->row_count;
     struct column_query query = {.columns = columns,
                                  .filter = evaluation->request->filter,
                                  .matcher = evaluation->matcher,
@@ -125,7 +136,7 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
         open |= may[w];
     }
     if (!status && open)
-        status = filter_words(evaluation, 0, covered.row_count, may, error);
+        status = filter_words(evaluation, 0, covered.view.row_count, may, error);
     for (size_t w = 0; !status && w < count; w++)
         words[w] = must[w] | may[w];
     return status;
@@ -174,13 +185,10 @@ static lode_status filter_covered(const struct evaluation *evaluation,
 }
 
 /* Columns only spare documents: when they are damaged, these answer. */
-static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *words,
-                               lode_error *error)
+static lode_status filter_rows(const struct evaluation *evaluation, struct columns *columns,
+                               uint32_t covered, uint64_t *words, lode_error *error)
 {
-    uint32_t covered = 0;
-    struct columns *columns = columns_for(evaluation, &covered);
     lode_status status = LODE_OK;
-    evaluation->allowed->estimated = evaluation->view->row_count;
     if (columns) {
         status = filter_covered(evaluation, columns, words, error);
         if (status_is_damage(status)) {
@@ -188,7 +196,6 @@ static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *wo
             status = LODE_OK;
         }
     }
-    columns_unref(columns);
     evaluation->allowed->covered = covered;
     if (!status && covered < evaluation->view->row_count)
         status = filter_words(evaluation, covered, evaluation->view->row_count, words, error);
@@ -200,29 +207,60 @@ static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *wo
 /* The living rows of a view. */
 static void fill_live(const struct segment_view *view, uint64_t *words)
 {
-    size_t count = bitset_words(view->row_count), rest = view->row_count % 64;
-    if (view->live)
-        memcpy(words, view->live->words, count * sizeof *words);
-    else
-        memset(words, 0xff, count * sizeof *words);
-    if (rest)
-        words[count - 1] &= ((uint64_t)1 << rest) - 1;
+    size_t count = bitset_words(view->row_count);
+    for (size_t w = 0; w < count; w++)
+        words[w] = view_live_word(view, w);
 }
 
-static lode_status filter_view(struct evaluation *evaluation, const struct allowed_request *request,
-                               struct allowed *allowed, lode_error *error)
+/* The rows of the namespace that live, counted. Where they are few, *ret_covered is 0: documents are to tell. */
+static lode_status choose_rows(const struct evaluation *evaluation, const struct columns *columns,
+                               uint32_t *ret_covered, lode_error *error)
 {
     const struct segment_view *view = evaluation->view;
+    const struct id_namespace *space = evaluation->request->space;
+    struct allowed *allowed = evaluation->allowed;
+    struct namespace_columns known = {.columns = columns, .covered = *ret_covered};
+    lode_status status = LODE_OK;
+    if (space)
+        status = namespace_rows(view, space, &known, allowed->words, error);
+    else
+        fill_live(view, allowed->words);
+    allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
+    if (space)
+        allowed->estimated = allowed->count;
+    if (space && allowed->count <= view->row_count / ROWS_TO_ONE)
+        *ret_covered = 0;
+    return status;
+}
+
+static int asks_columns(const struct evaluation *evaluation)
+{
+    const struct allowed_request *request = evaluation->request;
+    const struct segment *segment = evaluation->view->segment;
+    return request->filter || (request->space && segment->ops->has_namespaces(segment));
+}
+
+static lode_status filter_view(struct evaluation *evaluation, lode_error *error)
+{
+    const struct allowed_request *request = evaluation->request;
+    const struct segment_view *view = evaluation->view;
+    struct allowed *allowed = evaluation->allowed;
     if (view->live_count == 0)
         return LODE_OK;
     if (request->allow_damaged && segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL)) {
         allowed->count = view->live_count;
         return LODE_OK;
     }
-    fill_live(view, allowed->words);
-    lode_status status = filter_rows(evaluation, allowed->words, error);
-    if (!status)
+    uint32_t covered = 0;
+    struct columns *columns = asks_columns(evaluation) ? columns_for(evaluation, &covered) : NULL;
+    allowed->estimated = view->row_count;
+    allowed->covered = covered;
+    lode_status status = choose_rows(evaluation, columns, &covered, error);
+    if (!status && request->filter && allowed->count > 0) {
+        status = filter_rows(evaluation, covered ? columns : NULL, covered, allowed->words, error);
         allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
+    }
+    columns_unref(columns);
     return status;
 }
 
@@ -230,11 +268,12 @@ static lode_status filter_views(const struct allowed_request *request, struct al
                                 lode_error *error)
 {
     struct evaluation evaluation = {.request = request};
-    lode_status status = matcher_new(request->filter, &evaluation.matcher, error);
+    lode_status status =
+        request->filter ? matcher_new(request->filter, &evaluation.matcher, error) : LODE_OK;
     for (size_t i = 0; !status && i < set->view_count; i++) {
         evaluation.view = &request->version->views[i];
         evaluation.allowed = &set->views[i];
-        status = filter_view(&evaluation, request, &set->views[i], error);
+        status = filter_view(&evaluation, error);
     }
     matcher_free(evaluation.matcher);
     return status;
