@@ -57,6 +57,9 @@ struct arg_option {
         .name = name_, .value_name = value_name_, .kind = ARG_TEXT, .text = text_,                 \
         .help = __VA_ARGS__                                                                        \
     }
+#define OPTION_NAMESPACE(text_)                                                                    \
+    OPTION_TEXT("namespace", "NAME", text_,                                                        \
+                "The points of this namespace, and no others (docs/namespaces.md).")
 #define OPTION_TEXTS(name_, value_name_, texts_, ...)                                              \
     {                                                                                              \
         .name = name_, .value_name = value_name_, .kind = ARG_TEXTS, .texts = texts_,              \

@@ -8,7 +8,7 @@
 
 struct counting {
     struct args args;
-    const char *filter, *snapshot, *by;
+    const char *filter, *snapshot, *by, *space;
     uint64_t limit;
     int explain;
 };
@@ -26,6 +26,7 @@ static int parse(struct counting *counting, int argc, char **argv, int *ret_exit
         OPTION_FLAG("explain", &counting->explain,
                     "Also say of each segment how many rows match, how many were expected to, how "
                     "many documents had to be read to tell, and how a search would go."),
+        OPTION_NAMESPACE(&counting->space),
         OPTION_TEXT("snapshot", "NAME", &counting->snapshot,
                     "In what lode snapshot create kept, instead of what is there now."),
     };
@@ -188,6 +189,8 @@ int count_run(int argc, char **argv)
     if (!parse(&counting, argc, argv, &code))
         return code;
     code = session_read(&session, counting.args.operands[0], counting.args.operands[1]);
+    if (code == EXIT_OK)
+        code = session_namespace(&session, counting.space);
     if (code == EXIT_OK)
         code = session_snapshot(&session, counting.snapshot);
     if (code)

@@ -15,7 +15,7 @@
 struct deletion {
     struct args args;
     int id_rule;
-    const char *ids_path, *filter;
+    const char *ids_path, *filter, *space;
     uint64_t if_version; /* 0: any */
     uint64_t asked, deleted;
 };
@@ -32,6 +32,7 @@ static int parse(struct deletion *deletion, int argc, char **argv, int *ret_exit
             "filter", "FILTER", &deletion->filter,
             "Every point that it matches, as genre = \"drama\" AND year >= 1990, or the same "
             "as JSON (docs/filters.md); lode count says how many these are."),
+        OPTION_NAMESPACE(&deletion->space),
         OPTION_CHOICE("id-kind", "KIND", &deletion->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };
@@ -195,6 +196,8 @@ int delete_run(int argc, char **argv)
         return output_usage("delete", "--if-version is for ids on the command line");
     code = session_open(&session, deletion.args.operands[0], deletion.args.operands[1],
                         LODE_MAINTAIN_ON_REQUEST);
+    if (!code)
+        code = session_namespace(&session, deletion.space);
     if (code)
         return code;
     lode_id *ids = calloc(LODE_BATCH_MAX, sizeof *ids);

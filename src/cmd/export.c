@@ -13,7 +13,7 @@
 
 struct exporting {
     struct args args;
-    const char *file, *snapshot, *filter;
+    const char *file, *snapshot, *filter, *space;
     struct sink_options sink;
     int format, no_vectors, no_metadata, no_text, with_text, with_version;
     struct sink_columns columns;
@@ -43,6 +43,7 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
             "filter", "FILTER", &job->filter,
             "Only points that it matches, as genre = \"drama\" AND year >= 1990, or the same as "
             "JSON (docs/filters.md)."),
+        OPTION_NAMESPACE(&job->space),
         OPTION_TEXT("snapshot", "NAME", &job->snapshot,
                     "What lode snapshot create kept, instead of what is there now."),
     };
@@ -228,6 +229,8 @@ int export_run(int argc, char **argv)
     code = check(&job);
     if (code == EXIT_OK)
         code = session_read(&session, job.args.operands[0], job.args.operands[1]);
+    if (code == EXIT_OK)
+        code = session_namespace(&session, job.space);
     if (code == EXIT_OK)
         code = session_snapshot(&session, job.snapshot);
     if (code)

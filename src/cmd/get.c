@@ -14,7 +14,7 @@
 struct get {
     struct args args;
     int id_rule, with_vector, with_version;
-    const char *snapshot;
+    const char *snapshot, *space;
 };
 
 static int parse(struct get *get, int argc, char **argv, int *ret_exit)
@@ -25,6 +25,7 @@ static int parse(struct get *get, int argc, char **argv, int *ret_exit)
                     "Show the versions too: the write that last changed each point."),
         OPTION_CHOICE("id-kind", "KIND", &get->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
+        OPTION_NAMESPACE(&get->space),
         OPTION_TEXT("snapshot", "NAME", &get->snapshot, "As kept by lode snapshot create."),
     };
     const struct arg_spec spec = {
@@ -191,6 +192,8 @@ int get_run(int argc, char **argv)
     }
     if (code == EXIT_OK)
         code = session_read(&session, get.args.operands[0], get.args.operands[1]);
+    if (code == EXIT_OK)
+        code = session_namespace(&session, get.space);
     if (code == EXIT_OK)
         code = session_snapshot(&session, get.snapshot);
     if (code == EXIT_OK) {

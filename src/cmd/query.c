@@ -18,7 +18,7 @@ struct query {
     const char *text, *like, *vector, *vectors; /* one of them */
     uint64_t k, ef_search, limit;
     int exact, allow_damaged, recall, with_vector, with_version, id_rule, format;
-    const char *one_per, *show, *dataset, *snapshot, *filter;
+    const char *one_per, *show, *dataset, *snapshot, *filter, *space;
     struct shown shown;
     lode_metric metric;
     uint32_t dim;
@@ -74,6 +74,7 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                       "Of --vectors; by default its name says it."),
         OPTION_TEXT("dataset", "NAME", &query->dataset,
                     "Of --vectors, hdf5: which dataset; default test."),
+        OPTION_NAMESPACE(&query->space),
         OPTION_TEXT("snapshot", "NAME", &query->snapshot,
                     "In what lode snapshot create kept, instead of what is there now."),
         OPTION_UINT("limit", &query->limit, 1, UINT64_MAX, "Of --vectors: at most the first N."),
@@ -390,6 +391,8 @@ int query_run(int argc, char **argv)
     code = check(&query);
     if (code == EXIT_OK)
         code = session_read(&session, query.args.operands[0], query.args.operands[1]);
+    if (code == EXIT_OK)
+        code = session_namespace(&session, query.space);
     if (code == EXIT_OK)
         code = session_snapshot(&session, query.snapshot);
     if (code)
