@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-open bench-sustained bench-build demo format install clean help
+.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-open bench-sustained bench-namespaces bench-build demo format install clean help
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -60,6 +60,13 @@ bench-open: build ## how long opening takes, with 1,000,000 and 10,000,000 point
 	@mkdir -p build/bench && rm -f build/bench/open.json
 	@build/release/bench/open --out build/bench --rows 1000000 --dim 128 --json build/bench/open.json
 	@build/release/bench/open --out build/bench --rows 10000000 --dim 16 --json build/bench/open.json
+
+bench-namespaces: build ## 100,000 namespaces of 10 points: import, queries, sizes, dropping half
+	$(call setup,bench)
+	@cmake -S . -B build/release
+	@$(call cmake-build,build/release) --target bench.namespaces
+	@mkdir -p build/bench && rm -f build/bench/namespaces.json
+	@build/release/bench/namespaces --dir build/bench/namespaces.lode --json build/bench/namespaces.json
 
 bench-churn: bench-build ## recall, disk, memory and latency under deletes and reinserts (5 minutes)
 	@bench/run.sh churn
