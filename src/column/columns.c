@@ -191,6 +191,9 @@ lode_status columns_open(const struct column_bytes *bytes, uint32_t row_count,
     columns->paths = (char *)(columns + 1);
     columns->guard = bytes->guard;
     lode_status status = read_directory(columns, bytes, error);
+    if (!status && count > FIELDS_MAX &&
+        !columns_find(columns, COLUMN_NAMESPACE, sizeof COLUMN_NAMESPACE - 1))
+        status = corrupt("there are too many fields", error);
     if (status)
         columns_unref(columns);
     else

@@ -466,7 +466,7 @@ const struct column *columns_namespaces(const struct columns *columns, int *ret_
 {
     const struct column *column = columns_find(columns, COLUMN_NAMESPACE, NAMESPACE_SIZE);
     *ret_know = !column || (!column->is_given_up && column->kind == COLUMN_BYTES &&
-                            column->unknown_count == 0);
+                            column->field.type == FIELD_KEYWORD && column->unknown_count == 0);
     return *ret_know ? column : NULL;
 }
 
