@@ -83,7 +83,7 @@ typedef enum lode_status {
     LODE_VERSION = 10,   /* the files were written by a newer Lode */
     LODE_PARTIAL = 11,   /* lode_wait_idle alone: its time ran out, the work goes on */
     LODE_CANCELLED = 12, /* stopped by the caller or by closing */
-    LODE_UNSUPPORTED = 13, /* not in this build */
+    LODE_UNSUPPORTED = 13, /* not in this build, or not through this handle */
     LODE_READONLY =
         14, /* writes are refused after an earlier I/O error, until it is reopened; or it is open read-only */
     LODE_CONFLICT = 15, /* a condition of a write does not hold: read again, and decide anew */

@@ -338,6 +338,10 @@ lode_status id_table_check(const struct id_table *table, const struct frame *fra
         lode_status status = id_table_id(table, row, &id, &size, error);
         if (!status && id_decode(id, size, &decoded, NULL))
             status = is_no_id(row, error);
+        if (!status && id[0] == ID_IN_NAMESPACE && !table->has_namespaces)
+            status =
+                error_set(error, LODE_CORRUPT,
+                          "the id of row %u is in a namespace, and its flags know of none", row);
         struct id_key key = {.bytes = id, .size = size};
         if (!status) {
             key.hash = id_hash(id, size);
