@@ -212,32 +212,41 @@ static void fill_live(const struct segment_view *view, uint64_t *words)
         words[w] = view_live_word(view, w);
 }
 
-/* The rows of the namespace that live, counted. Where they are few, *ret_covered is 0: documents are to tell. */
-static lode_status choose_rows(const struct evaluation *evaluation, const struct columns *columns,
-                               uint32_t *ret_covered, lode_error *error)
+/* The rows of the namespace that live, counted. */
+static lode_status choose_rows(const struct evaluation *evaluation, lode_error *error)
 {
     const struct segment_view *view = evaluation->view;
     const struct id_namespace *space = evaluation->request->space;
     struct allowed *allowed = evaluation->allowed;
-    struct namespace_columns known = {.columns = columns, .covered = *ret_covered};
+    struct namespace_columns known = {.columns = NULL};
+    struct columns *columns = NULL;
     lode_status status = LODE_OK;
+    if (space && namespace_asks_columns(view->segment, space))
+        known.columns = columns = columns_for(evaluation, &known.covered);
     if (space)
         status = namespace_rows(view, space, &known, allowed->words, error);
     else
         fill_live(view, allowed->words);
+    columns_unref(columns);
+    allowed->covered = known.covered;
     allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
-    if (space)
-        allowed->estimated = allowed->count;
-    if (space && allowed->count <= view->row_count / ROWS_TO_ONE)
-        *ret_covered = 0;
+    allowed->estimated = space ? allowed->count : view->row_count;
     return status;
 }
 
-static int asks_columns(const struct evaluation *evaluation)
+/* Of the chosen rows those that match: where they are few, documents are to tell. */
+static lode_status filter_chosen(const struct evaluation *evaluation, lode_error *error)
 {
-    const struct allowed_request *request = evaluation->request;
-    const struct segment *segment = evaluation->view->segment;
-    return request->filter || (request->space && segment->ops->has_namespaces(segment));
+    const struct segment_view *view = evaluation->view;
+    struct allowed *allowed = evaluation->allowed;
+    struct columns *columns = NULL;
+    uint32_t covered = 0;
+    if (!evaluation->request->space || allowed->count > view->row_count / ROWS_TO_ONE)
+        columns = columns_for(evaluation, &covered);
+    lode_status status = filter_rows(evaluation, columns, covered, allowed->words, error);
+    columns_unref(columns);
+    allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
+    return status;
 }
 
 static lode_status filter_view(struct evaluation *evaluation, lode_error *error)
@@ -251,16 +260,9 @@ static lode_status filter_view(struct evaluation *evaluation, lode_error *error)
         allowed->count = view->live_count;
         return LODE_OK;
     }
-    uint32_t covered = 0;
-    struct columns *columns = asks_columns(evaluation) ? columns_for(evaluation, &covered) : NULL;
-    allowed->estimated = view->row_count;
-    allowed->covered = covered;
-    lode_status status = choose_rows(evaluation, columns, &covered, error);
-    if (!status && request->filter && allowed->count > 0) {
-        status = filter_rows(evaluation, covered ? columns : NULL, covered, allowed->words, error);
-        allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
-    }
-    columns_unref(columns);
+    lode_status status = choose_rows(evaluation, error);
+    if (!status && request->filter && allowed->count > 0)
+        status = filter_chosen(evaluation, error);
     return status;
 }
 

@@ -52,6 +52,7 @@ void growing_show(struct growing *growing, uint32_t row, uint64_t id_hash)
     uint64_t value;
     _Atomic uint64_t *slot = find_slot(growing, info->bytes, info->id_size, id_hash, &value);
     value = (id_hash >> 32) << 32 | (row + 1);
+    growing_show_space(growing, row);
     atomic_store_explicit(slot, value, memory_order_release);
 }
 
@@ -376,6 +377,7 @@ static void growing_free(struct segment *segment)
     memory_unreserve(growing->vectors, vectors_size(growing));
     memory_unreserve(growing->infos, infos_size(growing));
     memory_unreserve((void *)growing->table, table_size(growing));
+    memory_unreserve((void *)growing->spaces, table_size(growing));
     mutex_release(&growing->index_mutex);
     mutex_release(&growing->columns_mutex);
     columns_unref(growing->columns);
@@ -397,6 +399,7 @@ static const struct segment_ops growing_ops = {
     .id = growing_id,
     .find = growing_find,
     .has_namespaces = growing_has_namespaces,
+    .space_rows = growing_space_rows,
     .expect = growing_expect,
     .document = growing_document,
     .stamp = growing_stamp,
@@ -434,9 +437,10 @@ static lode_status reserve(struct growing *growing, lode_error *error)
     growing->vectors = memory_reserve(vectors_size(growing));
     growing->infos = memory_reserve(infos_size(growing));
     growing->table = memory_reserve(table_size(growing));
-    if (!growing->vectors || !growing->infos || !growing->table)
+    growing->spaces = memory_reserve(table_size(growing));
+    if (!growing->vectors || !growing->infos || !growing->table || !growing->spaces)
         return error_nomem(error, "a growing segment",
-                           vectors_size(growing) + infos_size(growing) + table_size(growing));
+                           vectors_size(growing) + infos_size(growing) + 2 * table_size(growing));
     return LODE_OK;
 }
 

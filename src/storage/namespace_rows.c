@@ -70,6 +70,11 @@ static void all_or_none(const struct segment_view *view, const struct id_namespa
         words[w] = view_live_word(view, w);
 }
 
+int namespace_asks_columns(const struct segment *segment, const struct id_namespace *space)
+{
+    return segment->ops->has_namespaces(segment) && !(space->size && segment->ops->space_rows);
+}
+
 lode_status namespace_rows(const struct segment_view *view, const struct id_namespace *space,
                            const struct namespace_columns *known, uint64_t *words,
                            lode_error *error)
@@ -81,6 +86,10 @@ lode_status namespace_rows(const struct segment_view *view, const struct id_name
         return LODE_OK;
     if (!view->segment->ops->has_namespaces(view->segment)) {
         all_or_none(view, space, words);
+        return LODE_OK;
+    }
+    if (space->size && view->segment->ops->space_rows) {
+        view->segment->ops->space_rows(view, space, words);
         return LODE_OK;
     }
     if (known->columns)

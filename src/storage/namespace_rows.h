@@ -1,10 +1,13 @@
-/* namespace_rows.h: which rows of a view are in a namespace: by the column of namespaces, and by ids where there is
- * none. */
+/* namespace_rows.h: which rows of a view are in a namespace: by what a growing segment keeps, by the column of
+ * namespaces, and by ids where there is none. */
 #ifndef STORAGE_NAMESPACE_ROWS_H
 #define STORAGE_NAMESPACE_ROWS_H
 
 #include "storage/id.h"
 #include "storage/version.h"
+
+/* Whether columns of the view are of use for that. */
+int namespace_asks_columns(const struct segment *segment, const struct id_namespace *space);
 
 struct namespace_columns {         /* of rows [0, covered) of the view */
     const struct columns *columns; /* NULL: ids answer alone */
