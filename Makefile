@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-sustained bench-build demo format install clean help fuzz
+.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-sustained bench-namespaces bench-build demo format install clean help fuzz
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -67,6 +67,12 @@ bench-open: build ## how long opening takes, with 1,000,000 and 10,000,000 point
 
 bench-filters: bench-build ## searches under filters of every share, beside a scan, hnswlib and faiss (12 minutes)
 	@bench/run.sh filters
+bench-namespaces: build ## 100,000 namespaces of 10 points: import, queries, sizes, dropping half
+	$(call setup,bench)
+	@cmake -S . -B build/release
+	@$(call cmake-build,build/release) --target bench.namespaces
+	@mkdir -p build/bench && rm -f build/bench/namespaces.json
+	@build/release/bench/namespaces --dir build/bench/namespaces.lode --json build/bench/namespaces.json
 
 bench-churn: bench-build ## recall, disk, memory and latency under deletes and reinserts (5 minutes)
 	@bench/run.sh churn

@@ -148,4 +148,6 @@ LODE_API void lode_explanation_free(lode_explanation *explanation); /* NULL is a
 }
 #endif
 
+#include "lode/scope.h" /* which speaks of filters */
+
 #endif /* LODE_FILTER_H */

@@ -2,7 +2,7 @@
  *
  * A database is a directory. It holds collections; a collection holds points (an id, a vector,
  * metadata, perhaps a text) of one dimension and metric. Everything the library does is in this
- * header and the four that it includes at its end: filter.h, scroll.h, backup.h and repair.h; the command `lode`
+ * header and the five that it includes at its end: filter.h, scope.h, scroll.h, backup.h and repair.h; the command `lode`
  * uses nothing else.
  *
  *     lode_db *db;  lode_collection *films;  lode_result *found;
@@ -49,6 +49,7 @@ extern "C" {
 #define LODE_DIM_MAX             65536        /* dimensions of a vector */
 #define LODE_ID_SIZE_MAX         512          /* bytes of a string id */
 #define LODE_NAME_SIZE_MAX       128          /* bytes of a collection's, alias's or field's name */
+#define LODE_NAMESPACE_SIZE_MAX  128          /* bytes of a namespace's name */
 #define LODE_FIELDS_MAX          256          /* declared metadata fields of a collection */
 #define LODE_METADATA_SIZE_MAX   1048576      /* bytes of one point's metadata, as JSON */
 #define LODE_TEXT_SIZE_MAX       1048576      /* bytes of one point's text */
@@ -82,7 +83,7 @@ typedef enum lode_status {
     LODE_VERSION = 10,   /* the files were written by a newer Lode */
     LODE_PARTIAL = 11,   /* lode_wait_idle alone: its time ran out, the work goes on */
     LODE_CANCELLED = 12, /* stopped by the caller or by closing */
-    LODE_UNSUPPORTED = 13, /* not in this build */
+    LODE_UNSUPPORTED = 13, /* not in this build, or not through this handle */
     LODE_READONLY =
         14, /* writes are refused after an earlier I/O error, until it is reopened; or it is open read-only */
     LODE_CONFLICT = 15, /* a condition of a write does not hold: read again, and decide anew */
@@ -857,7 +858,7 @@ LODE_API void lode_stats_free(lode_stats *stats);
 }
 #endif
 
-#include "lode/filter.h" /* the rest of the interface */
+#include "lode/filter.h" /* the rest of the interface; includes scope.h */
 #include "lode/scroll.h"
 #include "lode/backup.h"
 #include "lode/repair.h"

@@ -24,6 +24,7 @@ int import_run(int argc, char **argv);
 int key_run(int argc, char **argv);
 int keep_log_run(int argc, char **argv);
 int list_run(int argc, char **argv);
+int namespaces_run(int argc, char **argv);
 int patch_run(int argc, char **argv);
 int query_run(int argc, char **argv);
 int repair_run(int argc, char **argv);

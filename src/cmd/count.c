@@ -10,7 +10,7 @@
 
 struct counting {
     struct args args;
-    const char *filter, *snapshot, *by;
+    const char *filter, *snapshot, *by, *space;
     uint64_t limit;
     int explain;
 };
@@ -25,6 +25,7 @@ static int parse(struct counting *counting, int argc, char **argv, int *ret_exit
         OPTION_FLAG("explain", &counting->explain,
                     "Also say of each segment how many rows match, how many were expected to, how "
                     "many documents had to be read to tell, and how a search would go."),
+        OPTION_NAMESPACE(&counting->space),
         OPTION_SNAPSHOT(&counting->snapshot),
     };
     const struct arg_spec spec = {
@@ -125,7 +126,7 @@ int count_run(int argc, char **argv)
     int code = EXIT_OK;
     if (!parse(&counting, argc, argv, &code))
         return code;
-    code = session_read_state(&session, &counting.args, counting.snapshot);
+    code = session_read_state(&session, &counting.args, counting.space, counting.snapshot);
     if (code)
         return code;
     if (counting.explain || counting.by) {

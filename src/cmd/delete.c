@@ -16,7 +16,7 @@
 struct deletion {
     struct args args;
     int id_rule;
-    const char *ids_path, *filter;
+    const char *ids_path, *filter, *space;
     uint64_t if_version; /* 0: any */
     uint64_t asked, deleted;
 };
@@ -30,6 +30,7 @@ static int parse(struct deletion *deletion, int argc, char **argv, int *ret_exit
                     "Only if the point has this version (get --with-version); else nothing is "
                     "deleted and the exit status is 1. Of ids on the command line."),
         OPTION_FILTER_ALL(&deletion->filter),
+        OPTION_NAMESPACE(&deletion->space),
         OPTION_CHOICE("id-kind", "KIND", &deletion->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };
@@ -193,6 +194,8 @@ int delete_run(int argc, char **argv)
         return output_usage("delete", "--if-version is for ids on the command line");
     code = session_open(&session, deletion.args.operands[0], deletion.args.operands[1],
                         LODE_MAINTAIN_ON_REQUEST);
+    if (!code)
+        code = session_namespace(&session, deletion.space);
     if (code)
         return code;
     lode_id *ids = calloc(LODE_BATCH_MAX, sizeof *ids);

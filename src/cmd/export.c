@@ -14,7 +14,7 @@
 
 struct exporting {
     struct args args;
-    const char *file, *snapshot, *filter;
+    const char *file, *snapshot, *filter, *space;
     struct sink_options sink;
     int format, no_vectors, no_metadata, no_text, with_text, with_version;
     struct sink_columns columns;
@@ -41,6 +41,7 @@ static int parse(struct exporting *job, int argc, char **argv, int *ret_exit)
         OPTION_TEXT("dataset", "NAME", &job->sink.dataset,
                     "hdf5: name of the dataset; default train."),
         OPTION_FILTER(&job->filter),
+        OPTION_NAMESPACE(&job->space),
         OPTION_SNAPSHOT(&job->snapshot),
     };
     const struct arg_spec spec = {
@@ -224,7 +225,7 @@ int export_run(int argc, char **argv)
         return code;
     code = check(&job);
     if (code == EXIT_OK)
-        code = session_read_state(&session, &job.args, job.snapshot);
+        code = session_read_state(&session, &job.args, job.space, job.snapshot);
     if (code)
         return code;
     interrupt_catch();

@@ -15,7 +15,7 @@
 struct get {
     struct args args;
     int id_rule, with_vector, with_version;
-    const char *snapshot;
+    const char *snapshot, *space;
 };
 
 static int parse(struct get *get, int argc, char **argv, int *ret_exit)
@@ -26,6 +26,7 @@ static int parse(struct get *get, int argc, char **argv, int *ret_exit)
                     "Show the versions too: the write that last changed each point."),
         OPTION_CHOICE("id-kind", "KIND", &get->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
+        OPTION_NAMESPACE(&get->space),
         OPTION_SNAPSHOT(&get->snapshot),
     };
     const struct arg_spec spec = {
@@ -191,7 +192,7 @@ int get_run(int argc, char **argv)
             code = output_error(&error, CAUSE_ARGUMENTS);
     }
     if (code == EXIT_OK)
-        code = session_read_state(&session, &get.args, get.snapshot);
+        code = session_read_state(&session, &get.args, get.space, get.snapshot);
     if (code == EXIT_OK) {
         code = get_points(&get, &session, ids, id_count);
         session_close(&session);

@@ -3,6 +3,7 @@
 #include "cmd/command.h"
 #include "cmd/load.h"
 #include "cmd/interrupt.h"
+#include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 
@@ -12,7 +13,7 @@
 
 struct import {
     struct args args;
-    const char *dir, *collection, *file;
+    const char *dir, *collection, *file, *space;
     struct source_options source;
     int format, id_rule;
     uint64_t batch_size, threads, limit, skip;
@@ -69,6 +70,7 @@ static int parse(struct import *import, int argc, char **argv, int *ret_exit)
             "threads", &import->threads, 1, LOAD_THREADS_MAX,
             "Threads that write, 1 to 64; default 1. With more, which of two lines of one id "
             "wins is not certain."),
+        OPTION_NAMESPACE(&import->space),
         OPTION_FLAG("insert-only", &import->insert_only,
                     "Stop where an id is there already, in the collection or earlier in the file: "
                     "nothing of that batch is stored, and the exit status is 1."),
@@ -287,6 +289,8 @@ int import_run(int argc, char **argv)
     if (code == EXIT_OK)
         code = session_open(&session, import.dir, import.collection,
                             import.bulk ? LODE_MAINTAIN_ON_REQUEST : LODE_MAINTAIN_AUTO);
+    if (code == EXIT_OK)
+        code = session_namespace(&session, import.space);
     if (code)
         return code;
     code = run_session(&import, &session);

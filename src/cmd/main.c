@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"compact", "merge segments, drop what was deleted, finish the indexes", compact_run},
     {"drop", "remove a collection", drop_run},
     {"snapshot", "keep a state under a name; list and drop such", snapshot_run},
+    {"namespaces", "the namespaces of a collection; drop one", namespaces_run},
     {"backup", "copy all of it, or what is new, to another place", backup_run},
     {"restore", "bring a backup back, and prove it", restore_run},
     {"keep-log", "keep logs, so that backups can restore to any batch", keep_log_run},

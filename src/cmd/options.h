@@ -16,5 +16,8 @@
 #define OPTION_SNAPSHOT(text_)                                                                     \
     OPTION_TEXT("snapshot", "NAME", text_,                                                         \
                 "What lode snapshot create kept, instead of what is there now.")
+#define OPTION_NAMESPACE(text_)                                                                    \
+    OPTION_TEXT("namespace", "NAME", text_,                                                        \
+                "The points of this namespace, and no others (docs/namespaces.md).")
 
 #endif

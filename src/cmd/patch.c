@@ -14,7 +14,7 @@ struct patch {
     struct args args;
     int id_rule, no_metadata, no_text, no_expiry;
     uint64_t if_version, expires_at_ms;
-    const char *merge, *merge_deep, *set, *text, *filter;
+    const char *merge, *merge_deep, *set, *text, *filter, *space;
     struct arg_texts remove;
     lode_write_op op; /* what is done to each point */
 };
@@ -40,6 +40,7 @@ static int parse(struct patch *patch, int argc, char **argv, int *ret_exit)
                     "Only if the point has this version (get --with-version); else nothing is "
                     "changed and the exit status is 1."),
         OPTION_FILTER_ALL(&patch->filter),
+        OPTION_NAMESPACE(&patch->space),
         OPTION_CHOICE("id-kind", "KIND", &patch->id_rule, id_rule_names,
                       "Force ids to be number, uuid or string; default auto, as below."),
     };
@@ -134,6 +135,8 @@ static int write_ops(const struct patch *patch, lode_write_op *ops, size_t count
     }
     int code = session_open(&session, patch->args.operands[0], patch->args.operands[1],
                             LODE_MAINTAIN_ON_REQUEST);
+    if (!code)
+        code = session_namespace(&session, patch->space);
     if (code)
         return code;
     if (lode_write(session.collection, ops, count, NULL, &info, &error))

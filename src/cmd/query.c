@@ -23,7 +23,7 @@ struct query {
     const char *text, *like, *vector, *vectors; /* one of them */
     uint64_t k, ef_search, limit, per_group;
     int exact, allow_damaged, recall, explain, with_vector, with_version, id_rule, format;
-    const char *one_per, *group_by, *show, *dataset, *snapshot, *filter;
+    const char *one_per, *group_by, *show, *dataset, *snapshot, *filter, *space;
     struct shown shown;
     lode_metric metric;
     uint32_t dim;
@@ -85,6 +85,7 @@ static int parse(struct query *query, int argc, char **argv, int *ret_exit)
                       "Of --vectors; by default its name says it."),
         OPTION_TEXT("dataset", "NAME", &query->dataset,
                     "Of --vectors, hdf5: which dataset; default test."),
+        OPTION_NAMESPACE(&query->space),
         OPTION_SNAPSHOT(&query->snapshot),
         OPTION_UINT("limit", &query->limit, 1, UINT64_MAX, "Of --vectors: at most the first N."),
     };
@@ -434,7 +435,7 @@ int query_run(int argc, char **argv)
         return code;
     code = check(&query);
     if (code == EXIT_OK)
-        code = session_read_state(&session, &query.args, query.snapshot);
+        code = session_read_state(&session, &query.args, query.space, query.snapshot);
     if (code)
         return code;
     code = run_session(&query, &session);

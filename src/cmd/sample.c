@@ -9,7 +9,7 @@
 
 struct sample {
     struct args args;
-    const char *filter, *snapshot, *show;
+    const char *filter, *snapshot, *space, *show;
     uint64_t count, seed;
     int with_vector;
     struct shown shown;
@@ -26,6 +26,7 @@ static int parse(struct sample *sample, int argc, char **argv, int *ret_exit)
         OPTION_TEXT("show", "FIELD,...", &sample->show,
                     "Which metadata members to show, and \"text\" for the text; all by default."),
         OPTION_FLAG("with-vector", &sample->with_vector, "With --json: the vectors too."),
+        OPTION_NAMESPACE(&sample->space),
         OPTION_SNAPSHOT(&sample->snapshot),
     };
     const struct arg_spec spec = {
@@ -88,7 +89,7 @@ int sample_run(int argc, char **argv)
         return code;
     if (sample.show && !shown_parse(&sample.shown, sample.show))
         return output_usage("sample", "--show takes at most %d fields", SHOWN_MAX);
-    code = session_read_state(&session, &sample.args, sample.snapshot);
+    code = session_read_state(&session, &sample.args, sample.space, sample.snapshot);
     if (code)
         return code;
     code = run_session(&sample, &session);

@@ -10,7 +10,7 @@
 
 struct scroll {
     struct args args;
-    const char *filter, *snapshot, *by, *after, *show;
+    const char *filter, *snapshot, *space, *by, *after, *show;
     uint64_t limit;
     int descending, with_vector, with_version;
     struct shown shown;
@@ -31,6 +31,7 @@ static int parse(struct scroll *scroll, int argc, char **argv, int *ret_exit)
                     "Which metadata members to show, and \"text\" for the text; all by default."),
         OPTION_FLAG("with-vector", &scroll->with_vector, "With --json: the vectors too."),
         OPTION_FLAG("with-version", &scroll->with_version, "With --json: the versions too."),
+        OPTION_NAMESPACE(&scroll->space),
         OPTION_SNAPSHOT(&scroll->snapshot),
     };
     const struct arg_spec spec = {
@@ -108,7 +109,7 @@ int scroll_run(int argc, char **argv)
         return code;
     if (scroll.show && !shown_parse(&scroll.shown, scroll.show))
         return output_usage("scroll", "--show takes at most %d fields", SHOWN_MAX);
-    code = session_read_state(&session, &scroll.args, scroll.snapshot);
+    code = session_read_state(&session, &scroll.args, scroll.space, scroll.snapshot);
     if (code)
         return code;
     code = run_session(&scroll, &session);

@@ -70,6 +70,26 @@ int session_read(struct session *session, const char *dir, const char *collectio
     return open_with(session, dir, collection, &options);
 }
 
+int session_namespace(struct session *session, const char *name)
+{
+    lode_error error = {0};
+    lode_collection *space;
+    if (!name)
+        return EXIT_OK;
+    if (lode_namespace_open(session->collection, name, &space, &error)) {
+        session_close(session);
+        return output_error(&error, CAUSE_ARGUMENTS);
+    }
+    session->whole = session->collection;
+    session->collection = space;
+    return EXIT_OK;
+}
+
+static lode_collection *whole_of(const struct session *session)
+{
+    return session->whole ? session->whole : session->collection;
+}
+
 int session_snapshot(struct session *session, const char *name)
 {
     lode_error error = {0};
@@ -85,9 +105,12 @@ int session_snapshot(struct session *session, const char *name)
         &(struct output_failure){.error = &error, .cause = CAUSE_ARGUMENTS, .hint = hint});
 }
 
-int session_read_state(struct session *session, const struct args *args, const char *snapshot)
+int session_read_state(struct session *session, const struct args *args, const char *space,
+                       const char *snapshot)
 {
     int code = session_read(session, args->operands[0], args->operands[1]);
+    if (code == EXIT_OK)
+        code = session_namespace(session, space);
     return code ? code : session_snapshot(session, snapshot);
 }
 
@@ -95,6 +118,7 @@ void session_close(struct session *session)
 {
     lode_snapshot_close(session->snapshot);
     lode_collection_close(session->collection);
+    lode_collection_close(session->whole);
     if (session->db)
         lode_db_close(session->db);
     *session = (struct session){.db = NULL};
@@ -113,7 +137,7 @@ static const char *job_label(lode_job_kind kind)
 static void show_jobs(struct session *session, struct progress *progress)
 {
     lode_stats *stats = NULL;
-    if (lode_stats_get(session->collection, &stats, NULL))
+    if (lode_stats_get(whole_of(session), &stats, NULL))
         return;
     uint64_t done = 0, total = 0;
     for (size_t i = 0; i < stats->job_count; i++) {
@@ -184,7 +208,7 @@ static int wait_for_end(struct compaction *compaction)
 
 lode_status session_compact(struct session *session, struct progress *progress, lode_error *error)
 {
-    struct compaction compaction = {.collection = session->collection, .error = error};
+    struct compaction compaction = {.collection = whole_of(session), .error = error};
     pthread_t thread;
     pthread_mutex_init(&compaction.lock, NULL);
     pthread_cond_init(&compaction.ended_changed, NULL);
@@ -198,7 +222,7 @@ lode_status session_compact(struct session *session, struct progress *progress, 
         }
         pthread_join(thread, NULL);
     } else {
-        compaction.status = lode_compact(session->collection, error);
+        compaction.status = lode_compact(whole_of(session), error);
     }
     pthread_cond_destroy(&compaction.ended_changed);
     pthread_mutex_destroy(&compaction.lock);

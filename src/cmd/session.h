@@ -9,8 +9,9 @@
 
 struct session {
     lode_db *db;
-    lode_collection *collection;
-    lode_snapshot *snapshot; /* to read from */
+    lode_collection *collection; /* or one of its namespaces */
+    lode_collection *whole;      /* the collection itself then; else NULL */
+    lode_snapshot *snapshot;     /* to read from */
 };
 
 /* Open the database that must exist in `dir` and, unless NULL, a collection. Commands that only look
@@ -24,11 +25,14 @@ int session_read(struct session *session, const char *dir, const char *collectio
 const char *session_open_hint(const char *dir, lode_status status);
 /* Whether a restore into `dir` was begun and not finished: neither repair nor a second copy of files helps. */
 int session_is_unfinished_restore(const char *dir);
+/* Go on with the namespace of that name; NULL: with the collection. On failure the session is closed. */
+int session_namespace(struct session *session, const char *name);
 /* Pin what is to be read: the snapshot of that name, or, name NULL, the newest state. On failure the session
  * is closed. */
 int session_snapshot(struct session *session, const char *name);
-/* Both, of the operands DIR and COLLECTION. */
-int session_read_state(struct session *session, const struct args *args, const char *snapshot);
+/* For reading: of the operands DIR and COLLECTION, that namespace and snapshot. */
+int session_read_state(struct session *session, const struct args *args, const char *space,
+                       const char *snapshot);
 void session_close(struct session *session); /* may be called twice */
 
 /* Wait until indexes are built and merges done, showing how far they are; or (compact) have all of it

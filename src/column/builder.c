@@ -365,9 +365,21 @@ static lode_status walk(struct column_builder *builder, const char *text, size_t
 
 /* --- Life --------------------------------------------------------------------------------------- */
 
+static void item_init(struct gathered *item, const struct field *field)
+{
+    item->field = field;
+    item->kind = column_kind_of(field->type);
+    item->has_values = field->indexed;
+    buf_init(&item->text, SIZE_MAX / 2);
+}
+
 lode_status column_builder_new(const struct fields *fields, uint64_t bytes_max,
                                struct column_builder **ret_builder, lode_error *error)
 {
+    static const struct field namespaces = {.path = COLUMN_NAMESPACE,
+                                            .path_size = sizeof COLUMN_NAMESPACE - 1,
+                                            .type = FIELD_KEYWORD,
+                                            .indexed = 1};
     size_t count = fields_count(fields);
     struct column_builder *builder = calloc(1, sizeof *builder);
     if (!builder)
@@ -376,19 +388,15 @@ lode_status column_builder_new(const struct fields *fields, uint64_t bytes_max,
     builder->bytes_max = bytes_max ? bytes_max : COLUMN_BUILDER_BYTES_MAX;
     buf_init(&builder->path, FIELD_PATH_SIZE_MAX);
     buf_init(&builder->scratch, LODE_METADATA_SIZE_MAX);
-    builder->items = calloc(count ? count : 1, sizeof *builder->items);
+    builder->items = calloc(count + 1, sizeof *builder->items);
     if (!builder->items) {
         column_builder_free(builder);
         return error_nomem(error, "columns", count * sizeof *builder->items);
     }
     builder->count = count;
-    for (size_t i = 0; i < count; i++) {
-        struct gathered *item = &builder->items[i];
-        item->field = fields_at(fields, i);
-        item->kind = column_kind_of(item->field->type);
-        item->has_values = item->field->indexed;
-        buf_init(&item->text, SIZE_MAX / 2);
-    }
+    for (size_t i = 0; i < count; i++)
+        item_init(&builder->items[i], fields_at(fields, i));
+    item_init(&builder->items[count], &namespaces);
     *ret_builder = builder;
     return LODE_OK;
 }
@@ -406,6 +414,14 @@ void column_builder_free(struct column_builder *builder)
     free(builder);
 }
 
+/* After a row. */
+static void settle(struct column_builder *builder, lode_status status)
+{
+    if (!status && builder->bytes > builder->bytes_max)
+        put_off_largest(builder);
+    hold(builder);
+}
+
 lode_status column_builder_add(struct column_builder *builder, uint32_t row, const char *metadata,
                                size_t size, lode_error *error)
 {
@@ -414,8 +430,23 @@ lode_status column_builder_add(struct column_builder *builder, uint32_t row, con
     builder->row = row;
     builder->error = error;
     lode_status status = walk_members(builder, metadata, size);
-    if (!status && builder->bytes > builder->bytes_max)
-        put_off_largest(builder);
-    hold(builder);
+    settle(builder, status);
+    return status;
+}
+
+lode_status column_builder_namespace(struct column_builder *builder, uint32_t row, const char *name,
+                                     size_t size, lode_error *error)
+{
+    struct gathered *item = &builder->items[fields_count(builder->fields)];
+    builder->count += !builder->has_namespaces;
+    builder->has_namespaces = 1;
+    builder->row = row;
+    builder->error = error;
+    if (item->state != GATHERING)
+        return LODE_OK;
+    lode_status status = add_row(builder, item, &item->exists);
+    if (!status)
+        status = add_string(builder, item, name, size);
+    settle(builder, status);
     return status;
 }

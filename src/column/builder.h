@@ -29,6 +29,10 @@ void column_builder_free(struct column_builder *builder); /* NULL is allowed */
 NODISCARD lode_status column_builder_add(struct column_builder *builder, uint32_t row,
                                          const char *metadata, size_t size, lode_error *error);
 
+/* The namespace of the row, one for each row that has one; beside column_builder_add, in the same order. LODE_NOMEM. */
+NODISCARD lode_status column_builder_namespace(struct column_builder *builder, uint32_t row,
+                                               const char *name, size_t size, lode_error *error);
+
 struct column_sink {
     lode_status (*write)(void *context, const void *data, size_t size, lode_error *error);
     void *context;

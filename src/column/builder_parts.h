@@ -46,8 +46,9 @@ struct gathered { /* of one field */
 
 struct column_builder {
     const struct fields *fields;
-    struct gathered *items; /* one for each field */
-    size_t count;
+    struct gathered *items; /* one for each field, and one of namespaces behind them */
+    size_t count;           /* without the last as long as no row has a namespace */
+    int has_namespaces;
     uint64_t bytes, bytes_max;
     uint64_t held;   /* of the memory budget: BUDGET_BUILD */
     uint64_t offset; /* written so far */

@@ -171,10 +171,10 @@ lode_status columns_open(const struct column_bytes *bytes, uint32_t row_count,
     if (le_load_u32(bytes->directory) != row_count)
         return error_set(error, LODE_CORRUPT, "columns: they are of %u rows instead of %u",
                          le_load_u32(bytes->directory), row_count);
-    if (count > FIELDS_MAX || (uint64_t)count * COLUMN_ENTRY_SIZE > left)
+    if (count > FIELDS_MAX + 1 || (uint64_t)count * COLUMN_ENTRY_SIZE > left)
         return corrupt("the directory is cut off", error);
     size_t paths_size = (size_t)(left - (uint64_t)count * COLUMN_ENTRY_SIZE) + count;
-    if (paths_size > (size_t)FIELDS_MAX * (FIELD_PATH_SIZE_MAX + 1))
+    if (paths_size > (size_t)(FIELDS_MAX + 1) * (FIELD_PATH_SIZE_MAX + 1))
         return corrupt("there is more behind the paths", error);
     struct columns *columns = calloc(1, sizeof *columns + paths_size);
     struct column *items = calloc(count ? count : 1, sizeof *items);
@@ -191,6 +191,9 @@ lode_status columns_open(const struct column_bytes *bytes, uint32_t row_count,
     columns->paths = (char *)(columns + 1);
     columns->guard = bytes->guard;
     lode_status status = read_directory(columns, bytes, error);
+    if (!status && count > FIELDS_MAX &&
+        !columns_find(columns, COLUMN_NAMESPACE, sizeof COLUMN_NAMESPACE - 1))
+        status = corrupt("there are too many fields", error);
     if (status)
         columns_unref(columns);
     else

@@ -97,6 +97,15 @@ NODISCARD lode_status column_probe(const struct columns *columns, const struct c
 /* counts[place]: how many rows of `words` have that value. Room for value_count. */
 NODISCARD lode_status column_counts(const struct columns *columns, const struct column *column,
                                     const uint64_t *words, uint32_t *counts, lode_error *error);
+/* Add the rows of a namespace to words; size 0: those of none. *ret_know 0: the columns cannot tell. */
+NODISCARD lode_status columns_namespace(const struct columns *columns, const char *name,
+                                        size_t size, uint64_t *words, int *ret_know,
+                                        lode_error *error);
+/* 1: it is of no field. */
+int column_is_of_namespaces(const struct column *column);
+/* The column of namespaces, whose values are their names; NULL: no row has one, or, *ret_know 0, the columns cannot
+ * tell. */
+const struct column *columns_namespaces(const struct columns *columns, int *ret_know);
 /* Of COLUMN_POINTS: point i of pair_count, and its row. */
 NODISCARD lode_status column_points(const struct columns *columns, const struct column *column,
                                     const uint8_t **ret_points, const uint8_t **ret_rows,

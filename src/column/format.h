@@ -21,6 +21,9 @@ enum {                           /* flags of an entry */
        COLUMN_GIVEN_UP = 8, /* it was too large: not even its sets are known */
 };
 
+/* The column of the rows' namespaces, which do not stand in documents: no field's path begins so (filter/path.c). */
+#define COLUMN_NAMESPACE ".namespace"
+
 enum column_kind {
     COLUMN_NONE = 0,     /* no values */
     COLUMN_BYTES = 1,    /* strings, and the 16 bytes of UUIDs */

@@ -472,6 +472,61 @@ lode_status column_points(const struct columns *columns, const struct column *co
     return status ? status : touch_all(columns, column, COLUMN_ROWS, ret_rows, error);
 }
 
+/* --- Namespaces --------------------------------------------------------------------------------- */
+
+#define NAMESPACE_SIZE (sizeof COLUMN_NAMESPACE - 1)
+
+int column_is_of_namespaces(const struct column *column)
+{
+    return column->field.path_size == NAMESPACE_SIZE &&
+           memcmp(column->field.path, COLUMN_NAMESPACE, NAMESPACE_SIZE) == 0;
+}
+
+/* It is only missing where no row has a namespace. */
+const struct column *columns_namespaces(const struct columns *columns, int *ret_know)
+{
+    const struct column *column = columns_find(columns, COLUMN_NAMESPACE, NAMESPACE_SIZE);
+    *ret_know = !column || (!column->is_given_up && column->kind == COLUMN_BYTES &&
+                            column->field.type == FIELD_KEYWORD && column->unknown_count == 0);
+    return *ret_know ? column : NULL;
+}
+
+/* column NULL: all of them. */
+static lode_status rows_of_none(const struct columns *columns, const struct column *column,
+                                uint64_t *words, lode_error *error)
+{
+    size_t count = bitset_words(columns->row_count);
+    uint64_t *exists = calloc(count + 1, sizeof *exists);
+    lode_status status = exists ? LODE_OK : error_nomem(error, "a set of rows", count * 8);
+    if (!status && column)
+        status = column_set(columns, column, COLUMN_EXISTS, exists, error);
+    if (!status)
+        words_fill(words, 0, columns->row_count);
+    for (size_t w = 0; !status && w < count; w++)
+        words[w] &= ~exists[w];
+    free(exists);
+    return status;
+}
+
+lode_status columns_namespace(const struct columns *columns, const char *name, size_t size,
+                              uint64_t *words, int *ret_know, lode_error *error)
+{
+    const struct column *column = columns_namespaces(columns, ret_know);
+    struct value wanted = value_string(name, size), found = {0};
+    uint32_t place = 0;
+    if (*ret_know && size == 0)
+        return rows_of_none(columns, column, words, error);
+    if (!column)
+        return LODE_OK;
+    lode_status status = column_bound(columns, column, &wanted, 0, &place, error);
+    if (status || place == column->value_count)
+        return status;
+    status = column_value(columns, column, place, &found, error);
+    if (status || value_compare(&found, &wanted) != 0)
+        return status;
+    return column_rows(columns, column, (struct value_range){place, place + 1}, words, error);
+}
+
 /* --- Checking ----------------------------------------------------------------------------------- */
 
 static lode_status check_values(const struct columns *columns, const struct column *column,

@@ -44,6 +44,14 @@ static lode_status check_writable(const lode_collection *collection, lode_error 
                       : is_null("collection", error);
 }
 
+/* Of writes to all of it. */
+static lode_status check_whole(const lode_collection *collection, const char *what,
+                               lode_error *error)
+{
+    lode_status status = check_writable(collection, error);
+    return status ? status : scope_check_whole(collection, what, error);
+}
+
 /* --- Ids --------------------------------------------------------------------------------------- */
 
 lode_id lode_id_number(uint64_t number)
@@ -215,10 +223,14 @@ const lode_schema *lode_collection_schema(const lode_collection *collection)
 static lode_status write_input(lode_collection *collection, const struct write_input *input,
                                const char *count_name, lode_write_info *ret_info, lode_error *error)
 {
+    struct write_input scoped = *input;
+    scoped.space = collection->scope.space;
     lode_status status = check_count(count_name, input->count, LODE_BATCH_MAX, error);
     if (!status)
         status = check_writable(collection, error);
-    return status ? status : collection_write(collection->shared, input, ret_info, error);
+    if (!status)
+        status = scope_check_write(collection, error);
+    return status ? status : collection_write(collection->shared, &scoped, ret_info, error);
 }
 
 static lode_status use_options(const lode_write_options *options, struct write_input *input,
@@ -309,7 +321,7 @@ uint64_t lode_snapshot_point_count(const lode_snapshot *snapshot)
 
 lode_status lode_snapshot_create(lode_collection *collection, const char *name, lode_error *error)
 {
-    lode_status status = check_writable(collection, error);
+    lode_status status = check_whole(collection, "lode_snapshot_create", error);
     if (status)
         return status;
     return name ? named_create(collection->shared, name, error) : is_null("name", error);
@@ -329,7 +341,7 @@ lode_status lode_snapshot_open_named(lode_collection *collection, const char *na
 
 lode_status lode_snapshot_drop(lode_collection *collection, const char *name, lode_error *error)
 {
-    lode_status status = check_writable(collection, error);
+    lode_status status = check_whole(collection, "lode_snapshot_drop", error);
     if (status)
         return status;
     return name ? named_drop(collection->shared, name, error) : is_null("name", error);
@@ -402,7 +414,7 @@ lode_status lode_search(lode_collection *collection, const lode_search_request *
     if (!ret_result)
         return is_null("ret_result", error);
     lode_status status = read_check_request(request, 0, error);
-    return status ? status : collection_search(collection->shared, request, ret_result, error);
+    return status ? status : collection_search(collection, request, ret_result, error);
 }
 
 static lode_status check_requests(const lode_search_request *requests, size_t request_count,
@@ -431,9 +443,9 @@ lode_status lode_search_batch(lode_collection *collection, const lode_search_req
     if (!ret_results && request_count > 0)
         return is_null("ret_results", error);
     lode_status status = check_requests(requests, request_count, error);
-    return status ? status
-                  : collection_search_batch(collection->shared, requests, request_count,
-                                            ret_results, error);
+    return status
+               ? status
+               : collection_search_batch(collection, requests, request_count, ret_results, error);
 }
 
 void lode_result_free(lode_result *result)
@@ -452,8 +464,7 @@ lode_status lode_get(lode_collection *collection, const lode_snapshot *snapshot,
         return is_null("ret_result", error);
     lode_status status = read_check_with(with, error);
     return status ? status
-                  : collection_get(collection->shared, snapshot, ids, id_count, with, ret_result,
-                                   error);
+                  : collection_get(collection, snapshot, ids, id_count, with, ret_result, error);
 }
 
 lode_status lode_iterator_open(lode_collection *collection, const lode_snapshot *snapshot,
@@ -465,8 +476,7 @@ lode_status lode_iterator_open(lode_collection *collection, const lode_snapshot 
         return is_null("ret_iterator", error);
     lode_status status = read_check_with(with, error);
     lode_filter all = {0};
-    return status ? status
-                  : iterator_open(collection->shared, snapshot, &all, with, ret_iterator, error);
+    return status ? status : iterator_open(collection, snapshot, &all, with, ret_iterator, error);
 }
 
 lode_status lode_iterator_next(lode_iterator *iterator, const lode_hit **ret_hit, lode_error *error)
@@ -509,7 +519,7 @@ lode_status lode_text_model_train(lode_collection *collection, const lode_text *
                              texts[i].size);
     lode_status status = check_train_options(options, error);
     if (!status)
-        status = check_writable(collection, error);
+        status = check_whole(collection, "lode_text_model_train", error);
     return status
                ? status
                : text_model_train(collection->shared, texts, text_count, options, ret_info, error);
@@ -537,13 +547,13 @@ lode_status lode_text_embed(lode_collection *collection, const char *text, size_
 
 lode_status lode_flush(lode_collection *collection, lode_error *error)
 {
-    lode_status status = check_writable(collection, error);
+    lode_status status = check_whole(collection, "lode_flush", error);
     return status ? status : collection_flush(collection->shared, error);
 }
 
 lode_status lode_compact(lode_collection *collection, lode_error *error)
 {
-    lode_status status = check_writable(collection, error);
+    lode_status status = check_whole(collection, "lode_compact", error);
     return status ? status : collection_compact(collection->shared, error);
 }
 
@@ -561,7 +571,8 @@ lode_status lode_stats_get(lode_collection *collection, lode_stats **ret_stats, 
         return is_null("collection", error);
     if (!ret_stats)
         return is_null("ret_stats", error);
-    return stats_get(collection->shared, ret_stats, error);
+    lode_status status = scope_check_whole(collection, "lode_stats_get", error);
+    return status ? status : stats_get(collection->shared, ret_stats, error);
 }
 
 void lode_stats_free(lode_stats *stats)

@@ -38,8 +38,7 @@ lode_status lode_count(lode_collection *collection, const lode_snapshot *snapsho
     if (!ret_count)
         return is_null("ret_count", error);
     lode_status status = check_filter(&filter, error);
-    return status ? status
-                  : filtered_count(collection->shared, snapshot, &filter, ret_count, error);
+    return status ? status : filtered_count(collection, snapshot, &filter, ret_count, error);
 }
 
 lode_status lode_iterator_open_filtered(lode_collection *collection, const lode_snapshot *snapshot,
@@ -56,7 +55,7 @@ lode_status lode_iterator_open_filtered(lode_collection *collection, const lode_
         return is_null("ret_iterator", error);
     status = read_check_with(with, error);
     return status ? status
-                  : iterator_open(collection->shared, snapshot, &filter, with, ret_iterator, error);
+                  : iterator_open(collection, snapshot, &filter, with, ret_iterator, error);
 }
 
 lode_status lode_delete_filtered(lode_collection *collection, lode_filter filter,
@@ -64,7 +63,7 @@ lode_status lode_delete_filtered(lode_collection *collection, lode_filter filter
 {
     lode_status status = check_write(collection, &filter, error);
     lode_write_op op = {.kind = LODE_WRITE_DELETE};
-    return status ? status : filtered_write(collection->shared, &filter, &op, ret_info, error);
+    return status ? status : filtered_write(collection, &filter, &op, ret_info, error);
 }
 
 lode_status lode_patch_filtered(lode_collection *collection, lode_filter filter,
@@ -79,7 +78,7 @@ lode_status lode_patch_filtered(lode_collection *collection, lode_filter filter,
     if (patch->kind != LODE_WRITE_PATCH)
         return error_set(error, LODE_INVALID, "patch.kind is %d: it must be LODE_WRITE_PATCH",
                          (int)patch->kind);
-    return filtered_write(collection->shared, &filter, patch, ret_info, error);
+    return filtered_write(collection, &filter, patch, ret_info, error);
 }
 
 lode_status lode_explain(lode_collection *collection, const lode_search_request *request,
@@ -92,7 +91,7 @@ lode_status lode_explain(lode_collection *collection, const lode_search_request 
     if (!ret_explanation)
         return is_null("ret_explanation", error);
     lode_status status = read_check_request(request, 1, error);
-    return status ? status : explain(collection->shared, request, ret_explanation, error);
+    return status ? status : explain(collection, request, ret_explanation, error);
 }
 
 void lode_explanation_free(lode_explanation *explanation)
@@ -112,7 +111,7 @@ lode_status lode_facets_get(lode_collection *collection, const lode_facet_reques
     if (!ret_facets)
         return is_null("ret_facets", error);
     lode_status status = check_filter(&request->filter, error);
-    return status ? status : facets_get(collection->shared, request, ret_facets, error);
+    return status ? status : facets_get(collection, request, ret_facets, error);
 }
 
 void lode_facets_free(lode_facets *facets)

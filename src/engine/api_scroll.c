@@ -53,7 +53,7 @@ lode_status lode_scroll(lode_collection *collection, const lode_scroll_request *
         status = check_path(request->by, error);
     if (!status)
         status = read_check_with(request->with, error);
-    return status ? status : scroll_get(collection->shared, request, ret_page, error);
+    return status ? status : scroll_get(collection, request, ret_page, error);
 }
 
 void lode_page_free(lode_page *page)
@@ -71,7 +71,7 @@ lode_status lode_sample(lode_collection *collection, const lode_sample_request *
         status = check_count("count", request->count, error);
     if (!status)
         status = read_check_with(request->with, error);
-    return status ? status : sample_get(collection->shared, request, ret_result, error);
+    return status ? status : sample_get(collection, request, ret_result, error);
 }
 
 static lode_status check_groups(const lode_groups_request *request, lode_error *error)
@@ -97,7 +97,7 @@ lode_status lode_search_groups(lode_collection *collection, const lode_groups_re
     lode_status status = check_call(collection, request, ret_groups, "ret_groups", error);
     if (!status)
         status = check_groups(request, error);
-    return status ? status : groups_get(collection->shared, request, ret_groups, error);
+    return status ? status : groups_get(collection, request, ret_groups, error);
 }
 
 void lode_groups_free(lode_groups *groups)

@@ -17,6 +17,7 @@
 #include "engine/jobs.h"
 #include "engine/lane.h"
 #include "engine/named.h"
+#include "engine/scope.h"
 #include "engine/writer.h"
 #include "storage/growing.h"
 #include "storage/known_fields.h"
@@ -91,6 +92,8 @@ struct collection {
 /* What callers hold. */
 struct lode_collection {
     struct collection *shared; /* by all handles of the collection, counted */
+    struct scope scope;        /* what it sees */
+    struct arena arena;        /* holds the texts of that */
 };
 
 /* Make a collection of this schema in directory `dir`, which must not exist; durable but for its own

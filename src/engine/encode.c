@@ -2,7 +2,9 @@
  * anything is embedded or encoded, so that a refusal is quick and names the first fault. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/sha256.h"
 #include "base/utf8.h"
 #include "engine/metadata.h"
 #include "engine/patch.h"
@@ -215,7 +217,9 @@ static lode_status encode_upsert(const struct collection *collection, const floa
 /* What all kinds have; id: room for ID_BYTES_MAX. */
 static struct op begin_op(const struct write_input *input, size_t i, uint8_t *id)
 {
-    struct op op = {.kind = kind_of(input, i), .id = id, .id_size = id_encode(id_at(input, i), id)};
+    struct op op = {.kind = kind_of(input, i),
+                    .id = id,
+                    .id_size = id_encode_in(&input->space, id_at(input, i), id)};
     if (input->ops) {
         op.condition = (uint8_t)input->ops[i].condition;
         op.if_version = input->ops[i].if_version;
@@ -247,12 +251,32 @@ static lode_status encode_op(const struct collection *collection, const struct w
     return encode_upsert(collection, point_at(input, i)->vector, &op, embedding, request, error);
 }
 
+/* Of namespaces each has its own: no writer in one must hit upon the request of another. */
+static lode_status own_request_id(const struct write_input *input, uint8_t *id, size_t *ret_size,
+                                  lode_error *error)
+{
+    *ret_size = input->request_id_size;
+    if (input->request_id_size && !input->space.size)
+        memcpy(id, input->request_id, input->request_id_size);
+    if (!input->request_id_size || !input->space.size)
+        return LODE_OK;
+    *ret_size = REQUEST_ID_SIZE_MAX;
+    id[0] = ID_IN_NAMESPACE;
+    lode_status status = sha256_of(input->space.name, input->space.size, id + 1, error);
+    return status
+               ? status
+               : sha256_of(input->request_id, input->request_id_size, id + 1 + SHA256_SIZE, error);
+}
+
 static lode_status encode_ops(const struct collection *collection, const struct write_input *input,
                               struct embedding *embedding, struct write_request *request,
                               lode_error *error)
 {
-    lode_status status =
-        batch_begin(&request->batch, input->request_id, input->request_id_size, error);
+    uint8_t request_id[REQUEST_ID_SIZE_MAX];
+    size_t request_id_size = 0;
+    lode_status status = own_request_id(input, request_id, &request_id_size, error);
+    if (!status)
+        status = batch_begin(&request->batch, request_id, request_id_size, error);
     request->asks |= input->request_id_size > 0;
     for (size_t i = 0; !status && i < input->count; i++) {
         status = encode_op(collection, input, i, embedding, request, error);

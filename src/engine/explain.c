@@ -145,25 +145,23 @@ static lode_status fill(const struct explaining *explaining, lode_explanation **
     return LODE_OK;
 }
 
-static lode_status allow(struct collection *collection, struct explaining *explaining,
+static lode_status allow(const lode_collection *handle, struct explaining *explaining,
                          lode_error *error)
 {
     const lode_search_request *request = explaining->request;
-    lode_status status = filtering_read(collection, request->filter, request->filter_size,
+    lode_status status = filtering_read(handle, request->filter, request->filter_size,
                                         &explaining->filtering, error);
-    if (status || !explaining->filtering.filter)
+    if (status)
         return status;
     struct allowed_request asked = {.version = explaining->version,
-                                    .filter = explaining->filtering.filter,
-                                    .fields = explaining->filtering.known->fields,
                                     .allow_damaged = request->allow_damaged};
     uint64_t begin = clock_now_us(&clock_system);
-    status = allowed_set_new(&asked, &explaining->allowed, error);
+    status = filtering_set(handle, &explaining->filtering, &asked, &explaining->allowed, error);
     explaining->filter_us = clock_now_us(&clock_system) - begin;
     return status;
 }
 
-static lode_status search(struct collection *collection, struct explaining *explaining,
+static lode_status search(const lode_collection *handle, struct explaining *explaining,
                           lode_error *error)
 {
     size_t count = explaining->version->view_count;
@@ -171,21 +169,21 @@ static lode_status search(struct collection *collection, struct explaining *expl
     if (!steps)
         return error_nomem(error, "an explanation", count * sizeof *steps);
     explaining->steps = steps;
-    return search_steps(collection, explaining->request, explaining->version, explaining->model,
+    return search_steps(handle, explaining->request, explaining->version, explaining->model,
                         explaining->allowed, steps, error);
 }
 
-lode_status explain(struct collection *collection, const lode_search_request *request,
+lode_status explain(const lode_collection *handle, const lode_search_request *request,
                     lode_explanation **ret_explanation, lode_error *error)
 {
     struct explaining explaining = {.request = request};
-    lode_status status = snapshot_pin_model(collection, request->snapshot, &explaining.version,
+    lode_status status = snapshot_pin_model(handle->shared, request->snapshot, &explaining.version,
                                             &explaining.model, error);
     if (status)
         return status;
-    status = allow(collection, &explaining, error);
+    status = allow(handle, &explaining, error);
     if (!status && has_query(request))
-        status = search(collection, &explaining, error);
+        status = search(handle, &explaining, error);
     if (!status)
         status = fill(&explaining, ret_explanation, error);
     allowed_set_free(explaining.allowed);

@@ -70,9 +70,10 @@ static lode_status make_result(struct facets *facets, size_t limit, lode_facets 
     return LODE_OK;
 }
 
-lode_status facets_get(struct collection *collection, const lode_facet_request *request,
+lode_status facets_get(const lode_collection *handle, const lode_facet_request *request,
                        lode_facets **ret_facets, lode_error *error)
 {
+    struct collection *collection = handle->shared;
     struct version *version;
     struct allowed_set *allowed = NULL;
     struct facets facets = {0};
@@ -84,10 +85,10 @@ lode_status facets_get(struct collection *collection, const lode_facet_request *
     struct allowed_request asked = {.version = version};
     status = filtering_find_field(known->fields, request->field, &field, error);
     if (!status)
-        status = request->filter.text
-                     ? filtering_allow(collection, request->filter.text, request->filter.size,
-                                       &asked, &allowed, error)
-                     : allowed_set_all(version, &allowed, error);
+        status = filtering_allow(handle, request->filter.text, request->filter.size, &asked,
+                                 &allowed, error);
+    if (!status && !allowed)
+        status = allowed_set_all(version, &allowed, error);
     if (!status) {
         status = facets_count(version, allowed, known->fields, field, &facets, error);
         if (!status)

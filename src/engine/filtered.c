@@ -15,16 +15,16 @@
 
 /* --- Counting ----------------------------------------------------------------------------------- */
 
-lode_status filtered_count(struct collection *collection, const lode_snapshot *snapshot,
+lode_status filtered_count(const lode_collection *handle, const lode_snapshot *snapshot,
                            const lode_filter *filter, uint64_t *ret_count, lode_error *error)
 {
     struct version *version;
     struct allowed_set *allowed = NULL;
-    lode_status status = snapshot_pin(collection, snapshot, &version, error);
+    lode_status status = snapshot_pin(handle->shared, snapshot, &version, error);
     if (status)
         return status;
     struct allowed_request asked = {.version = version};
-    status = filtering_allow(collection, filter->text, filter->size, &asked, &allowed, error);
+    status = filtering_allow(handle, filter->text, filter->size, &asked, &allowed, error);
     if (!status)
         *ret_count = allowed ? allowed_set_count(allowed) : version->point_count;
     allowed_set_free(allowed);
@@ -36,7 +36,7 @@ lode_status filtered_count(struct collection *collection, const lode_snapshot *s
 
 /* A batch being gathered, carried out, and gathered again. */
 struct sweep {
-    struct collection *collection;
+    const lode_collection *handle;
     const lode_filter *filter;
     const lode_write_op *op;
     struct arena arena; /* ids of the batch */
@@ -67,11 +67,11 @@ static lode_status look_again(struct sweep *sweep, lode_error *error)
     struct filtering filtering = {0};
     struct matcher *matcher = NULL;
     size_t count = sweep->count;
-    lode_status status = collection_pin_now(sweep->collection, &version, NULL, error);
+    lode_status status = collection_pin_now(sweep->handle->shared, &version, NULL, error);
     if (status)
         return status;
-    status = filtering_read(sweep->collection, sweep->filter->text, sweep->filter->size, &filtering,
-                            error);
+    status =
+        filtering_read(sweep->handle, sweep->filter->text, sweep->filter->size, &filtering, error);
     if (!status)
         status = matcher_new(filtering.filter, &matcher, error);
     sweep->count = 0;
@@ -80,7 +80,7 @@ static lode_status look_again(struct sweep *sweep, lode_error *error)
         uint8_t id[ID_BYTES_MAX];
         uint32_t row;
         int matches = 0;
-        size_t size = id_encode(&sweep->ops[i].point.id, id);
+        size_t size = id_encode_in(&sweep->handle->scope.space, &sweep->ops[i].point.id, id);
         status = version_find(version, id, size, &view, &row, error);
         if (!status && view)
             status = allowed_row(matcher, view->segment, row, &matches, error);
@@ -106,8 +106,9 @@ static lode_status carry_out(struct sweep *sweep, lode_error *error)
     lode_status status = LODE_OK;
     for (unsigned tries = 0; sweep->count > 0; tries++) {
         lode_write_info info = {0};
-        struct write_input input = {.ops = sweep->ops, .count = sweep->count};
-        status = collection_write(sweep->collection, &input, &info, error);
+        struct write_input input = {
+            .ops = sweep->ops, .count = sweep->count, .space = sweep->handle->scope.space};
+        status = collection_write(sweep->handle->shared, &input, &info, error);
         if (status != LODE_CONFLICT || tries == TRIES_MAX) {
             if (!status)
                 note(sweep, &info);
@@ -142,8 +143,8 @@ static lode_status sweep_version(struct sweep *sweep, const struct version *vers
 {
     struct allowed_request asked = {.version = version};
     struct allowed_set *allowed;
-    lode_status status = filtering_allow(sweep->collection, sweep->filter->text,
-                                         sweep->filter->size, &asked, &allowed, error);
+    lode_status status = filtering_allow(sweep->handle, sweep->filter->text, sweep->filter->size,
+                                         &asked, &allowed, error);
     for (size_t i = 0; !status && i < version->view_count; i++)
         status = sweep_view(sweep, &version->views[i], &allowed->views[i], error);
     if (!status)
@@ -152,12 +153,12 @@ static lode_status sweep_version(struct sweep *sweep, const struct version *vers
     return status;
 }
 
-lode_status filtered_write(struct collection *collection, const lode_filter *filter,
+lode_status filtered_write(const lode_collection *handle, const lode_filter *filter,
                            const lode_write_op *op, lode_write_info *ret_info, lode_error *error)
 {
-    struct sweep sweep = {.collection = collection, .filter = filter, .op = op};
+    struct sweep sweep = {.handle = handle, .filter = filter, .op = op};
     struct version *version;
-    lode_status status = collection_pin_now(collection, &version, NULL, error);
+    lode_status status = collection_pin_now(handle->shared, &version, NULL, error);
     if (status)
         return status;
     arena_init(&sweep.arena);

@@ -18,32 +18,57 @@ static int is_json(const char *text, size_t size)
 }
 
 static lode_status read_bound(const struct fields *fields, const char *text, size_t size,
-                              struct filtering *filtering, lode_error *error)
+                              struct arena *arena, const struct filter **ret_filter,
+                              lode_error *error)
 {
     struct filter_source source = {.text = text, .size = size};
     const struct filter *read, *bound;
-    lode_status status = is_json(text, size)
-                             ? filter_parse_json(&filtering->arena, text, size, &read, error)
-                             : filter_parse_text(&filtering->arena, text, size, &read, error);
+    lode_status status = is_json(text, size) ? filter_parse_json(arena, text, size, &read, error)
+                                             : filter_parse_text(arena, text, size, &read, error);
     if (!status)
-        status = filter_bind(read, fields, &source, &filtering->arena, &bound, error);
-    if (!status)
-        status = filter_normalise(bound, &filtering->arena, &filtering->filter, error);
+        status = filter_bind(read, fields, &source, arena, &bound, error);
+    return status ? status : filter_normalise(bound, arena, ret_filter, error);
+}
+
+/* Both must hold; a NULL: there is none yet. */
+static lode_status join(struct arena *arena, const struct filter *a, const struct filter *b,
+                        const struct filter **ret_filter, lode_error *error)
+{
+    const struct filter *both[] = {a, b}, *joined;
+    struct filter_maker maker = {.arena = arena, .offset = FILTER_NO_OFFSET, .error = error};
+    *ret_filter = b;
+    if (!a)
+        return LODE_OK;
+    lode_status status = filter_group(&maker, FILTER_AND, both, 2, &joined);
+    return status ? status : filter_normalise(joined, arena, ret_filter, error);
+}
+
+/* Those bound to the handle, then the caller's. */
+static lode_status read_all(const lode_collection *handle, const lode_filter *own,
+                            struct filtering *filtering, lode_error *error)
+{
+    const struct scope *scope = &handle->scope;
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < scope->bound_count + (own->text != NULL); i++) {
+        const lode_filter *given = i < scope->bound_count ? &scope->bounds[i] : own;
+        const struct filter *filter;
+        status = read_bound(filtering->known->fields, given->text, given->size, &filtering->arena,
+                            &filter, error);
+        if (!status)
+            status = join(&filtering->arena, filtering->filter, filter, &filtering->filter, error);
+    }
     return status;
 }
 
-lode_status filtering_read(struct collection *collection, const char *text, size_t size,
+lode_status filtering_read(const lode_collection *handle, const char *text, size_t size,
                            struct filtering *ret_filtering, lode_error *error)
 {
+    const lode_filter own = {text, size};
     arena_init(&ret_filtering->arena);
     ret_filtering->filter = NULL;
-    ret_filtering->known = NULL;
-    if (!text)
-        return LODE_OK;
-    struct field_set *known = known_fields_get(&collection->fields);
-    INVARIANT(known); /* recover_fields has seen to it */
-    lode_status status = read_bound(known->fields, text, size, ret_filtering, error);
-    ret_filtering->known = known;
+    ret_filtering->known = known_fields_get(&handle->shared->fields);
+    INVARIANT(ret_filtering->known); /* recover_fields has seen to it */
+    lode_status status = read_all(handle, &own, ret_filtering, error);
     if (status)
         filtering_release(ret_filtering);
     return status;
@@ -57,21 +82,30 @@ void filtering_release(struct filtering *filtering)
     filtering->known = NULL;
 }
 
-lode_status filtering_allow(struct collection *collection, const char *text, size_t size,
+lode_status filtering_set(const lode_collection *handle, const struct filtering *filtering,
+                          const struct allowed_request *request, struct allowed_set **ret_set,
+                          lode_error *error)
+{
+    struct allowed_request asked = *request;
+    asked.space = scope_space(&handle->scope, request->version);
+    asked.filter = filtering->filter;
+    asked.fields = filtering->known->fields;
+    *ret_set = NULL;
+    return asked.space || asked.filter ? allowed_set_new(&asked, ret_set, error) : LODE_OK;
+}
+
+lode_status filtering_allow(const lode_collection *handle, const char *text, size_t size,
                             const struct allowed_request *request, struct allowed_set **ret_set,
                             lode_error *error)
 {
     struct filtering filtering;
     *ret_set = NULL;
-    if (!text)
+    if (!text && !handle->scope.bound_count && !scope_space(&handle->scope, request->version))
         return LODE_OK;
-    lode_status status = filtering_read(collection, text, size, &filtering, error);
+    lode_status status = filtering_read(handle, text, size, &filtering, error);
     if (status)
         return status;
-    struct allowed_request asked = *request;
-    asked.filter = filtering.filter;
-    asked.fields = filtering.known->fields;
-    status = allowed_set_new(&asked, ret_set, error);
+    status = filtering_set(handle, &filtering, request, ret_set, error);
     filtering_release(&filtering);
     return status;
 }

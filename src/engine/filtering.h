@@ -7,21 +7,28 @@
 #include "filter/filter.h"
 #include "query/allowed.h"
 
-struct filtering { /* a filter, bound to what is known of the fields */
+struct
+    filtering { /* a filter, and those bound to the handle, bound to what is known of the fields */
     struct arena arena;
-    const struct filter *filter; /* NULL: there is none, everything is allowed */
-    struct field_set *known;     /* to what it is bound */
+    const struct filter
+        *filter;             /* all of them must hold; NULL: there is none, everything is allowed */
+    struct field_set *known; /* to what it is bound */
 };
 
 /* Read a filter, text or JSON: what begins with { is JSON. text NULL: none. The version to be read must have been
  * pinned before. LODE_INVALID and LODE_LIMIT say where; LODE_NOMEM. On success filtering_release. */
-NODISCARD lode_status filtering_read(struct collection *collection, const char *text, size_t size,
+NODISCARD lode_status filtering_read(const lode_collection *handle, const char *text, size_t size,
                                      struct filtering *ret_filtering, lode_error *error);
 void filtering_release(struct filtering *filtering);
 
-/* filtering_read, the rows of a version that it allows, filtering_release. *ret_set is NULL without a filter;
+/* The rows of the request's version that it allows, and that the handle sees. *ret_set is NULL when those are all;
  * else allowed_set_free. */
-NODISCARD lode_status filtering_allow(struct collection *collection, const char *text, size_t size,
+NODISCARD lode_status filtering_set(const lode_collection *handle,
+                                    const struct filtering *filtering,
+                                    const struct allowed_request *request,
+                                    struct allowed_set **ret_set, lode_error *error);
+/* filtering_read, filtering_set, filtering_release. */
+NODISCARD lode_status filtering_allow(const lode_collection *handle, const char *text, size_t size,
                                       const struct allowed_request *request,
                                       struct allowed_set **ret_set, lode_error *error);
 

@@ -190,11 +190,11 @@ static lode_status run(struct search *search, void *context, lode_error *error)
     return status;
 }
 
-lode_status groups_get(struct collection *collection, const lode_groups_request *request,
+lode_status groups_get(const lode_collection *handle, const lode_groups_request *request,
                        lode_groups **ret_groups, lode_error *error)
 {
     struct groups_call call = {.request = request, .ret_groups = ret_groups};
-    return search_run(collection, &request->search, run, &call, error);
+    return search_run(handle, &request->search, run, &call, error);
 }
 
 void groups_free(lode_groups *groups)

@@ -140,6 +140,7 @@ lode_status handle_open(lode_db *db, const char *name, lode_collection **ret_col
     lode_collection *handle = calloc(1, sizeof *handle);
     if (!handle)
         return error_nomem(error, "a collection", sizeof *handle);
+    arena_init(&handle->arena);
     lode_status status = db_acquire(db, name, &handle->shared, error);
     if (status)
         free(handle);
@@ -151,5 +152,6 @@ lode_status handle_open(lode_db *db, const char *name, lode_collection **ret_col
 void handle_close(lode_collection *handle)
 {
     db_release(handle->shared);
+    arena_release(&handle->arena);
     free(handle);
 }

@@ -19,24 +19,24 @@ struct lode_iterator {
     lode_hit hit;
 };
 
-static lode_status choose(struct collection *collection, const lode_filter *filter,
+static lode_status choose(const lode_collection *handle, const lode_filter *filter,
                           lode_iterator *iterator, lode_error *error)
 {
     struct allowed_request asked = {.version = iterator->version};
-    return filtering_allow(collection, filter->text, filter->size, &asked, &iterator->allowed,
-                           error);
+    return filtering_allow(handle, filter->text, filter->size, &asked, &iterator->allowed, error);
 }
 
-lode_status iterator_open(struct collection *collection, const lode_snapshot *snapshot,
+lode_status iterator_open(const lode_collection *handle, const lode_snapshot *snapshot,
                           const lode_filter *filter, unsigned with, lode_iterator **ret_iterator,
                           lode_error *error)
 {
+    struct collection *collection = handle->shared;
     lode_iterator *iterator = calloc(1, sizeof *iterator);
     if (!iterator)
         return error_nomem(error, "an iterator", sizeof *iterator);
     lode_status status = snapshot_pin(collection, snapshot, &iterator->version, error);
     if (!status)
-        status = choose(collection, filter, iterator, error);
+        status = choose(handle, filter, iterator, error);
     if (status) {
         version_unref(iterator->version);
         free(iterator);

@@ -1,4 +1,5 @@
-/* read.h: snapshots, searches, lookups, walks and figures. Contracts: lode.h; arguments are checked. */
+/* read.h: snapshots, searches, lookups, walks and figures. Contracts: lode.h; arguments are checked. What takes a handle
+ * sees what its scope allows. */
 #ifndef ENGINE_READ_H
 #define ENGINE_READ_H
 
@@ -36,39 +37,39 @@ NODISCARD lode_status snapshot_pin_model(struct collection *collection,
                                          struct version **ret_version,
                                          struct text_model **ret_model, lode_error *error);
 
-NODISCARD lode_status collection_search(struct collection *collection,
+NODISCARD lode_status collection_search(const lode_collection *handle,
                                         const lode_search_request *request,
                                         lode_result **ret_result, lode_error *error);
-NODISCARD lode_status collection_search_batch(struct collection *collection,
+NODISCARD lode_status collection_search_batch(const lode_collection *handle,
                                               const lode_search_request *requests,
                                               size_t request_count, lode_result **ret_results,
                                               lode_error *error);
-NODISCARD lode_status collection_get(struct collection *collection, const lode_snapshot *snapshot,
+NODISCARD lode_status collection_get(const lode_collection *handle, const lode_snapshot *snapshot,
                                      const lode_id *ids, size_t id_count, unsigned with,
                                      lode_result **ret_result, lode_error *error);
 
-NODISCARD lode_status iterator_open(struct collection *collection, const lode_snapshot *snapshot,
+NODISCARD lode_status iterator_open(const lode_collection *handle, const lode_snapshot *snapshot,
                                     const lode_filter *filter, unsigned with,
                                     lode_iterator **ret_iterator, lode_error *error);
-NODISCARD lode_status filtered_count(struct collection *collection, const lode_snapshot *snapshot,
+NODISCARD lode_status filtered_count(const lode_collection *handle, const lode_snapshot *snapshot,
                                      const lode_filter *filter, uint64_t *ret_count,
                                      lode_error *error);
-NODISCARD lode_status explain(struct collection *collection, const lode_search_request *request,
+NODISCARD lode_status explain(const lode_collection *handle, const lode_search_request *request,
                               lode_explanation **ret_explanation, lode_error *error);
 void explanation_free(lode_explanation *explanation);
-NODISCARD lode_status facets_get(struct collection *collection, const lode_facet_request *request,
+NODISCARD lode_status facets_get(const lode_collection *handle, const lode_facet_request *request,
                                  lode_facets **ret_facets, lode_error *error);
 void facets_free(lode_facets *facets);
-NODISCARD lode_status scroll_get(struct collection *collection, const lode_scroll_request *request,
+NODISCARD lode_status scroll_get(const lode_collection *handle, const lode_scroll_request *request,
                                  lode_page **ret_page, lode_error *error);
 void scroll_page_free(lode_page *page);
-NODISCARD lode_status sample_get(struct collection *collection, const lode_sample_request *request,
+NODISCARD lode_status sample_get(const lode_collection *handle, const lode_sample_request *request,
                                  lode_result **ret_result, lode_error *error);
-NODISCARD lode_status groups_get(struct collection *collection, const lode_groups_request *request,
+NODISCARD lode_status groups_get(const lode_collection *handle, const lode_groups_request *request,
                                  lode_groups **ret_groups, lode_error *error);
 void groups_free(lode_groups *groups);
 /* op: what to do to each point that matches; its id and condition are not used. */
-NODISCARD lode_status filtered_write(struct collection *collection, const lode_filter *filter,
+NODISCARD lode_status filtered_write(const lode_collection *handle, const lode_filter *filter,
                                      const lode_write_op *op, lode_write_info *ret_info,
                                      lode_error *error);
 NODISCARD lode_status iterator_next(lode_iterator *iterator, const lode_hit **ret_hit,

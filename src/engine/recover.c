@@ -184,13 +184,16 @@ static lode_status gather(void *context, uint64_t sequence, const uint8_t *data,
                          "batch %" PRIu64 " where %" PRIu64 " should be: "
                          "log files are missing",
                          sequence, wanted);
-    lode_status status = buf_append(&replay->batches[replay->count], data, size, error);
+    int is_drop = batch_is_drop(data, size); /* alone in its group */
+    lode_status status = is_drop ? apply_gathered(replay, error) : LODE_OK;
+    if (!status)
+        status = buf_append(&replay->batches[replay->count], data, size, error);
     if (status)
         return status;
     replay->count++;
     replay->growing_batches++;
     replay->bytes += size;
-    if (replay->count < REPLAY_BATCHES_MAX && replay->bytes < REPLAY_BYTES_MAX)
+    if (!is_drop && replay->count < REPLAY_BATCHES_MAX && replay->bytes < REPLAY_BYTES_MAX)
         return LODE_OK;
     return apply_gathered(replay, error);
 }

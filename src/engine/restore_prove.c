@@ -6,16 +6,15 @@
 
 #include "engine/read.h"
 #include "engine/restore.h"
-#include "storage/id.h"
 
 #define SAMPLE_DEFAULT 100u
 #define SAMPLE_K       10u
 
 struct sample {
-    struct collection *collection;
+    lode_collection handle; /* which sees all namespaces */
     struct lode_snapshot snapshot;
     size_t wanted;
-    lode_id *ids; /* of `count` points: their strings are the segments' */
+    float *vectors; /* of `count` points */
     size_t count;
     uint64_t searches;
     uint64_t found, there; /* hits of the index as near as those of the scan; hits of the scan */
@@ -26,10 +25,12 @@ struct sample {
 static lode_status take_row(struct sample *sample, const struct segment_view *view, uint32_t row,
                             lode_error *error)
 {
-    size_t size;
-    const uint8_t *bytes;
-    lode_status status = view->segment->ops->id(view->segment, row, &bytes, &size, error);
-    return status ? status : id_decode(bytes, size, &sample->ids[sample->count++], error);
+    const struct rows *rows = &view->segment->rows;
+    size_t dim = sample->handle.shared->schema.dim;
+    lode_status status = rows_touch(rows, row, 1, error);
+    if (!status)
+        space_decode(rows->space, rows_at(rows, row), sample->vectors + sample->count++ * dim);
+    return status;
 }
 
 /* Living rows at even distances over all views. */
@@ -39,9 +40,10 @@ static lode_status choose_points(struct sample *sample, lode_error *error)
     uint64_t points = version->point_count, seen = 0, next = 0;
     size_t wanted = points < sample->wanted ? (size_t)points : sample->wanted;
     lode_status status = LODE_OK;
-    sample->ids = calloc(wanted + 1, sizeof *sample->ids);
-    if (!sample->ids)
-        return error_nomem(error, "a sample of ids", wanted * sizeof *sample->ids);
+    size_t size = sample->handle.shared->schema.dim * sizeof(float);
+    sample->vectors = calloc(wanted + 1, size);
+    if (!sample->vectors)
+        return error_nomem(error, "a sample of vectors", wanted * size);
     for (size_t i = 0; !status && i < version->view_count; i++) {
         const struct segment_view *view = &version->views[i];
         for (uint32_t row = 0; !status && row < view->row_count && sample->count < wanted; row++) {
@@ -61,7 +63,7 @@ static uint64_t count_found(const struct sample *sample, const lode_result *fast
                             const lode_result *exact)
 {
     uint64_t count = 0;
-    int smaller_is_better = sample->collection->schema.metric == LODE_METRIC_L2;
+    int smaller_is_better = sample->handle.shared->schema.metric == LODE_METRIC_L2;
     if (exact->hit_count == 0)
         return 0;
     float worst = exact->hits[exact->hit_count - 1].score;
@@ -74,9 +76,12 @@ static lode_status search(struct sample *sample, lode_search_request *requests, 
                           lode_result **results, lode_error *error)
 {
     for (size_t i = 0; i < sample->count; i++)
-        requests[i] = (lode_search_request){
-            .snapshot = &sample->snapshot, .like = &sample->ids[i], .k = SAMPLE_K, .exact = exact};
-    return collection_search_batch(sample->collection, requests, sample->count, results, error);
+        requests[i] =
+            (lode_search_request){.snapshot = &sample->snapshot,
+                                  .vector = sample->vectors + i * sample->handle.shared->schema.dim,
+                                  .k = SAMPLE_K,
+                                  .exact = exact};
+    return collection_search_batch(&sample->handle, requests, sample->count, results, error);
 }
 
 /* All at once, so that the scan reads everything once. */
@@ -124,7 +129,7 @@ static lode_status prove_open(struct restoring *restoring, struct collection *co
                               const struct inventory_collection *wanted, struct sample *sample,
                               lode_error *error)
 {
-    sample->collection = collection;
+    sample->handle = (lode_collection){.shared = collection, .scope = {.everything = 1}};
     snapshot_begin(collection, &sample->snapshot);
     /* What has expired since the backup still counts. */
     sample->snapshot.version = collection_pin_model(collection, &sample->snapshot.model);
@@ -133,7 +138,7 @@ static lode_status prove_open(struct restoring *restoring, struct collection *co
         status = choose_points(sample, error);
     if (!status)
         status = search_sample(sample, error);
-    free(sample->ids);
+    free(sample->vectors);
     restoring->info.points += sample->snapshot.version->point_count;
     snapshot_end(&sample->snapshot);
     return status;

@@ -20,12 +20,12 @@ struct scroll_page {
 /* --- What both need ----------------------------------------------------------------------------- */
 
 /* What a filter allows or, without one, all that lives. */
-static lode_status allow(struct collection *collection, const struct version *version,
+static lode_status allow(const lode_collection *handle, const struct version *version,
                          const char *filter, size_t filter_size, struct allowed_set **ret_set,
                          lode_error *error)
 {
     struct allowed_request asked = {.version = version};
-    lode_status status = filtering_allow(collection, filter, filter_size, &asked, ret_set, error);
+    lode_status status = filtering_allow(handle, filter, filter_size, &asked, ret_set, error);
     return status || *ret_set ? status : allowed_set_all(version, ret_set, error);
 }
 
@@ -123,20 +123,20 @@ static lode_status fill(const struct scrolling *scrolling, lode_page **ret_page,
     return status;
 }
 
-lode_status scroll_get(struct collection *collection, const lode_scroll_request *request,
+lode_status scroll_get(const lode_collection *handle, const lode_scroll_request *request,
                        lode_page **ret_page, lode_error *error)
 {
-    struct scrolling scrolling = {.collection = collection, .request = request};
-    lode_status status = snapshot_pin(collection, request->snapshot, &scrolling.version, error);
+    struct scrolling scrolling = {.collection = handle->shared, .request = request};
+    lode_status status = snapshot_pin(handle->shared, request->snapshot, &scrolling.version, error);
     if (status)
         return status;
-    scrolling.known = known_fields_get(&collection->fields);
+    scrolling.known = known_fields_get(&handle->shared->fields);
     INVARIANT(scrolling.known); /* recover_fields has seen to it */
     status = find_order(&scrolling, error);
     if (!status && request->after)
         status = cursor_read(&scrolling.after, request->after, &scrolling.order, error);
     if (!status)
-        status = allow(collection, scrolling.version, request->filter, request->filter_size,
+        status = allow(handle, scrolling.version, request->filter, request->filter_size,
                        &scrolling.allowed, error);
     if (!status)
         status = fill(&scrolling, ret_page, error);
@@ -159,16 +159,16 @@ void scroll_page_free(lode_page *page)
 
 /* --- At random ---------------------------------------------------------------------------------- */
 
-lode_status sample_get(struct collection *collection, const lode_sample_request *request,
+lode_status sample_get(const lode_collection *handle, const lode_sample_request *request,
                        lode_result **ret_result, lode_error *error)
 {
     struct version *version;
     struct allowed_set *allowed = NULL;
     struct page page = {0};
-    lode_status status = snapshot_pin(collection, request->snapshot, &version, error);
+    lode_status status = snapshot_pin(handle->shared, request->snapshot, &version, error);
     if (status)
         return status;
-    status = allow(collection, version, request->filter, request->filter_size, &allowed, error);
+    status = allow(handle, version, request->filter, request->filter_size, &allowed, error);
     if (!status)
         status = page_init(&page, request->count ? request->count : COUNT_DEFAULT, error);
     if (!status)

@@ -57,6 +57,28 @@ static lode_status use_text(struct search *search, lode_error *error)
     return status;
 }
 
+/* Make *view NULL where filters are bound to the handle and the row does not meet them. */
+static lode_status hide(const lode_collection *handle, uint32_t row,
+                        const struct segment_view **view, lode_error *error)
+{
+    struct filtering filtering;
+    struct matcher *matcher = NULL;
+    int matches = 1;
+    if (handle->scope.bound_count == 0)
+        return LODE_OK;
+    lode_status status = filtering_read(handle, NULL, 0, &filtering, error);
+    if (status)
+        return status;
+    status = matcher_new(filtering.filter, &matcher, error);
+    if (!status)
+        status = allowed_row(matcher, (*view)->segment, row, &matches, error);
+    if (!matches)
+        *view = NULL;
+    matcher_free(matcher);
+    filtering_release(&filtering);
+    return status;
+}
+
 static lode_status use_like(struct search *search, lode_error *error)
 {
     uint8_t id[ID_BYTES_MAX];
@@ -66,9 +88,11 @@ static lode_status use_like(struct search *search, lode_error *error)
         error_prefix(error, "like: ");
         return status;
     }
-    size_t size = id_encode(search->request->like, id);
     const struct segment_view *view;
+    size_t size = id_encode_in(&search->handle->scope.space, search->request->like, id);
     status = version_find(search->version, id, size, &view, &search->own_row, error);
+    if (!status && view)
+        status = hide(search->handle, search->own_row, &view, error);
     if (status)
         return status;
     if (!view)
@@ -200,7 +224,7 @@ static lode_status allow(struct search *search, lode_error *error)
     const lode_search_request *request = search->request;
     struct allowed_request asked = {.version = search->version,
                                     .allow_damaged = request->allow_damaged};
-    return filtering_allow(search->collection, request->filter, request->filter_size, &asked,
+    return filtering_allow(search->handle, request->filter, request->filter_size, &asked,
                            &search->allowed, error);
 }
 
@@ -250,10 +274,12 @@ static int may_retry(lode_status status, int allow_damaged, const struct version
     return *known > before;
 }
 
-lode_status search_run(struct collection *collection, const lode_search_request *request,
+lode_status search_run(const lode_collection *handle, const lode_search_request *request,
                        search_fn *run_once, void *context, lode_error *error)
 {
+    struct collection *collection = handle->shared;
     struct search search = {
+        .handle = handle,
         .collection = collection,
         .request = request,
         .k = request->k ? request->k : SEARCH_K_DEFAULT,
@@ -279,12 +305,13 @@ lode_status search_run(struct collection *collection, const lode_search_request 
     return status;
 }
 
-lode_status search_steps(struct collection *collection, const lode_search_request *request,
+lode_status search_steps(const lode_collection *handle, const lode_search_request *request,
                          struct version *version, struct text_model *model,
                          struct allowed_set *allowed, struct query_step *steps, lode_error *error)
 {
     struct search search = {
-        .collection = collection,
+        .handle = handle,
+        .collection = handle->shared,
         .request = request,
         .version = version,
         .model = model,
@@ -300,10 +327,10 @@ lode_status search_steps(struct collection *collection, const lode_search_reques
     return status;
 }
 
-lode_status collection_search(struct collection *collection, const lode_search_request *request,
+lode_status collection_search(const lode_collection *handle, const lode_search_request *request,
                               lode_result **ret_result, lode_error *error)
 {
-    return search_run(collection, request, run, ret_result, error);
+    return search_run(handle, request, run, ret_result, error);
 }
 
 /* --- Many at once ------------------------------------------------------------------------------ */
@@ -482,11 +509,12 @@ static int all_allow_damaged(const lode_search_request *requests, size_t request
     return 1;
 }
 
-lode_status collection_search_batch(struct collection *collection,
+lode_status collection_search_batch(const lode_collection *handle,
                                     const lode_search_request *requests, size_t request_count,
                                     lode_result **ret_results, lode_error *error)
 {
-    struct search shared = {.collection = collection};
+    struct collection *collection = handle->shared;
+    struct search shared = {.handle = handle, .collection = collection};
     if (request_count == 0)
         return LODE_OK;
     overlay_searched(collection);
@@ -510,14 +538,16 @@ lode_status collection_search_batch(struct collection *collection,
 
 /* --- By id ------------------------------------------------------------------------------------- */
 
-static lode_status get_one(const struct version *version, const lode_id *id, unsigned with,
-                           lode_result *result, lode_error *error)
+static lode_status get_one(const lode_collection *handle, const struct version *version,
+                           const lode_id *id, unsigned with, lode_result *result, lode_error *error)
 {
     uint8_t bytes[ID_BYTES_MAX];
     uint32_t row;
-    size_t size = id_encode(id, bytes);
+    size_t size = id_encode_in(&handle->scope.space, id, bytes);
     const struct segment_view *view;
     lode_status status = version_find(version, bytes, size, &view, &row, error);
+    if (!status && view)
+        status = hide(handle, row, &view, error);
     if (status || !view)
         return status;
     lode_hit *hit = &result_hits(result)[result->hit_count];
@@ -527,24 +557,7 @@ static lode_status get_one(const struct version *version, const lode_id *id, uns
     return status;
 }
 
-static lode_status get_all(const struct version *version, const lode_id *ids, size_t id_count,
-                           unsigned with, lode_result **ret_result, lode_error *error)
-{
-    lode_result *result = NULL;
-    lode_status status = result_new(id_count, &result, error);
-    if (status)
-        return status;
-    result->info.sequence = version->sequence;
-    for (size_t i = 0; !status && i < id_count; i++)
-        status = get_one(version, &ids[i], with, result, error);
-    if (status)
-        result_free(result);
-    else
-        *ret_result = result;
-    return status;
-}
-
-lode_status collection_get(struct collection *collection, const lode_snapshot *snapshot,
+lode_status collection_get(const lode_collection *handle, const lode_snapshot *snapshot,
                            const lode_id *ids, size_t id_count, unsigned with,
                            lode_result **ret_result, lode_error *error)
 {
@@ -556,10 +569,19 @@ lode_status collection_get(struct collection *collection, const lode_snapshot *s
         }
     }
     struct version *version;
-    lode_status status = snapshot_pin(collection, snapshot, &version, error);
+    lode_result *result = NULL;
+    lode_status status = snapshot_pin(handle->shared, snapshot, &version, error);
     if (status)
         return status;
-    status = get_all(version, ids, id_count, with, ret_result, error);
+    status = result_new(id_count, &result, error);
+    for (size_t i = 0; !status && i < id_count; i++)
+        status = get_one(handle, version, &ids[i], with, result, error);
+    if (status) {
+        result_free(result);
+    } else {
+        result->info.sequence = version->sequence;
+        *ret_result = result;
+    }
     version_unref(version);
     return status;
 }

@@ -8,7 +8,8 @@
 #define SEARCH_K_DEFAULT 10u
 
 struct search {
-    struct collection *collection;
+    const lode_collection *handle;
+    struct collection *collection; /* the handle's */
     const lode_search_request *request;
     struct version *version;
     struct text_model *model;            /* of the version's points; NULL: none, or not needed */
@@ -27,7 +28,7 @@ struct search {
 /* Pin the state, run, release; once more when it met damage that the request allows to leave out and that was not known
  * before. What run() has made on success is its own. */
 typedef lode_status search_fn(struct search *search, void *context, lode_error *error);
-NODISCARD lode_status search_run(struct collection *collection, const lode_search_request *request,
+NODISCARD lode_status search_run(const lode_collection *handle, const lode_search_request *request,
                                  search_fn *run, void *context, lode_error *error);
 /* What the filter allows, and the query. */
 NODISCARD lode_status search_begin(struct search *search, lode_error *error);
@@ -35,7 +36,7 @@ NODISCARD lode_status search_begin(struct search *search, lode_error *error);
 NODISCARD lode_status search_find(struct search *search, size_t k, lode_error *error);
 /* The search of a request that has a query, for what it does: steps has room for each of the version's views. model,
  * allowed: NULL, or those of the version. */
-NODISCARD lode_status search_steps(struct collection *collection,
+NODISCARD lode_status search_steps(const lode_collection *handle,
                                    const lode_search_request *request, struct version *version,
                                    struct text_model *model, struct allowed_set *allowed,
                                    struct query_step *steps, lode_error *error);

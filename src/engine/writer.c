@@ -532,6 +532,21 @@ static lode_status write_batch(struct collection *collection, const struct write
     return status;
 }
 
+lode_status collection_drop_namespace(struct collection *collection,
+                                      const struct id_namespace *space, lode_write_info *ret_info,
+                                      lode_error *error)
+{
+    struct write_request request = {.ack = LODE_ACK_DURABLE};
+    buf_init(&request.batch, LODE_BATCH_SIZE_MAX);
+    lode_status status = batch_drop(&request.batch, space, error);
+    if (!status)
+        status = submit(collection, &request, error);
+    buf_release(&request.batch);
+    if (!status && ret_info)
+        *ret_info = request.info;
+    return status;
+}
+
 lode_status collection_write(struct collection *collection, const struct write_input *input,
                              lode_write_info *ret_info, lode_error *error)
 {

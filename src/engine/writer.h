@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "os/thread.h"
+#include "storage/id.h"
 
 struct collection;
 
@@ -20,6 +21,7 @@ struct write_input {
     lode_ack ack;
     const uint8_t *request_id; /* borrowed */
     size_t request_id_size;    /* 0: none */
+    struct id_namespace space; /* of all ids */
 };
 
 /* One batch on its way; lives on its writer's stack. */
@@ -54,6 +56,11 @@ void write_queue_release(struct write_queue *queue);
  * the operation's position and id. */
 NODISCARD lode_status encode_batch(struct collection *collection, const struct write_input *input,
                                    struct write_request *request, lode_error *error);
+
+/* lode_namespace_drop: LODE_NOT_FOUND when it has no points. */
+NODISCARD lode_status collection_drop_namespace(struct collection *collection,
+                                                const struct id_namespace *space,
+                                                lode_write_info *ret_info, lode_error *error);
 
 /* lode_write, lode_upsert, lode_delete. */
 NODISCARD lode_status collection_write(struct collection *collection,

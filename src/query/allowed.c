@@ -14,6 +14,9 @@
 
 #define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
 
+/* Of so many rows of a view to one that its namespace leaves, documents take less time than sets of all rows. */
+#define ROWS_TO_ONE 512u
+
 /* What evaluating one view takes. */
 struct evaluation {
     const struct allowed_request *request;
@@ -78,15 +81,23 @@ static lode_status filter_words(const struct evaluation *evaluation, uint32_t be
 
 /* --- Columns ------------------------------------------------------------------------------------ */
 
+struct id_lookup {
+    struct segment_view view;
+    const struct id_namespace *space;
+};
+
 static lode_status rows_of_ids(void *context, const struct filter *filter, uint64_t *words,
                                lode_error *error)
 {
-    const struct segment_view *view = context;
+    static const struct id_namespace none;
+    const struct id_lookup *lookup = context;
+    const struct segment_view *view = &lookup->view;
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < filter->id.count; i++) {
         uint8_t bytes[ID_BYTES_MAX];
         uint32_t row = ROW_NONE;
-        size_t size = id_encode(&filter->id.ids[i], bytes);
+        size_t size =
+            id_encode_in(lookup->space ? lookup->space : &none, &filter->id.ids[i], bytes);
         struct id_key key = {.bytes = bytes, .size = size, .hash = id_hash(bytes, size)};
         status = view->segment->ops->find(view, &key, &row, error);
         if (!status && row < view->row_count)
@@ -101,10 +112,10 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
                               uint64_t *words, uint64_t *spare, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
-    struct segment_view covered = *evaluation->view;
+    struct id_lookup covered = {*evaluation->view, evaluation->request->space};
     uint64_t *must = spare, *may = spare + count;
-    if (covered.row_count > columns->row_count)
-        covered.row_count = columns->row_count;
+    if (covered.view.row_count > columns->row_count)
+        covered.view.row_count = columns->row_count;
     struct column_query query = {.columns = columns,
                                  .filter = evaluation->request->filter,
                                  .matcher = evaluation->matcher,
@@ -120,7 +131,7 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
         open |= may[w];
     }
     if (!status && open)
-        status = filter_words(evaluation, 0, covered.row_count, may, error);
+        status = filter_words(evaluation, 0, covered.view.row_count, may, error);
     for (size_t w = 0; !status && w < count; w++)
         words[w] = must[w] | may[w];
     return status;
@@ -150,13 +161,10 @@ static lode_status filter_covered(const struct evaluation *evaluation,
 }
 
 /* Columns only spare documents: when they are damaged, these answer. */
-static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *words,
-                               lode_error *error)
+static lode_status filter_rows(const struct evaluation *evaluation, struct columns *columns,
+                               uint32_t covered, uint64_t *words, lode_error *error)
 {
-    uint32_t covered = 0;
-    struct columns *columns = view_columns(evaluation->view, evaluation->request->fields, &covered);
     lode_status status = LODE_OK;
-    evaluation->allowed->estimated = evaluation->view->row_count;
     if (columns) {
         status = filter_covered(evaluation, columns, words, error);
         if (status_is_damage(status)) {
@@ -164,7 +172,6 @@ static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *wo
             status = LODE_OK;
         }
     }
-    columns_unref(columns);
     evaluation->allowed->covered = covered;
     if (!status && covered < evaluation->view->row_count)
         status = filter_words(evaluation, covered, evaluation->view->row_count, words, error);
@@ -176,29 +183,63 @@ static lode_status filter_rows(const struct evaluation *evaluation, uint64_t *wo
 /* The living rows of a view. */
 static void fill_live(const struct segment_view *view, uint64_t *words)
 {
-    size_t count = bitset_words(view->row_count), rest = view->row_count % 64;
-    if (view->live)
-        memcpy(words, view->live->words, count * sizeof *words);
-    else
-        memset(words, 0xff, count * sizeof *words);
-    if (rest)
-        words[count - 1] &= ((uint64_t)1 << rest) - 1;
+    size_t count = bitset_words(view->row_count);
+    for (size_t w = 0; w < count; w++)
+        words[w] = view_live_word(view, w);
 }
 
-static lode_status filter_view(struct evaluation *evaluation, const struct allowed_request *request,
-                               struct allowed *allowed, lode_error *error)
+/* The rows of the namespace that live, counted. */
+static lode_status choose_rows(const struct evaluation *evaluation, lode_error *error)
 {
     const struct segment_view *view = evaluation->view;
+    const struct id_namespace *space = evaluation->request->space;
+    struct allowed *allowed = evaluation->allowed;
+    struct namespace_columns known = {.columns = NULL};
+    struct columns *columns = NULL;
+    lode_status status = LODE_OK;
+    if (space && namespace_asks_columns(view->segment, space))
+        known.columns = columns =
+            view_columns(evaluation->view, evaluation->request->fields, &known.covered);
+    if (space)
+        status = namespace_rows(view, space, &known, allowed->words, error);
+    else
+        fill_live(view, allowed->words);
+    columns_unref(columns);
+    allowed->covered = known.covered;
+    allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
+    allowed->estimated = space ? allowed->count : view->row_count;
+    return status;
+}
+
+/* Of the chosen rows those that match: where they are few, documents are to tell. */
+static lode_status filter_chosen(const struct evaluation *evaluation, lode_error *error)
+{
+    const struct segment_view *view = evaluation->view;
+    struct allowed *allowed = evaluation->allowed;
+    struct columns *columns = NULL;
+    uint32_t covered = 0;
+    if (!evaluation->request->space || allowed->count > view->row_count / ROWS_TO_ONE)
+        columns = view_columns(evaluation->view, evaluation->request->fields, &covered);
+    lode_status status = filter_rows(evaluation, columns, covered, allowed->words, error);
+    columns_unref(columns);
+    allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
+    return status;
+}
+
+static lode_status filter_view(struct evaluation *evaluation, lode_error *error)
+{
+    const struct allowed_request *request = evaluation->request;
+    const struct segment_view *view = evaluation->view;
+    struct allowed *allowed = evaluation->allowed;
     if (view->live_count == 0)
         return LODE_OK;
     if (request->allow_damaged && segment_is_damaged(view->segment, DAMAGE_OF_ROWS, NULL)) {
         allowed->count = view->live_count;
         return LODE_OK;
     }
-    fill_live(view, allowed->words);
-    lode_status status = filter_rows(evaluation, allowed->words, error);
-    if (!status)
-        allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
+    lode_status status = choose_rows(evaluation, error);
+    if (!status && request->filter && allowed->count > 0)
+        status = filter_chosen(evaluation, error);
     return status;
 }
 
@@ -206,11 +247,12 @@ static lode_status filter_views(const struct allowed_request *request, struct al
                                 lode_error *error)
 {
     struct evaluation evaluation = {.request = request};
-    lode_status status = matcher_new(request->filter, &evaluation.matcher, error);
+    lode_status status =
+        request->filter ? matcher_new(request->filter, &evaluation.matcher, error) : LODE_OK;
     for (size_t i = 0; !status && i < set->view_count; i++) {
         evaluation.view = &request->version->views[i];
         evaluation.allowed = &set->views[i];
-        status = filter_view(&evaluation, request, &set->views[i], error);
+        status = filter_view(&evaluation, error);
     }
     matcher_free(evaluation.matcher);
     return status;

@@ -3,7 +3,7 @@
 #define QUERY_ALLOWED_H
 
 #include "filter/matches.h"
-#include "storage/version.h"
+#include "storage/namespace_rows.h"
 
 struct allowed {     /* of one view */
     uint64_t *words; /* a bit for each row of the view: 1, it lives and matches */
@@ -22,8 +22,9 @@ struct allowed_set {
 
 struct allowed_request {
     const struct version *version;
-    const struct filter *filter; /* bound */
-    const struct fields *fields; /* to what it is bound */
+    const struct id_namespace *space; /* NULL: all of them, which @id cannot tell apart */
+    const struct filter *filter;      /* bound; NULL: all */
+    const struct fields *fields;      /* to what it is bound */
     /* Segments that are known to be damaged are not looked at: no row of theirs is in the set, and `count` is
      * that of the living rows, so that whoever asks sees that something is missing. */
     int allow_damaged;

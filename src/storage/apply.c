@@ -22,6 +22,8 @@ static int old_row_dies(const struct entry *entry)
 /* Which views lose rows: those get a live set of their own. */
 static void mark_touched(const struct apply *apply, uint8_t *touched, size_t view_count)
 {
+    for (size_t i = 0; apply->doomed && i < view_count; i++)
+        touched[i] = apply->doomed[i] != NULL;
     for (uint32_t i = 0; i < apply->entry_count; i++)
         if (old_row_dies(&apply->entries[i]))
             touched[apply->entries[i].view] = 1;
@@ -80,6 +82,20 @@ static void kill(struct segment_view *view, uint32_t row)
     view->live_count--;
 }
 
+/* Those of a dropped namespace, of which some are there. */
+static void kill_doomed(const struct apply *apply)
+{
+    for (size_t i = 0; apply->doomed && i < apply->from->view_count; i++) {
+        struct segment_view *view = &apply->next->views[i];
+        uint32_t row_count = apply->from->views[i].row_count;
+        if (!apply->doomed[i])
+            continue;
+        for (size_t w = 0; w < bitset_words(row_count); w++)
+            view->live->words[w] &= ~apply->doomed[i][w];
+        view->live_count -= (uint32_t)bitset_count(apply->doomed[i], row_count);
+    }
+}
+
 static void kill_rows(const struct apply *apply)
 {
     struct version *next = apply->next;
@@ -91,6 +107,7 @@ static void kill_rows(const struct apply *apply)
     for (uint32_t i = 0; i < apply->pending_count; i++)
         if (!pending_alive(apply, i))
             kill(last, apply->growing->row_count + i);
+    kill_doomed(apply);
     for (size_t i = 0; i < next->view_count; i++)
         next->point_count += next->views[i].live_count;
 }

@@ -10,6 +10,8 @@
  * cannot be is refused, whole, and takes no sequence number; the others are not touched by that. One
  * whose request id is known already is not applied: it has the result that it had then.
  *
+ * A batch that drops a namespace makes a group of its own: prepare takes those before it, or it alone.
+ *
  * What goes into the log is the outcome and not the wish: upserts and deletes, which a replay repeats
  * whatever it finds. A patch finds the point as it is now; a manifest written later may already lack
  * the row that it was made from. */
@@ -36,7 +38,8 @@ struct apply_batch {
 
 struct apply_group {
     struct apply_batch *batches;
-    size_t count; /* prepare lowers it to those that it took, from the first on: that fit */
+    size_t
+        count; /* prepare lowers it to those that it took, from the first on: that fit, up to a drop */
     const struct requests *requests; /* applied before; NULL: batches that were, from a log */
     uint64_t now_ms;    /* what expires up to then is dead at once; 0: not known, nothing is */
     uint64_t bytes_max; /* for the log, of all batches together */

@@ -558,10 +558,27 @@ static int fits(const struct apply *apply, const struct apply_group *group, size
            apply->pending_count <= apply->growing->capacity - apply->growing->row_count;
 }
 
+void apply_batch_reset(struct apply_batch *batch)
+{
+    batch->counts = (struct batch_counts){0};
+    batch->status = LODE_OK;
+    batch->sequence = 0;
+    batch->logged = NULL;
+    batch->repeats = 0;
+}
+
+/* Of all its points at once: what came before must be rows first. */
+static int is_drop(const struct apply_batch *batch)
+{
+    return batch_is_drop(batch->bytes->data, batch->bytes->size);
+}
+
 lode_status apply_read(struct apply *apply, struct apply_group *group, lode_error *error)
 {
     uint64_t logged = 0;
     struct scout scout = {.apply = apply, .group = group};
+    if (group->count > 0 && is_drop(&group->batches[0]))
+        return apply_drop(apply, group, error);
     go_ahead(&scout, AHEAD);
     for (uint32_t i = 0; i < group->count; i++) {
         struct apply_batch *batch = &group->batches[i];
@@ -570,10 +587,11 @@ lode_status apply_read(struct apply *apply, struct apply_group *group, lode_erro
         uint32_t pending_count = apply->pending_count;
         uint64_t bytes = apply->bytes;
         apply->note_count = 0;
-        batch->counts = (struct batch_counts){0};
-        batch->status = LODE_OK;
-        batch->sequence = 0;
-        batch->logged = NULL;
+        apply_batch_reset(batch);
+        if (is_drop(batch)) {
+            group->count = i;
+            break;
+        }
         batch->repeats = find_repeated(group, i);
         if (batch->repeats)
             continue;

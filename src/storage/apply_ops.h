@@ -58,6 +58,8 @@ struct apply {
     struct fields
         *fields; /* a copy of apply_group.fields, made for the first document; NULL: none yet */
     int learnt;  /* it knows more */
+    /* Of a batch that drops a namespace: for each view the rows that die, or NULL. NULL: it is none */
+    uint64_t **doomed;
 };
 
 /* Arrays for the group's ops. */
@@ -65,6 +67,10 @@ NODISCARD lode_status apply_begin(struct apply *apply, const struct apply_group 
                                   lode_error *error);
 /* Read the group's batches, as many as fit, and lower its count to them. */
 NODISCARD lode_status apply_read(struct apply *apply, struct apply_group *group, lode_error *error);
+/* The same of a group whose first batch drops a namespace: that one alone. apply_drop.c. */
+NODISCARD lode_status apply_drop(struct apply *apply, struct apply_group *group, lode_error *error);
+/* As if nothing had been read of it yet. */
+void apply_batch_reset(struct apply_batch *batch);
 void apply_end(struct apply *apply);
 
 #endif

@@ -2,7 +2,6 @@
 #include "storage/batch.h"
 
 #include "base/le.h"
-#include "storage/id.h"
 
 #include <string.h>
 
@@ -17,7 +16,7 @@
 lode_status batch_begin(struct buf *batch, const uint8_t *request_id, size_t request_id_size,
                         lode_error *error)
 {
-    INVARIANT(request_id_size <= LODE_REQUEST_ID_SIZE_MAX);
+    INVARIANT(request_id_size <= REQUEST_ID_SIZE_MAX);
     uint8_t header[BATCH_HEADER_SIZE + COUNTS_SIZE] = {0};
     header[4] = (uint8_t)request_id_size;
     buf_clear(batch);
@@ -133,6 +132,23 @@ void batch_put_counts(struct buf *batch, const struct batch_counts *counts)
     le_store_u32(at + 12, counts->missing);
 }
 
+lode_status batch_drop(struct buf *batch, const struct id_namespace *space, lode_error *error)
+{
+    uint8_t id[ID_BYTES_MAX];
+    struct op op = {.kind = OP_DROP, .id = id, .id_size = id_prefix(space, id)};
+    lode_status status = batch_begin(batch, NULL, 0, error);
+    if (!status)
+        status = put_header(batch, &op, 0, error);
+    if (!status)
+        batch_end(batch, 1);
+    return status;
+}
+
+int batch_is_drop(const uint8_t *data, size_t size)
+{
+    return size > BATCH_HEADER_SIZE && data[4] == 0 && data[BATCH_HEADER_SIZE] == OP_DROP;
+}
+
 /* Returns 0 when something in it cannot be; that it is cut off is seen by the reader. */
 static int read_header(struct batch_reader *reader)
 {
@@ -149,7 +165,7 @@ static int read_header(struct batch_reader *reader)
     request->counts.patched = reader_u32(bytes);
     request->counts.missing = reader_u32(bytes);
     request->id = reader_bytes(bytes, request->id_size);
-    return zeros && request->id_size <= LODE_REQUEST_ID_SIZE_MAX;
+    return zeros && request->id_size <= REQUEST_ID_SIZE_MAX;
 }
 
 lode_status batch_open(struct batch_reader *reader, const uint8_t *data, size_t size,
@@ -187,7 +203,9 @@ static const char *read_rest(struct batch_reader *reader, struct op *op)
     struct reader *bytes = &reader->bytes;
     if (op->condition > (reader->source == BATCH_OF_WRITER ? LODE_IF_VERSION : LODE_IF_ANY))
         return "has a condition of no known kind";
-    if (op->kind == LODE_WRITE_DELETE)
+    if (op->kind == OP_DROP && reader->op_count > 1)
+        return "drops a namespace and is not alone";
+    if (op->kind == LODE_WRITE_DELETE || op->kind == OP_DROP)
         return NULL;
     if (op->kind == LODE_WRITE_UPSERT) {
         op->row = reader_bytes(bytes, reader->row_size);
@@ -208,19 +226,28 @@ static int expiry_makes_sense(const struct op *op)
 {
     if (!op->expiry_given)
         return 1;
-    if (op->kind == LODE_WRITE_DELETE)
+    if (op->kind == LODE_WRITE_DELETE || op->kind == OP_DROP)
         return 0;
     if (op->expires_ms == 0)
         return op->kind == LODE_WRITE_PATCH;
     return op->expires_ms >= LODE_EXPIRES_AT_MIN && op->expires_ms <= LODE_EXPIRES_AT_MAX;
 }
 
+static int has_id(const struct op *op)
+{
+    struct id_namespace space;
+    lode_id id;
+    if (op->kind == OP_DROP)
+        return op->id_size > 0 && op->condition == LODE_IF_ANY &&
+               id_namespace_of(op->id, op->id_size, &space) == op->id_size;
+    return id_decode(op->id, op->id_size, &id, NULL) == LODE_OK;
+}
+
 static const char *op_fault(const struct batch_reader *reader, const struct op *op)
 {
-    lode_id id;
     if (reader->bytes.failed)
         return "is cut off";
-    if (id_decode(op->id, op->id_size, &id, NULL))
+    if (!has_id(op))
         return "has an id that is none";
     if (!expiry_makes_sense(op))
         return "has an expiry that makes no sense";

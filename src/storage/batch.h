@@ -8,6 +8,7 @@
  *   with OP_EXPIRES: u64 milliseconds since 1970; of a patch 0 takes the expiry away
  *   upserts add: row bytes (space.row_size), u32 metadata size, u32 text size, metadata, text
  *   patches add: u8 mode (lode_patch_mode), u8 PATCH_..., u16 0, the same sizes, metadata, text
+ *   OP_DROP, alone in its batch: its id is the prefix of a namespace's ids, all of whose points die
  *
  * Patches and conditions are what a writer asks for. They are never logged: what becomes of them depends
  * on the point they find, which a later merge may have dropped. apply.h makes upserts and deletes of
@@ -17,12 +18,18 @@
 
 #include "base/buf.h"
 #include "quant/space.h"
+#include "storage/id.h"
 
 enum { /* what a patch gives */
        PATCH_METADATA = 1,
        PATCH_TEXT = 2,
 };
 #define OP_EXPIRES 0x80
+#define OP_DROP    ((lode_write_kind)4) /* beside those of callers */
+
+/* Bytes of a request id as it is stored. Those of a namespace have this size, and no others: ID_IN_NAMESPACE, SHA-256
+ * of the namespace's name, SHA-256 of the request id. */
+#define REQUEST_ID_SIZE_MAX (LODE_REQUEST_ID_SIZE_MAX + 1)
 
 struct batch_counts { /* what a batch did */
     uint32_t upserted;
@@ -66,8 +73,14 @@ void batch_end(struct buf *batch, uint32_t op_count);
 /* What it did, for a batch that was begun with a request id; at any time. */
 void batch_put_counts(struct buf *batch, const struct batch_counts *counts);
 
+/* A whole batch of one OP_DROP. */
+NODISCARD lode_status batch_drop(struct buf *batch, const struct id_namespace *space,
+                                 lode_error *error);
+/* Whether a batch is one, as far as its bytes can be trusted. */
+int batch_is_drop(const uint8_t *data, size_t size);
+
 enum batch_source {
-    BATCH_OF_LOG,    /* upserts and deletes alone, without conditions */
+    BATCH_OF_LOG,    /* upserts, deletes and drops alone, without conditions */
     BATCH_OF_WRITER, /* anything */
 };
 

@@ -7,6 +7,7 @@
 #include "column/builder.h"
 #include "os/budget.h"
 #include "os/memory.h"
+#include "storage/id.h"
 #include "storage/sealed_parts.h"
 
 /* --- Fields ------------------------------------------------------------------------------------ */
@@ -43,12 +44,26 @@ struct feeding {
     uint32_t next; /* row of the new segment */
 };
 
+static lode_status feed_namespace(const struct feeding *feeding, const struct segment *segment,
+                                  uint32_t row, lode_error *error)
+{
+    struct id_namespace space;
+    const uint8_t *id;
+    size_t size;
+    lode_status status = segment->ops->id(segment, row, &id, &size, error);
+    if (status || !id_namespace_of(id, size, &space))
+        return status;
+    return column_builder_namespace(feeding->builder, feeding->next, space.name, space.size, error);
+}
+
 static lode_status feed(void *context, const struct segment *segment, uint32_t row,
                         lode_error *error)
 {
     struct feeding *feeding = context;
     struct document document;
     lode_status status = segment->ops->document(segment, row, &document, error);
+    if (!status && segment->ops->has_namespaces(segment))
+        status = feed_namespace(feeding, segment, row, error);
     return status ? status
                   : column_builder_add(feeding->builder, feeding->next++, document.metadata,
                                        document.metadata_size, error);
@@ -86,6 +101,14 @@ static lode_status build(const struct live_rows *rows, const struct fields *fiel
 static lode_status write_frame(void *context, const void *data, size_t size, lode_error *error)
 {
     return frame_write(context, data, size, error);
+}
+
+int columns_wanted(const struct live_rows *rows, const struct fields *fields)
+{
+    int wanted = fields_count(fields) > 0;
+    for (size_t i = 0; i < rows->view_count; i++)
+        wanted |= rows->views[i].segment->ops->has_namespaces(rows->views[i].segment);
+    return wanted;
 }
 
 lode_status columns_write(struct frame_writer *writer, const struct live_rows *rows,

@@ -10,6 +10,8 @@
  * LODE_NOMEM, and what reading a document answers. */
 NODISCARD lode_status columns_fields(struct known_fields *known, const struct live_rows *rows,
                                      struct fields **ret_fields, lode_error *error);
+/* Whether there is anything to write: fields, or namespaces. */
+int columns_wanted(const struct live_rows *rows, const struct fields *fields);
 /* Write both sections. fields: at least as new as the rows. */
 NODISCARD lode_status columns_write(struct frame_writer *writer, const struct live_rows *rows,
                                     const struct fields *fields, lode_error *error);

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "os/budget.h"
 #include "os/memory.h"
+#include "storage/id.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ void growing_show(struct growing *growing, uint32_t row, uint64_t id_hash)
     uint64_t value;
     _Atomic uint64_t *slot = find_slot(growing, info->bytes, info->id_size, id_hash, &value);
     value = (id_hash >> 32) << 32 | (row + 1);
+    growing_show_space(growing, row);
     atomic_store_explicit(slot, value, memory_order_release);
 }
 
@@ -70,6 +72,11 @@ static void growing_expect(const struct segment *segment, uint64_t id_hash)
 {
     const struct growing *growing = growing_of(segment);
     __builtin_prefetch(&growing->table[id_hash & growing->table_mask]);
+}
+
+static int growing_has_namespaces(const struct segment *segment)
+{
+    return atomic_load_explicit(&growing_of(segment)->has_namespaces, memory_order_relaxed);
 }
 
 static lode_status growing_id(const struct segment *segment, uint32_t row, const uint8_t **ret_id,
@@ -140,6 +147,8 @@ lode_status growing_fill(struct growing *growing, uint32_t row, const struct op 
                                                .metadata_size = (uint32_t)op->metadata_size,
                                                .text_size = (uint32_t)op->text_size,
                                                .id_size = (uint16_t)op->id_size};
+    if (op->id[0] == ID_IN_NAMESPACE)
+        atomic_store_explicit(&growing->has_namespaces, 1, memory_order_relaxed);
     const struct rows *rows = &growing->base.rows;
     memcpy(growing->vectors + row * rows->stride, op->row, rows->space->row_size);
     return LODE_OK;
@@ -368,6 +377,7 @@ static void growing_free(struct segment *segment)
     memory_unreserve(growing->vectors, vectors_size(growing));
     memory_unreserve(growing->infos, infos_size(growing));
     memory_unreserve((void *)growing->table, table_size(growing));
+    memory_unreserve((void *)growing->spaces, table_size(growing));
     mutex_release(&growing->index_mutex);
     mutex_release(&growing->columns_mutex);
     columns_unref(growing->columns);
@@ -388,6 +398,8 @@ void growing_announce(struct segment *segment, uint64_t bytes)
 static const struct segment_ops growing_ops = {
     .id = growing_id,
     .find = growing_find,
+    .has_namespaces = growing_has_namespaces,
+    .space_rows = growing_space_rows,
     .expect = growing_expect,
     .document = growing_document,
     .stamp = growing_stamp,
@@ -425,9 +437,10 @@ static lode_status reserve(struct growing *growing, lode_error *error)
     growing->vectors = memory_reserve(vectors_size(growing));
     growing->infos = memory_reserve(infos_size(growing));
     growing->table = memory_reserve(table_size(growing));
-    if (!growing->vectors || !growing->infos || !growing->table)
+    growing->spaces = memory_reserve(table_size(growing));
+    if (!growing->vectors || !growing->infos || !growing->table || !growing->spaces)
         return error_nomem(error, "a growing segment",
-                           vectors_size(growing) + infos_size(growing) + table_size(growing));
+                           vectors_size(growing) + infos_size(growing) + 2 * table_size(growing));
     return LODE_OK;
 }
 

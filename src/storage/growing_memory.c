@@ -19,7 +19,9 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 /* Ids are spread over the whole table: until it is full of rows, each touches a page of its own. */
 static uint64_t table_bytes(const struct growing *growing, uint64_t rows)
 {
-    return smaller(rows * PAGE, (growing->table_mask + 1) * sizeof growing->table[0]);
+    uint64_t size = smaller(rows * PAGE, (growing->table_mask + 1) * sizeof growing->table[0]);
+    int has_spaces = atomic_load_explicit(&growing->has_namespaces, memory_order_relaxed);
+    return has_spaces ? 2 * size : size; /* that of namespaces is no fuller */
 }
 
 static uint64_t graph_bytes(const struct growing *growing, uint64_t rows)

@@ -5,6 +5,7 @@
  *                    of it, and never again after
  *   table            slots of id tag and latest row, stored with release and loaded with acquire; a slot
  *                    goes from empty to some row and then only to later rows of the same id
+ *   spaces           the same from namespace to latest row (growing_spaces.c)
  *   chunks           ids and documents, behind the pointers of infos
  * A reader that meets a row its version does not have yet follows `prev` down to one it has. */
 #ifndef STORAGE_GROWING_ROWS_H
@@ -17,7 +18,8 @@
 struct growing_row {
     const uint8_t *bytes; /* id, metadata, text, one behind the other */
     struct stamp stamp;
-    uint32_t prev; /* the row this id had before in this segment, or ROW_NONE */
+    uint32_t prev;          /* the row this id had before in this segment, or ROW_NONE */
+    uint32_t prev_in_space; /* the row shown before this one in its namespace, or ROW_NONE */
     uint32_t metadata_size;
     uint32_t text_size;
     uint16_t id_size;
@@ -38,8 +40,9 @@ struct growing {
     uint32_t capacity; /* rows */
     uint8_t *vectors;
     struct growing_row *infos;
-    _Atomic uint64_t *table; /* tag in the upper half, row + 1 in the lower; 0: empty */
-    uint64_t table_mask;     /* slots - 1 */
+    _Atomic uint64_t *table;  /* tag in the upper half, row + 1 in the lower; 0: empty */
+    uint64_t table_mask;      /* slots - 1 */
+    _Atomic uint64_t *spaces; /* as many slots */
     /* The writer's alone: */
     struct growing_chunk *chunks; /* newest first */
     uint32_t row_count;
@@ -53,6 +56,7 @@ struct growing {
     _Atomic uint64_t held; /* of the budget; relaxed, written by the writer */
     _Atomic(struct index *) index;
     _Atomic uint32_t covered;
+    _Atomic int has_namespaces; /* relaxed: set before a version shows the first such row */
 };
 
 static inline struct growing *growing_of(const struct segment *segment)
@@ -68,6 +72,11 @@ NODISCARD lode_status growing_fill(struct growing *growing, uint32_t row, const 
                                    struct stamp stamp, uint32_t prev, lode_error *error);
 /* Let the table speak of a row, the latest of its id. */
 void growing_show(struct growing *growing, uint32_t row, uint64_t id_hash);
+/* The same of that of namespaces. */
+void growing_show_space(struct growing *growing, uint32_t row);
+/* segment_ops.space_rows. */
+void growing_space_rows(const struct segment_view *view, const struct id_namespace *space,
+                        uint64_t *words);
 /* Rows [row_count, row_count + rows) are there for good, with so many bytes. */
 void growing_advance(struct growing *growing, uint32_t rows, uint64_t bytes);
 

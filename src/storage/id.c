@@ -52,6 +52,73 @@ static uint64_t load_be64(const uint8_t *bytes)
     return value;
 }
 
+/* --- Namespaces -------------------------------------------------------------------------------- */
+
+static int is_control(const uint8_t *text, size_t left)
+{
+    return text[0] < 0x20 || text[0] == 0x7f ||
+           (left > 1 && text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
+}
+
+lode_status id_namespace_check(const struct id_namespace *space, lode_error *error)
+{
+    if (!space->name || space->size == 0)
+        return error_set(error, LODE_INVALID, "a namespace's name is empty; it has 1 to %d bytes",
+                         LODE_NAMESPACE_SIZE_MAX);
+    if (space->size > LODE_NAMESPACE_SIZE_MAX)
+        return error_set(error, LODE_LIMIT, "a namespace's name of %zu bytes; at most %d",
+                         space->size, LODE_NAMESPACE_SIZE_MAX);
+    size_t valid = utf8_valid_prefix(space->name, space->size);
+    if (valid < space->size)
+        return error_set(error, LODE_INVALID, "a namespace's name is not UTF-8 at its byte %zu",
+                         valid);
+    for (size_t i = 0; i < space->size; i++)
+        if (is_control((const uint8_t *)space->name + i, space->size - i))
+            return error_set(error, LODE_INVALID,
+                             "a namespace's name has a control character at its byte %zu", i);
+    return LODE_OK;
+}
+
+size_t id_prefix(const struct id_namespace *space, uint8_t bytes[ID_BYTES_MAX])
+{
+    if (space->size == 0)
+        return 0;
+    INVARIANT(space->size <= LODE_NAMESPACE_SIZE_MAX);
+    bytes[0] = ID_IN_NAMESPACE;
+    bytes[1] = (uint8_t)space->size;
+    memcpy(bytes + 2, space->name, space->size);
+    return 2 + space->size;
+}
+
+size_t id_namespace_of(const uint8_t *bytes, size_t size, struct id_namespace *ret_space)
+{
+    *ret_space = (struct id_namespace){0};
+    if (size < 2 || bytes[0] != ID_IN_NAMESPACE)
+        return 0;
+    struct id_namespace space = {.name = (const char *)bytes + 2, .size = bytes[1]};
+    if (space.size > size - 2 || id_namespace_check(&space, NULL))
+        return 0;
+    *ret_space = space;
+    return 2 + space.size;
+}
+
+int id_is_in(const struct id_namespace *space, const uint8_t *bytes, size_t size)
+{
+    if (space->size == 0)
+        return size == 0 || bytes[0] != ID_IN_NAMESPACE;
+    return size >= 2 + space->size && bytes[0] == ID_IN_NAMESPACE && bytes[1] == space->size &&
+           memcmp(bytes + 2, space->name, space->size) == 0;
+}
+
+/* --- Bytes ------------------------------------------------------------------------------------- */
+
+size_t id_encode_in(const struct id_namespace *space, const lode_id *id,
+                    uint8_t bytes[ID_BYTES_MAX])
+{
+    size_t prefix = id_prefix(space, bytes);
+    return prefix + id_encode(id, bytes + prefix);
+}
+
 size_t id_encode(const lode_id *id, uint8_t bytes[ID_BYTES_MAX])
 {
     bytes[0] = (uint8_t)id->kind;
@@ -67,6 +134,10 @@ size_t id_encode(const lode_id *id, uint8_t bytes[ID_BYTES_MAX])
 
 lode_status id_decode(const uint8_t *bytes, size_t size, lode_id *ret_id, lode_error *error)
 {
+    struct id_namespace space;
+    size_t prefix = id_namespace_of(bytes, size, &space);
+    bytes += prefix;
+    size -= prefix;
     lode_id id = {.kind = size ? (lode_id_kind)bytes[0] : (lode_id_kind)0};
     if (id.kind == LODE_ID_NUMBER && size == NUMBER_BYTES) {
         id.number = load_be64(bytes + 1);

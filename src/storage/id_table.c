@@ -12,14 +12,15 @@
 
 enum { SECTION_INFO = 1, SECTION_BYTES = 2, SECTION_OFFSETS = 3, SECTION_TABLE = 4 };
 
-#define INFO_SIZE      32
-#define BUCKET_SIZE    64
-#define BUCKET_ROWS    12
-#define TAGS_AT        48 /* in a bucket: after its rows */
-#define COUNT_AT       60
-#define OVERFLOW_AT    61
-#define BUCKET_FILL    8 /* rows a bucket is made for: one in 20 then overflows */
-#define ID_BYTES_LEAST 2
+#define INFO_SIZE       32
+#define INFO_NAMESPACES 1 /* a flag: some id is in a namespace */
+#define BUCKET_SIZE     64
+#define BUCKET_ROWS     12
+#define TAGS_AT         48 /* in a bucket: after its rows */
+#define COUNT_AT        60
+#define OVERFLOW_AT     61
+#define BUCKET_FILL     8 /* rows a bucket is made for: one in 20 then overflows */
+#define ID_BYTES_LEAST  2
 
 static uint32_t buckets_for(uint32_t row_count)
 {
@@ -49,6 +50,7 @@ struct writing {
     uint64_t bytes_size; /* so far */
     size_t fixed_size;   /* of every id so far, while is_fixed */
     int is_fixed;
+    int has_namespaces;
     unsigned offset_size;
 };
 
@@ -80,6 +82,7 @@ static lode_status write_id(void *context, const struct segment *segment, uint32
     if (out->next_row == 0)
         out->fixed_size = size;
     out->is_fixed &= size == out->fixed_size;
+    out->has_namespaces |= id[0] == ID_IN_NAMESPACE;
     table_add(out, id_hash(id, size), out->next_row++);
     out->bytes_size += size;
     return frame_write(out->frame, id, size, error);
@@ -123,6 +126,7 @@ static lode_status write_info(struct writing *out, lode_error *error)
     le_store_u32(info + 4, out->bucket_count);
     le_store_u32(info + 8, out->offset_size);
     le_store_u32(info + 12, out->is_fixed ? (uint32_t)out->fixed_size : 0);
+    le_store_u32(info + 16, out->has_namespaces ? INFO_NAMESPACES : 0);
     lode_status status = frame_section(out->frame, SECTION_INFO, error);
     return status ? status : frame_write(out->frame, info, sizeof info, error);
 }
@@ -171,6 +175,7 @@ static void take_info(const uint8_t *info, struct id_table *table)
     table->bucket_count = le_load_u32(info + 4);
     table->offset_size = le_load_u32(info + 8);
     table->fixed_size = le_load_u32(info + 12);
+    table->has_namespaces = (le_load_u32(info + 16) & INFO_NAMESPACES) != 0;
 }
 
 /* The same from the sizes of the sections: ids are not lost with the block that says it. */
@@ -179,6 +184,7 @@ static void guess_info(const struct frame_section_view *offsets,
                        struct id_table *table)
 {
     uint64_t rows = row_count;
+    table->has_namespaces = 1;
     table->row_count = row_count;
     table->bucket_count =
         buckets->size / BUCKET_SIZE <= UINT32_MAX ? (uint32_t)(buckets->size / BUCKET_SIZE) : 0;
@@ -332,6 +338,10 @@ lode_status id_table_check(const struct id_table *table, const struct frame *fra
         lode_status status = id_table_id(table, row, &id, &size, error);
         if (!status && id_decode(id, size, &decoded, NULL))
             status = is_no_id(row, error);
+        if (!status && id[0] == ID_IN_NAMESPACE && !table->has_namespaces)
+            status =
+                error_set(error, LODE_CORRUPT,
+                          "the id of row %u is in a namespace, and its flags know of none", row);
         struct id_key key = {.bytes = id, .size = size};
         if (!status) {
             key.hash = id_hash(id, size);

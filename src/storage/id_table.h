@@ -19,6 +19,7 @@ struct id_table {
     const uint8_t *buckets;
     uint32_t bucket_count;
     uint32_t row_count;
+    int has_namespaces;  /* some id is in one, or may be */
     struct guard *guard; /* of all the above */
 };
 

@@ -79,7 +79,8 @@ static int learn_columns(struct fields *fields, const struct segment_view *view,
     int knows = columns && covered >= view->row_count;
     *ret_status = LODE_OK;
     for (uint32_t i = 0; knows && !*ret_status && i < columns->count; i++)
-        *ret_status = fields_merge(fields, &columns->items[i].field, error);
+        if (!column_is_of_namespaces(&columns->items[i]))
+            *ret_status = fields_merge(fields, &columns->items[i].field, error);
     columns_unref(columns);
     return knows;
 }

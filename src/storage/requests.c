@@ -72,8 +72,7 @@ static void forget(struct requests *requests, uint32_t place)
 
 void requests_add(struct requests *requests, const struct batch_request *request, uint64_t sequence)
 {
-    INVARIANT(requests->items && request->id_size > 0 &&
-              request->id_size <= LODE_REQUEST_ID_SIZE_MAX);
+    INVARIANT(requests->items && request->id_size > 0 && request->id_size <= REQUEST_ID_SIZE_MAX);
     uint32_t place = requests->next;
     if (requests->count == REQUEST_IDS_MAX)
         forget(requests, place);
@@ -146,7 +145,7 @@ lode_status requests_decode(struct requests *requests, const struct buf *bytes,
         decode_one(&reader, &one);
         if (reader.failed || count == REQUEST_IDS_MAX || one.sequence <= last ||
             one.sequence > sequence_max || one.request.id_size == 0 ||
-            one.request.id_size > LODE_REQUEST_ID_SIZE_MAX)
+            one.request.id_size > REQUEST_ID_SIZE_MAX)
             return error_set(error, LODE_CORRUPT, "request id %u makes no sense", count);
         last = one.sequence;
         if (requests)

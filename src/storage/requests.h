@@ -11,8 +11,8 @@ struct request {
     uint64_t sequence;
     struct batch_counts counts;
     uint32_t older;  /* in the same chain; the table's own */
-    uint8_t id_size; /* 1 to LODE_REQUEST_ID_SIZE_MAX */
-    uint8_t id[LODE_REQUEST_ID_SIZE_MAX];
+    uint8_t id_size; /* 1 to REQUEST_ID_SIZE_MAX */
+    uint8_t id[REQUEST_ID_SIZE_MAX];
 };
 
 struct requests {

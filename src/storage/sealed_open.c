@@ -82,6 +82,13 @@ static lode_status sealed_find(const struct segment_view *view, const struct id_
     return blame(sealed, PART_IDS, status, error);
 }
 
+/* Of ids that cannot be opened nothing is known. */
+static int sealed_has_namespaces(const struct segment *segment)
+{
+    const struct sealed *sealed = sealed_of(segment);
+    return sealed->damage[PART_IDS].status || sealed->ids.has_namespaces;
+}
+
 static void sealed_expect(const struct segment *segment, uint64_t id_hash)
 {
     id_table_expect(&sealed_of(segment)->ids, id_hash);
@@ -246,6 +253,7 @@ static void sealed_free(struct segment *segment)
 static const struct segment_ops sealed_ops = {
     .id = sealed_id,
     .find = sealed_find,
+    .has_namespaces = sealed_has_namespaces,
     .expect = sealed_expect,
     .document = sealed_document,
     .stamp = sealed_stamp,

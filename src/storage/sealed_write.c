@@ -230,7 +230,7 @@ static lode_status write_parts(struct part *part, const struct sealed_entry *ent
     size_t kind_count = KIND_GRAPH + (size_t)entry->has_graph;
     part->fields = fields;
     for (size_t kind = 0; !status && kind < kind_count; kind++)
-        if (kind != KIND_COLUMNS || fields_count(fields) > 0)
+        if (kind != KIND_COLUMNS || columns_wanted(part->rows, fields))
             status = write_part(part, kind, entry->number, error);
     fields_free(fields);
     return status;
@@ -280,7 +280,7 @@ lode_status sealed_write_columns(const struct store *store, const struct segment
     struct fields *fields = NULL;
     lode_status status = columns_fields(store->fields, &rows, &fields, error);
     struct part part = {.store = store, .rows = &rows, .fields = fields};
-    if (!status && fields_count(fields) > 0)
+    if (!status && columns_wanted(&rows, fields))
         status = write_columns_alone(&part, segment->number, error);
     fields_free(fields);
     return status;

@@ -44,6 +44,7 @@ struct id_key { /* an id to look up */
 
 struct segment;
 struct segment_view;
+struct id_namespace;
 
 struct segment_ops {
     /* What is fallible here fails when a file cannot be read or is not what was written: LODE_CORRUPT, LODE_IO.
@@ -55,6 +56,11 @@ struct segment_ops {
     /* The live row of this id in that view of the segment, or ROW_NONE. */
     NODISCARD lode_status (*find)(const struct segment_view *view, const struct id_key *id,
                                   uint32_t *ret_row, lode_error *error);
+    /* Whether an id of it is in a namespace, or may be: 0 is for sure. */
+    int (*has_namespaces)(const struct segment *segment);
+    /* Add the living rows of a namespace, not the default one, to words. NULL: columns tell. */
+    void (*space_rows)(const struct segment_view *view, const struct id_namespace *space,
+                       uint64_t *words);
     /* A hint: an id of this hash is going to be looked up soon. */
     void (*expect)(const struct segment *segment, uint64_t id_hash);
     /* Borrowed from the segment. */

@@ -103,6 +103,21 @@ lode_status version_find(const struct version *version, const uint8_t *id, size_
     return LODE_OK;
 }
 
+uint64_t view_live_word(const struct segment_view *view, size_t w)
+{
+    uint64_t word = view->live ? view->live->words[w] : ~(uint64_t)0;
+    uint32_t rest = view->row_count % 64;
+    return rest && w == view->row_count / 64 ? word & (((uint64_t)1 << rest) - 1) : word;
+}
+
+int version_has_namespaces(const struct version *version)
+{
+    for (size_t i = 0; i < version->view_count; i++)
+        if (version->views[i].segment->ops->has_namespaces(version->views[i].segment))
+            return 1;
+    return 0;
+}
+
 struct version *version_extend(const struct version *from, size_t extra)
 {
     struct version *version = version_new(from->view_count + extra);

@@ -35,6 +35,9 @@ static inline int view_alive(const struct segment_view *view, uint32_t row)
     return row < view->row_count && (!view->live || bitset_test(view->live->words, row));
 }
 
+/* Rows [64 w, 64 w + 64) that exist and live. */
+uint64_t view_live_word(const struct segment_view *view, size_t w);
+
 struct version {
     _Atomic uint32_t refs;
     uint64_t sequence;        /* of the last applied batch */
@@ -50,6 +53,8 @@ struct version {
 struct version *version_new(size_t view_count);
 struct version *version_ref(struct version *version);
 void version_unref(struct version *version); /* releases segments and live sets; NULL is allowed */
+/* Whether an id in it is in a namespace, or may be: 0 is for sure. */
+int version_has_namespaces(const struct version *version);
 /* Find out expires_next_ms of views where it is not known, and of the version. Before anyone else sees
  * it. Of a view that cannot tell, something is due at once: then version_expire says why. */
 void version_settle(struct version *version);

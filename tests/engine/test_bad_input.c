@@ -669,6 +669,60 @@ static void upkeep(void)
     BAD(lode_verify, "nothing there", "/nonexistent/db", NULL, &error);
 }
 
+/* Through a handle of a namespace, and through one that a filter is bound to. */
+static void parts_of_a_collection(void)
+{
+    static const float vector[DIM] = {1};
+    lode_text text = {"words of a text", 15};
+    lode_point point = {.id = lode_id_number(1), .vector = vector};
+    lode_collection *space = NULL, *bound = NULL;
+    assert_ok(lode_namespace_open(fixture.l2, "tenant", &space, &error));
+    assert_ok(lode_collection_restrict(fixture.l2, lode_filter_text("TRUE"), &bound, &error));
+    BAD(lode_flush, "of a namespace", space, &error);
+    BAD(lode_compact, "of a namespace", space, &error);
+    BAD(lode_stats_get, "of a namespace", space, &out.stats, &error);
+    BAD(lode_text_model_train, "of a namespace", space, &text, 1, NULL, &out.trained, &error);
+    BAD(lode_snapshot_create, "of a namespace", space, "s", &error);
+    BAD(lode_snapshot_drop, "of a namespace", space, "s", &error);
+    BAD(lode_upsert, "a filter is bound", bound, &point, 1, &out.info, &error);
+    BAD(lode_delete, "a filter is bound", bound, &point.id, 1, &out.info, &error);
+    BAD(lode_namespace_open, "of a namespace", space, "a", &out.collection, &error);
+    BAD(lode_namespace_open, "a filter is bound", bound, "a", &out.collection, &error);
+    lode_collection_close(space);
+    lode_collection_close(bound);
+}
+
+static void scopes(void)
+{
+    char large[LODE_NAMESPACE_SIZE_MAX + 2];
+    lode_namespace_list *list;
+    lode_namespace_stats stats;
+    lode_filter every = lode_filter_text("TRUE");
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    BAD(lode_namespace_open, "collection NULL", NULL, "a", &out.collection, &error);
+    BAD(lode_namespace_open, "name NULL", fixture.l2, NULL, &out.collection, &error);
+    BAD(lode_namespace_open, "ret_collection NULL", fixture.l2, "a", NULL, &error);
+    BAD(lode_namespace_open, "name empty", fixture.l2, "", &out.collection, &error);
+    BAD(lode_namespace_open, "name too long", fixture.l2, large, &out.collection, &error);
+    BAD(lode_namespace_open, "name not UTF-8", fixture.l2, "a\xff", &out.collection, &error);
+    BAD(lode_namespace_open, "a line end in the name", fixture.l2, "a\n", &out.collection, &error);
+    BAD(lode_collection_restrict, "collection NULL", NULL, every, &out.collection, &error);
+    BAD(lode_collection_restrict, "filter.text NULL", fixture.l2, (lode_filter){0}, &out.collection,
+        &error);
+    BAD(lode_collection_restrict, "ret_collection NULL", fixture.l2, every, NULL, &error);
+    BAD(lode_collection_restrict, "no such field", fixture.l2, lode_filter_text("none = 1"),
+        &out.collection, &error);
+    BAD(lode_namespace_list_get, "collection NULL", NULL, NULL, 0, &list, &error);
+    BAD(lode_namespace_list_get, "ret_list NULL", fixture.l2, NULL, 0, NULL, &error);
+    BAD(lode_namespace_stats_get, "collection NULL", NULL, "a", &stats, &error);
+    BAD(lode_namespace_stats_get, "ret_stats NULL", fixture.l2, "a", NULL, &error);
+    BAD(lode_namespace_drop, "collection NULL", NULL, "a", &out.info, &error);
+    BAD(lode_namespace_drop, "name NULL", fixture.l2, NULL, &out.info, &error);
+    BAD(lode_namespace_drop, "it has no points", fixture.l2, "a", &out.info, &error);
+    parts_of_a_collection();
+}
+
 static void repairs(void)
 {
     BAD(lode_repair, "path NULL", NULL, NULL, NULL, &error);
@@ -802,6 +856,7 @@ static void each_has_its_error(void **state)
     snapshots();
     texts();
     upkeep();
+    scopes();
     repairs();
     backups();
     keys();
@@ -818,6 +873,7 @@ static void nothing_is_closed_and_freed(void **state)
     lode_catalog_free(NULL);
     lode_snapshot_close(NULL);
     lode_snapshot_list_free(NULL);
+    lode_namespace_list_free(NULL);
     lode_result_free(NULL);
     lode_iterator_close(NULL);
     lode_stats_free(NULL);

@@ -146,8 +146,10 @@ static void check_state(const struct story *story, const struct history *history
     struct model model = history->states[which][sequence];
     model_expire(&model, atomic_load(&story->time_us) / 1000);
     crash_count(&crash_counts.partial);
-    model_check_points(&model, collection, NULL);
-    model_check_search(&model, collection, NULL, 5, 20, 0);
+    lode_collection *space = story_space(which, collection);
+    model_check_points(&model, space ? space : collection, NULL);
+    model_check_search(&model, space ? space : collection, NULL, 5, 20, 0);
+    lode_collection_close(space);
     crash_uncount(&crash_counts.partial);
 }
 

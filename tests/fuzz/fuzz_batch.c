@@ -21,14 +21,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         used += 16 + reader.request.id_size;
     }
     while (!status && !(status = batch_next(&reader, &op, &more, &error)) && more) {
+        struct id_namespace space;
         lode_id id;
-        INVARIANT(id_decode(op.id, op.id_size, &id, &error) == LODE_OK);
+        if (op.kind == OP_DROP)
+            INVARIANT(id_namespace_of(op.id, op.id_size, &space) == op.id_size &&
+                      reader.op_count == 1);
+        else
+            INVARIANT(id_decode(op.id, op.id_size, &id, &error) == LODE_OK);
         touch(op.id, op.id_size);
         used +=
             4 + op.id_size + (op.condition == LODE_IF_VERSION ? 8 : 0) + (op.expiry_given ? 8 : 0);
         INVARIANT(op.condition == LODE_IF_ANY || source == BATCH_OF_WRITER);
         ops++;
-        if (op.kind == LODE_WRITE_DELETE)
+        if (op.kind == LODE_WRITE_DELETE || op.kind == OP_DROP)
             continue;
         INVARIANT(op.kind == LODE_WRITE_UPSERT || source == BATCH_OF_WRITER);
         if (op.kind == LODE_WRITE_UPSERT)
@@ -38,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         used += (op.kind == LODE_WRITE_UPSERT ? row_size : 4) + 8 + op.metadata_size + op.text_size;
     }
     INVARIANT(status == LODE_OK || status == LODE_CORRUPT);
+    INVARIANT(status || !batch_is_drop(data + 1, size - 1) || op.kind == OP_DROP);
     INVARIANT(status || (used == size - 1 && ops == reader.op_count));
     return 0;
 }

@@ -230,8 +230,8 @@ def read_manifest(files, uid):
     reader, before = Reader(sections[4]), 0
     while reader.at < len(reader.data):
         sequence, result, size = reader.take("Q"), reader.take("IIII"), reader.take("B")
-        need(before < sequence <= manifest["flushed"] and 1 <= size <= 64, "a request id")
-        manifest["requests"][reader.bytes(size).decode()] = (sequence, result)
+        need(before < sequence <= manifest["flushed"] and 1 <= size <= 65, "a request id")
+        manifest["requests"][request_text(reader.bytes(size))] = (sequence, result)
         before = sequence
     return manifest
 
@@ -263,8 +263,26 @@ def decode_row(schema, row):
     return [struct.unpack("<f", struct.pack("<I", half << 16))[0] for half in struct.unpack_from(f"<{dim}H", row)]
 
 
+def request_text(data):
+    need(len(data) < 65 or data[0] == 4, "a request id")
+    return data.decode() if len(data) < 65 else "namespace " + data[1:33].hex() + " " + data[33:].hex()
+
+
+def namespace_of(data):
+    """Its name and what follows it; None: it has none."""
+    if data[0] != 4:
+        return None, data
+    size, name = data[1], data[2:2 + data[1]]
+    need(1 <= size <= 128 and len(name) == size and not re.search("[\0-\x1f\x7f-\x9f]", name.decode()), "a namespace")
+    return name.decode(), data[2 + size:]
+
+
 def id_text(data):
+    space, data = namespace_of(data)
+    need(data and data[0] != 4, "an id")
     kind, rest = data[0], data[1:]
+    if space is not None:
+        return f"namespace {json.dumps(space)} " + id_text(data)
     if kind == 1:
         need(len(rest) == 8, "size of a number")
         return f"number {int.from_bytes(rest, 'big')}"
@@ -275,8 +293,8 @@ def id_text(data):
 def read_ids(files, number, uid, rows):
     sections = named_frame(files, f"seg-{number}.ids", "ids", uid, number)
     info = Reader(sections[1])
-    found, buckets, offset_size, size = info.take("IIII")
-    info.zeros(16)
+    found, buckets, offset_size, size, flags = info.take("IIIII")
+    info.zeros(12)
     info.end()
     need(found == rows and buckets >= 1 and offset_size in (0, 4, 8) and (size > 0) == (offset_size == 0), "ids")
     if offset_size:
@@ -286,6 +304,7 @@ def read_ids(files, number, uid, rows):
     need(list(offsets) == sorted(offsets) and offsets[-1] == len(sections[2]), "offsets of ids")
     ids = [sections[2][offsets[i]:offsets[i + 1]] for i in range(rows)]
     check_table(ids, sections[4], buckets)
+    need(flags == any(data[0] == 4 for data in ids), "flags of ids")
     return [id_text(data) for data in ids]
 
 
@@ -393,7 +412,13 @@ def check_column(column, documents, rows):
             need(values == column["rows"].get(row, set()), f"values of {column['path']} in row {row}")
 
 
-def read_columns(files, number, uid, rows, documents):
+def spaces(ids):
+    """Of each id as id_text writes it, the namespace's name."""
+    decode = json.JSONDecoder().raw_decode
+    return [decode(text, len("namespace "))[0] if text.startswith("namespace ") else None for text in ids]
+
+
+def read_columns(files, number, uid, rows, documents, ids):
     sections = named_frame(files, f"seg-{number}.columns", "columns", uid, number)
     data, reader, columns = sections[1], Reader(sections[2]), []
     found, count, flags = reader.take("III")
@@ -440,6 +465,10 @@ def read_columns(files, number, uid, rows, documents):
             for row in range(rows):
                 own = {texts[ords[row]]} if ords[row] < values else set()
                 need(own == column["rows"].get(row, set()), "value of a row")
+        if column["path"] == ".namespace":
+            need({row: {space} for row, space in enumerate(spaces(ids)) if space} == column["rows"],
+                 "rows of namespaces")
+            continue
         check_column(column, documents, rows)
 
 
@@ -581,7 +610,7 @@ def read_segment(files, uid, schema, number, rows, has_graph, sequence_max):
     ids = read_ids(files, number, uid, rows)
     documents, sequences, expiries = read_docs(files, number, uid, rows, sequence_max)
     if f"seg-{number}.columns" in files.files:
-        read_columns(files, number, uid, rows, documents)
+        read_columns(files, number, uid, rows, documents, ids)
     graph = None
     if has_graph:
         graph = check_graph(named_frame(files, f"seg-{number}.graph", "graph", uid, number)[1], schema, rows)
@@ -657,15 +686,20 @@ def read_batch(data, schema):
     reader = Reader(data)
     count, id_size = reader.take("IB")
     reader.zeros(3)
-    need(count <= 10000 and id_size <= 64, "a batch")
+    need(count <= 10000 and id_size <= 65, "a batch")
     request = None
     if id_size:
         reader.take("IIII")
-        request = reader.bytes(id_size).decode()
+        request = request_text(reader.bytes(id_size))
     operations = []
     for _ in range(count):
         kind, flags, size = reader.take("BBH")
-        need(kind in (1, 2) and flags in ((0, 0x80) if kind == 1 else (0,)), "kind of an operation")
+        need((kind in (1, 2) or (kind == 4 and count == 1)) and flags in ((0, 0x80) if kind == 1 else (0,)), "kind of an operation")
+        if kind == 4:
+            space, rest = namespace_of(reader.bytes(size))
+            need(space is not None and not rest, "a namespace to drop")
+            operations.append((kind, {"namespace": space}))
+            continue
         point = {"id": id_text(reader.bytes(size))}
         if kind == 1:
             point["expires_at_ms"] = reader.take("Q") if flags else 0
@@ -684,6 +718,11 @@ def replay(points, batches, flushed):
         need(number == sequence + 1, f"batch {number} where {sequence + 1} should be")
         sequence = number
         for kind, point in operations:
+            if kind == 4:
+                prefix = f"namespace {json.dumps(point['namespace'])} "
+                for name in [name for name in points if name.startswith(prefix)]:
+                    del points[name]
+                continue
             points.pop(point["id"], None)
             if kind == 1:
                 points[point["id"]] = dict(point, version=number)

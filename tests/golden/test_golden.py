@@ -172,6 +172,34 @@ class Golden(unittest.TestCase):
         with open(path, "wb") as file:
             file.write(good)
 
+class Namespaces(Golden):
+    """Written by the command, read by the other reader."""
+
+    def test_segments(self):
+        db, lines = self.path("n.lode"), self.path("points.jsonl")
+        run(LODE, "create", db, "c", "--dim", "2", "--metric", "l2")
+        for name, count in ((None, 3), ("anna", 2), ("b\u00e9la \"x\"", 150)):
+            with open(lines, "w", encoding="utf-8") as file:
+                for i in range(count):
+                    file.write(json.dumps({"id": f"a b {i}", "vector": [i, 1], "metadata": {"n": i}}) + "\n")
+            run(LODE, "import", db, "c", lines, *(("--namespace", name) if name else ()))
+        for _ in range(2):
+            found = read_golden.read_database(db)["collections"]["c"]["points"]
+            ids = {i for i in found}
+            self.assertEqual(len(ids), 155)
+            for prefix, count in (("", 3), ('namespace "anna" ', 2), ("namespace " + json.dumps("b\u00e9la \"x\"") + " ", 150)):
+                self.assertTrue({f"{prefix}string a b {i}" for i in range(count)} <= ids)
+            run(LODE, "compact", db, "c")
+
+    def test_drops_in_logs(self):
+        prefix = b"\x04\x04anna"
+        drop = b"\x01\0\0\0\0\0\0\0" + b"\x04\0" + len(prefix).to_bytes(2, "little") + prefix
+        request, operations = read_golden.read_batch(drop, {"dim": 2, "scalar": 0})
+        self.assertEqual((request, operations), (None, [(4, {"namespace": "anna"})]))
+        points = {'namespace "anna" number 1': {}, 'namespace "anna2" number 1': {}, "number 1": {}}
+        read_golden.replay(points, [(1, request, operations)], 0)
+        self.assertEqual(sorted(points), ['namespace "anna2" number 1', "number 1"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -104,6 +104,49 @@ static void free_three(struct three *three)
         buf_release(&three->bytes[i]);
 }
 
+/* Of five batches the first group is those before the drop, the second the drop, the third those behind it. */
+static void a_drop_makes_a_group_of_its_own(void **state)
+{
+    (void)state;
+    const struct id_namespace space = {"s", 1};
+    const lode_id number = lode_id_number(1);
+    struct space l2 = l2_space();
+    struct version *version = kit_version(&l2, 1, 8u << 20);
+    struct op in = upsert_of(1, "{}"), out = upsert_of(1, "{}");
+    struct requests requests = {0};
+    uint8_t id[ID_BYTES_MAX];
+    in.id = id;
+    in.id_size = id_encode_in(&space, &number, id);
+    struct buf bytes[4] = {batch_of(&in, 1), batch_of(&out, 1), {0}, batch_of(&out, 1)};
+    buf_init(&bytes[2], 4096);
+    assert_ok(batch_drop(&bytes[2], &space, &error));
+    struct apply_batch batches[4];
+    const size_t groups[] = {2, 1, 1};
+    const uint64_t points[] = {2, 1, 1};
+    for (size_t i = 0, first = 0; i < 3; first += groups[i++]) {
+        struct apply *apply;
+        for (size_t j = first; j < 4; j++)
+            batches[j] = (struct apply_batch){.bytes = &bytes[j]};
+        struct apply_group group = {.batches = batches + first,
+                                    .count = 4 - first,
+                                    .requests = &requests,
+                                    .bytes_max = UINT64_MAX};
+        assert_ok(apply_prepare(version, kit_growing(version), &group, &apply, &error));
+        assert_int_equal(group.count, groups[i]);
+        assert_int_equal(group.applied, groups[i]);
+        struct version *next = apply_commit(apply);
+        version_unref(version);
+        version = next;
+        assert_int_equal(version->point_count, points[i]);
+    }
+    assert_int_equal(batches[2].counts.deleted, 1);
+    assert_int_equal(batches[2].sequence, 3);
+    assert_int_equal(batches[3].sequence, 4);
+    for (size_t i = 0; i < 4; i++)
+        buf_release(&bytes[i]);
+    version_unref(version);
+}
+
 static void a_refused_batch_leaves_its_group_alone(void **state)
 {
     (void)state;
@@ -195,6 +238,7 @@ static void a_log_holds_no_patches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_drop_makes_a_group_of_its_own),
         cmocka_unit_test(a_refused_batch_leaves_its_group_alone),
         cmocka_unit_test(what_does_not_fit_is_left),
         cmocka_unit_test(a_log_holds_no_patches),

@@ -224,10 +224,44 @@ static void request_ids_come_out(void **state)
         assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT);
         batch.data[i] = 0;
     }
-    batch.data[4] = LODE_REQUEST_ID_SIZE_MAX + 1;
-    static const uint8_t more[LODE_REQUEST_ID_SIZE_MAX + 1];
+    batch.data[4] = REQUEST_ID_SIZE_MAX + 1;
+    static const uint8_t more[REQUEST_ID_SIZE_MAX + 1];
     assert_ok(buf_append(&batch, more, sizeof more, &error)); /* there are enough bytes for it */
     assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT);
+    buf_release(&batch);
+}
+
+static void a_drop_is_alone_in_its_batch(void **state)
+{
+    (void)state;
+    lode_error error;
+    const struct id_namespace space = {"tenant", 6};
+    struct id_namespace found;
+    struct batch_reader reader;
+    struct op op, other = {.kind = LODE_WRITE_DELETE};
+    struct buf batch;
+    uint8_t id[ID_BYTES_MAX];
+    int more = 0;
+    buf_init(&batch, 4096);
+    assert_ok(batch_drop(&batch, &space, &error));
+    assert_true(batch_is_drop(batch.data, batch.size));
+    assert_ok(batch_open(&reader, batch.data, batch.size, 16, BATCH_OF_LOG, &error));
+    assert_ok(batch_next(&reader, &op, &more, &error));
+    assert_true(more && op.kind == OP_DROP);
+    assert_int_equal(id_namespace_of(op.id, op.id_size, &found), 8);
+    for (size_t size = 0; size < batch.size; size++)
+        assert_int_equal(read_all(batch.data, size, 16), LODE_CORRUPT);
+    size_t whole = batch.size;
+    other.id = id;
+    other.id_size = kit_id(1, id);
+    assert_ok(batch_op(&batch, &other, 0, &error));
+    batch_end(&batch, 2);
+    assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT);
+    batch.size = whole;
+    batch_end(&batch, 1);
+    batch.data[8] = LODE_WRITE_DELETE; /* of no point */
+    assert_int_equal(read_all(batch.data, batch.size, 16), LODE_CORRUPT);
+    assert_false(batch_is_drop(batch.data, batch.size));
     buf_release(&batch);
 }
 
@@ -262,6 +296,7 @@ int main(void)
         cmocka_unit_test(any_bytes_are_read_safely),
         cmocka_unit_test(what_is_asked_comes_out_for_writers_alone),
         cmocka_unit_test(request_ids_come_out),
+        cmocka_unit_test(a_drop_is_alone_in_its_batch),
         cmocka_unit_test(too_large_is_refused),
     };
     return cmocka_run_group_tests_name("storage/batch", tests, NULL, NULL);

@@ -109,8 +109,54 @@ static void stored_bytes_that_are_no_id(void **state)
     assert_status(id_decode(bytes, 1, &id, &error), LODE_CORRUPT);
     assert_status(id_decode(bytes, 3, &id, &error), LODE_CORRUPT); /* NULs */
     memset(bytes + 1, 'a', sizeof bytes - 1);
-    assert_ok(id_decode(bytes, ID_BYTES_MAX, &id, &error));
-    assert_status(id_decode(bytes, ID_BYTES_MAX + 1, &id, &error), LODE_CORRUPT);
+    assert_ok(id_decode(bytes, 1 + LODE_ID_SIZE_MAX, &id, &error));
+    assert_status(id_decode(bytes, 2 + LODE_ID_SIZE_MAX, &id, &error), LODE_CORRUPT);
+}
+
+static void namespaces_are_prefixes(void **state)
+{
+    (void)state;
+    lode_error error;
+    lode_id id = lode_id_number(7), back;
+    struct id_namespace space = {"tenant", 6}, other = {"tenan", 5}, none = {0}, found;
+    uint8_t bytes[ID_BYTES_MAX], plain[ID_BYTES_MAX];
+    assert_int_equal(id_encode_in(&none, &id, plain), 9);
+    size_t size = id_encode_in(&space, &id, bytes);
+    assert_int_equal(size, 2 + 6 + 9);
+    assert_memory_equal(bytes, "\4\6tenant\1\0\0\0\0\0\0\0\7", size);
+    assert_ok(id_decode(bytes, size, &back, &error));
+    assert_int_equal(lode_id_compare(&back, &id), 0);
+    assert_int_equal(id_namespace_of(bytes, size, &found), 8);
+    assert_int_equal(found.size, 6);
+    assert_int_equal(id_namespace_of(plain, 9, &found), 0);
+    assert_true(id_is_in(&space, bytes, size) && !id_is_in(&space, plain, 9));
+    assert_true(id_is_in(&none, plain, 9) && !id_is_in(&none, bytes, size));
+    assert_false(id_is_in(&other, bytes, size));
+    assert_status(id_decode(bytes, 8, &back, &error), LODE_CORRUPT); /* a prefix is no id */
+    bytes[3] = '\n';
+    assert_status(id_decode(bytes, size, &back, &error), LODE_CORRUPT);
+    bytes[3] = 'e';
+    bytes[1] = 0;
+    assert_status(id_decode(bytes, size, &back, &error), LODE_CORRUPT);
+    bytes[1] = 16; /* beyond the end */
+    assert_status(id_decode(bytes, size, &back, &error), LODE_CORRUPT);
+}
+
+/* Of one namespace they are together, and in the order of ids. */
+static void ids_of_a_namespace_keep_their_order(void **state)
+{
+    (void)state;
+    const struct id_namespace space = {"s", 1};
+    const lode_id ids[] = {lode_id_number(1), lode_id_number(256), lode_id_text("a"),
+                           lode_id_text("ab")};
+    uint8_t before[ID_BYTES_MAX], bytes[ID_BYTES_MAX];
+    size_t before_size = 0;
+    for (size_t i = 0; i < 4; i++) {
+        size_t size = id_encode_in(&space, &ids[i], bytes);
+        assert_true(i == 0 || id_order(before, before_size, bytes, size) < 0);
+        memcpy(before, bytes, size);
+        before_size = size;
+    }
 }
 
 static void descriptions_fit(void **state)
@@ -145,9 +191,14 @@ static void hash_never_changes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ids_come_back),       cmocka_unit_test(order_is_kind_then_value),
-        cmocka_unit_test(bad_ids_are_refused), cmocka_unit_test(stored_bytes_that_are_no_id),
-        cmocka_unit_test(descriptions_fit),    cmocka_unit_test(hash_never_changes),
+        cmocka_unit_test(ids_come_back),
+        cmocka_unit_test(order_is_kind_then_value),
+        cmocka_unit_test(bad_ids_are_refused),
+        cmocka_unit_test(stored_bytes_that_are_no_id),
+        cmocka_unit_test(namespaces_are_prefixes),
+        cmocka_unit_test(ids_of_a_namespace_keep_their_order),
+        cmocka_unit_test(descriptions_fit),
+        cmocka_unit_test(hash_never_changes),
     };
     return cmocka_run_group_tests_name("storage/id", tests, NULL, NULL);
 }

@@ -19,6 +19,9 @@
 
 static lode_error error;
 
+#define SPACE "space"
+enum { IDS = 60 };
+
 static const char *const names[STORY_COLLECTIONS] = {"points", "other", "words"};
 
 static const lode_schema schemas[STORY_COLLECTIONS] = {
@@ -140,6 +143,10 @@ static void close_handle(struct story *story, unsigned which)
 {
     lode_snapshot_close(story->snapshots[which]);
     lode_collection_close(story->handles[which]);
+    if (which == STORY_OTHER) {
+        lode_collection_close(story->space);
+        story->space = NULL;
+    }
     if (!story->fate.crashed)
         story->weak[which].count = 0; /* closing the last handle makes everything durable */
     story->snapshots[which] = NULL;
@@ -184,6 +191,22 @@ static lode_status open_handle(struct story *story, unsigned which)
     lode_collection_close(story->handles[which]);
     story->handles[which] = NULL;
     return lode_collection_open(story->db, names[which], &story->handles[which], &story->error);
+}
+
+lode_collection *story_space(unsigned which, lode_collection *collection)
+{
+    lode_collection *space = NULL;
+    if (which == STORY_OTHER)
+        assert_ok(lode_namespace_open(collection, SPACE, &space, &error));
+    return space;
+}
+
+/* The handle that sees the points. */
+static lode_collection *seeing(struct story *story, unsigned which)
+{
+    if (which == STORY_OTHER && !story->space)
+        story->space = story_space(which, story->handles[which]);
+    return which == STORY_OTHER ? story->space : story->handles[which];
 }
 
 static lode_ack choose_ack(const struct story *story, unsigned which, struct rng *rng)
@@ -240,7 +263,7 @@ static lode_status write_some(struct story *story, unsigned which, unsigned seed
     size_t count = 1 + rng_below(&rng, 12);
     for (size_t i = 0; i < count; i++) {
         ops[i] = (struct model_op){
-            .id = rng_below(&rng, 60),
+            .id = rng_below(&rng, IDS),
             .value = rng_below(&rng, 3) ? (int)rng_below(&rng, 100000) : ENGINE_NONE,
         };
         ops[i].patch = ops[i].value != ENGINE_NONE && rng_below(&rng, 3) == 0;
@@ -259,12 +282,23 @@ static lode_status write_some(struct story *story, unsigned which, unsigned seed
     model_apply(&after->collections[which].model, ops, count);
     after->collections[which].sequence = after->collections[which].model.sequence;
     lode_status status =
-        model_write_with(&model, story->handles[which], ops, count, &options, &story->error);
+        model_write_with(&model, seeing(story, which), ops, count, &options, &story->error);
     if (!status && model.sequence > before.sequence)
         remember(&story->weak[which], &before, &model, options.ack);
     else if (has_id && !story->fate.crashed)
         forget_request(story, which);
     return status;
+}
+
+/* All points at once. */
+static lode_status empty(struct story *story, unsigned which, struct story_state *after)
+{
+    struct model_op ops[IDS];
+    for (unsigned i = 0; i < IDS; i++)
+        ops[i] = (struct model_op){.id = i, .value = ENGINE_NONE};
+    model_apply(&after->collections[which].model, ops, IDS);
+    after->collections[which].sequence = after->collections[which].model.sequence;
+    return lode_namespace_drop(story->handles[which], SPACE, NULL, &story->error);
 }
 
 /* Whatever a batch of a known request id holds, the answer is the first one's. */
@@ -279,7 +313,7 @@ static lode_status retry(struct story *story, unsigned which)
     lode_write_options options = {.request_id = text};
     lode_write_info info;
     options.request_id_size = (size_t)snprintf(text, sizeof text, "request %u", request->number);
-    lode_status status = lode_write(story->handles[which], &op, 1, &options, &info, &story->error);
+    lode_status status = lode_write(seeing(story, which), &op, 1, &options, &info, &story->error);
     if (status)
         return status;
     crash_count(&crash_counts.partial); /* until it is seen not to have been applied twice */
@@ -399,6 +433,7 @@ static lode_status do_in_collection(struct story *story, struct story_step step,
     case STORY_TRAIN: status = train(story, which, after); break;
     case STORY_FLUSH: status = lode_flush(story->handles[which], &story->error); break;
     case STORY_COMPACT: status = lode_compact(story->handles[which], &story->error); break;
+    case STORY_EMPTY: status = empty(story, which, after); break;
     case STORY_RETRY: status = retry(story, which); break;
     case STORY_KEEP: status = keep(story, which, step.seed % STORY_NAMES, after); break;
     default: status = lode_sync(story->handles[which], &story->error);
@@ -565,8 +600,8 @@ static void compare_named(struct story *story, const struct story_state *state, 
             continue;
         }
         assert_ok(status);
-        model_check_points(model, story->handles[which], snapshot);
-        model_check_search(model, story->handles[which], snapshot, 5, 20, 0);
+        model_check_points(model, seeing(story, which), snapshot);
+        model_check_search(model, seeing(story, which), snapshot, 5, 20, 0);
         lode_snapshot_close(snapshot);
     }
 }
@@ -577,8 +612,8 @@ static void compare(struct story *story, const struct story_state *state)
         const struct model *model = &state->collections[i].model;
         if (!state->collections[i].exists)
             continue;
-        model_check_points(model, story->handles[i], NULL);
-        model_check_search(model, story->handles[i], NULL, 5, 20, 0);
+        model_check_points(model, seeing(story, i), NULL);
+        model_check_search(model, seeing(story, i), NULL, 5, 20, 0);
         compare_named(story, state, i);
     }
 }
@@ -701,6 +736,9 @@ struct story_step story_random_step(const struct story *story, struct rng *rng)
         step.kind = STORY_ALIAS;
     if (step.kind == STORY_KEEP && state->collections[which].named[step.seed % STORY_NAMES].exists)
         step.kind = STORY_FORGET;
+    if (which == STORY_OTHER && rng_below(rng, 5) == 0 &&
+        model_count(&state->collections[which].model) > 0)
+        step.kind = STORY_EMPTY;
     if (!state->collections[which].exists)
         step.kind = STORY_CREATE;
     else if (which == STORY_WORDS && model_count(&state->collections[which].model) == 0 &&
@@ -724,6 +762,8 @@ const struct story_step story_script[] = {
     {STORY_WRITE, STORY_POINTS, 8},    {STORY_WRITE, STORY_POINTS, 9},
     {STORY_TIME, STORY_POINTS, 0},     {STORY_COMPACT, STORY_POINTS, 0},
     {STORY_SNAPSHOT, STORY_POINTS, 0}, {STORY_ALIAS, STORY_POINTS, 0},
+    {STORY_FLUSH, STORY_OTHER, 0},     {STORY_WRITE, STORY_OTHER, 13},
+    {STORY_EMPTY, STORY_OTHER, 0},     {STORY_WRITE, STORY_OTHER, 14},
     {STORY_DROP, STORY_OTHER, 0},      {STORY_KEEP, STORY_POINTS, 1},
     {STORY_WRITE, STORY_POINTS, 10},   {STORY_REOPEN, STORY_POINTS, 0},
     {STORY_COMPACT, STORY_POINTS, 0},  {STORY_WRITE, STORY_POINTS, 11},

@@ -35,6 +35,7 @@ enum story_kind {
     STORY_ALIAS,
     STORY_UNALIAS,
     STORY_WRITE,
+    STORY_EMPTY, /* the namespace that the points are in is dropped; it has some */
     STORY_TRAIN,
     STORY_FLUSH,
     STORY_COMPACT,
@@ -126,6 +127,8 @@ struct story {
     lode_db *db;
     struct executor *executor;
     lode_collection *handles[STORY_COLLECTIONS];
+    lode_collection
+        *space; /* of STORY_OTHER, whose points are all in a namespace; NULL: not open */
     lode_snapshot *snapshots[STORY_COLLECTIONS];
 };
 
@@ -154,6 +157,9 @@ void story_settle(struct story *story);
 /* What has expired by now is gone from the state. */
 void story_expire(const struct story *story, struct story_state *state);
 const char *story_name(unsigned which); /* of a collection; static */
+/* The handle that sees the points of a collection: of STORY_OTHER one of their namespace, to be closed; else NULL, the
+ * collection's own does. */
+lode_collection *story_space(unsigned which, lode_collection *collection);
 
 /* A step that can succeed in the state that is sure. */
 struct story_step story_random_step(const struct story *story, struct rng *rng);

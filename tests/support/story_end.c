@@ -44,7 +44,9 @@ static void compare_restored(struct story *story, lode_db *db)
             continue;
         }
         assert_ok(lode_collection_open(db, story_name(i), &collection, &error));
-        model_check_points(&state->collections[i].model, collection, NULL);
+        lode_collection *space = story_space(i, collection);
+        model_check_points(&state->collections[i].model, space ? space : collection, NULL);
+        lode_collection_close(space);
         lode_collection_close(collection);
     }
 }

@@ -1,0 +1,272 @@
+/* test_restrict.c: handles that filters are bound to: what does not meet these is not there, whichever way it is asked
+ * for, and cannot be written. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/collection.h"
+#include "support/engine_kit.h"
+
+enum { DIM = 4, POINTS = 120 };
+
+static lode_error error;
+
+struct world {
+    struct vfs *vfs;
+    lode_db *db;
+    lode_collection *own, *space;
+};
+
+/* Point i is of owner i % 3, of level i % 5. */
+static void put_points(lode_collection *handle)
+{
+    for (unsigned i = 0; i < POINTS; i++) {
+        float vector[DIM];
+        char text[64];
+        engine_vector(i, DIM, vector);
+        lode_point point = {.id = lode_id_number(i), .vector = vector, .metadata = text};
+        point.metadata_size =
+            (size_t)snprintf(text, sizeof text, "{\"owner\":\"u%u\",\"level\":%u}", i % 3, i % 5);
+        assert_ok(lode_upsert(handle, &point, 1, NULL, &error));
+    }
+}
+
+static void begin_world(struct world *world)
+{
+    world->vfs = vfs_memory_new();
+    world->db = engine_open(world->vfs, "db", NULL, 4096);
+    world->own = engine_create(world->db, "points", (lode_schema){.dim = DIM});
+    assert_ok(lode_namespace_open(world->own, "space", &world->space, &error));
+    put_points(world->own);
+    put_points(world->space);
+}
+
+static void end_world(struct world *world)
+{
+    lode_collection_close(world->own);
+    lode_collection_close(world->space);
+    engine_close(world->db);
+    engine_verify(world->vfs, "db");
+    vfs_memory_free(world->vfs);
+}
+
+static lode_collection *restricted(lode_collection *from, const char *filter)
+{
+    lode_collection *handle;
+    assert_ok(lode_collection_restrict(from, lode_filter_text(filter), &handle, &error));
+    return handle;
+}
+
+static uint64_t count(lode_collection *handle, const lode_snapshot *snapshot, const char *filter)
+{
+    uint64_t counted;
+    assert_ok(lode_count(handle, snapshot, lode_filter_text(filter), &counted, &error));
+    return counted;
+}
+
+static size_t walk(lode_collection *handle, const char *filter)
+{
+    lode_iterator *iterator;
+    const lode_hit *hit;
+    size_t seen = 0;
+    assert_ok(
+        lode_iterator_open_filtered(handle, NULL, lode_filter_text(filter), 0, &iterator, &error));
+    while (lode_iterator_next(iterator, &hit, &error) == LODE_OK && hit)
+        seen++;
+    lode_iterator_close(iterator);
+    return seen;
+}
+
+static size_t search(lode_collection *handle, const char *filter, int batch)
+{
+    float vector[DIM] = {1, 2, 3, 4};
+    lode_result *result;
+    lode_search_request request = {.vector = vector,
+                                   .filter = filter,
+                                   .filter_size = filter ? strlen(filter) : 0,
+                                   .k = 4 * POINTS};
+    assert_ok(batch ? lode_search_batch(handle, &request, 1, &result, &error)
+                    : lode_search(handle, &request, &result, &error));
+    size_t found = result->hit_count;
+    lode_result_free(result);
+    return found;
+}
+
+/* That points of owner u1 alone are seen: 40, 8 of each level. */
+static void check_owner(lode_collection *handle)
+{
+    lode_result *result;
+    lode_facets *facets;
+    lode_explanation *explanation;
+    lode_id ids[] = {lode_id_number(1), lode_id_number(2), lode_id_number(4)};
+    const char *level = "level = 2";
+    assert_int_equal(count(handle, NULL, NULL), 40);
+    assert_int_equal(count(handle, NULL, level), 8);
+    assert_int_equal(count(handle, NULL, "NOT owner = \"u1\""), 0);
+    assert_int_equal(count(handle, NULL, "owner = \"u2\" OR level = 2"), 8);
+    assert_int_equal(count(handle, NULL, "@id IN (1, 2, 4)"), 2);
+    assert_int_equal(walk(handle, NULL), 40);
+    assert_int_equal(walk(handle, level), 8);
+    for (int batch = 0; batch < 2; batch++) {
+        assert_int_equal(search(handle, NULL, batch), 40);
+        assert_int_equal(search(handle, level, batch), 8);
+    }
+    assert_ok(lode_get(handle, NULL, ids, 3, 0, &result, &error));
+    assert_int_equal(result->hit_count, 2);
+    assert_int_equal(result->hits[1].id.number, 4);
+    lode_result_free(result);
+    lode_search_request like = {.like = &ids[0], .k = 4 * POINTS};
+    assert_ok(lode_search(handle, &like, &result, &error));
+    assert_int_equal(result->hit_count, 39);
+    lode_result_free(result);
+    like.like = &ids[1];
+    assert_int_equal(lode_search(handle, &like, &result, &error), LODE_NOT_FOUND);
+    assert_ok(lode_facets_get(handle, &(lode_facet_request){.field = "owner"}, &facets, &error));
+    assert_int_equal(facets->points, 40);
+    assert_int_equal(facets->facet_count, 1);
+    lode_facets_free(facets);
+    assert_ok(lode_explain(handle, &(lode_search_request){.k = 1}, &explanation, &error));
+    assert_int_equal(explanation->allowed_rows, 40);
+    assert_string_equal(explanation->filter, "owner = \"u1\"");
+    lode_explanation_free(explanation);
+}
+
+static void what_a_bound_filter_refuses_is_not_there(void **state)
+{
+    (void)state;
+    struct world world;
+    begin_world(&world);
+    lode_collection *own = restricted(world.own, "owner = \"u1\"");
+    lode_collection *space = restricted(world.space, "{\"owner\": \"u1\"}");
+    for (int round = 0; round < 3; round++) {
+        check_owner(own);
+        check_owner(space);
+        if (round == 0)
+            assert_ok(lode_flush(world.own, &error));
+        else
+            assert_ok(lode_compact(world.own, &error));
+    }
+    assert_int_equal(count(world.own, NULL, NULL), POINTS);
+    lode_collection_close(own);
+    lode_collection_close(space);
+    end_world(&world);
+}
+
+static void filters_add_up(void **state)
+{
+    (void)state;
+    struct world world;
+    begin_world(&world);
+    char filter[] = "level < 3";
+    lode_collection *first = restricted(world.space, "owner = \"u1\"");
+    lode_collection *second = restricted(first, filter);
+    memset(filter, 'x', sizeof filter - 1); /* it was copied */
+    lode_collection_close(first);
+    assert_int_equal(count(second, NULL, NULL), 24);
+    assert_int_equal(count(second, NULL, "level >= 2"), 8);
+    lode_collection *third = restricted(second, "level = 4");
+    assert_int_equal(count(third, NULL, NULL), 0);
+    assert_int_equal(search(third, NULL, 0), 0);
+    lode_collection_close(third);
+    lode_collection_close(second);
+    end_world(&world);
+}
+
+/* By filter what is seen is written, and nothing else; by id nothing. */
+static void writes_reach_what_is_seen(void **state)
+{
+    (void)state;
+    struct world world;
+    lode_write_info info;
+    float vector[DIM] = {1};
+    static const char patch[] = "{\"owner\":\"u2\"}";
+    begin_world(&world);
+    lode_collection *handle = restricted(world.space, "owner = \"u1\"");
+    assert_ok(
+        lode_delete_filtered(handle, lode_filter_text("level >= 0 AND level < 2"), &info, &error));
+    assert_int_equal(info.deleted, 16);
+    assert_int_equal(count(world.space, NULL, NULL), POINTS - 16);
+    assert_int_equal(count(world.own, NULL, NULL), POINTS);
+    lode_write_op op = {.kind = LODE_WRITE_PATCH,
+                        .point = {.metadata = patch, .metadata_size = sizeof patch - 1}};
+    assert_ok(lode_patch_filtered(handle, lode_filter_text("level = 2"), &op, &info, &error));
+    assert_int_equal(info.patched, 8);
+    assert_int_equal(count(handle, NULL, NULL), 16);
+    assert_int_equal(count(world.space, NULL, "owner = \"u2\""), 48);
+    lode_point point = {.id = lode_id_number(1), .vector = vector};
+    assert_int_equal(lode_upsert(handle, &point, 1, NULL, &error), LODE_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "own handle"));
+    assert_int_equal(lode_delete(handle, &point.id, 1, NULL, &error), LODE_UNSUPPORTED);
+    op.point.id = point.id;
+    assert_int_equal(lode_write(handle, &op, 1, NULL, NULL, &error), LODE_UNSUPPORTED);
+    lode_collection_close(handle);
+    end_world(&world);
+}
+
+static void snapshots_are_seen_through_the_handle(void **state)
+{
+    (void)state;
+    struct world world;
+    lode_snapshot *snapshot;
+    begin_world(&world);
+    lode_collection *handle = restricted(world.space, "owner = \"u1\"");
+    assert_ok(lode_snapshot_open(handle, &snapshot, &error));
+    assert_ok(lode_namespace_drop(world.own, "space", NULL, &error));
+    assert_int_equal(count(handle, NULL, NULL), 0);
+    assert_int_equal(count(handle, snapshot, NULL), 40);
+    assert_int_equal(count(world.space, snapshot, NULL), POINTS);
+    assert_int_equal(count(world.own, snapshot, NULL), POINTS);
+    lode_snapshot_close(snapshot);
+    assert_int_equal(lode_snapshot_create(handle, "s", &error), LODE_INVALID);
+    lode_collection_close(handle);
+    end_world(&world);
+}
+
+static void refused(lode_status status, lode_status expected, const char *part)
+{
+    assert_int_equal(status, expected);
+    if (!strstr(error.message, part))
+        fail_msg("'%s' lacks '%s'", error.message, part);
+}
+
+static void what_is_wrong_is_refused(void **state)
+{
+    (void)state;
+    struct world world;
+    lode_collection *handle;
+    lode_stats *stats;
+    begin_world(&world);
+    refused(lode_collection_restrict(world.own, lode_filter_text("owner ="), &handle, &error),
+            LODE_INVALID, "line 1");
+    refused(
+        lode_collection_restrict(world.own, lode_filter_text("onwer = \"u1\""), &handle, &error),
+        LODE_INVALID, "'owner'");
+    refused(lode_collection_restrict(world.own, (lode_filter){0}, &handle, &error), LODE_INVALID,
+            "filter.text is NULL");
+    refused(lode_collection_restrict(NULL, lode_filter_text("level = 1"), &handle, &error),
+            LODE_INVALID, "collection is NULL");
+    lode_collection *own = restricted(world.own, "owner = \"u1\"");
+    refused(lode_namespace_open(own, "space", &handle, &error), LODE_INVALID, "own handle");
+    refused(lode_stats_get(own, &stats, &error), LODE_INVALID, "own handle");
+    refused(lode_flush(own, &error), LODE_INVALID, "own handle");
+    lode_collection_close(own);
+    end_world(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_bound_filter_refuses_is_not_there),
+        cmocka_unit_test(filters_add_up),
+        cmocka_unit_test(writes_reach_what_is_seen),
+        cmocka_unit_test(snapshots_are_seen_through_the_handle),
+        cmocka_unit_test(what_is_wrong_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
