@@ -97,9 +97,11 @@ NODISCARD lode_status column_probe(const struct columns *columns, const struct c
 /* counts[place]: how many rows of `words` have that value. Room for value_count. */
 NODISCARD lode_status column_counts(const struct columns *columns, const struct column *column,
                                     const uint64_t *words, uint32_t *counts, lode_error *error);
-/* Add the rows of a namespace to words; size 0: those of none. *ret_know 0: the columns cannot tell. */
+enum namespace_rows { NAMESPACE_UNKNOWN, NAMESPACE_EMPTY, NAMESPACE_HAS_ROWS };
+/* Add the rows of a namespace to words; size 0: those of none. *ret_rows: whether there are any, or the columns cannot
+ * tell. */
 NODISCARD lode_status columns_namespace(const struct columns *columns, const char *name,
-                                        size_t size, uint64_t *words, int *ret_know,
+                                        size_t size, uint64_t *words, enum namespace_rows *ret_rows,
                                         lode_error *error);
 /* 1: it is of no field. */
 int column_is_of_namespaces(const struct column *column);

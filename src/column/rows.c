@@ -509,12 +509,14 @@ static lode_status rows_of_none(const struct columns *columns, const struct colu
 }
 
 lode_status columns_namespace(const struct columns *columns, const char *name, size_t size,
-                              uint64_t *words, int *ret_know, lode_error *error)
+                              uint64_t *words, enum namespace_rows *ret_rows, lode_error *error)
 {
-    const struct column *column = columns_namespaces(columns, ret_know);
+    int know;
+    const struct column *column = columns_namespaces(columns, &know);
     struct value wanted = value_string(name, size), found = {0};
     uint32_t place = 0;
-    if (*ret_know && size == 0)
+    *ret_rows = !know ? NAMESPACE_UNKNOWN : size ? NAMESPACE_EMPTY : NAMESPACE_HAS_ROWS;
+    if (know && size == 0)
         return rows_of_none(columns, column, words, error);
     if (!column)
         return LODE_OK;
@@ -524,6 +526,7 @@ lode_status columns_namespace(const struct columns *columns, const char *name, s
     status = column_value(columns, column, place, &found, error);
     if (status || value_compare(&found, &wanted) != 0)
         return status;
+    *ret_rows = NAMESPACE_HAS_ROWS;
     return column_rows(columns, column, (struct value_range){place, place + 1}, words, error);
 }
 

@@ -201,12 +201,13 @@ static lode_status choose_rows(const struct evaluation *evaluation, lode_error *
         known.columns = columns =
             view_columns(evaluation->view, evaluation->request->fields, &known.covered);
     if (space)
-        status = namespace_rows(view, space, &known, allowed->words, error);
+        status = namespace_rows(view, space, &known, allowed->words, &allowed->count, error);
     else
         fill_live(view, allowed->words);
     columns_unref(columns);
     allowed->covered = known.covered;
-    allowed->count = (uint32_t)bitset_count(allowed->words, view->row_count);
+    if (!space)
+        allowed->count = view->live_count;
     allowed->estimated = space ? allowed->count : view->row_count;
     return status;
 }

@@ -5,7 +5,7 @@
 /* The rows of one view that die, in the arena; NULL: none does. */
 static lode_status doom_view(struct apply *apply, const struct segment_view *view,
                              const struct id_namespace *space, uint64_t **ret_rows,
-                             uint64_t *ret_count, lode_error *error)
+                             uint32_t *ret_count, lode_error *error)
 {
     const struct segment *segment = view->segment;
     size_t size = bitset_words(view->row_count) * sizeof(uint64_t);
@@ -19,13 +19,11 @@ static lode_status doom_view(struct apply *apply, const struct segment_view *vie
         return error_nomem(error, "a set of rows", size);
     struct columns *columns = segment->ops->columns(segment, &known.covered);
     known.columns = columns;
-    lode_status status = namespace_rows(view, space, &known, rows, error);
+    lode_status status = namespace_rows(view, space, &known, rows, ret_count, error);
     columns_unref(columns);
-    if (status)
-        return status;
-    *ret_count = bitset_count(rows, view->row_count);
-    *ret_rows = *ret_count ? rows : NULL;
-    return LODE_OK;
+    if (!status && *ret_count > 0)
+        *ret_rows = rows;
+    return status;
 }
 
 /* Where a segment cannot tell, a log goes on without it, as with single ids. */
@@ -39,7 +37,7 @@ static lode_status doom_views(struct apply *apply, const struct id_namespace *sp
         return error_nomem(error, "a version", from->view_count * sizeof *apply->doomed);
     for (size_t i = 0; i < from->view_count; i++) {
         lode_error reason = {0};
-        uint64_t count;
+        uint32_t count;
         lode_status status =
             doom_view(apply, &from->views[i], space, &apply->doomed[i], &count, &reason);
         if (status_is_damage(status) && apply->unsure) {

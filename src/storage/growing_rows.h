@@ -75,8 +75,8 @@ void growing_show(struct growing *growing, uint32_t row, uint64_t id_hash);
 /* The same of that of namespaces. */
 void growing_show_space(struct growing *growing, uint32_t row);
 /* segment_ops.space_rows. */
-void growing_space_rows(const struct segment_view *view, const struct id_namespace *space,
-                        uint64_t *words);
+uint32_t growing_space_rows(const struct segment_view *view, const struct id_namespace *space,
+                            uint64_t *words);
 /* Rows [row_count, row_count + rows) are there for good, with so many bytes. */
 void growing_advance(struct growing *growing, uint32_t rows, uint64_t bytes);
 

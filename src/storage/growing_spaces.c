@@ -47,8 +47,8 @@ void growing_show_space(struct growing *growing, uint32_t row)
     atomic_store_explicit(slot, value, memory_order_release);
 }
 
-void growing_space_rows(const struct segment_view *view, const struct id_namespace *space,
-                        uint64_t *words)
+uint32_t growing_space_rows(const struct segment_view *view, const struct id_namespace *space,
+                            uint64_t *words)
 {
     const struct growing *growing = growing_of(view->segment);
     uint8_t prefix[ID_BYTES_MAX];
@@ -56,7 +56,12 @@ void growing_space_rows(const struct segment_view *view, const struct id_namespa
     size_t size = id_prefix(space, prefix);
     find_slot(growing, prefix, size, &value);
     uint32_t row = value ? (uint32_t)value - 1 : ROW_NONE;
-    for (; row != ROW_NONE; row = growing->infos[row].prev_in_space)
-        if (view_alive(view, row))
-            bitset_set(words, row);
+    uint32_t count = 0;
+    for (; row != ROW_NONE; row = growing->infos[row].prev_in_space) {
+        if (!view_alive(view, row))
+            continue;
+        bitset_set(words, row);
+        count++;
+    }
+    return count;
 }

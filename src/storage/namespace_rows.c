@@ -8,36 +8,42 @@
 
 #define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
 
-/* Rows of the columns, which may be more than those of the view; *ret_know 0: they cannot tell. */
+/* Rows of the columns, which may be more than those of the view. */
 static lode_status by_columns(const struct segment_view *view, const struct id_namespace *space,
-                              const struct columns *columns, uint64_t *words, int *ret_know,
-                              lode_error *error)
+                              const struct columns *columns, uint64_t *words,
+                              enum namespace_rows *ret_rows, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count), view_count = bitset_words(view->row_count);
     if (count <= view_count)
-        return columns_namespace(columns, space->name, space->size, words, ret_know, error);
+        return columns_namespace(columns, space->name, space->size, words, ret_rows, error);
     uint64_t *more = calloc(count, sizeof *more);
     if (!more)
         return error_nomem(error, "a set of rows", count * sizeof *more);
     lode_status status =
-        columns_namespace(columns, space->name, space->size, more, ret_know, error);
+        columns_namespace(columns, space->name, space->size, more, ret_rows, error);
     memcpy(words, more, view_count * sizeof *words);
     free(more);
     return status;
 }
 
-static void keep_living(const struct segment_view *view, uint32_t covered, uint64_t *words)
+/* Of the rows below `covered`; returns how many. */
+static uint32_t keep_living(const struct segment_view *view, uint32_t covered, uint64_t *words)
 {
-    size_t count = bitset_words(view->row_count);
-    for (size_t w = 0; w < count; w++)
-        if (words[w])
-            words[w] &= view_live_word(view, w);
+    size_t count = bitset_words(covered);
+    uint32_t living = 0;
     if (covered % 64)
-        words[covered / 64] &= ((uint64_t)1 << covered % 64) - 1;
+        words[count - 1] &= ((uint64_t)1 << covered % 64) - 1;
+    for (size_t w = 0; w < count; w++) {
+        if (!words[w])
+            continue;
+        words[w] &= view_live_word(view, w);
+        living += (uint32_t)__builtin_popcountll(words[w]);
+    }
+    return living;
 }
 
 static lode_status by_ids(const struct segment_view *view, const struct id_namespace *space,
-                          uint32_t first, uint64_t *words, lode_error *error)
+                          uint32_t first, uint64_t *words, uint32_t *count_rows, lode_error *error)
 {
     const struct segment *segment = view->segment;
     size_t count = bitset_words(view->row_count);
@@ -54,20 +60,23 @@ static lode_status by_ids(const struct segment_view *view, const struct id_names
             lode_status status = segment->ops->id(segment, row, &id, &size, error);
             if (status)
                 return status;
-            if (id_is_in(space, id, size))
-                bitset_set(words, row);
+            if (!id_is_in(space, id, size))
+                continue;
+            bitset_set(words, row);
+            ++*count_rows;
         }
     }
     return LODE_OK;
 }
 
 /* Of a segment without namespaces. */
-static void all_or_none(const struct segment_view *view, const struct id_namespace *space,
-                        uint64_t *words)
+static uint32_t all_or_none(const struct segment_view *view, const struct id_namespace *space,
+                            uint64_t *words)
 {
     size_t count = space->size ? 0 : bitset_words(view->row_count);
     for (size_t w = 0; w < count; w++)
         words[w] = view_live_word(view, w);
+    return space->size ? 0 : view->live_count;
 }
 
 int namespace_asks_columns(const struct segment *segment, const struct id_namespace *space)
@@ -75,31 +84,47 @@ int namespace_asks_columns(const struct segment *segment, const struct id_namesp
     return segment->ops->has_namespaces(segment) && !(space->size && segment->ops->space_rows);
 }
 
-lode_status namespace_rows(const struct segment_view *view, const struct id_namespace *space,
-                           const struct namespace_columns *known, uint64_t *words,
-                           lode_error *error)
+/* Of rows [0, *covered), or none at all: then *covered is 0. */
+static lode_status covered_rows(const struct segment_view *view, const struct id_namespace *space,
+                                const struct namespace_columns *known, uint32_t *covered,
+                                uint64_t *words, uint32_t *ret_count, lode_error *error)
 {
-    uint32_t covered = known->covered < view->row_count ? known->covered : view->row_count;
+    enum namespace_rows rows = NAMESPACE_UNKNOWN;
     lode_status status = LODE_OK;
-    int knows = 0;
-    if (view->row_count == 0)
-        return LODE_OK;
-    if (!view->segment->ops->has_namespaces(view->segment)) {
-        all_or_none(view, space, words);
-        return LODE_OK;
-    }
-    if (space->size && view->segment->ops->space_rows) {
-        view->segment->ops->space_rows(view, space, words);
-        return LODE_OK;
-    }
+    *covered = known->covered < view->row_count ? known->covered : view->row_count;
+    *ret_count = 0;
     if (known->columns)
-        status = by_columns(view, space, known->columns, words, &knows, error);
+        status = by_columns(view, space, known->columns, words, &rows, error);
     if (status && !status_is_damage(status))
         return status;
-    if (status || !knows) {
+    if (status || rows == NAMESPACE_UNKNOWN) {
         memset(words, 0, bitset_words(view->row_count) * sizeof *words);
-        covered = 0;
+        *covered = 0;
+    } else if (rows == NAMESPACE_HAS_ROWS) {
+        *ret_count = keep_living(view, *covered, words);
     }
-    keep_living(view, covered, words);
-    return covered < view->row_count ? by_ids(view, space, covered, words, error) : LODE_OK;
+    return LODE_OK;
+}
+
+lode_status namespace_rows(const struct segment_view *view, const struct id_namespace *space,
+                           const struct namespace_columns *known, uint64_t *words,
+                           uint32_t *ret_count, lode_error *error)
+{
+    const struct segment_ops *ops = view->segment->ops;
+    uint32_t covered = 0;
+    *ret_count = 0;
+    if (view->row_count == 0)
+        return LODE_OK;
+    if (!ops->has_namespaces(view->segment)) {
+        *ret_count = all_or_none(view, space, words);
+        return LODE_OK;
+    }
+    if (space->size && ops->space_rows) {
+        *ret_count = ops->space_rows(view, space, words);
+        return LODE_OK;
+    }
+    lode_status status = covered_rows(view, space, known, &covered, words, ret_count, error);
+    if (status || covered == view->row_count)
+        return status;
+    return by_ids(view, space, covered, words, ret_count, error);
 }

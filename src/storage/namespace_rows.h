@@ -14,11 +14,11 @@ struct namespace_columns {         /* of rows [0, covered) of the view */
     uint32_t covered;
 };
 
-/* Add the living rows of a namespace to words, which are zeros of the view's row_count. LODE_NOMEM; LODE_CORRUPT and
- * LODE_IO where ids are asked and cannot be read. */
+/* Add the living rows of a namespace to words, which are zeros of the view's row_count, and count them. LODE_NOMEM;
+ * LODE_CORRUPT and LODE_IO where ids are asked and cannot be read. */
 NODISCARD lode_status namespace_rows(const struct segment_view *view,
                                      const struct id_namespace *space,
                                      const struct namespace_columns *known, uint64_t *words,
-                                     lode_error *error);
+                                     uint32_t *ret_count, lode_error *error);
 
 #endif

@@ -58,9 +58,9 @@ struct segment_ops {
                                   uint32_t *ret_row, lode_error *error);
     /* Whether an id of it is in a namespace, or may be: 0 is for sure. */
     int (*has_namespaces)(const struct segment *segment);
-    /* Add the living rows of a namespace, not the default one, to words. NULL: columns tell. */
-    void (*space_rows)(const struct segment_view *view, const struct id_namespace *space,
-                       uint64_t *words);
+    /* Add the living rows of a namespace, not the default one, to words; returns how many. NULL: columns tell. */
+    uint32_t (*space_rows)(const struct segment_view *view, const struct id_namespace *space,
+                           uint64_t *words);
     /* A hint: an id of this hash is going to be looked up soon. */
     void (*expect)(const struct segment *segment, uint64_t id_hash);
     /* Borrowed from the segment. */

@@ -85,9 +85,9 @@ static void use(const struct columns *columns)
     uint64_t *words = calloc(count * 2 + 1, sizeof *words);
     struct fields *fields;
     INVARIANT(words && fields_new(&fields, NULL) == LODE_OK);
-    int know;
-    check_status(columns_namespace(columns, "a", 1, words, &know, NULL));
-    check_status(columns_namespace(columns, NULL, 0, words, &know, NULL));
+    enum namespace_rows rows;
+    check_status(columns_namespace(columns, "a", 1, words, &rows, NULL));
+    check_status(columns_namespace(columns, NULL, 0, words, &rows, NULL));
     for (uint32_t i = 0; i < columns->count; i++) {
         INVARIANT(column_is_of_namespaces(&columns->items[i]) ||
                   fields_merge(fields, &columns->items[i].field, NULL) == LODE_OK);
