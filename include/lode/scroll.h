@@ -86,7 +86,8 @@ typedef struct lode_group {
 typedef struct lode_groups {
     const lode_group *groups; /* by their best hit */
     size_t group_count;
-    lode_search_info info; /* of all searches that it took, together */
+    lode_search_info
+        info; /* distances and hops of all searches that it took, segments of the last */
 } lode_groups;
 
 /* The groups nearest to the query, and the nearest points of each. A group is a value of the field; a point with an array

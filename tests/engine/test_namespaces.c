@@ -256,6 +256,51 @@ static void check_facets(lode_collection *handle, const struct expected *expecte
     lode_facets_free(facets);
 }
 
+static void check_pages(lode_collection *handle, const struct expected *expected, const char *by)
+{
+    char after[LODE_CURSOR_SIZE_MAX + 1] = "";
+    size_t seen = 0;
+    for (int is_last = 0; !is_last;) {
+        lode_page *page;
+        lode_scroll_request request = {.snapshot = expected->snapshot,
+                                       .by = by,
+                                       .limit = IDS / 3 + 1,
+                                       .after = *after ? after : NULL};
+        assert_ok(lode_scroll(handle, &request, &page, &error));
+        seen += page->hit_count;
+        is_last = !page->next;
+        if (page->next)
+            memcpy(after, page->next, strlen(page->next) + 1);
+        lode_page_free(page);
+    }
+    assert_int_equal(seen, expected->count);
+}
+
+static void check_sample(lode_collection *handle, const struct expected *expected)
+{
+    lode_result *result;
+    lode_sample_request request = {.snapshot = expected->snapshot, .count = IDS * SPACES};
+    assert_ok(lode_sample(handle, &request, &result, &error));
+    assert_int_equal(result->hit_count, expected->count);
+    lode_result_free(result);
+}
+
+/* Groups of "odd", each of all its points. */
+static void check_groups(lode_collection *handle, const struct expected *expected)
+{
+    float vector[DIM] = {1, 2, 3, 4};
+    lode_groups *groups;
+    lode_groups_request request = {.search = {.snapshot = expected->snapshot, .vector = vector},
+                                   .by = "odd",
+                                   .per_group = IDS * 2};
+    size_t seen = 0;
+    assert_ok(lode_search_groups(handle, &request, &groups, &error));
+    for (size_t i = 0; i < groups->group_count; i++)
+        seen += groups->groups[i].hit_count;
+    assert_int_equal(seen, expected->count);
+    lode_groups_free(groups);
+}
+
 static size_t count_ids(const struct expected *expected)
 {
     return (size_t)(expected->values[0] != ENGINE_NONE) + (expected->values[3] != ENGINE_NONE);
@@ -276,6 +321,10 @@ static void check_space(lode_collection *handle, const int *values, const lode_s
     check_search(handle, &expected, "NOT odd = \"yes\"", expected.count - expected.odd);
     check_like(handle, &expected);
     check_facets(handle, &expected);
+    check_pages(handle, &expected, NULL);
+    check_pages(handle, &expected, "odd");
+    check_sample(handle, &expected);
+    check_groups(handle, &expected);
 }
 
 /* A page of two at a time. */
