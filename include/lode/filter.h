@@ -105,6 +105,8 @@ typedef enum lode_plan_reason {
     LODE_PLAN_SHORT = 3,    /* `first` ended with too few rows */
 } lode_plan_reason;
 
+/* Through a handle of a namespace, or to which filters are bound (scope.h), all numbers of rows are allowed_rows: what
+ * others have is not told. */
 typedef struct lode_explain_segment {
     uint64_t number;
     lode_plan plan;  /* that gave the answer; of a request without a query: to begin with */
@@ -129,7 +131,7 @@ typedef struct lode_explain_segment {
 typedef struct lode_explanation {
     const lode_explain_segment *segments;
     size_t segment_count;
-    const char *filter; /* as it was evaluated, as text; NULL: none was given */
+    const char *filter; /* the request's, as it was evaluated, as text; NULL: none was given */
     uint64_t allowed_rows;
     uint64_t filter_us; /* that finding out which rows match took */
     int is_searched; /* the request had a query: plans and figures are of the search, else expected */

@@ -69,7 +69,7 @@ LODE_NODISCARD LODE_API lode_status lode_namespace_stats_get(lode_collection *co
 
 /* Delete all points of a namespace at once: one atomic and durable write, however many they are, which ret_info, if
  * not NULL, tells. Writes that begin later find the namespace empty. Space comes back by compaction, as with any
- * delete. LODE_NOT_FOUND when it has no points. */
+ * delete. Request ids that were used there stay known as long as they would have. LODE_NOT_FOUND when it has no points. */
 LODE_NODISCARD LODE_API lode_status lode_namespace_drop(lode_collection *collection,
                                                         const char *name, lode_write_info *ret_info,
                                                         lode_error *error);

@@ -152,6 +152,8 @@ static int write_filtered(const struct patch *patch)
     lode_write_info info = {0};
     int code = session_open(&session, patch->args.operands[0], patch->args.operands[1],
                             LODE_MAINTAIN_ON_REQUEST);
+    if (code == EXIT_OK)
+        code = session_namespace(&session, patch->space);
     if (code)
         return code;
     if (lode_patch_filtered(session.collection, lode_filter_text(patch->filter), &patch->op, &info,

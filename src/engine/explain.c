@@ -18,6 +18,7 @@ struct explanation {
 
 struct explaining {
     const lode_search_request *request;
+    int sees_all; /* the handle is the collection's own, without filters */
     struct version *version;
     struct text_model *model;
     struct filtering filtering;
@@ -97,6 +98,9 @@ static lode_explain_segment explain_view(const struct explaining *explaining, si
         segment.column_rows = allowed->covered;
         segment.document_rows = allowed->asked;
     }
+    if (!explaining->sees_all) /* what others have is not told */
+        segment.rows = segment.live_rows = segment.estimated_rows = segment.column_rows =
+            segment.document_rows = segment.allowed_rows;
     return segment;
 }
 
@@ -105,10 +109,10 @@ static lode_status print_filter(const struct explaining *explaining, char **ret_
 {
     struct buf text;
     *ret_text = NULL;
-    if (!explaining->filtering.filter)
+    if (!explaining->filtering.own)
         return LODE_OK;
     buf_init(&text, SIZE_MAX / 2);
-    lode_status status = filter_print_text(explaining->filtering.filter, &text, error);
+    lode_status status = filter_print_text(explaining->filtering.own, &text, error);
     if (!status)
         status = buf_terminate(&text, error);
     if (status)
@@ -176,7 +180,7 @@ static lode_status search(const lode_collection *handle, struct explaining *expl
 lode_status explain(const lode_collection *handle, const lode_search_request *request,
                     lode_explanation **ret_explanation, lode_error *error)
 {
-    struct explaining explaining = {.request = request};
+    struct explaining explaining = {.request = request, .sees_all = scope_sees_all(handle)};
     lode_status status = snapshot_pin_model(handle->shared, request->snapshot, &explaining.version,
                                             &explaining.model, error);
     if (status)

@@ -17,16 +17,17 @@ static int is_json(const char *text, size_t size)
     return i < size && text[i] == '{';
 }
 
-static lode_status read_bound(const struct fields *fields, const char *text, size_t size,
+static lode_status read_bound(const struct fields *fields, const struct filter_source *source,
                               struct arena *arena, const struct filter **ret_filter,
                               lode_error *error)
 {
-    struct filter_source source = {.text = text, .size = size};
+    const char *text = source->text;
+    size_t size = source->size;
     const struct filter *read, *bound;
     lode_status status = is_json(text, size) ? filter_parse_json(arena, text, size, &read, error)
                                              : filter_parse_text(arena, text, size, &read, error);
     if (!status)
-        status = filter_bind(read, fields, &source, arena, &bound, error);
+        status = filter_bind(read, fields, source, arena, &bound, error);
     return status ? status : filter_normalise(bound, arena, ret_filter, error);
 }
 
@@ -51,9 +52,12 @@ static lode_status read_all(const lode_collection *handle, const lode_filter *ow
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < scope->bound_count + (own->text != NULL); i++) {
         const lode_filter *given = i < scope->bound_count ? &scope->bounds[i] : own;
+        struct filter_source source = {
+            .text = given->text, .size = given->size, .hides_fields = !scope_sees_all(handle)};
         const struct filter *filter;
-        status = read_bound(filtering->known->fields, given->text, given->size, &filtering->arena,
-                            &filter, error);
+        status = read_bound(filtering->known->fields, &source, &filtering->arena, &filter, error);
+        if (!status && given == own)
+            filtering->own = filter;
         if (!status)
             status = join(&filtering->arena, filtering->filter, filter, &filtering->filter, error);
     }
@@ -65,7 +69,7 @@ lode_status filtering_read(const lode_collection *handle, const char *text, size
 {
     const lode_filter own = {text, size};
     arena_init(&ret_filtering->arena);
-    ret_filtering->filter = NULL;
+    ret_filtering->filter = ret_filtering->own = NULL;
     ret_filtering->known = known_fields_get(&handle->shared->fields);
     INVARIANT(ret_filtering->known); /* recover_fields has seen to it */
     lode_status status = read_all(handle, &own, ret_filtering, error);
@@ -78,7 +82,7 @@ void filtering_release(struct filtering *filtering)
 {
     arena_release(&filtering->arena);
     field_set_unref(filtering->known);
-    filtering->filter = NULL;
+    filtering->filter = filtering->own = NULL;
     filtering->known = NULL;
 }
 

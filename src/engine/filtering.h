@@ -7,12 +7,12 @@
 #include "filter/filter.h"
 #include "query/allowed.h"
 
-struct
-    filtering { /* a filter, and those bound to the handle, bound to what is known of the fields */
+/* A filter, and those that are bound to the handle, read with what is known of the fields. */
+struct filtering {
     struct arena arena;
-    const struct filter
-        *filter;             /* all of them must hold; NULL: there is none, everything is allowed */
-    struct field_set *known; /* to what it is bound */
+    const struct filter *filter; /* all of them must hold; NULL: everything is allowed */
+    const struct filter *own;    /* the one that was given; NULL: none */
+    struct field_set *known;     /* what they were read with */
 };
 
 /* Read a filter, text or JSON: what begins with { is JSON. text NULL: none. The version to be read must have been

@@ -93,10 +93,15 @@ lode_status scope_restrict(const lode_collection *from, const lode_filter *filte
 
 /* --- Checks ------------------------------------------------------------------------------------ */
 
+int scope_sees_all(const lode_collection *handle)
+{
+    return handle->scope.space.size == 0 && handle->scope.bound_count == 0;
+}
+
 lode_status scope_check_whole(const lode_collection *handle, const char *what, lode_error *error)
 {
     const struct scope *scope = &handle->scope;
-    if (scope->space.size == 0 && scope->bound_count == 0)
+    if (scope_sees_all(handle))
         return LODE_OK;
     return error_set(
         error, LODE_INVALID,

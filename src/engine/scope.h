@@ -25,6 +25,8 @@ NODISCARD lode_status scope_open_namespace(const lode_collection *from,
 NODISCARD lode_status scope_restrict(const lode_collection *from, const lode_filter *filter,
                                      lode_collection **ret_handle, lode_error *error);
 
+/* Whether it is the collection's own, without filters. */
+int scope_sees_all(const lode_collection *handle);
 /* Whether it is the collection's own handle: LODE_INVALID. what: "lode_flush". */
 NODISCARD lode_status scope_check_whole(const lode_collection *handle, const char *what,
                                         lode_error *error);

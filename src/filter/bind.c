@@ -37,7 +37,9 @@ static struct filter *copy_node(const struct binder *binder, const struct filter
 
 static lode_status no_field(const struct binder *binder, const struct path *path)
 {
-    const struct field *nearest = fields_nearest(binder->fields, path->text, path->size);
+    const struct field *nearest = NULL;
+    if (!binder->source->hides_fields)
+        nearest = fields_nearest(binder->fields, path->text, path->size);
     if (nearest)
         return error_set(binder->error, LODE_INVALID,
                          "there is no field '%.80s'; the nearest is '%.60s'", path->text,

@@ -8,6 +8,7 @@
 struct filter_source {
     const char *text;
     size_t size;
+    int hides_fields; /* messages name no field that the text does not */
 };
 
 /* Set *error to "filter, line 2, column 7 (byte 31): ...": lines and columns count from 1, columns in

@@ -54,7 +54,10 @@ static void meet(struct filtered_walk *walk, float distance, uint32_t row)
         return;
     if (is_allowed(walk->query, row))
         hnsw_beam_push(found, item);
-    walk->out_of_memory |= hnsw_frontier_push(frontier, item);
+    if (hnsw_frontier_push(frontier, item)) {
+        walk->out_of_memory = 1;
+        return;
+    }
     if (frontier->items[0] == item)
         hnsw_prefetch_list(walk->hnsw, row, 0);
 }

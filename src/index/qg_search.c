@@ -205,7 +205,7 @@ static enum qg_walk_end end_of(struct qg_walk *walk, const struct plan_graph *co
                                const struct index_choice *choice, uint32_t hops)
 {
     double share = (double)choice->allowed / costs->count;
-    if (hops % (uint32_t)(SHOULD_BE / share) == 0) {
+    if (hops % (uint64_t)(SHOULD_BE / share) == 0) {
         if (walk->allowed_met * RARE < SHOULD_BE)
             return QG_WALK_FAR;
         walk->allowed_met = 0;

@@ -11,12 +11,13 @@
 #include "os/vfs.h"
 
 /* In a directory of backups. */
-#define BACKUP_MARK       "lode-backups" /* what the directory is; BACKUP_MARK_TEXT is in it */
-#define BACKUP_MARK_BEGIN "Lode backups, format "
-#define BACKUP_MARK_TEXT  BACKUP_MARK_BEGIN "1\n" /* BACKUP_FORMAT */
-#define BACKUP_OBJECTS    "objects"
-#define BACKUP_STAGING    "tmp"
-#define BACKUP_LOCK       "LOCK"
+#define BACKUP_MARK           "lode-backups" /* what the directory is; BACKUP_MARK_TEXT is in it */
+#define BACKUP_MARK_TEMPORARY "lode-backups.tmp" /* until it is whole */
+#define BACKUP_MARK_BEGIN     "Lode backups, format "
+#define BACKUP_MARK_TEXT      BACKUP_MARK_BEGIN "1\n" /* BACKUP_FORMAT */
+#define BACKUP_OBJECTS        "objects"
+#define BACKUP_STAGING        "tmp"
+#define BACKUP_LOCK           "LOCK"
 
 /* One file: header, contents at multiples of BACKUP_ALIGNMENT, inventory, trailer. */
 #define BACKUP_HEAD_MAGIC    "lodebak\n"

@@ -101,7 +101,7 @@ static void see_name(void *context, const char *name)
 {
     int *more = context;
     if (strcmp(name, BACKUP_LOCK) != 0 && strcmp(name, BACKUP_OBJECTS) != 0 &&
-        strcmp(name, BACKUP_STAGING) != 0)
+        strcmp(name, BACKUP_STAGING) != 0 && strcmp(name, BACKUP_MARK_TEMPORARY) != 0)
         *more = 1;
 }
 
@@ -175,9 +175,11 @@ static lode_status make_objects(struct backup_writer *writer, lode_error *error)
 /* An empty directory becomes one of backups; its mark is what makes it one. */
 static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
 {
-    char path[PATH_SIZE_MAX];
+    char path[PATH_SIZE_MAX], temporary[PATH_SIZE_MAX];
     enum backup_mark mark = BACKUP_MARK_NONE;
     lode_status status = vfs_join(path, writer->path, BACKUP_MARK, error);
+    if (!status)
+        status = vfs_join(temporary, writer->path, BACKUP_MARK_TEMPORARY, error);
     if (!status)
         status = backup_mark_read(writer->vfs, writer->path, &mark, error);
     if (!status && mark == BACKUP_MARK_NONE)
@@ -188,10 +190,12 @@ static lode_status mark_dir(struct backup_writer *writer, lode_error *error)
         return status;
     /* Before the mark, since an attempt that finds one asks no more. */
     status = sync_parent(writer, error);
-    /* One that a crash left unfinished was never synced: it is written again. */
+    /* Whole before it has its name: a crash may leave anything in a file that was not synced. */
     if (!status)
-        status = write_small(writer->vfs, path, VFS_TRUNCATE, BACKUP_MARK_TEXT,
+        status = write_small(writer->vfs, temporary, VFS_TRUNCATE, BACKUP_MARK_TEXT,
                              strlen(BACKUP_MARK_TEXT), error);
+    if (!status)
+        status = vfs_rename(writer->vfs, temporary, path, error);
     return status ? status : vfs_dir_sync(writer->vfs, writer->path, error);
 }
 

@@ -133,8 +133,22 @@ static void check_owner(lode_collection *handle)
     lode_facets_free(facets);
     assert_ok(lode_explain(handle, &(lode_search_request){.k = 1}, &explanation, &error));
     assert_int_equal(explanation->allowed_rows, 40);
-    assert_string_equal(explanation->filter, "owner = \"u1\"");
+    assert_null(explanation->filter); /* the bound one is not told */
     lode_explanation_free(explanation);
+    lode_filter others = lode_filter_text("owner = \"u2\"");
+    assert_ok(lode_explain(
+        handle, &(lode_search_request){.filter = others.text, .filter_size = others.size},
+        &explanation, &error));
+    assert_string_equal(explanation->filter, "owner = \"u2\"");
+    for (size_t i = 0; i < explanation->segment_count; i++) {
+        assert_int_equal(explanation->segments[i].rows, 0);
+        assert_int_equal(explanation->segments[i].estimated_rows, 0);
+    }
+    lode_explanation_free(explanation);
+    others = lode_filter_text("ovner = 1");
+    uint64_t count;
+    assert_int_equal(lode_count(handle, NULL, others, &count, &error), LODE_INVALID);
+    assert_null(strstr(error.message, "owner"));
 }
 
 static void what_a_bound_filter_refuses_is_not_there(void **state)
