@@ -701,6 +701,31 @@ static void whoever_has_no_namespaces_any_more_pays_nothing(void **state)
     end_world(&world);
 }
 
+static uint64_t growing_memory(const struct world *world)
+{
+    struct version *version = collection_pin(world->handles[OWN]->shared);
+    const struct segment *segment = version->views[version->view_count - 1].segment;
+    uint64_t disk, memory, mapped;
+    segment->ops->sizes(segment, &disk, &memory, &mapped);
+    version_unref(version);
+    return memory;
+}
+
+/* Once there is a namespace, both tables are in use. */
+static void the_table_of_namespaces_is_counted(void **state)
+{
+    (void)state;
+    struct world world;
+    begin_world(&world, 1);
+    put_fields(&world);
+    uint64_t before = growing_memory(&world);
+    upsert(&world, OWN, 1, 1);
+    assert_true(growing_memory(&world) - before < LODE_BATCH_MAX * sizeof(uint64_t));
+    upsert(&world, 1, 1, 1);
+    assert_true(growing_memory(&world) - before >= LODE_BATCH_MAX * sizeof(uint64_t));
+    end_world(&world);
+}
+
 static void refused(lode_status status, lode_status expected, const char *part)
 {
     assert_int_equal(status, expected);
@@ -783,6 +808,7 @@ int main(void)
         cmocka_unit_test(request_ids_are_those_of_a_namespace),
         cmocka_unit_test(conditions_are_those_of_a_namespace),
         cmocka_unit_test(whoever_has_no_namespaces_any_more_pays_nothing),
+        cmocka_unit_test(the_table_of_namespaces_is_counted),
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(work_on_the_whole_is_refused),
     };
