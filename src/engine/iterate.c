@@ -50,10 +50,35 @@ lode_status iterator_open(const lode_collection *handle, const lode_snapshot *sn
     return LODE_OK;
 }
 
-static int is_wanted(const lode_iterator *iterator, const struct segment_view *view, uint32_t row)
+/* The rows of word w that are to be given. */
+static uint64_t wanted_word(const lode_iterator *iterator, const struct segment_view *view,
+                            size_t w)
 {
-    return iterator->allowed ? bitset_test(iterator->allowed->views[iterator->view].words, row)
-                             : view_alive(view, row);
+    return iterator->allowed ? iterator->allowed->views[iterator->view].words[w]
+                             : view_live_word(view, w);
+}
+
+static int has_none(const lode_iterator *iterator, const struct segment_view *view)
+{
+    return iterator->allowed ? iterator->allowed->views[iterator->view].count == 0
+                             : view->live_count == 0;
+}
+
+/* Move to the next row of this view, or to its end: 0. */
+static int move(lode_iterator *iterator, const struct segment_view *view)
+{
+    while (iterator->row < view->row_count) {
+        if (iterator->row % ROWS_BETWEEN_LOOKS == 0)
+            mapped_look();
+        uint32_t w = iterator->row / 64;
+        uint64_t left = wanted_word(iterator, view, w) & ~(uint64_t)0 << iterator->row % 64;
+        if (left) {
+            iterator->row = w * 64 + (uint32_t)__builtin_ctzll(left);
+            return 1;
+        }
+        iterator->row = (w + 1) * 64;
+    }
+    return 0;
 }
 
 /* The next row, or NULL at the end. */
@@ -61,13 +86,10 @@ static const struct segment_view *advance(lode_iterator *iterator, uint32_t *ret
 {
     for (; iterator->view < iterator->version->view_count; iterator->view++, iterator->row = 0) {
         const struct segment_view *view = &iterator->version->views[iterator->view];
-        while (iterator->row < view->row_count) {
-            if (iterator->row % ROWS_BETWEEN_LOOKS == 0)
-                mapped_look();
-            *ret_row = iterator->row++;
-            if (is_wanted(iterator, view, *ret_row))
-                return view;
-        }
+        if (has_none(iterator, view) || !move(iterator, view))
+            continue;
+        *ret_row = iterator->row++;
+        return view;
     }
     return NULL;
 }

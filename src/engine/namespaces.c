@@ -106,6 +106,14 @@ static lode_status begin_at(struct names *names, const struct id_namespace *afte
     return status ? status : settle(names, error);
 }
 
+static lode_status begin_made(struct names *names, const struct id_namespace *after,
+                              lode_error *error)
+{
+    close_names(names);
+    lode_status status = open_made(names, error);
+    return status ? status : begin_at(names, after, error);
+}
+
 static lode_status open_names(struct names *names, const struct segment_view *view,
                               const struct id_namespace *after, lode_error *error)
 {
@@ -118,9 +126,15 @@ static lode_status open_names(struct names *names, const struct segment_view *vi
         status = begin_at(names, after, error);
     if ((!status && knows) || (status && !status_is_damage(status)))
         return status;
-    close_names(names);
-    status = open_made(names, error);
-    return status ? status : begin_at(names, after, error);
+    return begin_made(names, after, error);
+}
+
+/* The next name, behind `last`. Columns may turn out to be damaged anywhere. */
+static lode_status advance(struct names *names, const struct id_namespace *last, lode_error *error)
+{
+    names->place++;
+    lode_status status = settle(names, error);
+    return status_is_damage(status) ? begin_made(names, last, error) : status;
 }
 
 /* --- Merging ----------------------------------------------------------------------------------- */
@@ -141,18 +155,21 @@ static const struct names *least(const struct listing *listing)
     return found;
 }
 
-/* One more name, with what all views have of it. */
+/* One more name, with what all views have of it. It is copied first: columns that hold it may be closed. */
 static lode_status add(struct listing *listing, const struct value *name, lode_error *error)
 {
-    struct value own = *name;
     lode_namespace_entry entry = {.name = arena_copy(&listing->arena, name->text, name->size)};
-    lode_status status = entry.name ? LODE_OK : error_nomem(error, "namespaces", name->size);
+    if (!entry.name)
+        return error_nomem(error, "namespaces", name->size);
+    struct value own = value_string(entry.name, name->size);
+    struct id_namespace last = {.name = entry.name, .size = name->size};
+    lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < listing->view_count; i++) {
         struct names *names = &listing->names[i];
         if (is_over(names) || value_compare(&names->value, &own) != 0)
             continue;
-        entry.points += names->counts[names->place++];
-        status = settle(names, error);
+        entry.points += names->counts[names->place];
+        status = advance(names, &last, error);
     }
     if (!status)
         status = buf_append(&listing->entries, &entry, sizeof entry, error);

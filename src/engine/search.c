@@ -57,31 +57,70 @@ static lode_status use_text(struct search *search, lode_error *error)
     return status;
 }
 
-/* Make *view NULL where filters are bound to the handle and the row does not meet them. */
-static lode_status hide(const lode_collection *handle, uint32_t row,
-                        const struct segment_view **view, lode_error *error)
-{
+/* A handle, and the filters that are bound to it. */
+struct bound {
+    const lode_collection *handle;
     struct filtering filtering;
-    struct matcher *matcher = NULL;
-    int matches = 1;
+    struct matcher *matcher; /* NULL: none is bound */
+};
+
+/* The version to be read has been pinned. On success bound_release. */
+static lode_status bound_init(struct bound *bound, const lode_collection *handle, lode_error *error)
+{
+    bound->handle = handle;
+    bound->matcher = NULL;
     if (handle->scope.bound_count == 0)
         return LODE_OK;
-    lode_status status = filtering_read(handle, NULL, 0, &filtering, error);
+    lode_status status = filtering_read(handle, NULL, 0, &bound->filtering, error);
     if (status)
         return status;
-    status = matcher_new(filtering.filter, &matcher, error);
-    if (!status)
-        status = allowed_row(matcher, (*view)->segment, row, &matches, error);
+    status = matcher_new(bound->filtering.filter, &bound->matcher, error);
+    if (status)
+        filtering_release(&bound->filtering);
+    return status;
+}
+
+static void bound_release(struct bound *bound)
+{
+    if (!bound->matcher)
+        return;
+    matcher_free(bound->matcher);
+    filtering_release(&bound->filtering);
+}
+
+/* Make *view NULL where the row does not meet what is bound. */
+static lode_status hide(const struct bound *bound, uint32_t row, const struct segment_view **view,
+                        lode_error *error)
+{
+    int matches = 1;
+    if (!bound->matcher)
+        return LODE_OK;
+    lode_status status = allowed_row(bound->matcher, (*view)->segment, row, &matches, error);
     if (!matches)
         *view = NULL;
-    matcher_free(matcher);
-    filtering_release(&filtering);
+    return status;
+}
+
+/* The row of `like`, when the handle sees it. */
+static lode_status find_like(struct search *search, const struct segment_view **ret_view,
+                             lode_error *error)
+{
+    uint8_t id[ID_BYTES_MAX];
+    struct bound bound;
+    size_t size = id_encode_in(&search->handle->scope.space, search->request->like, id);
+    lode_status status = version_find(search->version, id, size, ret_view, &search->own_row, error);
+    if (status || !*ret_view)
+        return status;
+    status = bound_init(&bound, search->handle, error);
+    if (status)
+        return status;
+    status = hide(&bound, search->own_row, ret_view, error);
+    bound_release(&bound);
     return status;
 }
 
 static lode_status use_like(struct search *search, lode_error *error)
 {
-    uint8_t id[ID_BYTES_MAX];
     char text[64];
     lode_status status = id_check(search->request->like, error);
     if (status) {
@@ -89,10 +128,7 @@ static lode_status use_like(struct search *search, lode_error *error)
         return status;
     }
     const struct segment_view *view;
-    size_t size = id_encode_in(&search->handle->scope.space, search->request->like, id);
-    status = version_find(search->version, id, size, &view, &search->own_row, error);
-    if (!status && view)
-        status = hide(search->handle, search->own_row, &view, error);
+    status = find_like(search, &view, error);
     if (status)
         return status;
     if (!view)
@@ -538,16 +574,16 @@ lode_status collection_search_batch(const lode_collection *handle,
 
 /* --- By id ------------------------------------------------------------------------------------- */
 
-static lode_status get_one(const lode_collection *handle, const struct version *version,
+static lode_status get_one(const struct bound *bound, const struct version *version,
                            const lode_id *id, unsigned with, lode_result *result, lode_error *error)
 {
     uint8_t bytes[ID_BYTES_MAX];
     uint32_t row;
-    size_t size = id_encode_in(&handle->scope.space, id, bytes);
+    size_t size = id_encode_in(&bound->handle->scope.space, id, bytes);
     const struct segment_view *view;
     lode_status status = version_find(version, bytes, size, &view, &row, error);
     if (!status && view)
-        status = hide(handle, row, &view, error);
+        status = hide(bound, row, &view, error);
     if (status || !view)
         return status;
     lode_hit *hit = &result_hits(result)[result->hit_count];
@@ -569,13 +605,17 @@ lode_status collection_get(const lode_collection *handle, const lode_snapshot *s
         }
     }
     struct version *version;
+    struct bound bound = {.matcher = NULL};
     lode_result *result = NULL;
     lode_status status = snapshot_pin(handle->shared, snapshot, &version, error);
     if (status)
         return status;
-    status = result_new(id_count, &result, error);
+    status = bound_init(&bound, handle, error);
+    if (!status)
+        status = result_new(id_count, &result, error);
     for (size_t i = 0; !status && i < id_count; i++)
-        status = get_one(handle, version, &ids[i], with, result, error);
+        status = get_one(&bound, version, &ids[i], with, result, error);
+    bound_release(&bound);
     if (status) {
         result_free(result);
     } else {

@@ -340,18 +340,6 @@ static void growing_keep_columns(const struct segment *segment, struct columns *
 
 /* --- Life -------------------------------------------------------------------------------------- */
 
-static void growing_sizes(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
-                          uint64_t *ret_mapped)
-{
-    struct growing *growing = growing_of(segment);
-    const struct index *index = atomic_load_explicit(&growing->index, memory_order_acquire);
-    *ret_disk = 0;
-    *ret_mapped = 0;
-    *ret_memory = sizeof *growing + (growing->table_mask + 1) * sizeof growing->table[0] +
-                  atomic_load_explicit(&growing->memory, memory_order_relaxed) +
-                  (index ? index->ops->memory(index) : 0);
-}
-
 static size_t vectors_size(const struct growing *growing)
 {
     return growing->capacity * growing->base.rows.stride;
@@ -365,6 +353,19 @@ static size_t infos_size(const struct growing *growing)
 static size_t table_size(const struct growing *growing)
 {
     return (growing->table_mask + 1) * sizeof growing->table[0];
+}
+
+static void growing_sizes(const struct segment *segment, uint64_t *ret_disk, uint64_t *ret_memory,
+                          uint64_t *ret_mapped)
+{
+    struct growing *growing = growing_of(segment);
+    const struct index *index = atomic_load_explicit(&growing->index, memory_order_acquire);
+    *ret_disk = 0;
+    *ret_mapped = 0;
+    *ret_memory = sizeof *growing +
+                  table_size(growing) * (growing_has_namespaces(segment) ? 2 : 1) +
+                  atomic_load_explicit(&growing->memory, memory_order_relaxed) +
+                  (index ? index->ops->memory(index) : 0);
 }
 
 static void growing_free(struct segment *segment)

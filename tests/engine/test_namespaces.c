@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "engine/collection.h"
+#include "os/guard.h"
 #include "support/engine_kit.h"
 
 enum { DIM = 4, IDS = 60, SPACES = 5, OWN = 0 /* the default namespace */ };
@@ -460,6 +461,78 @@ static void columns_are_not_needed(void **state)
     }
 }
 
+enum { MANY = 3000, MANY_PAGE = 700 };
+
+/* Long enough that their column has several blocks. */
+static void many_name(unsigned i, char name[LODE_NAMESPACE_SIZE_MAX + 1])
+{
+    snprintf(name, LODE_NAMESPACE_SIZE_MAX + 1, "%05u-%0110u", i, i);
+}
+
+static void put_one_in_each(lode_collection *own, unsigned id, unsigned step)
+{
+    for (unsigned i = 0; i < MANY; i += step) {
+        char name[LODE_NAMESPACE_SIZE_MAX + 1];
+        float vector[DIM];
+        lode_collection *handle;
+        many_name(i, name);
+        engine_vector(i, DIM, vector);
+        lode_point point = {.id = lode_id_number(id), .vector = vector};
+        assert_ok(lode_namespace_open(own, name, &handle, &error));
+        assert_ok(lode_upsert(handle, &point, 1, NULL, &error));
+        lode_collection_close(handle);
+    }
+}
+
+static void check_many(lode_collection *own)
+{
+    char name[LODE_NAMESPACE_SIZE_MAX + 1] = "";
+    unsigned at = 0;
+    for (size_t count = MANY_PAGE; count == MANY_PAGE;) {
+        lode_namespace_list *list;
+        assert_ok(lode_namespace_list_get(own, at ? name : NULL, MANY_PAGE, &list, &error));
+        count = list->entry_count;
+        for (size_t i = 0; i < count; i++, at++) {
+            many_name(at, name);
+            assert_string_equal(list->entries[i].name, name);
+            assert_int_equal(list->entries[i].points, at % 3 ? 1 : 2);
+        }
+        lode_namespace_list_free(list);
+    }
+    assert_int_equal(at, MANY);
+}
+
+/* Wherever the damage is met: amid a page, too. Some names have points in another segment. */
+static void damaged_columns_cost_no_name(void **state)
+{
+    (void)state;
+    const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    struct vfs *vfs = vfs_memory_new();
+    char path[PATH_SIZE_MAX];
+    size_t size;
+    lode_db *db = engine_open(vfs, "db", &options, 0);
+    lode_collection *own = engine_create(db, "points", (lode_schema){.dim = DIM});
+    put_one_in_each(own, 1, 1);
+    assert_ok(lode_flush(own, &error));
+    put_one_in_each(own, 2, 3);
+    snprintf(path, sizeof path, "%s/seg-1.columns", own->shared->dir);
+    lode_collection_close(own);
+    engine_close(db);
+    uint8_t *bytes = kit_read(vfs, path, &size);
+    assert_true(size > 4 * GUARD_BLOCK_SIZE);
+    for (size_t at = GUARD_BLOCK_SIZE / 2; at < size; at += GUARD_BLOCK_SIZE) {
+        kit_flip(vfs, path, at * 8);
+        db = engine_open(vfs, "db", &options, 0);
+        own = engine_collection(db, "points");
+        check_many(own);
+        lode_collection_close(own);
+        engine_close(db);
+        kit_write(vfs, path, bytes, size);
+    }
+    free(bytes);
+    vfs_memory_free(vfs);
+}
+
 /* More rows than a growing segment goes without columns. */
 static void growing_segments_get_columns_of_namespaces(void **state)
 {
@@ -628,6 +701,31 @@ static void whoever_has_no_namespaces_any_more_pays_nothing(void **state)
     end_world(&world);
 }
 
+static uint64_t growing_memory(const struct world *world)
+{
+    struct version *version = collection_pin(world->handles[OWN]->shared);
+    const struct segment *segment = version->views[version->view_count - 1].segment;
+    uint64_t disk, memory, mapped;
+    segment->ops->sizes(segment, &disk, &memory, &mapped);
+    version_unref(version);
+    return memory;
+}
+
+/* Once there is a namespace, both tables are in use. */
+static void the_table_of_namespaces_is_counted(void **state)
+{
+    (void)state;
+    struct world world;
+    begin_world(&world, 1);
+    put_fields(&world);
+    uint64_t before = growing_memory(&world);
+    upsert(&world, OWN, 1, 1);
+    assert_true(growing_memory(&world) - before < LODE_BATCH_MAX * sizeof(uint64_t));
+    upsert(&world, 1, 1, 1);
+    assert_true(growing_memory(&world) - before >= LODE_BATCH_MAX * sizeof(uint64_t));
+    end_world(&world);
+}
+
 static void refused(lode_status status, lode_status expected, const char *part)
 {
     assert_int_equal(status, expected);
@@ -703,12 +801,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(namespaces_are_apart_wherever_their_points_are),
         cmocka_unit_test(columns_are_not_needed),
+        cmocka_unit_test(damaged_columns_cost_no_name),
         cmocka_unit_test(growing_segments_get_columns_of_namespaces),
         cmocka_unit_test(a_drop_is_one_write),
         cmocka_unit_test(replays_keep_the_order_of_drops),
         cmocka_unit_test(request_ids_are_those_of_a_namespace),
         cmocka_unit_test(conditions_are_those_of_a_namespace),
         cmocka_unit_test(whoever_has_no_namespaces_any_more_pays_nothing),
+        cmocka_unit_test(the_table_of_namespaces_is_counted),
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(work_on_the_whole_is_refused),
     };

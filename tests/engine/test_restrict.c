@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "embed/made_corpus.h"
 #include "engine/collection.h"
 #include "support/engine_kit.h"
 
@@ -24,9 +25,9 @@ struct world {
 };
 
 /* Point i is of owner i % 3, of level i % 5. */
-static void put_points(lode_collection *handle)
+static void put_points(lode_collection *handle, unsigned first)
 {
-    for (unsigned i = 0; i < POINTS; i++) {
+    for (unsigned i = first; i < first + POINTS; i++) {
         float vector[DIM];
         char text[64];
         engine_vector(i, DIM, vector);
@@ -43,8 +44,8 @@ static void begin_world(struct world *world)
     world->db = engine_open(world->vfs, "db", NULL, 4096);
     world->own = engine_create(world->db, "points", (lode_schema){.dim = DIM});
     assert_ok(lode_namespace_open(world->own, "space", &world->space, &error));
-    put_points(world->own);
-    put_points(world->space);
+    put_points(world->own, 0);
+    put_points(world->space, 0);
 }
 
 static void end_world(struct world *world)
@@ -98,6 +99,73 @@ static size_t search(lode_collection *handle, const char *filter, int batch)
     return found;
 }
 
+/* Page by page, by id or by a field. */
+static size_t scroll(lode_collection *handle, const lode_snapshot *snapshot, const char *by)
+{
+    char after[LODE_CURSOR_SIZE_MAX + 1] = "";
+    size_t seen = 0;
+    for (int is_last = 0; !is_last;) {
+        lode_page *page;
+        lode_scroll_request request = {
+            .snapshot = snapshot, .by = by, .limit = 7, .after = *after ? after : NULL};
+        assert_ok(lode_scroll(handle, &request, &page, &error));
+        for (size_t i = 0; i < page->hit_count; i++, seen++)
+            assert_int_equal(page->hits[i].id.number % 3, 1);
+        is_last = !page->next;
+        if (page->next)
+            memcpy(after, page->next, strlen(page->next) + 1);
+        lode_page_free(page);
+    }
+    return seen;
+}
+
+static void check_random(lode_collection *handle, const lode_snapshot *snapshot)
+{
+    lode_result *result;
+    lode_sample_request request = {.snapshot = snapshot, .count = POINTS};
+    assert_ok(lode_sample(handle, &request, &result, &error));
+    assert_int_equal(result->hit_count, 40);
+    for (size_t i = 0; i < result->hit_count; i++)
+        assert_int_equal(result->hits[i].id.number % 3, 1);
+    lode_result_free(result);
+}
+
+/* The groups of a field, which have so many points each; and the best of each alone. */
+static void check_grouped(lode_collection *handle, const char *by, size_t groups, size_t points)
+{
+    float vector[DIM] = {1, 2, 3, 4};
+    lode_groups *found;
+    lode_result *result;
+    lode_groups_request request = {
+        .search = {.vector = vector, .k = 10}, .by = by, .per_group = POINTS};
+    lode_search_request one_per = {.vector = vector, .k = 10, .one_per = by};
+    assert_ok(lode_search_groups(handle, &request, &found, &error));
+    assert_int_equal(found->group_count, groups);
+    for (size_t i = 0; i < groups; i++) {
+        assert_int_equal(found->groups[i].hit_count, points);
+        for (size_t j = 0; j < points; j++)
+            assert_int_equal(found->groups[i].hits[j].id.number % 3, 1);
+    }
+    lode_groups_free(found);
+    assert_ok(lode_search(handle, &one_per, &result, &error));
+    assert_int_equal(result->hit_count, groups);
+    for (size_t i = 0; i < groups; i++)
+        assert_int_equal(result->hits[i].id.number % 3, 1);
+    lode_result_free(result);
+}
+
+/* What was kept as "kept" when all points were there. */
+static void check_named(lode_collection *handle)
+{
+    lode_snapshot *snapshot;
+    assert_ok(lode_snapshot_open_named(handle, "kept", &snapshot, &error));
+    assert_int_equal(count(handle, snapshot, NULL), 40);
+    assert_int_equal(count(handle, snapshot, "level = 2"), 8);
+    assert_int_equal(scroll(handle, snapshot, NULL), 40);
+    check_random(handle, snapshot);
+    lode_snapshot_close(snapshot);
+}
+
 /* That points of owner u1 alone are seen: 40, 8 of each level. */
 static void check_owner(lode_collection *handle)
 {
@@ -149,6 +217,12 @@ static void check_owner(lode_collection *handle)
     uint64_t count;
     assert_int_equal(lode_count(handle, NULL, others, &count, &error), LODE_INVALID);
     assert_null(strstr(error.message, "owner"));
+    assert_int_equal(scroll(handle, NULL, NULL), 40);
+    assert_int_equal(scroll(handle, NULL, "level"), 40);
+    check_random(handle, NULL);
+    check_grouped(handle, "level", 5, 8);
+    check_grouped(handle, "owner", 1, 40);
+    check_named(handle);
 }
 
 static void what_a_bound_filter_refuses_is_not_there(void **state)
@@ -156,6 +230,7 @@ static void what_a_bound_filter_refuses_is_not_there(void **state)
     (void)state;
     struct world world;
     begin_world(&world);
+    assert_ok(lode_snapshot_create(world.own, "kept", &error));
     lode_collection *own = restricted(world.own, "owner = \"u1\"");
     lode_collection *space = restricted(world.space, "{\"owner\": \"u1\"}");
     for (int round = 0; round < 3; round++) {
@@ -170,6 +245,77 @@ static void what_a_bound_filter_refuses_is_not_there(void **state)
     lode_collection_close(own);
     lode_collection_close(space);
     end_world(&world);
+}
+
+/* Two segments, of which one is damaged: of the other what is seen. */
+static void damage_shows_nothing_more(void **state)
+{
+    (void)state;
+    const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    struct vfs *vfs = vfs_memory_new();
+    char path[PATH_SIZE_MAX];
+    float vector[DIM] = {1, 2, 3, 4};
+    lode_result *result;
+    lode_db *db = engine_open(vfs, "db", &options, 0);
+    lode_collection *own = engine_create(db, "points", (lode_schema){.dim = DIM});
+    for (unsigned i = 0; i < 2; i++) {
+        put_points(own, i * POINTS);
+        assert_ok(lode_flush(own, &error));
+    }
+    snprintf(path, sizeof path, "%s/seg-1.vectors", own->shared->dir);
+    lode_collection_close(own);
+    engine_close(db);
+    kit_write(vfs, path, (const uint8_t *)vector, sizeof vector);
+    db = engine_open(vfs, "db", &options, 0);
+    own = engine_collection(db, "points");
+    lode_collection *handle = restricted(own, "owner = \"u1\"");
+    lode_search_request request = {.vector = vector, .k = 4 * POINTS};
+    assert_int_equal(lode_search(handle, &request, &result, &error), LODE_CORRUPT);
+    request.allow_damaged = 1;
+    assert_ok(lode_search(handle, &request, &result, &error));
+    assert_int_equal(result->info.segments_damaged, 1);
+    assert_int_equal(result->hit_count, 40);
+    for (size_t i = 0; i < result->hit_count; i++)
+        assert_int_equal(result->hits[i].id.number % 3, 1);
+    lode_result_free(result);
+    lode_collection_close(handle);
+    lode_collection_close(own);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
+static void texts_find_what_is_seen(void **state)
+{
+    (void)state;
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, 4096);
+    lode_schema schema = {.dim = 16, .metric = LODE_METRIC_COSINE};
+    lode_collection *own = engine_create(db, "texts", schema);
+    struct made_corpus *corpus = made_corpus_new(1);
+    lode_result *result;
+    assert_ok(lode_text_model_train(own, corpus->texts, TEXTS, NULL, NULL, &error));
+    for (unsigned i = 0; i < POINTS; i++) {
+        char text[64];
+        lode_point point = {.id = lode_id_number(i),
+                            .text = corpus->texts[i].data,
+                            .text_size = corpus->texts[i].size,
+                            .metadata = text};
+        point.metadata_size = (size_t)snprintf(text, sizeof text, "{\"owner\":\"u%u\"}", i % 3);
+        assert_ok(lode_upsert(own, &point, 1, NULL, &error));
+    }
+    lode_collection *handle = restricted(own, "owner = \"u1\"");
+    lode_search_request request = {
+        .text = corpus->texts[0].data, .text_size = corpus->texts[0].size, .k = POINTS};
+    assert_ok(lode_search(handle, &request, &result, &error));
+    assert_int_equal(result->hit_count, 40);
+    for (size_t i = 0; i < result->hit_count; i++)
+        assert_int_equal(result->hits[i].id.number % 3, 1);
+    lode_result_free(result);
+    lode_collection_close(handle);
+    lode_collection_close(own);
+    engine_close(db);
+    free(corpus);
+    vfs_memory_free(vfs);
 }
 
 static void filters_add_up(void **state)
@@ -277,6 +423,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_bound_filter_refuses_is_not_there),
+        cmocka_unit_test(damage_shows_nothing_more),
+        cmocka_unit_test(texts_find_what_is_seen),
         cmocka_unit_test(filters_add_up),
         cmocka_unit_test(writes_reach_what_is_seen),
         cmocka_unit_test(snapshots_are_seen_through_the_handle),
