@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define LODE_CURSOR_SIZE_MAX 3584 /* characters of a cursor */
+#define LODE_CURSOR_SIZE_MAX 3648 /* characters of a cursor */
 
 /* --- In order ---------------------------------------------------------------------------------- */
 
