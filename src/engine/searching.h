@@ -30,6 +30,12 @@ struct search {
 typedef lode_status search_fn(struct search *search, void *context, lode_error *error);
 NODISCARD lode_status search_run(const lode_collection *handle, const lode_search_request *request,
                                  search_fn *run, void *context, lode_error *error);
+/* Segments whose rows are known to be damaged. */
+size_t search_count_damaged(const struct version *version);
+/* Whether a search that met damage should begin anew: it allows that, and what it met was not known before and
+ * will now be left out. known: how many were; set to how many are. */
+int search_may_retry(lode_status status, int allow_damaged, const struct version *version,
+                     size_t *known);
 /* What the filter allows, and the query. */
 NODISCARD lode_status search_begin(struct search *search, lode_error *error);
 /* The k nearest of what is allowed into search->hits. search->row is not NULL. */

@@ -367,12 +367,33 @@ static void a_damaged_graph_is_a_reason(void **state)
     assert_true(left > 0);
 }
 
+/* As a search does, an explanation leaves out what it finds to be damaged. */
+static void damage_that_is_allowed_is_explained(void **state)
+{
+    (void)state;
+    const float query[DAMAGE_DIM] = {1};
+    const struct damage_file *file = image.files;
+    while (!strstr(file->path, "seg-1.vectors"))
+        file++;
+    lode_explanation *said;
+    lode_search_request request = {.vector = query, .exact = 1};
+    assert_int_equal(explain_with(file, file->size / 2, &request, &said), LODE_CORRUPT);
+    request.allow_damaged = 1;
+    assert_ok(explain_with(file, file->size / 2, &request, &said));
+    unsigned skipped = 0;
+    for (size_t i = 0; i < said->segment_count; i++)
+        skipped += said->segments[i].number == 1 && said->segments[i].plan == LODE_PLAN_SKIP;
+    assert_int_equal(skipped, 1);
+    lode_explanation_free(said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_image_is_sound),
         cmocka_unit_test(a_damaged_graph_is_built_again),
         cmocka_unit_test(a_damaged_graph_is_a_reason),
+        cmocka_unit_test(damage_that_is_allowed_is_explained),
         cmocka_unit_test(statistics_show_it),
         cmocka_unit_test(a_fault_that_passes_is_over_when_reopened),
         cmocka_unit_test(a_block_is_read_again),
