@@ -93,7 +93,8 @@ typedef struct lode_groups {
 /* The groups nearest to the query, and the nearest points of each. A group is a value of the field; a point with an array
  * is in the group of each of its values, one without a value is in none. There are k groups whenever the points that
  * match have k values, and per_group hits of each whenever so many have it. An exact search gives the very groups and
- * hits that are nearest; else those are walked for as by lode_search, and what that leaves out is scanned for.
+ * hits that are nearest; else, with a filter too, they are searched for as by lode_search, and what is missing then is
+ * scanned for.
  * Free with lode_groups_free. Errors: as lode_search; LODE_INVALID when no point has had the field, or when it is a
  * point on the earth or an object. */
 LODE_NODISCARD LODE_API lode_status lode_search_groups(lode_collection *collection,

@@ -143,7 +143,7 @@ static lode_status begin_find(struct search *search, size_t k, struct query_task
                   .row = search->row,
                   .k = k + (search->own_view != NULL),
                   .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
-                  .exact = request->exact,
+                  .exact = request->exact || search->exact,
                   .allow_damaged = request->allow_damaged},
         .steps = search->steps,
         .hits = hits,
@@ -296,6 +296,7 @@ lode_status search_run(const lode_collection *handle, const lode_search_request 
         search.hit_count = 0;
         search.own_view = NULL;
         search.row = NULL;
+        search.exact = 0;
         search.info = (lode_search_info){0};
     } while (search_may_retry(status, request->allow_damaged, search.version, &known));
     text_model_unref(search.model);

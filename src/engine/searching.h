@@ -18,6 +18,7 @@ struct search {
     struct allowed_set *allowed;         /* by the request's filter; NULL: it has none */
     const struct segment_view *own_view; /* `like`: where the point itself is */
     uint32_t own_row;
+    int exact; /* as if the request said so */
     size_t k;
     struct query_hit *hits;
     size_t hit_count;
