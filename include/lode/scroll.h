@@ -62,8 +62,8 @@ typedef struct lode_sample_request {
 } lode_sample_request;
 
 /* So many different points of those that match, or all of them if they are fewer, each as likely as any other, in
- * random order. The same seed gives the same points of the same ids, and of more ids or fewer as many of the same as
- * there can be. Release with lode_result_free; scores are 0. Errors: as lode_count; LODE_LIMIT. */
+ * random order. The same seed gives the same points of the same ids of one namespace, and of more ids or fewer as many
+ * of the same as there can be. Release with lode_result_free; scores are 0. Errors: as lode_count; LODE_LIMIT. */
 LODE_NODISCARD LODE_API lode_status lode_sample(lode_collection *collection,
                                                 const lode_sample_request *request,
                                                 lode_result **ret_result, lode_error *error);
