@@ -8,8 +8,6 @@
 #include "filter/syntax.h"
 #include "query/execute.h"
 
-#define EF_DEFAULT 64u
-
 struct explanation {
     lode_explanation head; /* first: both have one address */
     char *filter;
@@ -68,7 +66,7 @@ static struct view_plan plan_of(const struct explaining *explaining, size_t i)
     struct query query = {.version = explaining->version,
                           .allowed = explaining->allowed,
                           .k = request->k ? request->k : SEARCH_K_DEFAULT,
-                          .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
+                          .ef = request->ef_search ? request->ef_search : SEARCH_EF_DEFAULT,
                           .exact = request->exact};
     struct view_plan plan;
     query_plan(&query, &explaining->version->views[i], &plan);

@@ -12,8 +12,6 @@
 #include "query/fetch.h"
 #include "storage/id.h"
 
-#define EF_DEFAULT 64u
-
 /* one_per asks for so many times k at first, and for as many times more when values are few. */
 #define ONE_PER_FACTOR 4u
 
@@ -142,7 +140,7 @@ static lode_status begin_find(struct search *search, size_t k, struct query_task
                   .allowed = search->allowed,
                   .row = search->row,
                   .k = k + (search->own_view != NULL),
-                  .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
+                  .ef = request->ef_search ? request->ef_search : SEARCH_EF_DEFAULT,
                   .exact = request->exact || search->exact,
                   .allow_damaged = request->allow_damaged},
         .steps = search->steps,

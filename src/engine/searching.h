@@ -5,7 +5,8 @@
 #include "engine/collection.h"
 #include "query/execute.h"
 
-#define SEARCH_K_DEFAULT 10u
+#define SEARCH_K_DEFAULT  10u
+#define SEARCH_EF_DEFAULT 64u
 
 struct search {
     const lode_collection *handle;
