@@ -102,7 +102,7 @@ typedef enum lode_plan_reason {
     LODE_PLAN_CHEAPEST = 0, /* as expected; or there is nothing to choose */
     LODE_PLAN_FAR = 1,      /* `first` was left: few rows near the query may be found */
     LODE_PLAN_LONG = 2,     /* `first` was left: it came to cost more than expected */
-    LODE_PLAN_SHORT = 3,    /* `first` ended with too few rows */
+    LODE_PLAN_SHORT = 3,    /* `first` ended with too few rows, or its graph is damaged */
 } lode_plan_reason;
 
 /* Through a handle of a namespace, or to which filters are bound (scope.h), all numbers of rows are allowed_rows: what

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define LODE_CURSOR_SIZE_MAX 3584 /* characters of a cursor */
+#define LODE_CURSOR_SIZE_MAX 3648 /* characters of a cursor */
 
 /* --- In order ---------------------------------------------------------------------------------- */
 
@@ -62,8 +62,8 @@ typedef struct lode_sample_request {
 } lode_sample_request;
 
 /* So many different points of those that match, or all of them if they are fewer, each as likely as any other, in
- * random order. The same seed gives the same points of the same ids, and of more ids or fewer as many of the same as
- * there can be. Release with lode_result_free; scores are 0. Errors: as lode_count; LODE_LIMIT. */
+ * random order. The same seed gives the same points of the same ids of one namespace, and of more ids or fewer as many
+ * of the same as there can be. Release with lode_result_free; scores are 0. Errors: as lode_count; LODE_LIMIT. */
 LODE_NODISCARD LODE_API lode_status lode_sample(lode_collection *collection,
                                                 const lode_sample_request *request,
                                                 lode_result **ret_result, lode_error *error);
@@ -93,7 +93,8 @@ typedef struct lode_groups {
 /* The groups nearest to the query, and the nearest points of each. A group is a value of the field; a point with an array
  * is in the group of each of its values, one without a value is in none. There are k groups whenever the points that
  * match have k values, and per_group hits of each whenever so many have it. An exact search gives the very groups and
- * hits that are nearest; else those are walked for as by lode_search, and what that leaves out is scanned for.
+ * hits that are nearest; else, with a filter too, they are searched for as by lode_search, and what is missing then is
+ * scanned for.
  * Free with lode_groups_free. Errors: as lode_search; LODE_INVALID when no point has had the field, or when it is a
  * point on the earth or an object. */
 LODE_NODISCARD LODE_API lode_status lode_search_groups(lode_collection *collection,

@@ -87,7 +87,7 @@ static void print_choice(const lode_explain_segment *segment)
         [LODE_PLAN_CHEAPEST] = "",
         [LODE_PLAN_FAR] = "left: few of the rows near the query are allowed",
         [LODE_PLAN_LONG] = "left: it came to cost more than expected",
-        [LODE_PLAN_SHORT] = "left: it found too few",
+        [LODE_PLAN_SHORT] = "left: it found too few, or is damaged",
     };
     const char *before = "            expected:";
     for (int plan = LODE_PLAN_SCAN; plan < PLAN_COUNT; plan++)

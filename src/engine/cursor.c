@@ -11,6 +11,11 @@
 
 #define CURSOR_VERSION 1u
 
+/* Version, flags and checksum; then three with their sizes, the value with its kind. */
+#define CURSOR_BYTES_MAX                                                                           \
+    (1 + 1 + 4 + (2 + FIELD_PATH_SIZE_MAX) + (1 + 2 + PAGE_TEXT_MAX) + (2 + ID_BYTES_MAX))
+_Static_assert((CURSOR_BYTES_MAX * 4 + 2) / 3 <= LODE_CURSOR_SIZE_MAX, "as base64");
+
 enum { DESCENDING = 1, BY_FIELD = 2, HAS_VALUE = 4, ALL_FLAGS = 7 };
 
 enum cursor_value {

@@ -8,8 +8,6 @@
 #include "filter/syntax.h"
 #include "query/execute.h"
 
-#define EF_DEFAULT 64u
-
 struct explanation {
     lode_explanation head; /* first: both have one address */
     char *filter;
@@ -69,7 +67,7 @@ static struct view_plan plan_of(const struct explaining *explaining, size_t i)
     struct query query = {.version = explaining->version,
                           .allowed = explaining->allowed,
                           .k = request->k ? request->k : SEARCH_K_DEFAULT,
-                          .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
+                          .ef = request->ef_search ? request->ef_search : SEARCH_EF_DEFAULT,
                           .exact = request->exact};
     struct view_plan plan;
     query_plan(&query, &explaining->version->views[i], &plan);
@@ -177,6 +175,33 @@ static lode_status search(const lode_collection *handle, struct explaining *expl
                         explaining->allowed, steps, error);
 }
 
+/* What allow() and search() have made. */
+static void forget(struct explaining *explaining)
+{
+    allowed_set_free(explaining->allowed);
+    filtering_release(&explaining->filtering);
+    free(explaining->steps);
+    explaining->allowed = NULL;
+    explaining->filtering = (struct filtering){.filter = NULL};
+    explaining->steps = NULL;
+}
+
+/* Damage that is met leaves a segment out, as in a search: then all is begun anew. */
+static lode_status allow_and_search(const lode_collection *handle, struct explaining *explaining,
+                                    lode_error *error)
+{
+    const lode_search_request *request = explaining->request;
+    size_t known = request->allow_damaged ? search_count_damaged(explaining->version) : 0;
+    lode_status status;
+    do {
+        forget(explaining);
+        status = allow(handle, explaining, error);
+        if (!status && has_query(request))
+            status = search(handle, explaining, error);
+    } while (search_may_retry(status, request->allow_damaged, explaining->version, &known));
+    return status;
+}
+
 lode_status explain(const lode_collection *handle, const lode_search_request *request,
                     lode_explanation **ret_explanation, lode_error *error)
 {
@@ -185,14 +210,10 @@ lode_status explain(const lode_collection *handle, const lode_search_request *re
                                             &explaining.model, error);
     if (status)
         return status;
-    status = allow(handle, &explaining, error);
-    if (!status && has_query(request))
-        status = search(handle, &explaining, error);
+    status = allow_and_search(handle, &explaining, error);
     if (!status)
         status = fill(&explaining, ret_explanation, error);
-    allowed_set_free(explaining.allowed);
-    filtering_release(&explaining.filtering);
-    free(explaining.steps);
+    forget(&explaining);
     text_model_unref(explaining.model);
     version_unref(explaining.version);
     return status;

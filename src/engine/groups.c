@@ -5,7 +5,7 @@
  * that can be of use: not those found before; as long as there are too few groups, those that have a value whose
  * group is not full; then those that have a value whose group has room. A point that is found and goes nowhere
  * comes behind one that filled its group, or the last group there may be: so there are at most two more searches than
- * groups, and after the first, which may walk, all are exact. */
+ * groups, and after the first, which may walk as any other, under a filter too, all are exact. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +49,7 @@ static lode_status forget_hits(struct search *search, lode_error *error)
     return status;
 }
 
-/* Leave what can be of use. */
+/* Leave what can be of use, and all of it is looked at. */
 static lode_status narrow(struct search *search, struct groups_call *call, lode_error *error)
 {
     int others = call->grouping.count < call->grouping.groups_max;
@@ -60,6 +60,7 @@ static lode_status narrow(struct search *search, struct groups_call *call, lode_
                                        .others = others,
                                        .allow_damaged = call->request->search.allow_damaged};
     lode_status status = forget_hits(search, error);
+    search->exact = 1;
     asked.count = grouping_values(&call->grouping, others, call->values);
     return status ? status : value_rows_keep(&asked, search->allowed, error);
 }
@@ -67,7 +68,7 @@ static lode_status narrow(struct search *search, struct groups_call *call, lode_
 static size_t first_count(const struct search *search, const struct grouping *grouping)
 {
     size_t count = grouping->missing;
-    if (search->allowed || search->request->exact)
+    if (search->request->exact)
         return count;
     return count < LODE_K_MAX / WALK_FACTOR ? count * WALK_FACTOR : LODE_K_MAX;
 }

@@ -12,8 +12,6 @@
 #include "query/fetch.h"
 #include "storage/id.h"
 
-#define EF_DEFAULT 64u
-
 /* one_per asks for so many times k at first, and for as many times more when values are few. */
 #define ONE_PER_FACTOR 4u
 
@@ -178,8 +176,8 @@ static lode_status begin_find(struct search *search, size_t k, struct query_task
                   .allowed = search->allowed,
                   .row = search->row,
                   .k = k + (search->own_view != NULL),
-                  .ef = request->ef_search ? request->ef_search : EF_DEFAULT,
-                  .exact = request->exact,
+                  .ef = request->ef_search ? request->ef_search : SEARCH_EF_DEFAULT,
+                  .exact = request->exact || search->exact,
                   .allow_damaged = request->allow_damaged},
         .steps = search->steps,
         .hits = hits,
@@ -290,7 +288,7 @@ static void release(struct search *search)
     search->encoded = NULL;
 }
 
-static size_t count_damaged(const struct version *version)
+size_t search_count_damaged(const struct version *version)
 {
     size_t count = 0;
     for (size_t i = 0; i < version->view_count; i++)
@@ -298,15 +296,13 @@ static size_t count_damaged(const struct version *version)
     return count;
 }
 
-/* Whether a search that met damage should begin anew: it allows that, and what it met was not known before and
- * will now be left out. */
-static int may_retry(lode_status status, int allow_damaged, const struct version *version,
+int search_may_retry(lode_status status, int allow_damaged, const struct version *version,
                      size_t *known)
 {
     size_t before = *known;
     if (!status_is_damage(status) || !allow_damaged)
         return 0;
-    *known = count_damaged(version);
+    *known = search_count_damaged(version);
     return *known > before;
 }
 
@@ -327,15 +323,16 @@ lode_status search_run(const lode_collection *handle, const lode_search_request 
                              : snapshot_pin(collection, request->snapshot, &search.version, error);
     if (status)
         return status;
-    size_t known = request->allow_damaged ? count_damaged(search.version) : 0;
+    size_t known = request->allow_damaged ? search_count_damaged(search.version) : 0;
     do {
         status = run_once(&search, context, error);
         release(&search);
         search.hit_count = 0;
         search.own_view = NULL;
         search.row = NULL;
+        search.exact = 0;
         search.info = (lode_search_info){0};
-    } while (may_retry(status, request->allow_damaged, search.version, &known));
+    } while (search_may_retry(status, request->allow_damaged, search.version, &known));
     text_model_unref(search.model);
     version_unref(search.version);
     return status;
@@ -563,10 +560,10 @@ lode_status collection_search_batch(const lode_collection *handle,
     if (status)
         return status;
     int allow_damaged = all_allow_damaged(requests, request_count);
-    size_t known = allow_damaged ? count_damaged(shared.version) : 0;
+    size_t known = allow_damaged ? search_count_damaged(shared.version) : 0;
     do
         status = search_batch(&shared, requests, request_count, ret_results, error);
-    while (may_retry(status, allow_damaged, shared.version, &known));
+    while (search_may_retry(status, allow_damaged, shared.version, &known));
     text_model_unref(shared.model);
     version_unref(shared.version);
     return status;

@@ -5,7 +5,8 @@
 #include "engine/collection.h"
 #include "query/execute.h"
 
-#define SEARCH_K_DEFAULT 10u
+#define SEARCH_K_DEFAULT  10u
+#define SEARCH_EF_DEFAULT 64u
 
 struct search {
     const lode_collection *handle;
@@ -18,6 +19,7 @@ struct search {
     struct allowed_set *allowed;         /* by the request's filter; NULL: it has none */
     const struct segment_view *own_view; /* `like`: where the point itself is */
     uint32_t own_row;
+    int exact; /* as if the request said so */
     size_t k;
     struct query_hit *hits;
     size_t hit_count;
@@ -30,6 +32,12 @@ struct search {
 typedef lode_status search_fn(struct search *search, void *context, lode_error *error);
 NODISCARD lode_status search_run(const lode_collection *handle, const lode_search_request *request,
                                  search_fn *run, void *context, lode_error *error);
+/* Segments whose rows are known to be damaged. */
+size_t search_count_damaged(const struct version *version);
+/* Whether a search that met damage should begin anew: it allows that, and what it met was not known before and
+ * will now be left out. known: how many were; set to how many are. */
+int search_may_retry(lode_status status, int allow_damaged, const struct version *version,
+                     size_t *known);
 /* What the filter allows, and the query. */
 NODISCARD lode_status search_begin(struct search *search, lode_error *error);
 /* The k nearest of what is allowed into search->hits. search->row is not NULL. */

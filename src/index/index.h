@@ -43,7 +43,7 @@ enum index_reason {
     INDEX_REASON_ASKED,    /* the query asked for it */
     INDEX_REASON_FAR,      /* another was left: few allowed rows near the query, or none */
     INDEX_REASON_COST,     /* another was left: it came to cost too much */
-    INDEX_REASON_SHORT     /* another was left: it ended with fewer than k rows */
+    INDEX_REASON_SHORT     /* another was left: it ended with fewer than k rows, or in damage */
 };
 
 /* What a search did about its allowed set. Costs are nanoseconds, as expected on the machine that the

@@ -143,6 +143,7 @@ static lode_status try_walk(struct executions *executions, struct execution *exe
     if (is_damage || (!status && execution->item_count < wanted)) {
         scan_later(executions, execution, view); /* a graph may not reach every row; a scan does */
         plan->plan = PLAN_SCAN;
+        plan->choice.reason = INDEX_REASON_SHORT;
         return LODE_OK;
     }
     return status;

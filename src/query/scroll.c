@@ -350,7 +350,7 @@ static lode_status offer_row(const struct segment_view *view, uint32_t row, cons
     return page_offer(page, &offer, error);
 }
 
-/* Offer every allowed row: by id alone or, with a seed, by a hash of both. Offer what value() says of its id; NULL: none. */
+/* Offer every allowed row: by id alone or, with a seed, by a hash of both. */
 static lode_status offer_all(const struct version *version, const struct allowed_set *allowed,
                              const uint64_t *seed, struct page *page, lode_error *error)
 {

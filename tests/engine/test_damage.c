@@ -324,11 +324,76 @@ static void a_damaged_graph_is_built_again(void **state)
     }
 }
 
+/* --- Explanations ------------------------------------------------------------------------------- */
+
+/* Flip a bit, explain a search. Returns the status. */
+static lode_status explain_with(const struct damage_file *file, size_t at,
+                                const lode_search_request *request,
+                                lode_explanation **ret_explanation)
+{
+    struct vfs *vfs = damage_vfs(&image);
+    kit_flip(vfs, file->path, at * 8);
+    lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
+    lode_db *db = engine_open(vfs, "db", &options, 0);
+    lode_collection *collection = engine_collection(db, "points");
+    lode_status status = lode_explain(collection, request, ret_explanation, &error);
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_free(vfs);
+    return status;
+}
+
+/* A walk that meets damage is left, and why is said. */
+static void a_damaged_graph_is_a_reason(void **state)
+{
+    (void)state;
+    const struct damage_file *file = graph_file();
+    unsigned left = 0;
+    for (size_t at = 70; at < file->size; at += file->size / 7) {
+        const float query[DAMAGE_DIM] = {1};
+        lode_explanation *said;
+        lode_search_request request = {.vector = query, .k = 10};
+        assert_ok(explain_with(file, at, &request, &said));
+        for (size_t i = 0; i < said->segment_count; i++) {
+            const lode_explain_segment *segment = &said->segments[i];
+            if (segment->first == segment->plan)
+                continue;
+            assert_int_equal(segment->plan, LODE_PLAN_SCAN);
+            assert_int_equal(segment->reason, LODE_PLAN_SHORT);
+            left++;
+        }
+        lode_explanation_free(said);
+    }
+    assert_true(left > 0);
+}
+
+/* As a search does, an explanation leaves out what it finds to be damaged. */
+static void damage_that_is_allowed_is_explained(void **state)
+{
+    (void)state;
+    const float query[DAMAGE_DIM] = {1};
+    const struct damage_file *file = image.files;
+    while (!strstr(file->path, "seg-1.vectors"))
+        file++;
+    lode_explanation *said;
+    lode_search_request request = {.vector = query, .exact = 1};
+    assert_int_equal(explain_with(file, file->size / 2, &request, &said), LODE_CORRUPT);
+    request.allow_damaged = 1;
+    assert_ok(explain_with(file, file->size / 2, &request, &said));
+    unsigned skipped = 0;
+    for (size_t i = 0; i < said->segment_count; i++)
+        skipped += said->segments[i].number == 1 && said->segments[i].plan == LODE_PLAN_SKIP;
+    assert_int_equal(skipped, 1);
+    lode_explanation_free(said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_image_is_sound),
         cmocka_unit_test(a_damaged_graph_is_built_again),
+        cmocka_unit_test(a_damaged_graph_is_a_reason),
+        cmocka_unit_test(damage_that_is_allowed_is_explained),
         cmocka_unit_test(statistics_show_it),
         cmocka_unit_test(a_fault_that_passes_is_over_when_reopened),
         cmocka_unit_test(a_block_is_read_again),

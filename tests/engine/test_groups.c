@@ -365,6 +365,99 @@ static void there_are_as_many_as_there_can_be(void **state)
     vfs_memory_free(vfs);
 }
 
+/* --- Under a filter that is walked -------------------------------------------------------------- */
+
+enum { WALKED = 20000, WALKED_DIM = 384, WALKED_BATCH = 1000, DIRECTIONS = 8 };
+
+#define QUERY_SIDE 2.2
+#define SIDES_MEET 0.5
+
+/* In few directions, as embeddings are; side: how far in the first of them. */
+static void walked_vector(struct rng *rng, double side, float vector[WALKED_DIM])
+{
+    double spread[DIRECTIONS];
+    for (size_t i = 0; i < DIRECTIONS; i++)
+        spread[i] = i == 0 ? side : rng_normal(rng);
+    for (size_t i = 0; i < WALKED_DIM; i++)
+        vector[i] = (float)(spread[i % DIRECTIONS] + 0.02 * rng_normal(rng));
+}
+
+static void insert_walked(lode_collection *collection)
+{
+    static float vectors[WALKED_BATCH][WALKED_DIM];
+    static lode_point points[WALKED_BATCH];
+    static char texts[WALKED_BATCH][64];
+    struct rng rng;
+    rng_init(&rng, 4);
+    for (unsigned i = 0; i < WALKED; i++) {
+        unsigned at = i % WALKED_BATCH;
+        double side = rng_normal(&rng);
+        walked_vector(&rng, side, vectors[at]);
+        int size = snprintf(texts[at], sizeof texts[at], "{\"part\":%u,\"side\":%d}",
+                            rng_below(&rng, 10), side < SIDES_MEET);
+        points[at] = (lode_point){.id = lode_id_number(i),
+                                  .vector = vectors[at],
+                                  .metadata = texts[at],
+                                  .metadata_size = (size_t)size};
+        if (at == WALKED_BATCH - 1)
+            assert_ok(lode_upsert(collection, points, WALKED_BATCH, NULL, &error));
+    }
+    assert_ok(lode_compact(collection, &error));
+}
+
+static size_t count_common(const lode_group *a, const lode_group *b)
+{
+    size_t count = 0;
+    assert_int_equal(a->hit_count, b->hit_count);
+    for (size_t i = 0; i < a->hit_count; i++)
+        for (size_t j = 0; j < b->hit_count; j++)
+            count += a->hits[i].id.number == b->hits[j].id.number;
+    return count;
+}
+
+/* The near side is walked for and keeps the floor of recall; the far one is not among what the walk finds: it is
+ * scanned for, and exact. */
+static void what_is_missing_is_scanned_for_under_a_filter(void **state)
+{
+    (void)state;
+    enum { QUERIES = 20, HITS = 3 };
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, 0);
+    lode_collection *collection = engine_create(db, "points", (lode_schema){.dim = WALKED_DIM});
+    insert_walked(collection);
+    struct rng rng;
+    rng_init(&rng, 5);
+    size_t near = 0, first_walks = 0, last_scans = 0;
+    for (unsigned q = 0; q < QUERIES; q++) {
+        float query[WALKED_DIM];
+        lode_groups *found, *exact;
+        lode_groups_request request = {
+            .by = "side",
+            .per_group = HITS,
+            .search = {.vector = query, .k = 2, .filter = "part < 3", .filter_size = 8}};
+        walked_vector(&rng, QUERY_SIDE, query);
+        assert_ok(lode_search_groups(collection, &request, &found, &error));
+        request.search.exact = 1;
+        assert_ok(lode_search_groups(collection, &request, &exact, &error));
+        assert_int_equal(found->group_count, 2);
+        assert_string_equal(found->groups[0].value, exact->groups[0].value);
+        first_walks += found->info.hops > 0;
+        near += count_common(&found->groups[0], &exact->groups[0]);
+        if (found->info.segments_walked == 0) { /* by the last search */
+            assert_int_equal(count_common(&found->groups[1], &exact->groups[1]), HITS);
+            last_scans++;
+        }
+        lode_groups_free(found);
+        lode_groups_free(exact);
+    }
+    assert_int_equal(first_walks, QUERIES);
+    assert_true(last_scans > QUERIES / 2); /* the others were done after the first */
+    assert_true((double)near >= 0.95 * QUERIES * HITS);
+    lode_collection_close(collection);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
 /* Columns that are found to be damaged amid a search: another block each time. */
 static void damage_is_met_amid_a_search(void **state)
 {
@@ -460,6 +553,7 @@ int main(void)
         cmocka_unit_test(damaged_columns_cost_no_group),
         cmocka_unit_test(what_is_left_is_what_can_be_of_use),
         cmocka_unit_test(there_are_as_many_as_there_can_be),
+        cmocka_unit_test(what_is_missing_is_scanned_for_under_a_filter),
         cmocka_unit_test(damage_is_met_amid_a_search),
         cmocka_unit_test(groups_are_sorted),
         cmocka_unit_test(wrong_requests_are_refused),

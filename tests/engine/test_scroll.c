@@ -336,6 +336,49 @@ static void what_stays_comes_once(void **state)
     }
 }
 
+/* A path, a string, a namespace and ids of the greatest sizes fit into a cursor. */
+static void the_longest_cursor_is_given(void **state)
+{
+    (void)state;
+    static char path[1024 + 1], name[LODE_NAMESPACE_SIZE_MAX + 1];
+    static char ids[2][LODE_ID_SIZE_MAX], text[2 * 1024 + 200];
+    const float vector[2] = {1, 2};
+    struct vfs *vfs = vfs_memory_new();
+    lode_db *db = engine_open(vfs, "db", NULL, 0);
+    lode_collection *points = engine_create(db, "points", (lode_schema){.dim = 2}), *space;
+    lode_point batch[2] = {0};
+    memset(path, 'p', sizeof path - 1);
+    memset(name, 'n', sizeof name - 1);
+    int size = snprintf(text, sizeof text, "{\"%s\":\"%01100d\"}", path, 7);
+    for (unsigned i = 0; i < 2; i++) {
+        memset(ids[i], 'a' + (int)i, sizeof ids[i]);
+        batch[i] = (lode_point){
+            .id = {.kind = LODE_ID_STRING, .string = ids[i], .string_size = sizeof ids[i]},
+            .vector = vector,
+            .metadata = text,
+            .metadata_size = (size_t)size};
+    }
+    assert_ok(lode_namespace_open(points, name, &space, &error));
+    assert_ok(lode_upsert(space, batch, 2, NULL, &error));
+    lode_scroll_request request = {.by = path, .limit = 1};
+    char after[LODE_CURSOR_SIZE_MAX + 1];
+    lode_page *page;
+    assert_ok(lode_scroll(space, &request, &page, &error));
+    assert_int_equal(page->hits[0].id.string[0], 'a');
+    assert_in_range(strlen(page->next), 3585, LODE_CURSOR_SIZE_MAX);
+    request.after = strcpy(after, page->next);
+    lode_page_free(page);
+    assert_ok(lode_scroll(space, &request, &page, &error));
+    assert_int_equal(page->hit_count, 1);
+    assert_int_equal(page->hits[0].id.string[0], 'b');
+    assert_null(page->next);
+    lode_page_free(page);
+    lode_collection_close(space);
+    lode_collection_close(points);
+    engine_close(db);
+    vfs_memory_free(vfs);
+}
+
 static void a_snapshot_is_scrolled(void **state)
 {
     (void)state;
@@ -436,6 +479,7 @@ int main(void)
         cmocka_unit_test(damage_is_met_amid_a_page),
         cmocka_unit_test(growing_segments_are_in_order),
         cmocka_unit_test(what_stays_comes_once),
+        cmocka_unit_test(the_longest_cursor_is_given),
         cmocka_unit_test(a_snapshot_is_scrolled),
         cmocka_unit_test(wrong_requests_are_refused),
     };
