@@ -8,7 +8,7 @@
  *     jobs.mutex     what runs and what waits
  *     queue.mutex    batches waiting for a leader
  *     pins.mutex     whose files stay
- *     pin_mutex      two pointers; nothing is taken while it is held */
+ *     pin_mutex      two pointers and a list; nothing is taken while it is held */
 #ifndef ENGINE_COLLECTION_H
 #define ENGINE_COLLECTION_H
 
@@ -58,7 +58,8 @@ struct collection {
     struct version *version;
     /* `version` without what has expired since; NULL: as far as is known */
     struct version *expired;
-    struct text_model *model; /* NULL: none */
+    struct text_model *model;     /* NULL: none */
+    struct lode_collection *held; /* handles, which go with the database if nobody closes them */
 
     /* lane */
     struct lane lane;
@@ -91,9 +92,10 @@ struct collection {
 
 /* What callers hold. */
 struct lode_collection {
-    struct collection *shared; /* by all handles of the collection, counted */
-    struct scope scope;        /* what it sees */
-    struct arena arena;        /* holds the texts of that */
+    struct collection *shared;              /* by all handles of the collection, counted */
+    struct lode_collection *before, *after; /* handles of the same one; its pin_mutex */
+    struct scope scope;                     /* what it sees */
+    struct arena arena;                     /* holds the texts of that */
 };
 
 /* Make a collection of this schema in directory `dir`, which must not exist; durable but for its own

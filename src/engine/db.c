@@ -342,6 +342,7 @@ void db_close(lode_db *db)
         struct collection *collection = db->collections;
         db->collections = collection->next;
         collection_stop(collection);
+        handles_free(collection);
         collection_free(collection);
     }
     db_free(db);

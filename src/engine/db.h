@@ -65,6 +65,11 @@ NODISCARD lode_status db_check_writable(const lode_db *db, lode_error *error);
 NODISCARD lode_status db_check(const lode_db *db, lode_error *error);
 
 /* What api.c calls once the arguments are checked. Contracts: lode.h. */
+/* A handle of a collection; takes over the caller's reference. LODE_NOMEM. */
+NODISCARD lode_status handle_new(struct collection *collection, lode_collection **ret_handle,
+                                 lode_error *error);
+/* Those that nobody has closed. The database is being closed. */
+void handles_free(struct collection *collection);
 NODISCARD lode_status handle_open(lode_db *db, const char *name, lode_collection **ret_collection,
                                   lode_error *error);
 void handle_close(lode_collection *collection);

@@ -134,24 +134,63 @@ void db_release(struct collection *collection)
 
 /* --- What callers hold ------------------------------------------------------------------------- */
 
-lode_status handle_open(lode_db *db, const char *name, lode_collection **ret_collection,
-                        lode_error *error)
+lode_status handle_new(struct collection *collection, lode_collection **ret_handle,
+                       lode_error *error)
 {
     lode_collection *handle = calloc(1, sizeof *handle);
     if (!handle)
         return error_nomem(error, "a collection", sizeof *handle);
     arena_init(&handle->arena);
-    lode_status status = db_acquire(db, name, &handle->shared, error);
+    handle->shared = collection;
+    mutex_lock(&collection->pin_mutex);
+    handle->after = collection->held;
+    if (handle->after)
+        handle->after->before = handle;
+    collection->held = handle;
+    mutex_unlock(&collection->pin_mutex);
+    *ret_handle = handle;
+    return LODE_OK;
+}
+
+lode_status handle_open(lode_db *db, const char *name, lode_collection **ret_collection,
+                        lode_error *error)
+{
+    struct collection *collection;
+    lode_status status = db_acquire(db, name, &collection, error);
     if (status)
-        free(handle);
-    else
-        *ret_collection = handle;
+        return status;
+    status = handle_new(collection, ret_collection, error);
+    if (status)
+        db_release(collection);
     return status;
+}
+
+static void free_handle(lode_collection *handle)
+{
+    arena_release(&handle->arena);
+    free(handle);
 }
 
 void handle_close(lode_collection *handle)
 {
-    db_release(handle->shared);
-    arena_release(&handle->arena);
-    free(handle);
+    struct collection *collection = handle->shared;
+    mutex_lock(&collection->pin_mutex);
+    if (handle->after)
+        handle->after->before = handle->before;
+    if (handle->before)
+        handle->before->after = handle->after;
+    else
+        collection->held = handle->after;
+    mutex_unlock(&collection->pin_mutex);
+    free_handle(handle);
+    db_release(collection);
+}
+
+void handles_free(struct collection *collection)
+{
+    while (collection->held) {
+        lode_collection *handle = collection->held;
+        collection->held = handle->after;
+        free_handle(handle);
+    }
 }

@@ -48,13 +48,14 @@ static lode_status open_part(const lode_collection *from, const struct id_namesp
                              const lode_filter *filter, lode_collection **ret_handle,
                              lode_error *error)
 {
-    lode_collection *handle = calloc(1, sizeof *handle);
-    if (!handle)
-        return error_nomem(error, "a collection", sizeof *handle);
-    arena_init(&handle->arena);
+    lode_collection *handle;
     db_retain(from->shared);
-    handle->shared = from->shared;
-    lode_status status = copy_space(&handle->arena, space, &handle->scope.space, error);
+    lode_status status = handle_new(from->shared, &handle, error);
+    if (status) {
+        db_release(from->shared);
+        return status;
+    }
+    status = copy_space(&handle->arena, space, &handle->scope.space, error);
     if (!status)
         status = copy_bounds(&handle->arena, &from->scope, filter, &handle->scope, error);
     if (status)
