@@ -267,7 +267,7 @@ lode_status filter_parse_json(struct arena *arena, const char *json, size_t size
         return status;
     }
     struct json_parser parser = {
-        .source = {json, size},
+        .source = {.text = json, .size = size},
         .maker = {.arena = arena, .offset = FILTER_NO_OFFSET, .error = error},
     };
     const struct filter *filter = NULL;

@@ -230,7 +230,7 @@ lode_status filter_parse_text(struct arena *arena, const char *text, size_t size
         return error_set(error, LODE_LIMIT, "filter of %zu bytes: at most %d", size,
                          FILTER_SIZE_MAX);
     struct text_parser parser = {
-        .lexer = {.source = {text, size}, .arena = arena, .error = error},
+        .lexer = {.source = {.text = text, .size = size}, .arena = arena, .error = error},
         .maker = {.arena = arena, .offset = FILTER_NO_OFFSET, .error = error},
     };
     size_t valid = utf8_valid_prefix(text, size);

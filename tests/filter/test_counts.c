@@ -101,7 +101,7 @@ static lode_status read_and_bind(struct arena *arena, const char *text, const st
                                  const struct filter **ret_filter, const struct filter **ret_bound,
                                  lode_error *error)
 {
-    const struct filter_source source = {text, strlen(text)};
+    const struct filter_source source = {.text = text, .size = strlen(text)};
     lode_status status = *text == '{'
                              ? filter_parse_json(arena, text, strlen(text), ret_filter, error)
                              : filter_parse_text(arena, text, strlen(text), ret_filter, error);

@@ -384,7 +384,8 @@ static void what_does_not_bind(void **state)
         struct arena arena;
         const struct filter *bound = NULL;
         lode_error error = {0};
-        const struct filter_source source = {clashes[i].filter, strlen(clashes[i].filter)};
+        const struct filter_source source = {.text = clashes[i].filter,
+                                             .size = strlen(clashes[i].filter)};
         arena_init(&arena);
         lode_status status = filter_bind(kit_parse(&arena, clashes[i].filter), fields, &source,
                                          &arena, &bound, &error);
