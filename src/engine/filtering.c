@@ -52,8 +52,10 @@ static lode_status read_all(const lode_collection *handle, const lode_filter *ow
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < scope->bound_count + (own->text != NULL); i++) {
         const lode_filter *given = i < scope->bound_count ? &scope->bounds[i] : own;
-        struct filter_source source = {
-            .text = given->text, .size = given->size, .hides_fields = !scope_sees_all(handle)};
+        /* Whoever binds the first filter to the collection's own handle sees all fields; nobody else does. */
+        struct filter_source source = {.text = given->text,
+                                       .size = given->size,
+                                       .hides_fields = scope->space.size > 0 || i > 0};
         const struct filter *filter;
         status = read_bound(filtering->known->fields, &source, &filtering->arena, &filter, error);
         if (!status && given == own)
