@@ -38,7 +38,7 @@ static struct filter *copy_node(const struct binder *binder, const struct filter
 static lode_status no_field(const struct binder *binder, const struct path *path)
 {
     const struct field *nearest = NULL;
-    if (!binder->source->hides_fields)
+    if (!binder->source || !binder->source->hides_fields)
         nearest = fields_nearest(binder->fields, path->text, path->size);
     if (nearest)
         return error_set(binder->error, LODE_INVALID,
