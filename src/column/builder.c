@@ -109,7 +109,7 @@ static lode_status add_row(struct column_builder *builder, struct gathered *gath
     }
     lode_status status = grow(builder, gathered, (void **)&list->runs, list->run_count,
                               &list->capacity, sizeof *list->runs);
-    if (status)
+    if (status || !list->runs)
         return status;
     list->runs[list->run_count++] = (struct row_run){builder->row, builder->row + 1};
     list->count++;

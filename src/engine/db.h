@@ -72,7 +72,7 @@ NODISCARD lode_status handle_new(struct collection *collection, lode_collection 
 void handles_free(struct collection *collection);
 NODISCARD lode_status handle_open(lode_db *db, const char *name, lode_collection **ret_collection,
                                   lode_error *error);
-void handle_close(lode_collection *collection);
+void handle_close(lode_collection *handle);
 NODISCARD lode_status db_create(lode_db *db, const char *name, const lode_schema *schema,
                                 lode_error *error);
 NODISCARD lode_status db_acquire(lode_db *db, const char *name, struct collection **ret_collection,

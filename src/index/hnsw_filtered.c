@@ -6,9 +6,10 @@
  * begins at the nearest of a sample of allowed rows too, since those near the query may all be others. */
 #include "index/hnsw.h"
 
-#include "os/mapped.h"
+#include <math.h>
 
 #include "base/bitset.h"
+#include "os/mapped.h"
 
 #define WANTED     12u /* allowed links of a hop that suffice */
 #define SHORT      4u  /* fewer: some that are not allowed lead on */
@@ -245,7 +246,7 @@ uint32_t hnsw_filtered_ef(enum index_plan plan, uint32_t ef)
 struct plan_graph hnsw_filtered_costs(const struct hnsw *hnsw, const struct rows *rows,
                                       const struct index_query *query, uint32_t ef)
 {
-    double lines = (double)((rows->space->row_size + 63) / 64);
+    double lines = ceil((double)rows->space->row_size / 64);
     double found = FOUND_NS + lines * LINE_NS;
     return (struct plan_graph){.count = query->row_limit,
                                .hops = 1.1 * ef,

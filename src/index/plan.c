@@ -31,7 +31,7 @@ uint32_t plan_allowed(const struct index_query *query)
 
 static double scan_cost(const struct rows *rows, uint32_t row_limit, double allowed)
 {
-    double lines = (double)((rows->space->row_size + 63) / 64), words = (double)row_limit / 64;
+    double lines = ceil((double)rows->space->row_size / 64), words = (double)row_limit / 64;
     double dense = row_limit * lines * LINE_NS;
     double sparse = allowed * (SPARSE_ROW_NS + lines * SPARSE_LINE_NS);
     return words * WORD_NS +

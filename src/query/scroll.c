@@ -187,7 +187,7 @@ static lode_status take_step(struct filling *filling, struct scroll_lane *lane)
         column_list(lane->rows.columns, lane->rows.column, place, &list, &count, filling->error);
     if (!status && !list)
         status = offer_dense(filling, lane, place);
-    for (uint32_t i = 0; !status && i < count; i++)
+    for (uint32_t i = 0; !status && list && i < count; i++)
         status = offer_at(filling, lane, le_load_u32(list + (size_t)i * 4));
     if (status)
         return status;
