@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "engine/api_check.h"
 #include "engine/backup.h"
 #include "engine/read.h"
 #include "engine/text.h"
@@ -18,24 +19,12 @@
     ((unsigned)(LODE_WITH_VECTOR | LODE_WITH_METADATA | LODE_WITH_TEXT | LODE_WITH_VERSION |       \
                 LODE_WITH_EXPIRY))
 
-static lode_status is_null(const char *what, lode_error *error)
-{
-    return error_set(error, LODE_INVALID, "%s is NULL", what);
-}
-
 lode_status read_check_with(unsigned with, lode_error *error)
 {
     if ((with & ~WITH_ALL) == 0)
         return LODE_OK;
     return error_set(error, LODE_INVALID, "with is 0x%x: unknown bits 0x%x", with,
                      with & ~WITH_ALL);
-}
-
-static lode_status check_count(const char *what, uint64_t value, uint64_t max, lode_error *error)
-{
-    if (value <= max)
-        return LODE_OK;
-    return error_set(error, LODE_LIMIT, "%s is %" PRIu64 ": at most %" PRIu64, what, value, max);
 }
 
 static lode_status check_writable(const lode_collection *collection, lode_error *error)
@@ -398,9 +387,8 @@ lode_status read_check_request(const lode_search_request *request, int is_explai
         status = check_count("ef_search", request->ef_search, LODE_EF_MAX, error);
     if (!status)
         status = check_one_per(request->one_per, error);
-    if (!status && !request->filter && request->filter_size > 0)
-        status = error_set(error, LODE_INVALID, "filter is NULL, filter_size is %zu",
-                           request->filter_size);
+    if (!status)
+        status = check_filter_size(request->filter, request->filter_size, error);
     return status ? status : read_check_with(request->with, error);
 }
 

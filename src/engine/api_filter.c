@@ -1,12 +1,8 @@
 /* api_filter.c: the public functions of filter.h: arguments are checked here. */
 #include <string.h>
 
+#include "engine/api_check.h"
 #include "engine/read.h"
-
-static lode_status is_null(const char *what, lode_error *error)
-{
-    return error_set(error, LODE_INVALID, "%s is NULL", what);
-}
 
 static lode_status check_filter(const lode_filter *filter, lode_error *error)
 {

@@ -3,15 +3,11 @@
 #include <string.h>
 
 #include "crypt/key_source.h"
+#include "engine/api_check.h"
 #include "engine/backup.h"
 #include "engine/encryption.h"
 #include "os/private_file.h"
 #include "storage/backup_reader.h"
-
-static lode_status is_null(const char *what, lode_error *error)
-{
-    return error_set(error, LODE_INVALID, "%s is NULL", what);
-}
 
 static lode_status check_path(const char *path, lode_error *error)
 {

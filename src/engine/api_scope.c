@@ -2,14 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/api_check.h"
 #include "engine/namespaces.h"
 
 #define LIST_DEFAULT 1000u
-
-static lode_status is_null(const char *what, lode_error *error)
-{
-    return error_set(error, LODE_INVALID, "%s is NULL", what);
-}
 
 static struct id_namespace space_of(const char *name)
 {

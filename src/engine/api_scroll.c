@@ -2,12 +2,8 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "engine/api_check.h"
 #include "engine/read.h"
-
-static lode_status is_null(const char *what, lode_error *error)
-{
-    return error_set(error, LODE_INVALID, "%s is NULL", what);
-}
 
 static lode_status check_call(const lode_collection *collection, const void *request,
                               const void *ret, const char *ret_name, lode_error *error)
@@ -17,20 +13,6 @@ static lode_status check_call(const lode_collection *collection, const void *req
     if (!request)
         return is_null("request", error);
     return ret ? LODE_OK : is_null(ret_name, error);
-}
-
-static lode_status check_filter(const char *filter, size_t size, lode_error *error)
-{
-    if (filter || size == 0)
-        return LODE_OK;
-    return error_set(error, LODE_INVALID, "filter is NULL, filter_size is %zu", size);
-}
-
-static lode_status check_count(const char *what, size_t count, lode_error *error)
-{
-    if (count <= LODE_K_MAX)
-        return LODE_OK;
-    return error_set(error, LODE_LIMIT, "%s is %zu: at most %d", what, count, LODE_K_MAX);
 }
 
 static lode_status check_path(const char *path, lode_error *error)
@@ -46,9 +28,9 @@ lode_status lode_scroll(lode_collection *collection, const lode_scroll_request *
 {
     lode_status status = check_call(collection, request, ret_page, "ret_page", error);
     if (!status)
-        status = check_filter(request->filter, request->filter_size, error);
+        status = check_filter_size(request->filter, request->filter_size, error);
     if (!status)
-        status = check_count("limit", request->limit, error);
+        status = check_count("limit", request->limit, LODE_K_MAX, error);
     if (!status && request->by)
         status = check_path(request->by, error);
     if (!status)
@@ -66,9 +48,9 @@ lode_status lode_sample(lode_collection *collection, const lode_sample_request *
 {
     lode_status status = check_call(collection, request, ret_result, "ret_result", error);
     if (!status)
-        status = check_filter(request->filter, request->filter_size, error);
+        status = check_filter_size(request->filter, request->filter_size, error);
     if (!status)
-        status = check_count("count", request->count, error);
+        status = check_count("count", request->count, LODE_K_MAX, error);
     if (!status)
         status = read_check_with(request->with, error);
     return status ? status : sample_get(collection, request, ret_result, error);

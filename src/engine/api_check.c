@@ -1,0 +1,18 @@
+/* api_check.c: see api_check.h. */
+#include "engine/api_check.h"
+
+#include <inttypes.h>
+
+lode_status check_count(const char *what, uint64_t value, uint64_t max, lode_error *error)
+{
+    if (value <= max)
+        return LODE_OK;
+    return error_set(error, LODE_LIMIT, "%s is %" PRIu64 ": at most %" PRIu64, what, value, max);
+}
+
+lode_status check_filter_size(const char *filter, size_t size, lode_error *error)
+{
+    if (filter || size == 0)
+        return LODE_OK;
+    return error_set(error, LODE_INVALID, "filter is NULL, filter_size is %zu", size);
+}
