@@ -9,7 +9,7 @@
 #include "column/set.h"
 
 #define WIDE_PLACES 16u
-#define WIDE_SHARE  4u
+#define WIDE_SHARE  16u
 #define FEW_ROWS    1000u
 
 /* A condition and the column that it asks. */
@@ -106,7 +106,7 @@ static lode_status add_places(const struct leaf *leaf, struct value_range places
 }
 
 /* Whether an interval of places has so many rows that reading the value of every row takes less time than
- * gathering theirs: lists cost about a nanosecond a row, values a third of it. Dense values are cheaper: a few
+ * gathering theirs: lists cost about a nanosecond a row, values a twentieth to a tenth of it. Dense values are cheaper: a few
  * of them stay sets. */
 static lode_status is_wide(const struct leaf *leaf, struct value_range places, int *ret_is,
                            lode_error *error)

@@ -17,11 +17,6 @@
 
 /* --- Room -------------------------------------------------------------------------------------- */
 
-static enum batch_source source_of(const struct apply_batch *batch)
-{
-    return batch->asks ? BATCH_OF_WRITER : BATCH_OF_LOG;
-}
-
 /* And whose requests the batches are. */
 static lode_status count_ops(const struct apply_group *group, size_t row_size, uint32_t *ret_count,
                              lode_error *error)
@@ -31,7 +26,7 @@ static lode_status count_ops(const struct apply_group *group, size_t row_size, u
         struct batch_reader reader;
         const struct buf *bytes = group->batches[i].bytes;
         lode_status status = batch_open(&reader, bytes->data, bytes->size, row_size,
-                                        source_of(&group->batches[i]), error);
+                                        apply_source(&group->batches[i]), error);
         if (status)
             return status;
         count += reader.op_count;
@@ -54,6 +49,7 @@ lode_status apply_begin(struct apply *apply, const struct apply_group *group, lo
     while (slots < op_count * 2)
         slots *= 2;
     struct arena *arena = &apply->arena;
+    apply->op_count = op_count;
     apply->map_mask = slots - 1;
     apply->map = arena_alloc_zero(arena, slots * sizeof *apply->map);
     apply->entries = arena_alloc(arena, op_count * sizeof *apply->entries);
@@ -112,34 +108,50 @@ static lode_status look_up(const struct apply *apply, struct entry *entry, lode_
     return LODE_OK;
 }
 
+/* Where the entry of that id stands in the map, or would. */
+static uint32_t place_of(const struct apply *apply, const struct op *op, uint64_t hash)
+{
+    uint32_t at = (uint32_t)hash & apply->map_mask;
+    for (; apply->map[at]; at = (at + 1) & apply->map_mask) {
+        const struct entry *entry = &apply->entries[apply->map[at] - 1];
+        if (entry->hash == hash && entry->id_size == op->id_size &&
+            memcmp(entry->id, op->id, op->id_size) == 0)
+            break;
+    }
+    return at;
+}
+
+uint32_t apply_entry(struct apply *apply, const struct op *op)
+{
+    uint64_t hash = id_hash(op->id, op->id_size);
+    uint32_t at = place_of(apply, op, hash);
+    if (apply->map[at])
+        return apply->map[at] - 1;
+    apply->entries[apply->entry_count] = (struct entry){.hash = hash,
+                                                        .id = op->id,
+                                                        .id_size = op->id_size,
+                                                        .view = VIEW_NONE,
+                                                        .latest = ROW_NONE,
+                                                        .last_batch = BATCH_NONE,
+                                                        .noted_in = BATCH_NONE};
+    apply->map[at] = ++apply->entry_count;
+    return apply->entry_count - 1;
+}
+
 /* Where a segment cannot say whether the id lives in it, the op is refused: the point could come to live
  * twice. */
 static lode_status entry_for(struct apply *apply, const struct op *op, uint32_t *ret_index,
                              lode_error *error)
 {
-    uint64_t hash = id_hash(op->id, op->id_size);
-    uint32_t at = (uint32_t)hash & apply->map_mask;
-    for (; apply->map[at]; at = (at + 1) & apply->map_mask) {
-        const struct entry *entry = &apply->entries[apply->map[at] - 1];
-        if (entry->hash == hash && entry->id_size == op->id_size &&
-            memcmp(entry->id, op->id, op->id_size) == 0) {
-            *ret_index = apply->map[at] - 1;
-            return LODE_OK;
-        }
-    }
-    struct entry *entry = &apply->entries[apply->entry_count];
-    *entry = (struct entry){.hash = hash,
-                            .id = op->id,
-                            .id_size = op->id_size,
-                            .view = VIEW_NONE,
-                            .last_batch = BATCH_NONE,
-                            .noted_in = BATCH_NONE};
+    *ret_index = apply_entry(apply, op);
+    struct entry *entry = &apply->entries[*ret_index];
+    if (entry->is_known)
+        return LODE_OK;
     lode_status status = look_up(apply, entry, error);
     if (status)
         return status;
+    entry->is_known = 1;
     entry->alive = entry->view != VIEW_NONE;
-    *ret_index = apply->entry_count;
-    apply->map[at] = ++apply->entry_count;
     return LODE_OK;
 }
 
@@ -221,62 +233,12 @@ static lode_status resolve_patch(struct apply *apply, const struct entry *entry,
     return status;
 }
 
-/* --- Ahead ------------------------------------------------------------------------------------- */
-
-/* Runs some operations ahead of who reads them, so that the memory in which their ids are going to be looked up
- * is on its way: each segment is a line or two of it, which nothing else would fetch. */
-#define AHEAD 16u
-
-struct scout {
-    const struct apply *apply;
-    const struct apply_group *group;
-    size_t at; /* batch */
-    int is_open;
-    struct batch_reader reader;
-};
-
-static void expect(const struct apply *apply, const struct op *op)
-{
-    uint64_t hash = id_hash(op->id, op->id_size);
-    for (size_t i = 0; i < apply->from->view_count; i++) {
-        const struct segment *segment = apply->from->views[i].segment;
-        segment->ops->expect(segment, hash);
-    }
-}
-
-/* *ret_op: the next operation of the group; 0: there is none, or it makes no sense, which its reader finds. */
-static int next_ahead(struct scout *scout, struct op *ret_op)
-{
-    size_t row_size = scout->apply->growing->base.rows.space->row_size;
-    for (; scout->at < scout->group->count; scout->at++, scout->is_open = 0) {
-        const struct apply_batch *batch = &scout->group->batches[scout->at];
-        int more = 0;
-        if (!scout->is_open && batch_open(&scout->reader, batch->bytes->data, batch->bytes->size,
-                                          row_size, source_of(batch), NULL))
-            return 0;
-        scout->is_open = 1;
-        if (batch_next(&scout->reader, ret_op, &more, NULL))
-            return 0;
-        if (more)
-            return 1;
-    }
-    return 0;
-}
-
-static void go_ahead(struct scout *scout, unsigned count)
-{
-    struct op op;
-    while (count-- > 0 && next_ahead(scout, &op))
-        expect(scout->apply, &op);
-}
-
 /* --- One batch --------------------------------------------------------------------------------- */
 
 struct reading {
     struct apply *apply;
     struct apply_batch *batch;
     const struct apply_group *group;
-    struct scout *scout;  /* of the group */
     uint32_t index;       /* of the batch in its group */
     struct buf *resolved; /* NULL: the batch is logged as it is */
     uint32_t resolved_count;
@@ -461,11 +423,10 @@ static lode_status read_ops(struct reading *reading, lode_error *error)
     int more = 1;
     const struct buf *bytes = reading->batch->bytes;
     size_t row_size = reading->apply->growing->base.rows.space->row_size;
-    lode_status status =
-        batch_open(&reader, bytes->data, bytes->size, row_size, source_of(reading->batch), error);
+    lode_status status = batch_open(&reader, bytes->data, bytes->size, row_size,
+                                    apply_source(reading->batch), error);
     while (!status && !(status = batch_next(&reader, &op, &more, error)) && more) {
         struct op asked = op;
-        go_ahead(reading->scout, 1);
         status = read_op(reading, &op, error);
         if (status)
             blame(&asked, reader.next - 1, error);
@@ -576,14 +537,15 @@ static int is_drop(const struct apply_batch *batch)
 lode_status apply_read(struct apply *apply, struct apply_group *group, lode_error *error)
 {
     uint64_t logged = 0;
-    struct scout scout = {.apply = apply, .group = group};
+    lode_status status;
     if (group->count > 0 && is_drop(&group->batches[0]))
         return apply_drop(apply, group, error);
-    go_ahead(&scout, AHEAD);
+    status = apply_look_ahead(apply, group, error);
+    if (status)
+        return status;
     for (uint32_t i = 0; i < group->count; i++) {
         struct apply_batch *batch = &group->batches[i];
-        struct reading reading = {
-            .apply = apply, .batch = batch, .group = group, .index = i, .scout = &scout};
+        struct reading reading = {.apply = apply, .batch = batch, .group = group, .index = i};
         uint32_t pending_count = apply->pending_count;
         uint64_t bytes = apply->bytes;
         apply->note_count = 0;

@@ -18,6 +18,7 @@ struct entry { /* what is known of one id of the group */
     uint32_t latest;     /* its last row in the growing segment, dead or alive, new ones too */
     uint32_t last_batch; /* that gave `latest`; BATCH_NONE: none of the group */
     uint32_t noted_in;   /* the batch that noted it in the journal; BATCH_NONE: none */
+    int is_known;        /* the five above hold: it was looked up */
     int alive;           /* after the ops read so far */
 };
 
@@ -41,7 +42,8 @@ struct apply {
     struct growing_mark mark;
     struct entry *entries;
     uint32_t entry_count;
-    uint32_t *map; /* entry + 1, by hash; 0: empty */
+    uint32_t op_count; /* of all batches: as many entries there may be */
+    uint32_t *map;     /* entry + 1, by hash; 0: empty */
     uint32_t map_mask;
     struct pending *pending;
     uint32_t pending_count;
@@ -62,9 +64,20 @@ struct apply {
     uint64_t **doomed;
 };
 
+static inline enum batch_source apply_source(const struct apply_batch *batch)
+{
+    return batch->asks ? BATCH_OF_WRITER : BATCH_OF_LOG;
+}
+
 /* Arrays for the group's ops. */
 NODISCARD lode_status apply_begin(struct apply *apply, const struct apply_group *group,
                                   lode_error *error);
+/* The entry of an op's id; a new one is not known yet. */
+uint32_t apply_entry(struct apply *apply, const struct op *op);
+/* Look up the ids of all the group's ops at once. What fails or makes no sense is left for who reads it: those entries
+ * stay unknown. LODE_NOMEM. apply_ahead.c. */
+NODISCARD lode_status apply_look_ahead(struct apply *apply, const struct apply_group *group,
+                                       lode_error *error);
 /* Read the group's batches, as many as fit, and lower its count to them. */
 NODISCARD lode_status apply_read(struct apply *apply, struct apply_group *group, lode_error *error);
 /* The same of a group whose first batch drops a namespace: that one alone. apply_drop.c. */

@@ -291,6 +291,33 @@ static void a_large_batch_fits(void **state)
     end_world(&world);
 }
 
+/* Its ids are looked up segment by segment, together, in the order of their tables; when the log is replayed too. */
+static void a_large_batch_finds_points_in_every_segment(void **state)
+{
+    (void)state;
+    struct world world;
+    begin_world(&world);
+    world.db->maintenance = LODE_MAINTAIN_ON_REQUEST; /* nothing is merged */
+    for (unsigned first = 0; first < ENGINE_IDS - 64; first += 32)
+        model_write_range(&world.model, world.collection, first, 32, (int)first);
+    lode_stats *stats = stats_of(&world);
+    assert_true(stats->segment_count > 8);
+    lode_stats_free(stats);
+    struct model_op ops[ENGINE_IDS + 100];
+    for (unsigned i = 0; i < ENGINE_IDS; i++)
+        ops[i] = (struct model_op){.id = i, .value = i % 3 == 0 ? ENGINE_NONE : (int)(i * 7)};
+    for (unsigned i = 0; i < 100; i++) /* once more in the same batch */
+        ops[ENGINE_IDS + i] = (struct model_op){.id = i * 5, .value = (int)i, .patch = i % 2};
+    assert_ok(model_write(&world.model, world.collection, ops, ENGINE_IDS + 100, &error));
+    model_check_points(&world.model, world.collection, NULL);
+    vfs_memory_crash(world.vfs);
+    close_world(&world);
+    open_world(&world);
+    world.collection = engine_collection(world.db, "points");
+    model_check_points(&world.model, world.collection, NULL);
+    end_world(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +329,7 @@ int main(void)
         cmocka_unit_test(files_go_when_nothing_needs_them),
         cmocka_unit_test(deletes_alone_do_not_grow_the_log),
         cmocka_unit_test(a_large_batch_fits),
+        cmocka_unit_test(a_large_batch_finds_points_in_every_segment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
