@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,18 @@ struct Filter {
     std::string text;
     std::vector<bool> allowed;
     size_t count;
+    std::string head;  // the text up to the bound, or to the end of the list
+    double bound = -1; // -1: it is a list
+
+    // Another text that allows the same points, different for each number, so that nothing is remembered of it.
+    std::string anew(size_t number) const
+    {
+        if (bound < 0)
+            return head + ", \"none-" + std::to_string(number) + "\")";
+        char at[40];
+        snprintf(at, sizeof at, "%.7f", bound - 0.5 + 1e-7 * (double)number);
+        return head + at;
+    }
 };
 
 struct Field {
@@ -131,7 +144,7 @@ static Filter of_values(const char *field, const char *prefix, size_t values, si
         for (size_t i = 0; i < points; i++)
             counts[v] += has(i, v);
     size_t first = 0, last = 0;
-    Filter filter{"", std::vector<bool>(points), 0};
+    Filter filter{"", std::vector<bool>(points), 0, "", -1};
     if (wanted < counts[0]) {
         for (size_t v = 0; v < values; v++)
             if (std::fabs(std::log((double)counts[v] / (double)wanted)) <
@@ -150,7 +163,8 @@ static Filter of_values(const char *field, const char *prefix, size_t values, si
                 filter.count++;
             }
     }
-    filter.text = std::string(field) + " IN (" + filter.text + ")";
+    filter.head = std::string(field) + " IN (" + filter.text;
+    filter.text = filter.head + ")";
     return filter;
 }
 
@@ -158,9 +172,10 @@ static inline Filter of_ranks(const char *field, const std::vector<uint32_t> &ra
                               bool is_away)
 {
     size_t first = is_away ? ranks.size() - wanted : 0;
-    Filter filter{std::string(field) + (is_away ? " >= " : " < ") +
-                      std::to_string(is_away ? first : wanted),
-                  std::vector<bool>(ranks.size()), wanted};
+    std::string head = std::string(field) + (is_away ? " >= " : " < ");
+    size_t bound = is_away ? first : wanted;
+    Filter filter{head + std::to_string(bound), std::vector<bool>(ranks.size()), wanted, head,
+                  (double)bound};
     for (size_t i = 0; i < ranks.size(); i++)
         filter.allowed[i] = ranks[i] >= first && ranks[i] < first + wanted;
     return filter;

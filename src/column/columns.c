@@ -184,6 +184,7 @@ lode_status columns_open(const struct column_bytes *bytes, uint32_t row_count,
         return error_nomem(error, "columns", count * sizeof *items);
     }
     atomic_init(&columns->refs, 1);
+    remembered_init(&columns->remembered);
     columns->row_count = row_count;
     columns->incomplete = (le_load_u32(bytes->directory + 8) & COLUMNS_INCOMPLETE) != 0;
     columns->count = count;
@@ -213,15 +214,17 @@ void columns_unref(struct columns *columns)
     /* Acquire, so that all uses are over when it is freed; release, for whoever frees. */
     if (!columns || atomic_fetch_sub_explicit(&columns->refs, 1, memory_order_acq_rel) != 1)
         return;
+    remembered_release(&columns->remembered);
     budget_give(BUDGET_SCRATCH, columns->held);
     free(columns->memory);
     free(columns->items);
     free(columns);
 }
 
-size_t columns_memory(const struct columns *columns)
+size_t columns_memory(struct columns *columns)
 {
-    return sizeof *columns + columns->count * sizeof *columns->items + columns->held;
+    return sizeof *columns + columns->count * sizeof *columns->items + columns->held +
+           remembered_memory(&columns->remembered);
 }
 
 const struct column *columns_find(const struct columns *columns, const char *path, size_t size)

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "column/format.h"
+#include "column/remembered.h"
 #include "filter/fields.h"
 #include "os/guard.h"
 
@@ -32,9 +33,10 @@ struct columns {
     uint32_t count;
     struct column *items; /* by path */
     char *paths;
-    struct guard *guard; /* of the blobs; NULL: of memory */
-    void *memory;        /* owned: where the blobs lie, when that is memory */
-    uint64_t held;       /* of the memory budget: BUDGET_SCRATCH */
+    struct guard *guard;          /* of the blobs; NULL: of memory */
+    void *memory;                 /* owned: where the blobs lie, when that is memory */
+    uint64_t held;                /* of the memory budget: BUDGET_SCRATCH */
+    struct remembered remembered; /* of all its rows, living or not */
 };
 
 struct value_range { /* places, [begin, end) */
@@ -54,7 +56,7 @@ NODISCARD lode_status columns_open(const struct column_bytes *bytes, uint32_t ro
                                    struct columns **ret_columns, lode_error *error);
 struct columns *columns_ref(struct columns *columns); /* NULL gives NULL */
 void columns_unref(struct columns *columns);          /* NULL is allowed */
-size_t columns_memory(const struct columns *columns); /* bytes owned */
+size_t columns_memory(struct columns *columns);       /* bytes owned */
 const struct column *columns_find(const struct columns *columns, const char *path, size_t size);
 /* Whether the column holds the values that a field of that type has, but for those of COLUMN_UNKNOWN. One without
  * values need not have been of that type when it was made: then its documents hold none that it could not keep. */

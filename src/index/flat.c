@@ -1,6 +1,6 @@
 /* flat.c: exact scan. Without a filter, blocks of rows are scanned with one kernel call each. Under one,
  * so are 64 rows of which enough are allowed: reading on in order costs less than choosing. Where few
- * are, each is compared alone. */
+ * are, each is compared alone, those behind it being asked for meanwhile. */
 #include "index/index.h"
 
 #include <string.h>
@@ -11,6 +11,9 @@
 #define DENSE_BITS 16   /* of 64 allowed: scan them all (measured: docs/decisions/0017) */
 #define ALL_BITS   (~(uint64_t)0)
 #define GLANCE     16u /* distances compared with the bound at once */
+
+#define ROWS_AHEAD    8u    /* rows asked for before they are compared */
+#define ASK_BYTES_MAX 1024u /* of each; the processor's own prefetcher goes on from there */
 
 static void push(const struct index_query *query, float distance, uint32_t row)
 {
@@ -92,19 +95,45 @@ static lode_status scan_dense(const struct rows *rows, const struct index_query 
     return LODE_OK;
 }
 
-static lode_status scan_sparse(const struct rows *rows, const struct index_query *query,
-                               uint32_t base, uint64_t word, lode_error *error)
+/* Rows that have been asked for and wait to be compared: few and far between, each would be waited for. */
+struct waiting {
+    uint32_t rows[ROWS_AHEAD]; /* the last ones, in a ring */
+    uint32_t begin, end;       /* numbers of those in it */
+};
+
+static void ask_for(const struct rows *rows, uint32_t row)
+{
+    const uint8_t *at = rows_at(rows, row);
+    size_t size = rows->space->row_size < ASK_BYTES_MAX ? rows->space->row_size : ASK_BYTES_MAX;
+    for (size_t offset = 0; offset < size; offset += 64)
+        __builtin_prefetch(at + offset, 0, 2);
+}
+
+static lode_status compare_next(const struct rows *rows, const struct index_query *query,
+                                struct waiting *waiting, lode_error *error)
 {
     const struct space *space = rows->space;
-    query->counts->distances += (unsigned)__builtin_popcountll(word);
-    for (; word; word &= word - 1) {
-        uint32_t row = base + (uint32_t)__builtin_ctzll(word);
-        lode_status status = rows_touch(rows, row, 1, error);
-        if (status)
-            return status;
+    uint32_t row = waiting->rows[waiting->begin++ % ROWS_AHEAD];
+    lode_status status = rows_touch(rows, row, 1, error);
+    if (!status)
         push(query, space->distance(space, query->query, rows_at(rows, row)), row);
+    return status;
+}
+
+static lode_status scan_sparse(const struct rows *rows, const struct index_query *query,
+                               uint32_t base, uint64_t word, struct waiting *waiting,
+                               lode_error *error)
+{
+    lode_status status = LODE_OK;
+    query->counts->distances += (unsigned)__builtin_popcountll(word);
+    for (; !status && word; word &= word - 1) {
+        uint32_t row = base + (uint32_t)__builtin_ctzll(word);
+        if (waiting->end - waiting->begin == ROWS_AHEAD)
+            status = compare_next(rows, query, waiting, error);
+        ask_for(rows, row);
+        waiting->rows[waiting->end++ % ROWS_AHEAD] = row;
     }
-    return LODE_OK;
+    return status;
 }
 
 /* The bits of rows [first, row_limit) that fall into the word of row `base`. */
@@ -119,25 +148,29 @@ static uint64_t word_of(const struct index_query *query, uint32_t first, uint32_
 }
 
 static lode_status scan_word(const struct rows *rows, const struct index_query *query,
-                             uint32_t base, uint64_t word, lode_error *error)
+                             uint32_t base, uint64_t word, struct waiting *waiting,
+                             lode_error *error)
 {
     if (word == ALL_BITS)
         return scan_range(rows, query, base, base + 64, error);
     if (__builtin_popcountll(word) >= DENSE_BITS)
         return scan_dense(rows, query, base, word, error);
-    return scan_sparse(rows, query, base, word, error);
+    return scan_sparse(rows, query, base, word, waiting, error);
 }
 
 lode_status flat_search(const struct rows *rows, uint32_t first, const struct index_query *query,
                         lode_error *error)
 {
+    struct waiting waiting = {.begin = 0};
     lode_status status = LODE_OK;
     if (!query->allowed)
         return scan_range(rows, query, first, query->row_limit, error);
     for (uint32_t base = first & ~63u; !status && base < query->row_limit; base += 64) {
         uint64_t word = word_of(query, first, base);
         if (word)
-            status = scan_word(rows, query, base, word, error);
+            status = scan_word(rows, query, base, word, &waiting, error);
     }
+    while (!status && waiting.begin < waiting.end)
+        status = compare_next(rows, query, &waiting, error);
     return status;
 }

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "filter/matches.h"
+#include "filter/syntax.h"
 #include "os/budget.h"
 #include "os/mapped.h"
 #include "column/evaluate.h"
@@ -22,7 +24,8 @@ struct evaluation {
     const struct allowed_request *request;
     const struct segment_view *view;
     struct matcher *matcher;
-    struct allowed *allowed; /* what it comes to */
+    const struct filter_key *key; /* of the filter; NULL: it is not remembered */
+    struct allowed *allowed;      /* what it comes to */
 };
 
 lode_status allowed_row(struct matcher *matcher, const struct segment *segment, uint32_t row,
@@ -108,7 +111,7 @@ static lode_status rows_of_ids(void *context, const struct filter *filter, uint6
 
 /* Rows [0, columns->row_count): `words` holds those that live, and gets those that are allowed. spare: room for two
  * such sets. */
-static lode_status by_columns(const struct evaluation *evaluation, const struct columns *columns,
+static lode_status by_columns(const struct evaluation *evaluation, struct columns *columns,
                               uint64_t *words, uint64_t *spare, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
@@ -125,6 +128,8 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
     if (!status)
         status = columns_evaluate(&query, must, may, error);
     uint64_t open = 0;
+    if (!status && evaluation->key && memcmp(must, may, count * sizeof *must) == 0)
+        remembered_keep(&columns->remembered, evaluation->key, must, columns->row_count);
     for (size_t w = 0; !status && w < count; w++) {
         must[w] &= words[w];
         may[w] &= words[w] & ~must[w];
@@ -138,8 +143,8 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
 }
 
 /* The words of columns may end amid one: the rows behind are left as they are. */
-static lode_status filter_covered(const struct evaluation *evaluation,
-                                  const struct columns *columns, uint64_t *words, lode_error *error)
+static lode_status filter_covered(const struct evaluation *evaluation, struct columns *columns,
+                                  uint64_t *words, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
     uint64_t *sets = malloc((count * 3 + 1) * sizeof *sets);
@@ -160,12 +165,30 @@ static lode_status filter_covered(const struct evaluation *evaluation,
     return status;
 }
 
+/* Of the rows that columns cover those that the filter matched when it was asked before. 0: that is not known. */
+static int recall(const struct evaluation *evaluation, struct columns *columns, uint64_t *words)
+{
+    struct remembered_set *set =
+        evaluation->key ? remembered_find(&columns->remembered, evaluation->key) : NULL;
+    if (!set)
+        return 0;
+    uint32_t rows = columns->row_count, view_rows = evaluation->view->row_count;
+    size_t shared = rows < view_rows ? rows / 64 : bitset_words(view_rows);
+    for (size_t w = 0; w < shared; w++)
+        words[w] &= set->words[w];
+    if (rows < view_rows && rows % 64)
+        words[shared] &= set->words[shared] | ~(uint64_t)0 << rows % 64;
+    evaluation->allowed->estimated = set->count;
+    remembered_unref(set);
+    return 1;
+}
+
 /* Columns only spare documents: when they are damaged, these answer. */
 static lode_status filter_rows(const struct evaluation *evaluation, struct columns *columns,
                                uint32_t covered, uint64_t *words, lode_error *error)
 {
     lode_status status = LODE_OK;
-    if (columns) {
+    if (columns && !recall(evaluation, columns, words)) {
         status = filter_covered(evaluation, columns, words, error);
         if (status_is_damage(status)) {
             covered = 0;
@@ -183,9 +206,13 @@ static lode_status filter_rows(const struct evaluation *evaluation, struct colum
 /* The living rows of a view. */
 static void fill_live(const struct segment_view *view, uint64_t *words)
 {
-    size_t count = bitset_words(view->row_count);
-    for (size_t w = 0; w < count; w++)
-        words[w] = view_live_word(view, w);
+    size_t count = bitset_words(view->row_count), size = count * sizeof *words;
+    if (view->live)
+        memcpy(words, view->live->words, size);
+    else
+        memset(words, 0xff, size);
+    if (count > 0)
+        words[count - 1] = view_live_word(view, count - 1);
 }
 
 /* The rows of the namespace that live, counted. */
@@ -244,18 +271,50 @@ static lode_status filter_view(struct evaluation *evaluation, lode_error *error)
     return status;
 }
 
+/* The types that fields have for it: a field may have been of another type before. */
+static lode_status append_types(const struct filter *filter, struct buf *out)
+{
+    lode_status status = buf_append_u8(out, (uint8_t)filter->type, NULL);
+    int is_group = filter->kind == FILTER_AND || filter->kind == FILTER_OR ||
+                   filter->kind == FILTER_NOT || filter->kind == FILTER_AT_LEAST ||
+                   filter->kind == FILTER_NESTED;
+    for (uint32_t i = 0; is_group && !status && i < filter->group.count; i++)
+        status = append_types(filter->group.items[i], out);
+    return status;
+}
+
+/* Rows of ids are those that live; a filter that asks for none matches the same rows for ever. Its text and the types of its
+ * fields say what it means. Returns ret_key, or NULL: it is not remembered. */
+static const struct filter_key *key_of(const struct evaluation *evaluation, struct buf *text,
+                                       struct filter_key *ret_key)
+{
+    const struct filter *filter = evaluation->request->filter;
+    if (!filter || matcher_asks_ids(evaluation->matcher) || filter_print_text(filter, text, NULL) ||
+        append_types(filter, text))
+        return NULL;
+    *ret_key = (struct filter_key){(const char *)text->data, text->size,
+                                   hash64(text->data, text->size, 0)};
+    return ret_key;
+}
+
 static lode_status filter_views(const struct allowed_request *request, struct allowed_set *set,
                                 lode_error *error)
 {
     struct evaluation evaluation = {.request = request};
+    struct buf text;
+    struct filter_key key;
     lode_status status =
         request->filter ? matcher_new(request->filter, &evaluation.matcher, error) : LODE_OK;
+    buf_init(&text, REMEMBERED_TEXT_MAX);
+    if (!status)
+        evaluation.key = key_of(&evaluation, &text, &key);
     for (size_t i = 0; !status && i < set->view_count; i++) {
         evaluation.view = &request->version->views[i];
         evaluation.allowed = &set->views[i];
         status = filter_view(&evaluation, error);
     }
     matcher_free(evaluation.matcher);
+    buf_release(&text);
     return status;
 }
 

@@ -14,7 +14,7 @@
 #include "support/engine_kit.h"
 #include "support/filter_kit.h"
 
-enum { DIM = 2, IDS = 300 };
+enum { DIM = 2, IDS = 300, AGAIN = 4 };
 
 /* What there should be. */
 struct films {
@@ -29,6 +29,8 @@ struct world {
     lode_collection *films;
     struct films model;
     struct rng rng;
+    char *again[AGAIN]; /* filters asked before, as text or JSON; NULL: none yet */
+    unsigned again_next;
 };
 
 static const lode_field declared[] = {{"title", LODE_FIELD_TEXT},
@@ -141,6 +143,8 @@ static void end_world(struct world *world)
     close_world(world);
     vfs_memory_free(world->vfs);
     model_free(&world->model);
+    for (unsigned i = 0; i < AGAIN; i++)
+        free(world->again[i]);
 }
 
 /* --- Naive evaluation --------------------------------------------------------------------------- */
@@ -273,10 +277,35 @@ static lode_filter draw(struct world *world, struct arena *arena, struct buf *ou
     return (lode_filter){.text = (const char *)out->data, .size = out->size};
 }
 
+/* Filters that were asked before, of what has become of the points since: what is remembered of them must not show. */
+static void check_again(struct world *world, const lode_snapshot *snapshot)
+{
+    for (unsigned i = 0; i < AGAIN && world->again[i]; i++) {
+        struct arena arena;
+        struct expected expected;
+        lode_filter filter = lode_filter_text(world->again[i]);
+        arena_init(&arena);
+        evaluate(world, kit_parse(&arena, filter.text), &arena, &expected);
+        for (int times = 0; times < 3; times++)
+            check_count(world, snapshot, filter, &expected);
+        check_search(world, snapshot, filter, &expected);
+        arena_release(&arena);
+    }
+}
+
+static void ask_again(struct world *world, lode_filter filter)
+{
+    char **place = &world->again[world->again_next++ % AGAIN];
+    free(*place);
+    *place = strndup(filter.text, filter.size);
+    assert_non_null(*place);
+}
+
 static void check_some(struct world *world, const lode_snapshot *snapshot, unsigned count)
 {
     struct buf out;
     buf_init(&out, 1u << 20);
+    check_again(world, snapshot);
     while (count-- > 0) {
         struct arena arena;
         struct expected expected;
@@ -285,6 +314,8 @@ static void check_some(struct world *world, const lode_snapshot *snapshot, unsig
         check_count(world, snapshot, filter, &expected);
         check_walk(world, snapshot, filter, &expected);
         check_search(world, snapshot, filter, &expected);
+        if (count == 0)
+            ask_again(world, filter);
         arena_release(&arena);
     }
     buf_release(&out);
