@@ -7,12 +7,10 @@
 
 #include "filter/matches.h"
 #include "os/budget.h"
-#include "os/mapped.h"
 #include "column/evaluate.h"
+#include "column/row_walk.h"
 #include "query/view_columns.h"
 #include "storage/id.h"
-
-#define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
 
 /* Of so many rows of a view to one that its namespace leaves, documents take less time than sets of all rows. */
 #define ROWS_TO_ONE 512u
@@ -23,6 +21,12 @@ struct evaluation {
     const struct segment_view *view;
     struct matcher *matcher;
     struct allowed *allowed; /* what it comes to */
+};
+
+/* Rows whose documents are asked. */
+struct asking {
+    const struct evaluation *evaluation;
+    uint64_t *words; /* those that may be in */
 };
 
 lode_status allowed_row(struct matcher *matcher, const struct segment *segment, uint32_t row,
@@ -43,40 +47,26 @@ lode_status allowed_row(struct matcher *matcher, const struct segment *segment, 
                                     ret_matches, error);
 }
 
-/* Of the rows of one word those that match. */
-static lode_status filter_word(const struct evaluation *evaluation, uint32_t base, uint64_t *word,
-                               lode_error *error)
+static lode_status ask_row(void *context, uint32_t row, lode_error *error)
 {
-    for (uint64_t left = *word; left; left &= left - 1) {
-        evaluation->allowed->asked++;
-        uint32_t bit = (uint32_t)__builtin_ctzll(left);
-        int matches = 0;
-        lode_status status = allowed_row(evaluation->matcher, evaluation->view->segment, base + bit,
-                                         &matches, error);
-        if (status)
-            return status;
-        if (!matches)
-            *word &= ~((uint64_t)1 << bit);
-    }
-    return LODE_OK;
+    const struct asking *asking = context;
+    const struct evaluation *evaluation = asking->evaluation;
+    int matches = 0;
+    evaluation->allowed->asked++;
+    lode_status status =
+        allowed_row(evaluation->matcher, evaluation->view->segment, row, &matches, error);
+    if (!matches)
+        bitset_unset(asking->words, row);
+    return status;
 }
 
 /* words: of rows [begin, end) those that may be in; on return those that are. */
 static lode_status filter_words(const struct evaluation *evaluation, uint32_t begin, uint32_t end,
                                 uint64_t *words, lode_error *error)
 {
-    size_t count = bitset_words(end);
-    lode_status status = LODE_OK;
-    for (size_t w = begin / 64; !status && w < count; w++) {
-        uint64_t before = w == begin / 64 ? words[w] & (((uint64_t)1 << (begin % 64)) - 1) : 0;
-        if (w % WORDS_BETWEEN_LOOKS == 0)
-            mapped_look();
-        words[w] &= ~before;
-        if (words[w])
-            status = filter_word(evaluation, (uint32_t)w * 64, &words[w], error);
-        words[w] |= before;
-    }
-    return status;
+    struct asking asking = {evaluation, words};
+    struct row_walk walk = {.words = words, .begin = begin, .end = end};
+    return row_walk(&walk, ask_row, &asking, error);
 }
 
 /* --- Columns ------------------------------------------------------------------------------------ */
