@@ -24,7 +24,7 @@ lode_status filtered_count(const lode_collection *handle, const lode_snapshot *s
     lode_status status = snapshot_pin(handle->shared, snapshot, &version, error);
     if (status)
         return status;
-    struct allowed_request asked = {.version = version};
+    struct allowed_request asked = {.version = version, .stop = filter->stop};
     status = filtering_allow(handle, filter->text, filter->size, &asked, &allowed, error);
     if (!status)
         *ret_count = allowed ? allowed_set_count(allowed) : version->point_count;
@@ -116,7 +116,9 @@ static lode_status carry_out(struct sweep *sweep, lode_error *error)
                 note(sweep, &info);
             break;
         }
-        status = look_again(sweep, error);
+        status = stop_look(sweep->filter->stop, error);
+        if (!status)
+            status = look_again(sweep, error);
         if (status)
             break;
     }
@@ -137,7 +139,8 @@ static lode_status sweep_row(void *context, uint32_t row, lode_error *error)
 static lode_status sweep_view(struct sweep *sweep, const struct segment_view *view,
                               const struct allowed *allowed, lode_error *error)
 {
-    struct row_walk walk = {.words = allowed->words, .end = view->row_count};
+    struct row_walk walk = {
+        .words = allowed->words, .end = view->row_count, .stop = sweep->filter->stop};
     sweep->view = view;
     return row_walk(&walk, sweep_row, sweep, error);
 }
@@ -145,12 +148,14 @@ static lode_status sweep_view(struct sweep *sweep, const struct segment_view *vi
 static lode_status sweep_version(struct sweep *sweep, const struct version *version,
                                  lode_error *error)
 {
-    struct allowed_request asked = {.version = version};
+    struct allowed_request asked = {.version = version, .stop = sweep->filter->stop};
     struct allowed_set *allowed;
     lode_status status = filtering_allow(sweep->handle, sweep->filter->text, sweep->filter->size,
                                          &asked, &allowed, error);
     for (size_t i = 0; !status && i < version->view_count; i++)
         status = sweep_view(sweep, &version->views[i], &allowed->views[i], error);
+    if (!status)
+        status = stop_look(sweep->filter->stop, error);
     if (!status)
         status = carry_out(sweep, error);
     allowed_set_free(allowed);

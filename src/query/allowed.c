@@ -12,6 +12,8 @@
 #include "query/view_columns.h"
 #include "storage/id.h"
 
+#define IDS_BETWEEN_LOOKS 256u /* at the caller's wish: each is looked up in a table */
+
 /* Of so many rows of a view to one that its namespace leaves, documents take less time than sets of all rows. */
 #define ROWS_TO_ONE 512u
 
@@ -65,7 +67,8 @@ static lode_status filter_words(const struct evaluation *evaluation, uint32_t be
                                 uint64_t *words, lode_error *error)
 {
     struct asking asking = {evaluation, words};
-    struct row_walk walk = {.words = words, .begin = begin, .end = end};
+    struct row_walk walk = {
+        .words = words, .begin = begin, .end = end, .stop = evaluation->request->stop};
     return row_walk(&walk, ask_row, &asking, error);
 }
 
@@ -74,6 +77,7 @@ static lode_status filter_words(const struct evaluation *evaluation, uint32_t be
 struct id_lookup {
     struct segment_view view;
     const struct id_namespace *space;
+    const lode_stop *stop;
 };
 
 static lode_status rows_of_ids(void *context, const struct filter *filter, uint64_t *words,
@@ -86,6 +90,10 @@ static lode_status rows_of_ids(void *context, const struct filter *filter, uint6
     for (size_t i = 0; !status && i < filter->id.count; i++) {
         uint8_t bytes[ID_BYTES_MAX];
         uint32_t row = ROW_NONE;
+        if (i % IDS_BETWEEN_LOOKS == 0)
+            status = stop_look(lookup->stop, error);
+        if (status)
+            break;
         size_t size =
             id_encode_in(lookup->space ? lookup->space : &none, &filter->id.ids[i], bytes);
         struct id_key key = {.bytes = bytes, .size = size, .hash = id_hash(bytes, size)};
@@ -102,13 +110,15 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
                               uint64_t *words, uint64_t *spare, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
-    struct id_lookup covered = {*evaluation->view, evaluation->request->space};
+    const struct allowed_request *request = evaluation->request;
+    struct id_lookup covered = {*evaluation->view, request->space, request->stop};
     uint64_t *must = spare, *may = spare + count;
     if (covered.view.row_count > columns->row_count)
         covered.view.row_count = columns->row_count;
     struct column_query query = {.columns = columns,
-                                 .filter = evaluation->request->filter,
+                                 .filter = request->filter,
                                  .matcher = evaluation->matcher,
+                                 .stop = request->stop,
                                  .rows_of_ids = rows_of_ids,
                                  .context = &covered};
     lode_status status = columns_estimate(&query, &evaluation->allowed->estimated, error);
@@ -184,7 +194,7 @@ static lode_status choose_rows(const struct evaluation *evaluation, lode_error *
     const struct segment_view *view = evaluation->view;
     const struct id_namespace *space = evaluation->request->space;
     struct allowed *allowed = evaluation->allowed;
-    struct namespace_columns known = {.columns = NULL};
+    struct namespace_columns known = {.stop = evaluation->request->stop};
     struct columns *columns = NULL;
     lode_status status = LODE_OK;
     if (space && namespace_asks_columns(view->segment, space))
@@ -243,7 +253,9 @@ static lode_status filter_views(const struct allowed_request *request, struct al
     for (size_t i = 0; !status && i < set->view_count; i++) {
         evaluation.view = &request->version->views[i];
         evaluation.allowed = &set->views[i];
-        status = filter_view(&evaluation, error);
+        status = stop_look(request->stop, error);
+        if (!status)
+            status = filter_view(&evaluation, error);
     }
     matcher_free(evaluation.matcher);
     return status;

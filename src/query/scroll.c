@@ -19,8 +19,9 @@
 #include "column/row_walk.h"
 #include "query/field_rows.h"
 
-#define DOCUMENT_PLACES 16u   /* so many places are walked in the time that a document takes */
-#define STEPS           1024u /* between two looks at how much memory is mapped */
+#define DOCUMENT_PLACES 16u /* so many places are walked in the time that a document takes */
+#define STEPS                                                                                      \
+    1024u /* values and rows between two looks at how much memory is mapped, and at the caller's wish */
 
 struct scroll_lane {
     struct field_rows rows;
@@ -35,6 +36,7 @@ struct filling {
     struct field_reader reader;
     struct scroll_lane *lanes; /* one for each view */
     struct scroll_lane *asked; /* whose columns are being read; NULL: those of none */
+    uint32_t steps;            /* since the last look */
     lode_error *error;
 };
 
@@ -49,7 +51,9 @@ static lode_status each_row(struct filling *filling, const struct field_rows *ro
                             const uint64_t *words, row_walk_fn *each)
 {
     struct offering offering = {filling, rows};
-    struct row_walk walk = {.words = words, .end = rows->view ? rows->view->row_count : 0};
+    struct row_walk walk = {.words = words,
+                            .end = rows->view ? rows->view->row_count : 0,
+                            .stop = filling->scroll->stop};
     return row_walk(&walk, each, &offering, filling->error);
 }
 
@@ -203,6 +207,7 @@ static lode_status take_step(struct filling *filling, struct scroll_lane *lane)
         status = offer_at(filling, lane, le_load_u32(list + (size_t)i * 4));
     if (status)
         return status;
+    filling->steps += count + 1;
     if (filling->page->descending)
         lane->end--;
     else
@@ -229,13 +234,18 @@ static lode_status merge_lanes(struct filling *filling)
 {
     lode_status status = LODE_OK;
     struct scroll_lane *lane;
-    for (uint32_t steps = 0; !status && (lane = next_lane(filling)); steps++) {
+    filling->steps = STEPS;
+    while (!status && (lane = next_lane(filling))) {
         if (!page_wants(filling->page, &lane->value))
             break;
-        if (steps % STEPS == 0)
+        if (filling->steps >= STEPS) {
+            filling->steps = 0;
             mapped_look();
+            status = stop_look(filling->scroll->stop, filling->error);
+        }
         filling->asked = lane;
-        status = take_step(filling, lane);
+        if (!status)
+            status = take_step(filling, lane);
     }
     return status;
 }
@@ -371,15 +381,18 @@ static lode_status offer_row(void *context, uint32_t row, lode_error *error)
 }
 
 /* Offer every allowed row. */
-static lode_status offer_all(const struct version *version, const struct allowed_set *allowed,
-                             const uint64_t *seed, struct page *page, lode_error *error)
+static lode_status offer_all(const struct scroll *scroll, const uint64_t *seed, struct page *page,
+                             lode_error *error)
 {
+    const struct version *version = scroll->version;
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < version->view_count; i++) {
         const struct segment_view *view = &version->views[i];
         struct row_offering offering = {view, seed, page};
-        struct row_walk walk = {.words = allowed->views[i].words,
-                                .end = allowed->views[i].count ? view->row_count : 0};
+        const struct allowed *allowed = &scroll->allowed->views[i];
+        struct row_walk walk = {.words = allowed->words,
+                                .end = allowed->count ? view->row_count : 0,
+                                .stop = scroll->stop};
         status = row_walk(&walk, offer_row, &offering, error);
     }
     return status;
@@ -387,18 +400,17 @@ static lode_status offer_all(const struct version *version, const struct allowed
 
 lode_status scroll_fill(struct scroll *scroll, struct page *page, lode_error *error)
 {
-    lode_status status = scroll->field
-                             ? scroll_by_field(scroll, page, error)
-                             : offer_all(scroll->version, scroll->allowed, NULL, page, error);
+    lode_status status =
+        scroll->field ? scroll_by_field(scroll, page, error) : offer_all(scroll, NULL, page, error);
     if (!status)
         page_sort(page);
     return status;
 }
 
-lode_status sample_fill(const struct version *version, const struct allowed_set *allowed,
-                        uint64_t seed, struct page *page, lode_error *error)
+lode_status sample_fill(const struct scroll *scroll, uint64_t seed, struct page *page,
+                        lode_error *error)
 {
-    lode_status status = offer_all(version, allowed, &seed, page, error);
+    lode_status status = offer_all(scroll, &seed, page, error);
     if (!status)
         page_sort(page);
     return status;

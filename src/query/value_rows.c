@@ -6,6 +6,9 @@
 #include "column/row_walk.h"
 #include "query/field_rows.h"
 
+#define VALUES_BETWEEN_LOOKS                                                                       \
+    64u /* at the caller's wish: each is looked up twice, and its rows are added */
+
 struct keeping {
     const struct value_rows_request *request;
     struct field_reader reader;
@@ -32,8 +35,11 @@ static lode_status by_column(struct keeping *keeping)
     lode_status status = LODE_OK;
     memset(rows->spare, 0, rows->word_count * sizeof *rows->spare);
     for (size_t i = 0; !status && i < request->count; i++, passed = end) {
-        status = column_bound(rows->columns, rows->column, &request->values[i], 0, &begin,
-                              keeping->error);
+        if (i % VALUES_BETWEEN_LOOKS == 0)
+            status = stop_look(request->stop, keeping->error);
+        if (!status)
+            status = column_bound(rows->columns, rows->column, &request->values[i], 0, &begin,
+                                  keeping->error);
         if (!status)
             status = column_bound(rows->columns, rows->column, &request->values[i], 1, &end,
                                   keeping->error);
@@ -91,7 +97,9 @@ static lode_status by_document(void *context, uint32_t row, lode_error *error)
 /* Of the rows that no column tells of. */
 static lode_status by_documents(struct keeping *keeping)
 {
-    struct row_walk walk = {.words = keeping->rows.open, .end = keeping->rows.view->row_count};
+    struct row_walk walk = {.words = keeping->rows.open,
+                            .end = keeping->rows.view->row_count,
+                            .stop = keeping->request->stop};
     return row_walk(&walk, by_document, keeping, keeping->error);
 }
 

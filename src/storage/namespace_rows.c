@@ -61,17 +61,15 @@ static lode_status check_id(void *context, uint32_t row, lode_error *error)
 }
 
 /* Rows from `first` on. */
-static lode_status by_ids(const struct segment_view *view, const struct id_namespace *space,
-                          uint32_t first, uint64_t *words, uint32_t *count_rows, lode_error *error)
+static lode_status by_ids(const struct segment_view *view, struct id_check *check, uint32_t first,
+                          const lode_stop *stop, lode_error *error)
 {
-    struct id_check check = {.segment = view->segment, .space = space, .words = words};
-    struct row_walk walk = {.words = words, .begin = first, .end = view->row_count};
+    uint64_t *words = check->words;
+    struct row_walk walk = {.words = words, .begin = first, .end = view->row_count, .stop = stop};
     for (size_t w = first / 64; w < bitset_words(view->row_count); w++)
         words[w] |=
             view_live_word(view, w) & (w == first / 64 ? ~(uint64_t)0 << first % 64 : ~(uint64_t)0);
-    lode_status status = row_walk(&walk, check_id, &check, error);
-    *count_rows += check.count;
-    return status;
+    return row_walk(&walk, check_id, check, error);
 }
 
 /* Of a segment without namespaces. */
@@ -131,5 +129,9 @@ lode_status namespace_rows(const struct segment_view *view, const struct id_name
     lode_status status = covered_rows(view, space, known, &covered, words, ret_count, error);
     if (status || covered == view->row_count)
         return status;
-    return by_ids(view, space, covered, words, ret_count, error);
+    struct id_check check = {
+        .segment = view->segment, .space = space, .words = words, .count = *ret_count};
+    status = by_ids(view, &check, covered, known->stop, error);
+    *ret_count = check.count;
+    return status;
 }
