@@ -22,7 +22,7 @@ ALLOWED = {
     "query": "storage crypt index column text filter quant simd os",
     "engine": "query storage embed crypt index column text filter quant simd os",
     "net": "os",
-    "server": "net",
+    "server": "net os",
     "cluster": "net storage os",
     "cmd": "",
 }

@@ -4,9 +4,11 @@
 set -euo pipefail
 
 build="gcc g++ make cmake pkg-config libc6-dev libxxhash-dev libstemmer-dev libutf8proc-dev libroaring-dev libhdf5-dev
-       libssl-dev"
+       libssl-dev libevent-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libcyaml-dev
+       libjansson-dev libcurl4-openssl-dev"
 demo="python3"
 test="python3 zstd clang clang-format clang-tidy libcmocka-dev binutils libclang-rt-14-dev
+      curl openssl prometheus nghttp2-client
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 bench="python3 zstd libhnswlib-dev libfaiss-dev libopenblas-dev gnuplot-nox"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bitset.h"
+#include "os/stop.h"
 
 #define BLOCK_ROWS 256u /* distances kept on the stack between kernel and top-k */
 #define DENSE_BITS 16   /* of 64 allowed: scan them all (measured: docs/decisions/0017) */
@@ -14,6 +15,29 @@
 
 #define ROWS_AHEAD    8u    /* rows asked for before they are compared */
 #define ASK_BYTES_MAX 1024u /* of each; the processor's own prefetcher goes on from there */
+
+/* Between two looks at the caller's wish: */
+#define LOOK_BYTES ((uint64_t)1 << 20) /* of rows */
+#define LOOK_WORDS 32768u              /* of which few rows are allowed */
+
+/* A scan at work. */
+struct scan {
+    const struct rows *rows;
+    const struct index_query *query;
+    uint64_t looked; /* distances at the last look */
+    /* Rows that have been asked for and wait to be compared: few and far between, each would be waited for. A ring. */
+    uint32_t waiting[ROWS_AHEAD];
+    uint32_t begin, end; /* numbers of those in it */
+};
+
+static lode_status look(struct scan *scan, lode_error *error)
+{
+    uint64_t done = scan->query->counts->distances - scan->looked;
+    if (!scan->query->stop || done * scan->rows->stride < LOOK_BYTES)
+        return LODE_OK;
+    scan->looked += done;
+    return stop_look(scan->query->stop, error);
+}
 
 static void push(const struct index_query *query, float distance, uint32_t row)
 {
@@ -65,16 +89,17 @@ static void push_block(const struct index_query *query, const float *distances, 
     }
 }
 
-static lode_status scan_range(const struct rows *rows, const struct index_query *query,
-                              uint32_t first, uint32_t last, lode_error *error)
+static lode_status scan_range(struct scan *scan, uint32_t first, uint32_t last, lode_error *error)
 {
     float distances[BLOCK_ROWS];
     for (uint32_t end; first < last; first = end) {
         end = last - first > BLOCK_ROWS ? first + BLOCK_ROWS : last;
-        lode_status status = scan_block(rows, query, first, end, distances, error);
+        lode_status status = look(scan, error);
+        if (!status)
+            status = scan_block(scan->rows, scan->query, first, end, distances, error);
         if (status)
             return status;
-        push_block(query, distances, first, end);
+        push_block(scan->query, distances, first, end);
     }
     return LODE_OK;
 }
@@ -95,12 +120,6 @@ static lode_status scan_dense(const struct rows *rows, const struct index_query 
     return LODE_OK;
 }
 
-/* Rows that have been asked for and wait to be compared: few and far between, each would be waited for. */
-struct waiting {
-    uint32_t rows[ROWS_AHEAD]; /* the last ones, in a ring */
-    uint32_t begin, end;       /* numbers of those in it */
-};
-
 static void ask_for(const struct rows *rows, uint32_t row)
 {
     const uint8_t *at = rows_at(rows, row);
@@ -109,29 +128,27 @@ static void ask_for(const struct rows *rows, uint32_t row)
         __builtin_prefetch(at + offset, 0, 2);
 }
 
-static lode_status compare_next(const struct rows *rows, const struct index_query *query,
-                                struct waiting *waiting, lode_error *error)
+static lode_status compare_next(struct scan *scan, lode_error *error)
 {
+    const struct rows *rows = scan->rows;
     const struct space *space = rows->space;
-    uint32_t row = waiting->rows[waiting->begin++ % ROWS_AHEAD];
+    uint32_t row = scan->waiting[scan->begin++ % ROWS_AHEAD];
     lode_status status = rows_touch(rows, row, 1, error);
     if (!status)
-        push(query, space->distance(space, query->query, rows_at(rows, row)), row);
+        push(scan->query, space->distance(space, scan->query->query, rows_at(rows, row)), row);
     return status;
 }
 
-static lode_status scan_sparse(const struct rows *rows, const struct index_query *query,
-                               uint32_t base, uint64_t word, struct waiting *waiting,
-                               lode_error *error)
+static lode_status scan_sparse(struct scan *scan, uint32_t base, uint64_t word, lode_error *error)
 {
     lode_status status = LODE_OK;
-    query->counts->distances += (unsigned)__builtin_popcountll(word);
+    scan->query->counts->distances += (unsigned)__builtin_popcountll(word);
     for (; !status && word; word &= word - 1) {
         uint32_t row = base + (uint32_t)__builtin_ctzll(word);
-        if (waiting->end - waiting->begin == ROWS_AHEAD)
-            status = compare_next(rows, query, waiting, error);
-        ask_for(rows, row);
-        waiting->rows[waiting->end++ % ROWS_AHEAD] = row;
+        if (scan->end - scan->begin == ROWS_AHEAD)
+            status = compare_next(scan, error);
+        ask_for(scan->rows, row);
+        scan->waiting[scan->end++ % ROWS_AHEAD] = row;
     }
     return status;
 }
@@ -147,30 +164,33 @@ static uint64_t word_of(const struct index_query *query, uint32_t first, uint32_
     return word;
 }
 
-static lode_status scan_word(const struct rows *rows, const struct index_query *query,
-                             uint32_t base, uint64_t word, struct waiting *waiting,
-                             lode_error *error)
+static lode_status scan_word(struct scan *scan, uint32_t base, uint64_t word, lode_error *error)
 {
     if (word == ALL_BITS)
-        return scan_range(rows, query, base, base + 64, error);
+        return scan_range(scan, base, base + 64, error);
+    lode_status status = look(scan, error);
+    if (status)
+        return status;
     if (__builtin_popcountll(word) >= DENSE_BITS)
-        return scan_dense(rows, query, base, word, error);
-    return scan_sparse(rows, query, base, word, waiting, error);
+        return scan_dense(scan->rows, scan->query, base, word, error);
+    return scan_sparse(scan, base, word, error);
 }
 
 lode_status flat_search(const struct rows *rows, uint32_t first, const struct index_query *query,
                         lode_error *error)
 {
-    struct waiting waiting = {.begin = 0};
+    struct scan scan = {.rows = rows, .query = query, .looked = query->counts->distances};
     lode_status status = LODE_OK;
     if (!query->allowed)
-        return scan_range(rows, query, first, query->row_limit, error);
+        return scan_range(&scan, first, query->row_limit, error);
     for (uint32_t base = first & ~63u; !status && base < query->row_limit; base += 64) {
         uint64_t word = word_of(query, first, base);
-        if (word)
-            status = scan_word(rows, query, base, word, &waiting, error);
+        if (base / 64 % LOOK_WORDS == LOOK_WORDS - 1)
+            status = stop_look(query->stop, error);
+        if (word && !status)
+            status = scan_word(&scan, base, word, error);
     }
-    while (!status && waiting.begin < waiting.end)
-        status = compare_next(rows, query, &waiting, error);
+    while (!status && scan.begin < scan.end)
+        status = compare_next(&scan, error);
     return status;
 }

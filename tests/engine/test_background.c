@@ -370,14 +370,14 @@ static void count_missing(void *context, const char *name)
     listing->count++;
 }
 
-struct remembered {
+struct remembering {
     char names[FILES_MAX][NAME_TEXT_MAX];
     size_t count;
 };
 
 static void remember(void *context, const char *name)
 {
-    struct remembered *remembered = context;
+    struct remembering *remembered = context;
     assert_true(remembered->count < FILES_MAX);
     snprintf(remembered->names[remembered->count++], NAME_TEXT_MAX, "%s", name);
 }
@@ -385,7 +385,7 @@ static void remember(void *context, const char *name)
 /* Opening sweeps away what nobody needs: there was nothing of that. */
 static void check_no_leftovers(struct world *world)
 {
-    static struct remembered before;
+    static struct remembering before;
     char dir[32];
     struct listing listing = {.vfs = world->vfs, .dir = dir};
     snprintf(dir, sizeof dir, "db/c-%016llx", (unsigned long long)world->collection->shared->uid);

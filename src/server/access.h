@@ -1,0 +1,60 @@
+/* access.h: who asks, and what they may. A request shows an API key (Authorization: Bearer lode_..., or X-Api-Key) or a
+ * JWT (Authorization: Bearer eyJ...), and becomes a principal: a name, a role, the collections and namespaces it is for,
+ * a filter and-ed to whatever it reads, and limits. Thread-safe; loops call access_check, so it never waits. */
+#ifndef SERVER_ACCESS_H
+#define SERVER_ACCESS_H
+
+#include "base/error.h"
+#include "net/net.h"
+#include "server/config.h"
+
+enum role { ROLE_NONE, ROLE_READ, ROLE_WRITE, ROLE_ADMIN }; /* each may what those before it may */
+
+struct principal {
+    char name[128]; /* of the key, or the token's subject; "anonymous" */
+    char id[32];    /* of the key: its public part; of a token: the beginning of its hash; "" */
+    enum role role;
+    /* Names, or names that end with *: a prefix. Empty: all. */
+    struct config_strings collections;
+    struct config_strings
+        namespaces; /* empty: all and the default one; else no work outside of them */
+    char *filter;   /* NULL: none. Who has one may not write but by what it sees: see scope.h */
+    struct config_limits limits;
+    struct quota *quota; /* what it has used: shared by all requests of the same key */
+};
+
+struct access;
+
+NODISCARD lode_status access_new(const struct config *config, struct access **ret_access,
+                                 lode_error *error);
+void access_free(struct access *access);
+/* Read keys, secrets and JWKS files again (SIGHUP). What was used before stays on an error. */
+NODISCARD lode_status access_reload(struct access *access, lode_error *error);
+
+enum access_fault {
+    ACCESS_OK,
+    ACCESS_MISSING,    /* 401: shows nothing */
+    ACCESS_UNKNOWN,    /* 401: no such key; a token that is none */
+    ACCESS_REVOKED,    /* 401 */
+    ACCESS_EXPIRED,    /* 401: key or token; or not yet valid */
+    ACCESS_FORGED,     /* 401: signature, algorithm, issuer, audience */
+    ACCESS_ROLE,       /* 403: the role is not enough */
+    ACCESS_COLLECTION, /* 403 */
+    ACCESS_NAMESPACE,  /* 403 */
+    ACCESS_RATE,       /* 429: requests or bytes a second; see ret_retry_ms */
+};
+
+/* Who asks. *ret_principal is a reference, to be given back with principal_unref. error->message, which is for the
+ * client, never holds the secret. */
+enum access_fault access_check(struct access *access, const struct net_request *request,
+                               struct principal **ret_principal, lode_error *error);
+void principal_unref(struct access *access, struct principal *principal); /* NULL is allowed */
+
+/* Whether it may do that; collection and namespace_ NULL: the operation is about none ("": the default namespace). */
+enum access_fault principal_may(const struct principal *principal, enum role needed,
+                                const char *collection, const char *namespace_, lode_error *error);
+/* Take one request of body_bytes out of its quota. */
+enum access_fault principal_take(struct principal *principal, uint64_t body_bytes, uint64_t now_us,
+                                 uint64_t *ret_retry_ms, lode_error *error);
+
+#endif

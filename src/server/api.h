@@ -1,0 +1,52 @@
+/* api.h: what each route runs (routes.c has the table). Handlers read call->body, answer into call->out or by
+ * call_fail; docs/api.md and api/openapi.yaml say what they mean. */
+#ifndef SERVER_API_H
+#define SERVER_API_H
+
+#include "server/call.h"
+#include "server/handles.h"
+
+/* api_indices.c, api_state.c, api_stream.c */
+void api_indices_create(struct call *call);
+void api_indices_list(struct call *call);
+void api_indices_get(struct call *call);
+void api_indices_update(struct call *call);
+void api_indices_delete(struct call *call);
+void api_aliases_list(struct call *call);
+void api_aliases_set(struct call *call);
+void api_aliases_delete(struct call *call);
+void api_indices_stats(struct call *call);
+void api_indices_flush(struct call *call);
+void api_indices_compact(struct call *call);
+void api_namespaces_list(struct call *call);
+void api_namespaces_get(struct call *call);
+void api_namespaces_delete(struct call *call);
+void api_snapshots_list(struct call *call);
+void api_snapshots_create(struct call *call);
+void api_snapshots_delete(struct call *call);
+void api_import(struct call *call);
+void api_export(struct call *call);
+/* api_vectors.c, api_query.c, api_lists.c */
+void api_vectors_upsert(struct call *call);
+void api_vectors_get_one(struct call *call);
+void api_vectors_delete_one(struct call *call);
+void api_vectors_get(struct call *call);
+void api_vectors_delete(struct call *call);
+void api_vectors_patch(struct call *call);
+void api_vectors_scroll(struct call *call);
+void api_vectors_count(struct call *call);
+void api_vectors_facets(struct call *call);
+void api_vectors_sample(struct call *call);
+void api_query(struct call *call);
+
+/* --- Shared by handlers ------------------------------------------------------------------------- */
+
+struct handles *server_handles(struct server *server);
+lode_db *server_db(struct server *server);
+
+/* The collection of parameter 0 in this namespace as call->who sees it, checked by principal_may; else NULL, and the call
+ * has failed. Remembers both names in the call. */
+const struct handle *api_take(struct call *call, const char *namespace_);
+void api_give(struct call *call, const struct handle *handle);
+
+#endif
