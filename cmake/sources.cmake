@@ -86,6 +86,8 @@ lode_glob(LODE_SERVICE_SOURCES net cluster server)
 if(LODE_SERVICE_SOURCES)
   add_library(lode_service STATIC ${LODE_SERVICE_SOURCES})
   target_link_libraries(lode_service PRIVATE lode_flags PUBLIC lode_internal PkgConfig::SERVICE)
+  include("${PROJECT_SOURCE_DIR}/cmake/proto.cmake")
+  target_link_libraries(lode_service PUBLIC lode_proto)
 endif()
 
 # --- The command `lode`: a library for its tests, and main.c ---------------------------------------
