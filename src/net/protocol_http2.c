@@ -12,7 +12,7 @@
 
 #define STREAM_WINDOW     ((int32_t)STREAM_BYTES_MAX)
 #define CONNECTION_WINDOW ((int32_t)1 << 20)
-#define REST_BYTES_MAX    ((uint64_t)256 << 10) /* of a body that nobody wants */
+#define REST_BYTES_MAX    ((uint64_t)4 << 20) /* of bodies that nobody wants */
 #define RESETS_BURST      10                    /* seconds' worth of resets at once */
 #define GOAWAY_US         200000 /* from the first GOAWAY to the second: what was sent before it was seen */
 #define OUT_READING_MAX   (4 * OUT_BYTES_HIGH) /* of answers to frames, before no more frames are read */
@@ -63,6 +63,17 @@ static void count_reset(struct http2 *http2)
 
 /* --- Bodies of requests --------------------------------------------------------------------------------------------- */
 
+/* The answer is out, and more of a body comes that nobody wants. Many clients take a reset, even with NO_ERROR, for a
+ * failure of the request, and stop by themselves once they have read the answer: they are given the time. */
+static void drop_rest(struct http2 *http2, int32_t stream_id, size_t size)
+{
+    http2->dropped_bytes += size;
+    if (http2->dropped_bytes < REST_BYTES_MAX)
+        return;
+    http2->dropped_bytes = 0;
+    reset(http2, stream_id, NGHTTP2_NO_ERROR);
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
                    size_t size, void *context)
 {
@@ -76,6 +87,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
     }
     if (exchange)
         exchange_body_bytes(exchange, data, size);
+    else
+        drop_rest(http2, stream_id, size);
     if (nghttp2_session_consume(session, stream_id, size))
         connection_fail(http2->connection);
     return 0;
@@ -173,10 +186,6 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
 /* The last frame of an answer is in the buffer: the stream is its client's alone from now on. */
 static void answer_is_out(struct http2 *http2, struct exchange *exchange)
 {
-    uint64_t size = exchange->request.content_size;
-    bool rest_is_small = size != NET_SIZE_UNKNOWN && size - exchange->bytes_in <= REST_BYTES_MAX;
-    if (!exchange->body_ended && !rest_is_small)
-        reset(http2, exchange->stream_id, NGHTTP2_NO_ERROR);
     forget_unread(http2, exchange);
     (void)nghttp2_session_set_stream_user_data(http2->session, exchange->stream_id, NULL);
     exchange_sent(exchange);
