@@ -30,7 +30,7 @@ static const struct command commands[] = {
     {"keep-log", "keep logs, so that backups can restore to any batch", keep_log_run},
     {"verify", "check every checksum and cross-reference", verify_run},
     {"repair", "make a damaged database sound, with what can be read", repair_run},
-    {"key", "make, show and change keys; encrypt a database", key_run},
+    {"encryption", "encrypt a database; make, show and change its keys", encryption_run},
     {"bench", "build, search and measure: recall, speed, memory", bench_command_run},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;

@@ -162,15 +162,36 @@ static void fail(struct call *call, struct fault fault, const struct fault_text 
     }
 }
 
-void call_fail(struct call *call, const lode_error *error, const char *field, long position)
+/* Whether what is too large is the body, and not a number that was asked for. */
+static bool brings_points(const struct route *route)
 {
-    bool is_write = call->route && call->route->lane == NET_LANE_WRITE && call->route->bodies;
-    struct fault fault = fault_of_status(error->status, is_write);
-    fail(call, fault,
-         &(struct fault_text){
-             .code = fault.code, .message = error->message, .field = field, .position = position});
+    return route && route->is_mutation && route->bodies &&
+           (route->lane == NET_LANE_WRITE || route->is_streamed);
+}
+
+static void fail_with(struct call *call, const lode_error *error, struct fault_text text)
+{
+    struct fault fault = fault_of_status(error->status, brings_points(call->route));
+    text.code = fault.code;
+    text.message = error->message;
+    fail(call, fault, &text);
     if (call->error.status == LODE_OK)
         call->error = *error;
+}
+
+void call_fail(struct call *call, const lode_error *error, const char *field, long position)
+{
+    fail_with(call, error, (struct fault_text){.field = field, .position = position});
+}
+
+void call_fail_line(struct call *call, const lode_error *error, const struct call_line *at)
+{
+    fail_with(call, error,
+              (struct fault_text){.field = at->field,
+                                  .position = at->position,
+                                  .line = at->line,
+                                  .applied_lines = at->applied_lines,
+                                  .applied_points = at->applied_points});
 }
 
 void call_refuse(struct call *call, unsigned status, const char *code, const char *field,

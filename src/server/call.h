@@ -96,6 +96,13 @@ NODISCARD lode_status call_begin_stream(struct call *call, lode_error *error);
 
 /* Fail with the status that belongs to the error (errors.h, docs/api.md#errors). field and position may be NULL and -1. */
 void call_fail(struct call *call, const lode_error *error, const char *field, long position);
+/* The same, at a line of a body in lines. */
+struct call_line {
+    const char *field; /* NULL: none */
+    long position;     /* in the line; -1: none */
+    uint64_t line, applied_lines, applied_points;
+};
+void call_fail_line(struct call *call, const lode_error *error, const struct call_line *at);
 /* Fail with a status of its own. */
 void call_refuse(struct call *call, unsigned status, const char *code, const char *field,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -97,6 +97,14 @@ lode_status fault_write(struct buf *out, const struct fault_text *text, lode_err
         json_write_key(&json, "position");
         json_write_i64(&json, text->position);
     }
+    if (text->line) {
+        json_write_key(&json, "line");
+        json_write_u64(&json, text->line);
+        json_write_key(&json, "applied_lines");
+        json_write_u64(&json, text->applied_lines);
+        json_write_key(&json, "applied_points");
+        json_write_u64(&json, text->applied_points);
+    }
     json_write_object_end(&json);
     json_write_object_end(&json);
     return json.status;

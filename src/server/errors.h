@@ -26,9 +26,12 @@ struct fault_text {
     const char *message; /* UTF-8, or what was meant to be */
     const char *field;   /* NULL: none */
     long position;       /* -1: none */
+    uint64_t line;       /* of a body in lines, from 1; 0: it is none */
+    uint64_t applied_lines, applied_points; /* then: before it */
 };
 
-/* Append {"error":{"code","message","field","position"}}, without the last two where there is none. */
+/* Append {"error":{"code","message","field","position","line","applied_lines","applied_points"}}, without what there is
+ * not. */
 NODISCARD lode_status fault_write(struct buf *out, const struct fault_text *text, lode_error *error);
 
 #endif

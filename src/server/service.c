@@ -50,6 +50,10 @@ static void answer(struct call *call)
     if (call->is_answered)
         return;
     call->is_answered = true;
+    if (call->is_grpc) {
+        grpc_answer(call);
+        return;
+    }
     common_headers(call);
     exchange_answer(call->exchange, &(struct net_answer){.status = call->status,
                                                          .content_type = call->content_type,
@@ -98,6 +102,12 @@ static void deny(struct call *call, enum access_fault why, const lode_error *err
     call_refuse(call, fault.status, fault.code, NULL, "%s", error->message);
 }
 
+static const char *role_name(enum role role)
+{
+    static const char *const names[] = {"none", "read", "write", "admin"};
+    return names[role];
+}
+
 bool service_may(struct call *call, enum role needed, const char *collection,
                  const char *namespace_)
 {
@@ -108,27 +118,30 @@ bool service_may(struct call *call, enum role needed, const char *collection,
     return !why;
 }
 
-static bool sees_a_part(const struct principal *who)
-{
-    return who->namespaces.count > 0 || who->filter;
-}
-
-/* What is about a collection as such is not for who sees a part of it; what is about points says itself, in its body, which
- * namespace it means (api_take). */
+/* What can be told from the path alone. Operations on points say in their bodies which namespace they mean (api_take); gRPC
+ * names collections in its messages. */
 static bool may(struct call *call)
 {
     const struct route *route = call->route;
+    const char *collection = call->parameters[0];
+    lode_error error = {LODE_OK};
     if (route->role == ROLE_NONE)
         return true;
-    const char *collection = route->reach == REACH_NONE ? NULL : call->parameters[0];
-    call->collection = collection;
-    if (!service_may(call, route->role, collection, NULL))
+    if (call->who->role < route->role) {
+        (void)error_set(&error, LODE_INVALID, "%s needs the role %s", route->operation,
+                        role_name(route->role));
+        deny(call, ACCESS_ROLE, &error);
         return false;
-    if (route->reach != REACH_WHOLE || !sees_a_part(call->who))
+    }
+    if (call->is_grpc || route->reach == REACH_NONE)
         return true;
-    call->is_denied = true;
-    call_refuse(call, 403, "namespace", NULL,
-                "%s is about a whole index; this key is for a part of it", route->operation);
+    call->collection = collection;
+    if (route->reach == REACH_WHOLE)
+        return service_may(call, route->role, collection, NULL);
+    if (principal_sees(call->who, collection))
+        return true;
+    (void)error_set(&error, LODE_INVALID, "this key is not for index '%.128s'", collection);
+    deny(call, ACCESS_COLLECTION, &error);
     return false;
 }
 
@@ -177,6 +190,24 @@ const struct handle *api_take(struct call *call, const char *namespace_)
         return handle;
     call_fail(call, &error, NULL, -1);
     return NULL;
+}
+
+const struct handle *api_take_whole(struct call *call)
+{
+    const struct handle *handle = NULL;
+    lode_error error = {LODE_OK};
+    call->collection = call->parameters[0];
+    if (!service_may(call, call->route->role, call->collection, NULL))
+        return NULL;
+    if (!handles_take(call->server->handles, call->collection, NULL, NULL, &handle, &error))
+        return handle;
+    call_fail(call, &error, NULL, -1);
+    return NULL;
+}
+
+bool api_may(struct call *call, enum role needed, const char *collection, const char *namespace_)
+{
+    return service_may(call, needed, collection, namespace_);
 }
 
 void api_give(struct call *call, const struct handle *handle)
@@ -233,15 +264,20 @@ static bool take_parameters(struct call *call, const struct route_match *match)
     return true;
 }
 
-static bool find(struct call *call)
+static bool find_path(struct call *call)
 {
     const struct net_request *request = exchange_request(call->exchange);
     struct route_match match;
     route_find(request->method, request->path, &match);
-    call->route = match.route;
-    if (match.route)
+    bool is_head = strcmp(request->method, "HEAD") == 0;
+    if (match.route && !(is_head && match.route->is_streamed)) {
+        call->route = match.route;
         return take_parameters(call, &match);
-    if (match.status == 405) {
+    }
+    if (match.route) {
+        call_header(call, "allow", match.route->method);
+        call_refuse(call, 405, "method", NULL, "HEAD is not for what is streamed");
+    } else if (match.status == 405) {
         call_header(call, "allow", match.allow);
         call_refuse(call, 405, "method", NULL, "%.16s is not for this path: %s", request->method,
                     match.allow);
@@ -249,6 +285,16 @@ static bool find(struct call *call)
         call_refuse(call, 404, "not_found", NULL, "there is nothing at %.100s", request->path);
     }
     return false;
+}
+
+/* What was asked for, over JSON or gRPC. */
+static bool find(struct call *call)
+{
+    call->is_grpc = grpc_is_call(exchange_request(call->exchange));
+    if (!call->is_grpc)
+        return find_path(call);
+    call->route = grpc_find(call);
+    return call->route != NULL;
 }
 
 static unsigned body_kind(const char *type)
@@ -274,6 +320,8 @@ static bool check_type(struct call *call)
     const char *type = net_request_header(request, "content-type");
     const char *encoding = net_request_header(request, "content-encoding");
     unsigned allowed = call->route->bodies;
+    if (call->is_grpc)
+        return true;
     call->body_kind = allowed & BODY_NDJSON ? BODY_NDJSON : BODY_JSON;
     if (allowed == BODY_NONE || request->content_size == 0)
         return true;
@@ -315,15 +363,21 @@ static bool is_auditable(struct call *call)
     return false;
 }
 
+/* Of reads and writes; what is slow by nature ends when its client has gone. */
 static void set_deadline(struct call *call)
 {
-    const struct route *route = call->route;
-    uint64_t deadline_ms = call->who ? call->who->limits.deadline_ms : 0;
-    if (deadline_ms == 0)
-        deadline_ms = call->server->config->limits.deadline_ms;
-    if (deadline_ms == 0 || route->lane == NET_LANE_SLOW)
+    const struct net_request *request = exchange_request(call->exchange);
+    uint64_t us = 0;
+    if (call->who && call->route->lane != NET_LANE_SLOW) {
+        us = call->who->limits.deadline_ms * 1000;
+        us = us ? us : call->server->config->limits.deadline_ms * 1000;
+    }
+    uint64_t asked_us = call->is_grpc ? grpc_timeout_us(request) : 0;
+    if (asked_us && (us == 0 || asked_us < us))
+        us = asked_us;
+    if (us == 0)
         return;
-    call->deadline_us = exchange_request(call->exchange)->arrived_us + deadline_ms * 1000;
+    call->deadline_us = request->arrived_us + us;
     exchange_set_deadline(call->exchange, call->deadline_us);
 }
 
@@ -332,6 +386,8 @@ static void run(void *context, struct exchange *exchange);
 static size_t body_max(const struct call *call)
 {
     uint64_t max = call->server->config->http.body_bytes_max;
+    if (call->is_grpc)
+        return grpc_body_max((size_t)max);
     if (call->route->bodies == BODY_NONE)
         return NO_BODY_MAX;
     return call->route->lane == NET_LANE_SLOW && max > SMALL_BODY_MAX ? SMALL_BODY_MAX
@@ -364,10 +420,6 @@ void service_begin(void *context, struct exchange *exchange)
         return;
     }
     begin_trace(call);
-    if (grpc_is_asked_for(exchange_request(exchange))) {
-        grpc_begin(call);
-        return;
-    }
     if (find(call) && identify(call) && may(call) && take_quota(call, said_size(call)) &&
         check_type(call) && is_ready(call) && is_auditable(call)) {
         if (call->route->run) {
@@ -419,7 +471,7 @@ void service_refused(void *context, struct exchange *exchange, enum net_refusal 
     if (call)
         call->refusal = why;
     if (call && call->is_grpc)
-        grpc_refused(call, why);
+        grpc_refuse(exchange, fault.status, fault.code, refusal_text(why), fault.retry_s);
     else
         answer_plain(exchange, &fault, refusal_text(why));
 }

@@ -26,6 +26,7 @@ enum server_state {
 struct server {
     const struct config *config;
     /* Made by server_new and the same until server_free; each is thread-safe. */
+    struct net_service service;
     struct net_server *net;
     struct access *access;
     struct audit *audit; /* NULL: nothing is audited */

@@ -1,4 +1,4 @@
-/* key.c: `lode key`: keys made, shown and changed; databases encrypted. */
+/* encryption.c: `lode encryption`: keys made, shown and changed; databases encrypted. */
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/interrupt.h"
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct key_job {
+struct encryption_job {
     struct args args;
     const char *action, *dir;
     const char *out, *new_file, *new_command;
@@ -17,12 +17,12 @@ struct key_job {
     struct progress progress;
 };
 
-static int is_action(const struct key_job *job, const char *action)
+static int is_action(const struct encryption_job *job, const char *action)
 {
     return strcmp(job->action, action) == 0;
 }
 
-static int parse(struct key_job *job, int argc, char **argv, int *ret_exit)
+static int parse(struct encryption_job *job, int argc, char **argv, int *ret_exit)
 {
     const struct arg_option options[] = {
         OPTION_TEXT("out", "FILE", &job->out,
@@ -39,7 +39,7 @@ static int parse(struct key_job *job, int argc, char **argv, int *ret_exit)
             "rotate: write every file anew under the newest data key, and drop the others."),
     };
     const struct arg_spec spec = {
-        .command = "key",
+        .command = "encryption",
         .usage = "new --out FILE | show DIR|BACKUP | rotate DIR [options] | encrypt DIR",
         .about =
             "Keys of encrypted databases. A database created with --key-file or --key-command is "
@@ -54,12 +54,13 @@ static int parse(struct key_job *job, int argc, char **argv, int *ret_exit)
             "With --json: new and show {\"key\"}, rotate and encrypt {\"key\", \"data_keys\"}; "
             "\"\": "
             "not encrypted.\n",
-        .examples = "  lode key new --out /etc/lode/films.key\n"
-                    "  lode create films.lode films --dim 384 --key-file /etc/lode/films.key\n"
-                    "  lode key show films.lode\n"
-                    "  lode key rotate films.lode --key-file old.key --new-key-file new.key\n"
-                    "  lode key rotate films.lode --key-file new.key --data-key --rewrite\n"
-                    "  lode key encrypt films.lode --key-command 'pass show lode/films'\n",
+        .examples =
+            "  lode encryption new --out /etc/lode/films.key\n"
+            "  lode create films.lode films --dim 384 --key-file /etc/lode/films.key\n"
+            "  lode encryption show films.lode\n"
+            "  lode encryption rotate films.lode --key-file old.key --new-key-file new.key\n"
+            "  lode encryption rotate films.lode --key-file new.key --data-key --rewrite\n"
+            "  lode encryption encrypt films.lode --key-command 'pass show lode/films'\n",
         .operand_names = "new|show|rotate|encrypt DIR",
         .operands_min = 1,
         .operands_max = 2,
@@ -69,7 +70,7 @@ static int parse(struct key_job *job, int argc, char **argv, int *ret_exit)
     return args_parse(&spec, argc, argv, &job->args, ret_exit);
 }
 
-static int check(struct key_job *job)
+static int check(struct encryption_job *job)
 {
     static const char *const actions[] = {"new", "show", "rotate", "encrypt", NULL};
     size_t i = 0;
@@ -78,20 +79,23 @@ static int check(struct key_job *job)
     while (actions[i] && !is_action(job, actions[i]))
         i++;
     if (!actions[i])
-        return output_usage("key", "'%s' is none of new, show, rotate, encrypt", job->action);
+        return output_usage("encryption", "'%s' is none of new, show, rotate, encrypt",
+                            job->action);
     if (is_action(job, "new") ? !job->out || job->dir : !job->dir || job->out)
-        return output_usage("key",
+        return output_usage("encryption",
                             is_action(job, "new") ? "new takes --out FILE and nothing else"
                                                   : "%s takes a DIR, and no --out",
                             job->action);
     if (!is_action(job, "rotate") &&
         (job->new_file || job->new_command || job->data_key || job->rewrite))
-        return output_usage("key", "--new-key-file, --new-key-command, --data-key and --rewrite go "
-                                   "with rotate");
+        return output_usage("encryption",
+                            "--new-key-file, --new-key-command, --data-key and --rewrite go "
+                            "with rotate");
     if (job->new_file && job->new_command)
-        return output_usage("key", "--new-key-file and --new-key-command exclude one another");
+        return output_usage("encryption",
+                            "--new-key-file and --new-key-command exclude one another");
     if ((is_action(job, "rotate") || is_action(job, "encrypt")) && !keys_given())
-        return output_usage("key", "%s needs --key-file or --key-command", job->action);
+        return output_usage("encryption", "%s needs --key-file or --key-command", job->action);
     return EXIT_OK;
 }
 
@@ -107,7 +111,7 @@ static int report_id(const char *id)
     return document_end(&document);
 }
 
-static int run_new(const struct key_job *job)
+static int run_new(const struct encryption_job *job)
 {
     char id[LODE_KEY_ID_TEXT_SIZE];
     lode_error error = {0};
@@ -119,7 +123,7 @@ static int run_new(const struct key_job *job)
     return report_id(id);
 }
 
-static int run_show(const struct key_job *job)
+static int run_show(const struct encryption_job *job)
 {
     char id[LODE_KEY_ID_TEXT_SIZE];
     lode_error error = {0};
@@ -130,7 +134,7 @@ static int run_show(const struct key_job *job)
 
 static int on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
 {
-    struct key_job *job = context;
+    struct encryption_job *job = context;
     progress_update(&job->progress, done_bytes, total_bytes);
     return interrupt_caught();
 }
@@ -149,7 +153,7 @@ static int report_change(const lode_encryption *now, const char *done)
     return document_end(&document);
 }
 
-static int run_rotate(struct key_job *job)
+static int run_rotate(struct encryption_job *job)
 {
     struct session session;
     lode_error error = {0};
@@ -176,7 +180,7 @@ static int run_rotate(struct key_job *job)
     return status ? output_error(&error, CAUSE_ARGUMENTS) : report_change(&now, "changed");
 }
 
-static int run_encrypt(struct key_job *job)
+static int run_encrypt(struct encryption_job *job)
 {
     struct session session;
     lode_error error = {0};
@@ -200,9 +204,9 @@ static int run_encrypt(struct key_job *job)
     return report_change(&now, "encrypted");
 }
 
-int key_run(int argc, char **argv)
+int encryption_run(int argc, char **argv)
 {
-    struct key_job job = {.action = NULL};
+    struct encryption_job job = {.action = NULL};
     int code = EXIT_OK;
     if (!parse(&job, argc, argv, &code))
         return code;
