@@ -5,6 +5,8 @@
 
 #include "server/config.h"
 
+#define CONFIG_ITEMS_MAX 16u /* values of one key */
+
 enum config_kind {
     CONFIG_TEXT,    /* char *; "" is NULL                                         */
     CONFIG_TEXTS,   /* struct config_strings                                      */

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define TEXT_SIZE_MAX 4096u
-#define ITEMS_MAX     16u
 #define SHOWN         "%.80s" /* of a value, in a message */
 
 struct unit {
@@ -226,9 +225,9 @@ static lode_status put_texts(struct config_strings *field, const struct config_k
 {
     struct config_strings strings = {NULL, 0};
     lode_status status = LODE_OK;
-    if (count > ITEMS_MAX)
+    if (count > CONFIG_ITEMS_MAX)
         return error_set(error, LODE_INVALID, "%s has %zu values; at most %u", key->path, count,
-                         ITEMS_MAX);
+                         CONFIG_ITEMS_MAX);
     for (size_t i = 0; !status && i < count; i++) {
         status = check_text(key, texts[i], error);
         if (!status && (!*texts[i] || (key->choices && !is_choice(key, texts[i]))))

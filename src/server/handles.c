@@ -556,7 +556,7 @@ lode_status handles_open_all(struct handles *handles,
     return status;
 }
 
-lode_status handles_new(lode_db *db, struct handles **ret_handles, lode_error *error)
+lode_status handles_open(lode_db *db, struct handles **ret_handles, lode_error *error)
 {
     struct handles *handles = calloc(1, sizeof *handles);
     if (!handles)
@@ -567,14 +567,14 @@ lode_status handles_new(lode_db *db, struct handles **ret_handles, lode_error *e
     cond_init(&handles->given);
     lode_status status = read_catalog(handles, error);
     if (status) {
-        handles_free(handles);
+        handles_close(handles);
         return status;
     }
     *ret_handles = handles;
     return LODE_OK;
 }
 
-void handles_free(struct handles *handles)
+void handles_close(struct handles *handles)
 {
     if (!handles)
         return;

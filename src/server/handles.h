@@ -18,9 +18,9 @@ struct handle {
     const lode_schema *schema;
 };
 
-NODISCARD lode_status handles_new(lode_db *db, struct handles **ret_handles, lode_error *error);
+NODISCARD lode_status handles_open(lode_db *db, struct handles **ret_handles, lode_error *error);
 /* All must have been given back. NULL is allowed. */
-void handles_free(struct handles *handles);
+void handles_close(struct handles *handles);
 
 /* Open every collection, which replays its log. What cannot be opened is told, and tried again when it is asked for. */
 NODISCARD lode_status handles_open_all(struct handles *handles,

@@ -126,7 +126,7 @@ static lode_status open_db(struct server *server, lode_error *error)
                                      .key = key.file || key.command ? &key : NULL};
     lode_status status = lode_db_open(config->data, &options, &server->db, error);
     if (status == LODE_OK)
-        status = handles_new(server->db, &server->handles, error);
+        status = handles_open(server->db, &server->handles, error);
     if (status == LODE_OK)
         status = handles_open_all(server->handles, open_failed, server, error);
     if (status == LODE_OK)
@@ -154,7 +154,7 @@ static void opening(void *context)
 static void close_db(struct server *server)
 {
     collector_free(server->collector);
-    handles_free(server->handles);
+    handles_close(server->handles);
     lode_db_close(server->db);
     server->collector = NULL;
     server->handles = NULL;
