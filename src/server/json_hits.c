@@ -55,17 +55,46 @@ static size_t encode(const uint8_t *bytes, size_t size, char *out)
     return (size_t)(p - out);
 }
 
-void json_write_base64(struct json_writer *json, const float *values, size_t count)
+void json_write_base64_begin(struct json_writer *json)
+{
+    json_write_raw(json, "\"", 1);
+}
+
+/* Append what the bytes are in base64. */
+static void put_encoded(struct json_writer *json, const uint8_t *bytes, size_t size)
 {
     struct buf *out = json->out;
-    size_t size = count * sizeof(float);
-    json_write_raw(json, "\"", 1);
     if (!json->status)
-        json->status = buf_reserve(out, (size + 2) / 3 * 4 + 1, json->error);
-    if (json->status)
-        return;
-    out->size += encode((const uint8_t *)values, size, (char *)out->data + out->size);
-    out->data[out->size++] = '"';
+        json->status = buf_reserve(out, (size + 2) / 3 * 4, json->error);
+    if (!json->status)
+        out->size += encode(bytes, size, (char *)out->data + out->size);
+}
+
+void json_write_base64_more(struct json_writer *json, struct json_base64 *base64,
+                            const float *values, size_t count)
+{
+    const uint8_t *bytes = (const uint8_t *)values;
+    size_t size = count * sizeof(float);
+    while (size > 0 && base64->rest_size > 0 && base64->rest_size < 3) {
+        base64->rest[base64->rest_size++] = *bytes++;
+        size--;
+    }
+    if (base64->rest_size == 3) {
+        put_encoded(json, base64->rest, 3);
+        base64->rest_size = 0;
+    }
+    size_t whole = size / 3 * 3;
+    if (whole)
+        put_encoded(json, bytes, whole);
+    for (size_t i = whole; i < size; i++)
+        base64->rest[base64->rest_size++] = bytes[i];
+}
+
+void json_write_base64_end(struct json_writer *json, struct json_base64 *base64)
+{
+    put_encoded(json, base64->rest, base64->rest_size);
+    if (!json->status)
+        json->status = buf_append(json->out, "\"", 1, json->error);
 }
 
 static void write_vector(struct json_writer *json, const lode_hit *hit,
@@ -73,7 +102,10 @@ static void write_vector(struct json_writer *json, const lode_hit *hit,
 {
     json_write_key(json, "vector");
     if (options->is_base64) {
-        json_write_base64(json, hit->vector, options->dim);
+        struct json_base64 rest = {0};
+        json_write_base64_begin(json);
+        json_write_base64_more(json, &rest, hit->vector, options->dim);
+        json_write_base64_end(json, &rest);
         return;
     }
     json_write_array(json);

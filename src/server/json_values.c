@@ -338,3 +338,49 @@ lode_status json_input_with(struct json_input *input, unsigned *ret_with)
     *ret_with = 0;
     return json_input_array(input, 16, "names", read_with, ret_with);
 }
+
+/* --- Names and filters --------------------------------------------------------------------------- */
+
+struct names {
+    const char **items;
+    size_t count, capacity;
+};
+
+static lode_status read_name(struct json_input *input, void *target)
+{
+    struct names *names = target;
+    if (names->count == names->capacity) {
+        size_t capacity = names->capacity ? names->capacity * 2 : 8;
+        const char **items = arena_alloc(input->arena, capacity * sizeof *items);
+        if (!items)
+            return json_input_nomem(input, "names", capacity * sizeof *items);
+        if (names->count)
+            memcpy(items, names->items, names->count * sizeof *items);
+        names->items = items;
+        names->capacity = capacity;
+    }
+    return json_input_name(input, LODE_METADATA_SIZE_MAX, &names->items[names->count++]);
+}
+
+lode_status json_input_names(struct json_input *input, size_t count_max, const char *what,
+                             struct json_names *ret_names)
+{
+    static const char *const none = NULL;
+    struct names names = {0};
+    lode_status status = json_input_array(input, count_max, what, read_name, &names);
+    *ret_names = (struct json_names){names.items ? names.items : &none, names.count};
+    return status;
+}
+
+lode_status json_input_filter(struct json_input *input, const char **ret_text, size_t *ret_size)
+{
+    enum json_token token = json_raw(&input->json, ret_text, ret_size);
+    if (token == JSON_OBJECT)
+        return LODE_OK;
+    if (token != JSON_ERROR)
+        input->json.text = *ret_text;
+    if (token != JSON_STRING)
+        return json_input_wrong(input, token, "a filter: a string or an object");
+    input->json.text = *ret_text + 1; /* as json_next leaves it */
+    return json_input_unescaped(input, ret_text, ret_size);
+}

@@ -35,4 +35,16 @@ NODISCARD lode_status json_input_with(struct json_input *input, unsigned *ret_wi
 unsigned json_with_of(const char *text, size_t size);
 extern const char *const json_with_names; /* all of them, for messages */
 
+struct json_names {
+    const char *const *items; /* each ends with NUL; in the arena */
+    size_t count;
+};
+/* An array of strings, at most count_max; what: "fields". */
+NODISCARD lode_status json_input_names(struct json_input *input, size_t count_max, const char *what,
+                                       struct json_names *ret_names);
+
+/* A string, which is a filter as text, or an object, which is one as JSON. */
+NODISCARD lode_status json_input_filter(struct json_input *input, const char **ret_text,
+                                        size_t *ret_size);
+
 #endif
