@@ -11,6 +11,7 @@ struct shape {
     struct buf text; /* at most FILTER_SHAPE_SIZE_MAX */
     lode_status status;
     size_t values; /* of a list, that are not written yet */
+    int has_comma; /* one came behind them: of the list if a value follows */
     int needs_blank;
 };
 
@@ -22,6 +23,12 @@ static void put(struct shape *shape, const char *text, size_t size)
 
 /* --- Values -------------------------------------------------------------------------------------- */
 
+static void add_value(struct shape *shape)
+{
+    shape->values++;
+    shape->has_comma = 0;
+}
+
 static void put_values(struct shape *shape)
 {
     char text[40];
@@ -30,7 +37,10 @@ static void put_values(struct shape *shape)
     int size = snprintf(text, sizeof text, shape->values > 1 ? "%s? x%zu" : "%s?",
                         shape->needs_blank ? " " : "", shape->values);
     put(shape, text, (size_t)size);
+    if (shape->has_comma)
+        put(shape, ",", 1);
     shape->values = 0;
+    shape->has_comma = 0;
     shape->needs_blank = 1;
 }
 
@@ -81,8 +91,10 @@ static void put_word(struct shape *shape, const char *word, size_t size)
 
 static void put_sign(struct shape *shape, char sign)
 {
-    if (sign == ',' && shape->values)
-        return; /* between values */
+    if (sign == ',' && shape->values) {
+        shape->has_comma = 1;
+        return;
+    }
     put_values(shape);
     int is_compare = strchr("=<>!", sign) != NULL;
     if (shape->needs_blank && (is_compare || sign == '('))
@@ -103,11 +115,11 @@ static size_t text_token(struct shape *shape, const char *text, size_t size, siz
 {
     size_t end = i + 1;
     if (text[i] == '"' || text[i] == '\'') {
-        shape->values++;
+        add_value(shape);
         return quoted_end(text, size, i);
     }
     if (is_digit(text[i]) || text[i] == '-' || text[i] == '+') {
-        shape->values++;
+        add_value(shape);
         while (end < size && (is_digit(text[end]) || is_letter(text[end]) ||
                               (text[end] && strchr(".+-", text[end]))))
             end++;
@@ -116,7 +128,7 @@ static size_t text_token(struct shape *shape, const char *text, size_t size, siz
     if (text[i] == '`' || text[i] == '@' || is_letter(text[i])) {
         end = text[i] == '`' ? quoted_end(text, size, i) : word_end(text, size, end);
         if (is_boolean(text + i, end - i))
-            shape->values++;
+            add_value(shape);
         else
             put_word(shape, text + i, end - i);
         return end;
@@ -127,7 +139,7 @@ static size_t text_token(struct shape *shape, const char *text, size_t size, siz
     } else if (text[i] && strchr("(),.", text[i])) {
         put_sign(shape, text[i]);
     } else if ((unsigned char)text[i] > ' ') {
-        shape->values++;
+        add_value(shape);
     }
     return end;
 }
@@ -176,7 +188,7 @@ static void shape_json(struct shape *shape, const char *text, size_t size)
         else if (token == JSON_KEY)
             put_json_key(shape, &json);
         else
-            shape->values++;
+            add_value(shape);
     }
     put_values(shape);
 }
