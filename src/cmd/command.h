@@ -31,6 +31,7 @@ int repair_run(int argc, char **argv);
 int restore_run(int argc, char **argv);
 int sample_run(int argc, char **argv);
 int scroll_run(int argc, char **argv);
+int serve_run(int argc, char **argv);
 int snapshot_run(int argc, char **argv);
 int stats_run(int argc, char **argv);
 int verify_run(int argc, char **argv);

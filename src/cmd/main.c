@@ -31,6 +31,7 @@ static const struct command commands[] = {
     {"verify", "check every checksum and cross-reference", verify_run},
     {"repair", "make a damaged database sound, with what can be read", repair_run},
     {"encryption", "encrypt a database; make, show and change its keys", encryption_run},
+    {"serve", "serve a database over HTTP and gRPC", serve_run},
     {"bench", "build, search and measure: recall, speed, memory", bench_command_run},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;

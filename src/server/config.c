@@ -2,14 +2,12 @@
  * in config_check.c. */
 #include "server/config.h"
 
-#include "base/limits.h"
 #include "os/thread.h"
 #include "server/config_keys.h"
 #include "server/config_strings.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define WRITES_WAIT 4u /* times as long as reads */
 #define SLOW_WAIT   40u
@@ -120,47 +118,21 @@ lode_status config_read_environment(struct config *config, lode_error *error)
 
 /* --- Defaults that other keys decide ---------------------------------------------------------------- */
 
-static int is_set(const struct config *config, const char *path)
+/* Of two that exclude one another, what was said later counts: a flag over the environment, say. */
+static void drop_earlier(struct config *config, const char *one, const char *other)
 {
-    return config_key_origin(config, path) != CONFIG_DEFAULT;
+    enum config_origin a = config_key_origin(config, one), b = config_key_origin(config, other);
+    if (a == b || a == CONFIG_DEFAULT || b == CONFIG_DEFAULT)
+        return;
+    INVARIANT(config_put(config, config_key_find(a < b ? one : other), "", CONFIG_DEFAULT, NULL) ==
+              LODE_OK);
 }
 
-static lode_status put_default(struct config *config, const char *path, const char *value,
-                               lode_error *error)
+void config_complete(struct config *config)
 {
-    return config_put(config, config_key_find(path), value, CONFIG_DEFAULT, error);
-}
-
-static lode_status complete_path(struct config *config, const char *path, const char *name,
-                                 lode_error *error)
-{
-    struct buf text;
-    if (is_set(config, path) || !config->data)
-        return LODE_OK;
-    size_t size = strlen(config->data);
-    while (size > 1 && config->data[size - 1] == '/')
-        size--;
-    buf_init(&text, 2 * PATH_SIZE_MAX);
-    lode_status status = buf_printf(&text, error, "%.*s/%s", (int)size, config->data, name);
-    if (!status)
-        status = buf_terminate(&text, error);
-    if (!status)
-        status = put_default(config, path, (const char *)text.data, error);
-    buf_release(&text);
-    return status;
-}
-
-lode_status config_complete(struct config *config, lode_error *error)
-{
-    lode_status status = complete_path(config, "auth.keys-file", "server/keys", error);
-    if (!status)
-        status = complete_path(config, "audit.directory", "server/audit", error);
-    if (!status && !is_set(config, "audit.enabled"))
+    drop_earlier(config, "engine.key-file", "engine.key-command");
+    if (config_key_origin(config, "audit.enabled") == CONFIG_DEFAULT)
         config->audit.is_on = !config->auth.is_off;
-    if (!status && !is_set(config, "log.format"))
-        status = put_default(config, "log.format",
-                             !config->log.file && isatty(STDERR_FILENO) ? "text" : "json", error);
-    return status;
 }
 
 /* --- For the network -------------------------------------------------------------------------------- */

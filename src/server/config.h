@@ -54,12 +54,12 @@ struct config {
         bool
             is_off; /* auth: off: everybody may do everything; beyond loopback only with allow_anonymous */
         bool allow_anonymous; /* "allow-anonymous-on-public-address: yes", in words */
-        char *keys_file;      /* API keys; default DATA/server/keys */
+        char *keys_file;      /* API keys; NULL: DATA/server/keys, which may be missing */
         struct config_jwt jwt;
     } auth;
     struct {
         bool is_on;   /* default yes when auth is on */
-        char *dir;    /* default DATA/server/audit */
+        char *dir;    /* NULL: DATA/server/audit */
         bool queries; /* queries too */
         uint64_t file_bytes_max;
         uint64_t files_max; /* older ones are deleted; 0: none is */
@@ -76,9 +76,8 @@ struct config {
         uint64_t resets_per_s;
     } http;
     struct {
-        char *level; /* error, warning, info, debug */
-        char *
-            format; /* json, or text (on a terminal the default); NULL until config_complete: not said */
+        char *level;            /* error, warning, info, debug */
+        char *format;           /* json or text; NULL: text on a terminal, else json */
         char *file;             /* default: stderr */
         uint64_t slow_query_ms; /* queries that take longer are logged with their plan; 0: none */
     } log;
@@ -107,9 +106,9 @@ NODISCARD lode_status config_read_environment(struct config *config, lode_error 
 /* One key by its path, "http.read-threads", as a flag gives it; several values separated by commas. */
 NODISCARD lode_status config_set(struct config *config, const char *key, const char *value,
                                  lode_error *error);
-/* The defaults that other keys decide: auth.keys-file, audit.directory, audit.enabled, log.format. After all is set, once
- * more if something is set afterwards. */
-NODISCARD lode_status config_complete(struct config *config, lode_error *error);
+/* Decides audit.enabled where it was not said, and which of engine.key-file and key-command counts. After all is set, once more if something is set afterwards. Files that are
+ * named by nobody stay NULL: whoever opens them knows their place below config.data. */
+void config_complete(struct config *config);
 /* What no single key can tell: public addresses without auth, mutual TLS without TLS, files that cannot be read. */
 NODISCARD lode_status config_check(const struct config *config, lode_error *error);
 /* Whether only this machine can reach an address, "127.0.0.1:7700", "[::1]:0", "localhost:7700". */

@@ -38,15 +38,15 @@ static int split_address(const char *address, char host[HOST_SIZE_MAX], uint64_t
     return 1;
 }
 
-static bool is_loopback4(const uint8_t bytes[4])
+static bool is_loopback4(in_addr_t address)
 {
-    return bytes[0] == 127;
+    return ntohl(address) >> 24 == 127;
 }
 
 static bool is_loopback6(const struct in6_addr *address)
 {
     return IN6_IS_ADDR_LOOPBACK(address) ||
-           (IN6_IS_ADDR_V4MAPPED(address) && is_loopback4(address->s6_addr + 12));
+           (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
 }
 
 static bool is_loopback_host(const char *host)
@@ -54,7 +54,7 @@ static bool is_loopback_host(const char *host)
     struct in_addr four;
     struct in6_addr six;
     if (inet_pton(AF_INET, host, &four) == 1)
-        return is_loopback4((const uint8_t *)&four);
+        return is_loopback4(four.s_addr);
     if (inet_pton(AF_INET6, host, &six) == 1)
         return is_loopback6(&six);
     return strcmp(host, "localhost") == 0;
@@ -99,8 +99,7 @@ static bool is_local_socket(int fd)
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         return false;
     if (address.ss_family == AF_INET)
-        return is_loopback4(
-            (const uint8_t *)&((const struct sockaddr_in *)&address)->sin_addr.s_addr);
+        return is_loopback4(((const struct sockaddr_in *)&address)->sin_addr.s_addr);
     if (address.ss_family == AF_INET6)
         return is_loopback6(&((const struct sockaddr_in6 *)&address)->sin6_addr);
     return address.ss_family == AF_UNIX;
@@ -152,12 +151,6 @@ static lode_status check_file(const struct wanted_file *file, lode_error *error)
     return LODE_OK;
 }
 
-/* API keys may come later: that there is no file yet is no fault. */
-static const char *if_there(const char *path)
-{
-    return path && access(path, F_OK) == 0 ? path : NULL;
-}
-
 static lode_status check_files(const struct config *config, lode_error *error)
 {
     bool jwt = config->auth.jwt.is_on;
@@ -165,7 +158,7 @@ static lode_status check_files(const struct config *config, lode_error *error)
         {"tls.certificate", config->tls.certificate, false, 1},
         {"tls.key", config->tls.key, true, 1},
         {"tls.client-ca", config->tls.client_ca, false, 1},
-        {"auth.keys-file", config->auth.is_off ? NULL : if_there(config->auth.keys_file), true, 0},
+        {"auth.keys-file", config->auth.is_off ? NULL : config->auth.keys_file, true, 0},
         {"auth.jwt.jwks-file", jwt ? config->auth.jwt.jwks_file : NULL, false, 1},
         {"auth.jwt.secret-file", jwt ? config->auth.jwt.secret_file : NULL, true, SECRET_SIZE_MIN},
         {"engine.key-file", config->engine.key_file, true, 1},

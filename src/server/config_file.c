@@ -316,13 +316,12 @@ static unsigned line_of_key(const struct buf *text, struct schema *schema, size_
 static unsigned line_of_fault(const struct buf *text, struct schema *schema,
                               const struct account *account)
 {
-    char section[160];
+    char key[160], section[sizeof key + 1];
     const char *unknown = after(account->fault, "Unexpected key: ");
     if (!unknown)
         return account->line;
-    name_key(account, "", section, sizeof section - 1);
-    if (*section)
-        strcat(section, ".");
+    name_key(account, "", key, sizeof key);
+    snprintf(section, sizeof section, "%s%s", key, *key ? "." : "");
     schema_init(schema, SIZE_MAX, section, unknown);
     unsigned line = find_line(text, schema);
     return line ? line : account->line;

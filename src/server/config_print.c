@@ -91,6 +91,8 @@ static lode_status print_line(const struct config *config, size_t i, size_t dept
                             origin_names[config->origins[i]]);
     if (!status && config->origins[i] != CONFIG_DEFAULT)
         status = buf_printf(out, error, "; default: %s", default_text(key));
+    else if (!status && key->computed)
+        status = buf_printf(out, error, ": %s", key->computed);
     return status ? status : buf_append_u8(out, '\n', error);
 }
 

@@ -302,6 +302,7 @@ static void printing_tells_where_values_came_from(void **state)
         strstr(text, "\n  level: debug                          # flag; default: info\n"));
     assert_non_null(strstr(text, "\n  streams: 128                          # default\n"));
     assert_non_null(strstr(text, "\n  jwt:\n    enabled: no "));
+    assert_non_null(strstr(text, "# default: DATA/server/keys\n"));
     buf_release(&out);
     print(&config, true, &out);
     assert_int_equal(json_validate((const char *)out.data, out.size, JSON_OBJECT, &error), LODE_OK);
