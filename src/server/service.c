@@ -188,7 +188,10 @@ const struct handle *api_take(struct call *call, const char *namespace_)
     if (!handles_take(call->server->handles, call->collection, namespace_, call->who, &handle,
                       &error))
         return handle;
-    call_fail(call, &error, NULL, -1);
+    if (error.status == LODE_LIMIT) /* of the name, not of the body */
+        call_refuse(call, 400, "limit", "namespace", "%s", error.message);
+    else
+        call_fail(call, &error, NULL, -1);
     return NULL;
 }
 
