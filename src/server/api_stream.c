@@ -207,7 +207,7 @@ static lode_status write_halves(struct import *import, size_t *ret_failed, lode_
 static bool flush(struct import *import)
 {
     size_t failed = 0;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     lode_status status = import->points.count ? write_halves(import, &failed, &error) : LODE_OK;
     if (status)
         fail_import(import, &error, import->lines[failed], NULL);
@@ -249,7 +249,7 @@ static void take_lines(struct import *import)
 {
     const char *line = NULL;
     size_t size = 0;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     do {
         if (is_unwanted(import->call, import->handle))
             return;
@@ -330,7 +330,7 @@ static void run_import(struct import *import)
 void api_import(struct call *call)
 {
     static const char *const names[] = {"namespace", "ack", NULL};
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     struct import *import = calloc(1, sizeof *import);
     if (!import) {
         (void)error_nomem(&error, "an import", sizeof *import);
@@ -443,7 +443,7 @@ static void run_export(struct export *export)
 {
     struct call *call = export->call;
     char sequence[24];
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (open_export(export, &error)) {
         call_fail(call, &error, NULL, -1);
         return;
