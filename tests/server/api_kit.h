@@ -115,7 +115,8 @@ static void kit_call(const char *operation, void (*run)(struct call *call), cons
     struct route route = route_read;
     struct call call = {.exchange = &kit.exchange, .who = &kit.who, .status = 200};
     route.operation = operation;
-    route.lane = strncmp(operation, "write", 5) == 0 ? NET_LANE_WRITE : NET_LANE_READ;
+    route.is_mutation = strncmp(operation, "vectors.", 8) == 0;
+    route.lane = strncmp(operation, "vectors.", 8) == 0 ? NET_LANE_WRITE : NET_LANE_READ;
     call.route = &route;
     call.body_kind = kit.binary ? BODY_BINARY : BODY_JSON;
     call.parameters[0] = (char *)(uintptr_t) "films";
