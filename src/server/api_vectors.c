@@ -31,7 +31,7 @@ static void write_batch(struct writes *writes, const struct write_head *head)
     lode_error error = {0};
     if (lode_write(writes->asked.handle->collection, writes->points.ops, writes->points.count,
                    &head->options, &info, &error))
-        asked_fail(call, &error, true);
+        asked_fail_at(call, &error, writes->items, true);
     else
         answer_write(call, &info);
 }
@@ -51,8 +51,7 @@ static void write_filtered(struct writes *writes)
         answer_write(call, &info);
         return;
     }
-    call->points = info.deleted + info.patched;
-    call->sequence = info.sequence;
+    answer_write_done(call, &info);
     if (call->points)
         error_prefix(&error, "after %llu points: ", (unsigned long long)call->points);
     asked_fail(call, &error, false);
