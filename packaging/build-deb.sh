@@ -16,7 +16,7 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-root=$work/root
+root=$work/debian/lode # where dpkg-shlibdeps expects it
 umask 022
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$source" log -1 --format=%ct 2>/dev/null || stat -c %Y "$source/CMakeLists.txt")}
 
@@ -43,9 +43,9 @@ done
 
 version=$("$build/lode" --version | cut -d ' ' -f 2)
 architecture=$(dpkg --print-architecture)
-mkdir -p "$work/debian" "$root/DEBIAN"
+mkdir -p "$root/DEBIAN"
 printf 'Source: lode\n\nPackage: lode\nArchitecture: any\n' >"$work/debian/control"
-depends=$(cd "$work" && dpkg-shlibdeps -O -e "$root/usr/bin/lode" $(printf -- '-e %s ' "$root"/usr/lib/liblode.so.*.* "$root"/usr/lib/*/liblode.so.*.*) |
+depends=$(cd "$work" && dpkg-shlibdeps -O "$root/usr/bin/lode" "$root"/usr/lib/liblode.so.*.* "$root"/usr/lib/*/liblode.so.*.* |
     sed -n 's/^shlibs:Depends=//p')
 [ -n "$depends" ] || { echo "build-deb.sh: dpkg-shlibdeps found nothing" >&2; exit 1; }
 size=$(du -sk --apparent-size "$root" | cut -f 1)

@@ -37,7 +37,7 @@ done
 # What is in it works.
 lode=$work/root/usr/bin/lode
 [ "$("$lode" --version)" = "$("$LODE_BIN" --version)" ] || fail "another command"
-"$lode" create "$work/films.lode" films --dim 2 >/dev/null
+"$lode" create "$work/films.lode" films --dim 2 --metric l2 >/dev/null
 "$lode" verify "$work/films.lode" >/dev/null
 env -u LODE_BIN -u LODE_SOURCE -u LODE_BUILD -u LODE_SANITIZE "$lode" serve \
     --config "$work/root/etc/lode/lode.yaml" --check-config
