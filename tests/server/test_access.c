@@ -444,7 +444,7 @@ static const struct {
     const char *collection, *namespace_, *wanted;
 } scopes[] = {
     {ROLE_NONE, NULL, NULL, "......."},       {ROLE_NONE, "films", "x", "......."},
-    {ROLE_READ, NULL, NULL, "....NNN"}, /* the list of collections */
+    {ROLE_READ, NULL, NULL, "......."}, /* the list of collections */
     {ROLE_WRITE, NULL, NULL, "R..CNNC"},      {ROLE_ADMIN, NULL, NULL, "RR.CNNR"},
     {ROLE_READ, "films", NULL, "....NNN"}, /* schema and statistics */
     {ROLE_ADMIN, "films", NULL, "RR..NNR"},   {ROLE_ADMIN, "other", NULL, "RR.CNNR"},
