@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *memory_given;
+
 /* What a unit multiplies by; 0: it is none. Takes what follows the number, whole. */
 static uint64_t unit_of(const char *text)
 {

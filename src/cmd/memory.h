@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+extern const char *memory_given; /* --memory, as given; set by args_parse; NULL: not */
+
 /* "1500000000", "512MiB", "2GiB", "2G" (of thousands), "0" for none. 1: read. */
 int memory_parse(const char *text, uint64_t *ret_bytes);
 
