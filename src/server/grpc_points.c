@@ -156,13 +156,29 @@ void grpc_form_release(struct grpc_form *form)
     buf_release(&form->scratch);
 }
 
+enum { UUID_TEXT_SIZE = 36 };
+
+static void uuid_text(const uint8_t uuid[16], char text[UUID_TEXT_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *text++ = '-';
+        *text++ = digits[uuid[i] >> 4];
+        *text++ = digits[uuid[i] & 15];
+    }
+}
+
 static void put_id(struct put *put, const lode_id *id)
 {
-    char text[JSON_ID_TEXT_MAX];
+    char text[UUID_TEXT_SIZE];
     size_t begin = put_begin(put);
     switch (id->kind) {
     case LODE_ID_NUMBER: put_choice_u64(put, 1, id->number); break;
-    case LODE_ID_UUID: put_bytes(put, 2, text, json_id_plain(id, text)); break;
+    case LODE_ID_UUID:
+        uuid_text(id->uuid, text);
+        put_bytes(put, 2, text, sizeof text);
+        break;
     case LODE_ID_STRING: put_bytes(put, 3, id->string, id->string_size); break;
     }
     put_end(put, 1, begin);

@@ -173,6 +173,8 @@ static bool take_messages(struct import *import)
         grpc_fault(import->call, &fault);
     else if (!import->key)
         grpc_invalid(import->call, "index", "there is no message: the first names the index");
+    else if (call_is_cancelled(import->call)) /* some clients end a stream before they reset it */
+        call_refuse(import->call, 503, "cancelled", NULL, "nobody waits for the answer");
     else
         return write_batch(import);
     return false;
