@@ -8,7 +8,7 @@ build="gcc g++ make cmake pkg-config libc6-dev libxxhash-dev libstemmer-dev libu
        libjansson-dev libcurl4-openssl-dev"
 demo="python3"
 test="python3 zstd clang clang-format clang-tidy libcmocka-dev binutils libclang-rt-14-dev
-      curl openssl prometheus nghttp2-client
+      curl openssl prometheus nghttp2-client python3-yaml python3-jsonschema
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 bench="python3 zstd libhnswlib-dev libfaiss-dev libopenblas-dev gnuplot-nox"
 

@@ -10,6 +10,7 @@ struct command {
 };
 
 int alias_run(int argc, char **argv);
+int audit_run(int argc, char **argv);
 int backup_run(int argc, char **argv);
 int bench_command_run(int argc, char **argv);
 int compact_run(int argc, char **argv);
@@ -22,6 +23,7 @@ int export_run(int argc, char **argv);
 int flush_run(int argc, char **argv);
 int get_run(int argc, char **argv);
 int import_run(int argc, char **argv);
+int key_run(int argc, char **argv);
 int keep_log_run(int argc, char **argv);
 int list_run(int argc, char **argv);
 int namespaces_run(int argc, char **argv);

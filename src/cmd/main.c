@@ -32,6 +32,8 @@ static const struct command commands[] = {
     {"repair", "make a damaged database sound, with what can be read", repair_run},
     {"encryption", "encrypt a database; make, show and change its keys", encryption_run},
     {"serve", "serve a database over HTTP and gRPC", serve_run},
+    {"key", "make, list, revoke and rotate API keys of a server", key_run},
+    {"audit", "verify a server's audit log", audit_run},
     {"bench", "build, search and measure: recall, speed, memory", bench_command_run},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;

@@ -291,7 +291,7 @@ static enum access_fault check_token(struct access *access, const struct access_
 enum access_fault access_check(struct access *access, const struct net_request *request,
                                struct principal **ret_principal, lode_error *error)
 {
-    struct shown shown;
+    struct shown shown = {.text = NULL};
     struct access_settings *settings = access_settings_now(access);
     enum access_fault fault = ACCESS_OK;
     *ret_principal = NULL;

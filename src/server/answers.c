@@ -1,6 +1,9 @@
 /* answers.c: see answers.h. */
 #include "server/answers.h"
 
+#include "server/metrics.h"
+#include "server/service.h"
+
 bool answer_fits(struct call *call, uint64_t points, const struct answer_form *form)
 {
     uint64_t dim = form->with & LODE_WITH_VECTOR ? form->dim : 0;
@@ -140,11 +143,18 @@ void answer_points(struct json_writer *json, const char *name, const lode_hit *h
 
 /* --- Writes -------------------------------------------------------------------------------------- */
 
+void answer_write_done(struct call *call, const lode_write_info *info)
+{
+    call->points = info->upserted + info->deleted + info->patched;
+    call->sequence = info->sequence;
+    if (!info->repeated)
+        metrics_points(call->server->metrics, info->upserted + info->patched, info->deleted);
+}
+
 void answer_write(struct call *call, const lode_write_info *info)
 {
     struct json_writer json;
-    call->points = info->upserted + info->deleted + info->patched;
-    call->sequence = info->sequence;
+    answer_write_done(call, info);
     call_json(call, &json);
     json_write_object(&json);
     json_write_key(&json, "sequence");

@@ -26,7 +26,9 @@ void answer_points(struct json_writer *json, const char *name, const lode_hit *h
                    size_t hit_count, const struct answer_form *form);
 /* One point. */
 void answer_point(struct json_writer *json, const lode_hit *hit, const struct answer_form *form);
-/* The whole answer of a write; the call remembers what there is to audit. */
+/* Have the call remember, for audit and metrics, what a write has done. */
+void answer_write_done(struct call *call, const lode_write_info *info);
+/* That, and the whole answer. */
 void answer_write(struct call *call, const lode_write_info *info);
 
 #endif

@@ -47,8 +47,9 @@ static void put_text(struct json_writer *json, const char *name, const char *tex
 {
     if (!text)
         return;
+    size_t size = strlen(text);
     json_write_key(json, name);
-    json_write_string(json, text, strnlen(text, FIELD_SIZE_MAX));
+    json_write_string(json, text, size < FIELD_SIZE_MAX ? size : FIELD_SIZE_MAX);
 }
 
 static void put_number(struct json_writer *json, const char *name, uint64_t value)
@@ -82,9 +83,9 @@ static lode_status write_text(struct audit *audit, lode_error *error)
             continue;
         if (put <= 0) {
             int why = put < 0 ? errno : ENOSPC;
-            /* What cannot be cut off now is cut off when the log is opened again: nothing follows it. */
+            /* What cannot be cut off now is cut off before anything follows it. */
             if (done > 0 && ftruncate(audit->fd, (off_t)audit->size) != 0)
-                audit->must_rotate = 1;
+                audit->is_dirty = 1;
             return error_os(error, why, "cannot write to the audit log");
         }
         done += (size_t)put;
@@ -132,7 +133,7 @@ static lode_status write_entry(struct audit *audit, const struct audit_entry *en
     put_text(&json, "outcome", entry->outcome);
     put_number(&json, "status", entry->status);
     put_text(&json, "who", entry->who);
-    put_text(&json, "key", entry->key_id);
+    put_text(&json, "key", entry->key_id && *entry->key_id ? entry->key_id : NULL);
     put_text(&json, "peer", entry->peer);
     put_text(&json, "collection", entry->collection);
     put_text(&json, "namespace", entry->namespace_);
@@ -271,7 +272,11 @@ void audit_head(struct audit *audit, char ret_hash[65])
 static void recover(struct audit *audit)
 {
     lode_error error = {.status = LODE_OK};
-    lode_status status = audit->must_rotate ? rotate(audit, &error) : LODE_OK;
+    lode_status status = LODE_OK;
+    if (ftruncate(audit->fd, (off_t)audit->size) != 0)
+        status = error_os(&error, errno, "cannot cut the audit log");
+    if (!status && audit->must_rotate)
+        status = rotate(audit, &error);
     if (!status)
         status = write_note(audit, AUDIT_LOST, NULL, audit->lost, 0, &error);
     if (!status && fdatasync(audit->fd) != 0)

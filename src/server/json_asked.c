@@ -3,6 +3,7 @@
 
 #include "os/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define FIELDS_MAX 256 /* of "fields": what is looked for in each member of each hit */
@@ -200,21 +201,44 @@ void asked_close(struct asked *asked)
 
 /* --- Failing ------------------------------------------------------------------------------------- */
 
-/* Messages of filters begin so (docs/filters.md). */
-static const char *field_of(const lode_error *error)
+/* Where the engine's message begins with the array it was given ("ops[3] (id 7): ..."), it is told with the body's own name
+ * for it. Writes the item's path to field, "" where there is none. */
+static void tell_item(const lode_error *error, const char *items, lode_error *ret_told,
+                      char field[JSON_FIELD_SIZE])
 {
-    return strncmp(error->message, "filter", 6) == 0 ? "filter" : NULL;
+    static const char *const arrays[] = {"ops[", "requests["};
+    *ret_told = *error;
+    field[0] = '\0';
+    for (size_t i = 0; items && i < 2; i++) {
+        size_t size = strlen(arrays[i]);
+        if (strncmp(error->message, arrays[i], size) != 0)
+            continue;
+        const char *rest = error->message + size;
+        int digits = (int)strspn(rest, "0123456789");
+        (void)snprintf(field, JSON_FIELD_SIZE, "%s[%.*s]", items, digits, rest);
+        (void)error_set(ret_told, error->status, "%s[%s", items, rest);
+    }
 }
 
-void asked_fail(struct call *call, const lode_error *error, bool is_input)
+/* Messages of filters begin so (docs/filters.md). */
+static int is_of_filter(const lode_error *error)
 {
-    if (is_input && error->status == LODE_INVALID)
-        call_refuse(call, 422, "schema", NULL, "%s", error->message);
+    return strncmp(error->message, "filter", 6) == 0;
+}
+
+void asked_fail(struct call *call, const lode_error *error, const char *items, bool is_write)
+{
+    lode_error told;
+    char path[JSON_FIELD_SIZE];
+    tell_item(error, items, &told, path);
+    const char *field = path[0] ? path : is_of_filter(error) ? "filter" : NULL;
+    if (is_write && error->status == LODE_INVALID)
+        call_refuse(call, 422, "schema", field, "%s", told.message);
     else if (error->status == LODE_CANCELLED && call->deadline_us &&
              clock_now_us(&clock_system) >= call->deadline_us)
         call_refuse(call, 504, "deadline", NULL, "the deadline has passed");
     else
-        call_fail(call, error, field_of(error), -1);
+        call_fail(call, &told, field, -1);
 }
 
 bool asked_check_dim(const struct asked *asked, uint32_t dim, const char *field)

@@ -229,11 +229,11 @@ lode_status json_input_array(struct json_input *input, size_t count_max, const c
     for (size_t count = 0; !array_ends(&input->json); count++) {
         if (input->json.error)
             return json_input_malformed(input);
+        if (index)
+            *index = count < count_max ? (long)count : -1; /* then it is the array's fault */
         if (count == count_max)
             return json_input_fail(input, LODE_LIMIT, "more than %zu %s, which is the limit",
                                    count_max, what);
-        if (index)
-            *index = (long)count;
         lode_status status = read(input, target);
         if (status)
             return status;

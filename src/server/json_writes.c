@@ -103,6 +103,7 @@ static lode_status read_ids(struct json_input *input, void *target)
 {
     struct writes *writes = target;
     writes->has_ids = true;
+    writes->items = "ids";
     return json_input_array(input, writes->points.count_max, "ids", read_id, &writes->points);
 }
 
@@ -110,6 +111,7 @@ static lode_status read_vectors(struct json_input *input, void *target)
 {
     struct writes *writes = target;
     writes->has_ids = true;
+    writes->items = "vectors";
     return json_input_array(input, writes->points.count_max, "points", json_points_read_next,
                             &writes->points);
 }
@@ -354,6 +356,7 @@ static lode_status patch_patches(struct json_input *input, void *target)
     struct patch *patch = target;
     struct writes *writes = patch->writes;
     writes->has_patches = true;
+    writes->items = "patches";
     return json_input_array(input, writes->points.count_max, "patches", read_patch, writes);
 }
 

@@ -24,6 +24,7 @@ struct writes {
     struct json_names removed; /* of the patch: members to remove */
     uint64_t given;            /* parser's own */
     bool has_ids, has_patches;
+    const char *items; /* what the body calls them: "vectors"; NULL: one that is named elsewhere */
 };
 
 void writes_init(struct writes *writes, struct call *call);

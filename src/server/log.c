@@ -173,7 +173,7 @@ static void write_value(struct json_writer *json, const struct log_field *field)
 static void write_text(struct json_writer *json, const char *name, const char *text)
 {
     json_write_key(json, name);
-    json_write_string(json, text, text_size(text));
+    json_write_string(json, text, strlen(text));
 }
 
 struct line {

@@ -18,6 +18,13 @@
 
 static void put_text(struct json_writer *json, const char *key, const char *text)
 {
+    json_write_key(json, key);
+    json_write_string(json, text, strlen(text));
+}
+
+/* The beginning of a text that may be long. */
+static void put_cut(struct json_writer *json, const char *key, const char *text)
+{
     size_t size = strnlen(text, TEXT_SIZE_MAX);
     while (size > 0 && ((uint8_t)text[size] & 0xc0) == 0x80) /* it was cut there */
         size--;
@@ -53,8 +60,10 @@ static void put_attribute(struct json_writer *json, const struct trace_attribute
     json_write_key(json, "value");
     json_write_object(json);
     snprintf(digits, sizeof digits, "%" PRId64, attribute->number);
-    put_text(json, attribute->text ? "stringValue" : "intValue",
-             attribute->text ? attribute->text : digits);
+    if (attribute->text)
+        put_cut(json, "stringValue", attribute->text);
+    else
+        put_text(json, "intValue", digits);
     json_write_object_end(json);
     json_write_object_end(json);
 }
@@ -73,7 +82,7 @@ static void put_status(struct json_writer *json, const char *error)
 {
     json_write_key(json, "status");
     json_write_object(json);
-    put_text(json, "message", error);
+    put_cut(json, "message", error);
     put_number(json, "code", STATUS_ERROR);
     json_write_object_end(json);
 }

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "server/api.h"
+#include "server/metrics.h"
+#include "server/service.h"
 #include "support/temp_dir.h"
 
 struct exchange {
@@ -28,6 +30,7 @@ static struct {
     lode_collection *films;
     struct handle handle;
     struct principal who;
+    struct server server;
     const char *idempotency_key, *id;
     const uint8_t *binary;
     size_t binary_size;
@@ -87,6 +90,10 @@ static void kit_open(uint32_t dim, lode_metric metric)
 {
     lode_error error = {0};
     memset(&kit, 0, sizeof kit);
+    static const char *const operations[] = {"query"};
+    static const struct config config;
+    kit.server.config = &config;
+    assert_int_equal(metrics_new(operations, 1, &kit.server.metrics, &error), LODE_OK);
     temp_dir_make(kit.path);
     assert_int_equal(lode_db_open(kit.path, NULL, &kit.db, &error), LODE_OK);
     const lode_schema schema = {.dim = dim, .metric = metric};
@@ -98,6 +105,7 @@ static void kit_close(void)
     assert_int_equal(kit.taken, 0);
     lode_collection_close(kit.films);
     lode_db_close(kit.db);
+    metrics_free(kit.server.metrics);
     temp_dir_remove(kit.path);
 }
 
@@ -113,9 +121,11 @@ static void kit_call(const char *operation, void (*run)(struct call *call), cons
 {
     static const struct route route_read = {.lane = NET_LANE_READ, .bodies = BODY_JSON};
     struct route route = route_read;
-    struct call call = {.exchange = &kit.exchange, .who = &kit.who, .status = 200};
+    struct call call = {
+        .server = &kit.server, .exchange = &kit.exchange, .who = &kit.who, .status = 200};
     route.operation = operation;
-    route.lane = strncmp(operation, "write", 5) == 0 ? NET_LANE_WRITE : NET_LANE_READ;
+    route.is_mutation = strncmp(operation, "vectors.", 8) == 0;
+    route.lane = strncmp(operation, "vectors.", 8) == 0 ? NET_LANE_WRITE : NET_LANE_READ;
     call.route = &route;
     call.body_kind = kit.binary ? BODY_BINARY : BODY_JSON;
     call.parameters[0] = (char *)(uintptr_t) "films";

@@ -1,9 +1,9 @@
 /* Handlers of points, over a real database: what is written is read back, and what is wrong changes nothing. */
 #include "server/api_kit.h"
 
-#define UPSERT "write", api_vectors_upsert
-#define DELETE "write", api_vectors_delete
-#define PATCH  "write", api_vectors_patch
+#define UPSERT "vectors.upsert", api_vectors_upsert
+#define DELETE "vectors.delete", api_vectors_delete
+#define PATCH  "vectors.patch", api_vectors_patch
 #define GET    "get", api_vectors_get
 #define QUERY  "query", api_query
 #define COUNT  "count", api_vectors_count
@@ -195,9 +195,11 @@ static void points_are_deleted(void **state)
     kit_want_part(DELETE, NULL, "{\"filter\":{\"lang\":\"fr\"}}", 400, "Idempotency-Key");
     kit.idempotency_key = NULL;
     kit.id = "a";
-    kit_want_part("write", api_vectors_delete_one, "if_version=5", NULL, 409, "conflict");
-    kit_want_part("write", api_vectors_delete_one, "if_version=1", NULL, 200, "\"deleted\":1");
-    kit_want_part("write", api_vectors_delete_one, "", NULL, 200, "\"deleted\":0");
+    kit_want_part("vectors.delete_one", api_vectors_delete_one, "if_version=5", NULL, 409,
+                  "conflict");
+    kit_want_part("vectors.delete_one", api_vectors_delete_one, "if_version=1", NULL, 200,
+                  "\"deleted\":1");
+    kit_want_part("vectors.delete_one", api_vectors_delete_one, "", NULL, 200, "\"deleted\":0");
     kit_want(COUNT, NULL, "", 200, "{\"count\":1}");
 }
 
