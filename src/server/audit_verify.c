@@ -67,7 +67,8 @@ static lode_status verify_all(struct verification *it, lode_error *error)
     if (!status && it->walk.known && !it->walk.is_known)
         status =
             error_set(error, LODE_CORRUPT,
-                      "no line has the hash %.16s...: lines that were there are gone, or others",
+                      "no line has the hash %.16s...: it was cut off or changed, or its file was "
+                      "deleted when its time had come",
                       it->walk.known);
     return status;
 }
