@@ -5,6 +5,7 @@
 #include "server/json_hits.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- What is given ------------------------------------------------------------------------------- */
@@ -141,6 +142,47 @@ bool grpc_open(struct call *call, const struct grpc_target *target, struct asked
     if (target->filter)
         ret_asked->filter = grpc_filter(target->filter);
     return call->parameters[0] && asked_open(ret_asked);
+}
+
+/* --- Failing ------------------------------------------------------------------------------------- */
+
+/* Name item n as the client knows it, in ret_told and ret_field, which is empty when the error is about none. */
+static void tell_item(const lode_error *error, const char *items, size_t first,
+                      lode_error *ret_told, struct grpc_field *ret_field)
+{
+    static const char *const arrays[] = {"ops[", "requests["};
+    *ret_told = *error;
+    ret_field->text[0] = '\0';
+    if (strncmp(error->message, "filter", 6) == 0) /* messages of filters begin so */
+        memcpy(ret_field->text, "filter", sizeof "filter");
+    for (size_t i = 0; items && i < 2; i++) {
+        size_t size = strlen(arrays[i]);
+        char *end = NULL;
+        if (strncmp(error->message, arrays[i], size) != 0)
+            continue;
+        size_t position = first + strtoul(error->message + size, &end, 10);
+        if (*end == ']')
+            (void)error_set(ret_told, error->status, "%s[%zu%s", items, position, end);
+        *ret_field = grpc_field(items, position, "");
+    }
+}
+
+void grpc_read_fail(struct call *call, const lode_error *error, const char *items)
+{
+    lode_error told;
+    struct grpc_field field;
+    tell_item(error, items, 0, &told, &field);
+    grpc_name_field(call, field.text);
+    asked_fail(call, &told, NULL, false);
+}
+
+void grpc_write_fail(struct call *call, const lode_error *error, const char *items, size_t first)
+{
+    lode_error told;
+    struct grpc_field field;
+    tell_item(error, items, first, &told, &field);
+    grpc_name_field(call, field.text);
+    asked_fail(call, &told, NULL, true);
 }
 
 /* --- Answering ----------------------------------------------------------------------------------- */

@@ -238,7 +238,7 @@ static void export_points(struct call *call, const struct asked *asked,
     lode_status status = lode_iterator_open_filtered(asked->handle->collection, asked->snapshot,
                                                      asked->filter, asked->with, &iterator, &error);
     if (status) {
-        asked_fail(call, &error, false);
+        grpc_read_fail(call, &error, NULL);
         return;
     }
     grpc_form_init(&form, request->with, asked->handle->schema->dim);
