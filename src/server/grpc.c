@@ -134,6 +134,8 @@ static void answer_failure(struct exchange *exchange, const struct ending *endin
 void grpc_answer(struct call *call)
 {
     struct ending ending;
+    if (!call_has_failed(call) && call->out.size < FRAME_HEAD_SIZE)
+        call_refuse(call, 500, "internal", NULL, "%s has no answer", call->route->operation);
     end_of_call(call, &ending);
     if (call_has_failed(call)) {
         answer_failure(call->exchange, &ending);

@@ -53,11 +53,10 @@ void grpc_reply(struct call *call, const ProtobufCMessage *message)
         grpc_fail(call, &error, NULL);
 }
 
-/* The first failure counts, and its field. */
-static void name_field(struct call *call, const char *field)
+void grpc_name_field(struct call *call, const char *field)
 {
     char text[192];
-    if (!field || call_has_failed(call))
+    if (!field || !*field || call_has_failed(call))
         return;
     grpc_percent(field, text, sizeof text);
     call_header(call, "lode-field", text);
@@ -65,7 +64,7 @@ static void name_field(struct call *call, const char *field)
 
 void grpc_fail(struct call *call, const lode_error *error, const char *field)
 {
-    name_field(call, field);
+    grpc_name_field(call, field);
     call_fail(call, error, field, -1);
 }
 
@@ -76,7 +75,7 @@ void grpc_invalid(struct call *call, const char *field, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    name_field(call, field);
+    grpc_name_field(call, field);
     call_refuse(call, 400, "invalid", field, "%s", message);
 }
 

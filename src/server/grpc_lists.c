@@ -40,7 +40,7 @@ void grpc_get(struct call *call, const void *message)
         goto out;
     if (lode_get(asked.handle->collection, asked.snapshot, ids, request->n_ids, asked.with, &result,
                  &error)) {
-        asked_fail(call, &error, false);
+        grpc_read_fail(call, &error, NULL);
         goto out;
     }
     grpc_reply_hits(call, &asked, request->with, result->hits, result->hit_count, &rest.base);
@@ -82,7 +82,7 @@ void grpc_scroll(struct call *call, const void *message)
                                         .after = grpc_text(request->cursor),
                                         .with = asked.with};
     if (lode_scroll(asked.handle->collection, &scroll, &page, &error)) {
-        asked_fail(call, &error, false);
+        grpc_read_fail(call, &error, NULL);
         goto out;
     }
     reply_page(call, &asked, request->with, page);
@@ -112,7 +112,7 @@ void grpc_sample(struct call *call, const void *message)
                                         .seed = request->seed,
                                         .with = asked.with};
     if (lode_sample(asked.handle->collection, &sample, &result, &error)) {
-        asked_fail(call, &error, false);
+        grpc_read_fail(call, &error, NULL);
         goto out;
     }
     grpc_reply_hits(call, &asked, request->with, result->hits, result->hit_count, &rest.base);
@@ -134,7 +134,7 @@ void grpc_count(struct call *call, const void *message)
     if (grpc_open(call, &target, &asked)) {
         if (lode_count(asked.handle->collection, asked.snapshot, asked.filter, &response.count,
                        &error))
-            asked_fail(call, &error, false);
+            grpc_read_fail(call, &error, NULL);
         else
             grpc_reply(call, &response.base);
     }
@@ -179,7 +179,7 @@ void grpc_facets(struct call *call, const void *message)
                                        .field = request->field,
                                        .limit = request->limit};
     if (lode_facets_get(asked.handle->collection, &wanted, &facets, &error)) {
-        asked_fail(call, &error, false);
+        grpc_read_fail(call, &error, NULL);
         goto out;
     }
     reply_facets(call, facets);

@@ -5,6 +5,7 @@
 #include "server/json_hits.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- What is given ------------------------------------------------------------------------------- */
@@ -143,6 +144,47 @@ bool grpc_open(struct call *call, const struct grpc_target *target, struct asked
     return call->parameters[0] && asked_open(ret_asked);
 }
 
+/* --- Failing ------------------------------------------------------------------------------------- */
+
+/* Name item n as the client knows it, in ret_told and ret_field, which is empty when the error is about none. */
+static void tell_item(const lode_error *error, const char *items, size_t first,
+                      lode_error *ret_told, struct grpc_field *ret_field)
+{
+    static const char *const arrays[] = {"ops[", "requests["};
+    *ret_told = *error;
+    ret_field->text[0] = '\0';
+    if (strncmp(error->message, "filter", 6) == 0) /* messages of filters begin so */
+        memcpy(ret_field->text, "filter", sizeof "filter");
+    for (size_t i = 0; items && i < 2; i++) {
+        size_t size = strlen(arrays[i]);
+        char *end = NULL;
+        if (strncmp(error->message, arrays[i], size) != 0)
+            continue;
+        size_t position = first + strtoul(error->message + size, &end, 10);
+        if (*end == ']')
+            (void)error_set(ret_told, error->status, "%s[%zu%s", items, position, end);
+        *ret_field = grpc_field(items, position, "");
+    }
+}
+
+void grpc_read_fail(struct call *call, const lode_error *error, const char *items)
+{
+    lode_error told;
+    struct grpc_field field;
+    tell_item(error, items, 0, &told, &field);
+    grpc_name_field(call, field.text);
+    asked_fail(call, &told, NULL, false);
+}
+
+void grpc_write_fail(struct call *call, const lode_error *error, const char *items, size_t first)
+{
+    lode_error told;
+    struct grpc_field field;
+    tell_item(error, items, first, &told, &field);
+    grpc_name_field(call, field.text);
+    asked_fail(call, &told, NULL, true);
+}
+
 /* --- Answering ----------------------------------------------------------------------------------- */
 
 void grpc_form_init(struct grpc_form *form, const Lode__V1__With *with, uint32_t dim)
@@ -156,13 +198,29 @@ void grpc_form_release(struct grpc_form *form)
     buf_release(&form->scratch);
 }
 
+enum { UUID_TEXT_SIZE = 36 };
+
+static void uuid_text(const uint8_t uuid[16], char text[UUID_TEXT_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *text++ = '-';
+        *text++ = digits[uuid[i] >> 4];
+        *text++ = digits[uuid[i] & 15];
+    }
+}
+
 static void put_id(struct put *put, const lode_id *id)
 {
-    char text[JSON_ID_TEXT_MAX];
+    char text[UUID_TEXT_SIZE];
     size_t begin = put_begin(put);
     switch (id->kind) {
     case LODE_ID_NUMBER: put_choice_u64(put, 1, id->number); break;
-    case LODE_ID_UUID: put_bytes(put, 2, text, json_id_plain(id, text)); break;
+    case LODE_ID_UUID:
+        uuid_text(id->uuid, text);
+        put_bytes(put, 2, text, sizeof text);
+        break;
     case LODE_ID_STRING: put_bytes(put, 3, id->string, id->string_size); break;
     }
     put_end(put, 1, begin);

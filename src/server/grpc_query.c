@@ -233,7 +233,7 @@ void grpc_query(struct call *call, const void *message)
         (!request->query || !request->query->explain || pin(&asked)) &&
         read_query(&asked, "query", request->query, &query) && fits(&asked, &request->query, 1) &&
         answer_one(&put, &asked, &query))
-        asked_fail(call, &error, false);
+        grpc_read_fail(call, &error, NULL);
     asked_close(&asked);
 }
 
@@ -302,7 +302,7 @@ static void answer_batch(struct batch *batch)
     for (size_t i = 0; i < batch->count; i++)
         has_groups |= *batch->queries[i].message->group_by != '\0';
     if (has_groups ? answer_each(&put, batch) : answer_together(&put, batch))
-        asked_fail(call, &error, false);
+        grpc_read_fail(call, &error, "queries");
 }
 
 static bool read_batch(struct batch *batch, const Lode__V1__QueryBatchRequest *request)

@@ -173,6 +173,8 @@ static bool take_messages(struct import *import)
         grpc_fault(import->call, &fault);
     else if (!import->key)
         grpc_invalid(import->call, "index", "there is no message: the first names the index");
+    else if (call_is_cancelled(import->call)) /* some clients end a stream before they reset it */
+        call_refuse(import->call, 503, "cancelled", NULL, "nobody waits for the answer");
     else
         return write_batch(import);
     return false;
@@ -236,7 +238,7 @@ static void export_points(struct call *call, const struct asked *asked,
     lode_status status = lode_iterator_open_filtered(asked->handle->collection, asked->snapshot,
                                                      asked->filter, asked->with, &iterator, &error);
     if (status) {
-        asked_fail(call, &error, false);
+        grpc_read_fail(call, &error, NULL);
         return;
     }
     grpc_form_init(&form, request->with, asked->handle->schema->dim);

@@ -3,8 +3,6 @@
 
 #include "server/grpc_methods.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- Operations ---------------------------------------------------------------------------------- */
@@ -77,20 +75,6 @@ bool grpc_write_options(struct call *call, Lode__V1__Ack ack, const char *key,
     return false;
 }
 
-void grpc_write_fail(struct call *call, const lode_error *error, const char *list, size_t first)
-{
-    lode_error said = *error;
-    char *end = NULL;
-    if (strncmp(error->message, "ops[", 4) != 0) {
-        grpc_fail(call, error, NULL);
-        return;
-    }
-    size_t position = first + strtoul(error->message + 4, &end, 10);
-    if (*end == ']')
-        (void)error_set(&said, error->status, "%s[%zu]%s", list, position, end + 1);
-    grpc_fail(call, &said, grpc_field(list, position, "").text);
-}
-
 /* --- Writing ------------------------------------------------------------------------------------- */
 
 static void reply(struct call *call, const lode_write_info *info)
@@ -146,7 +130,7 @@ static void write_filtered(struct call *call, const struct asked *asked, const l
     call->sequence = info.sequence;
     if (call->points)
         error_prefix(&error, "after %llu points: ", (unsigned long long)call->points);
-    asked_fail(call, &error, false);
+    grpc_read_fail(call, &error, NULL);
 }
 
 /* Just one of a list and a filter, and no key for what a filter matches, which changes in between. */

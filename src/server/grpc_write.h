@@ -12,8 +12,6 @@ bool grpc_write_options(struct call *call, Lode__V1__Ack ack, const char *key,
                         lode_write_options *ret_options);
 /* What a batch of the caller may have. */
 size_t grpc_points_max(const struct call *call);
-/* The engine has refused a write of `list`: with the position that it names, the first of the batch being `first`. */
-void grpc_write_fail(struct call *call, const lode_error *error, const char *list, size_t first);
 /* Room for operations, zeroed, in the call's memory; NULL, and the call has failed. */
 lode_write_op *grpc_ops(struct call *call, size_t count);
 
