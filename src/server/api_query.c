@@ -2,7 +2,6 @@
  * is by groups. */
 #include "server/answers.h"
 #include "server/json_query.h"
-#include "server/observe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +120,6 @@ static lode_status write_result(struct json_writer *json, const struct queries *
                                 lode_error *error)
 {
     struct answer_form form = form_of(queries, query);
-    observe_search(queries->asked.call, &result->info);
     json_write_object(json);
     answer_points(json, "hits", result->hits, result->hit_count, &form);
     write_info(json, &result->info);
@@ -157,7 +155,6 @@ static lode_status answer_groups(struct json_writer *json, const struct queries 
     if (status)
         return status;
     struct answer_form form = form_of(queries, query);
-    observe_search(queries->asked.call, &groups->info);
     json_write_object(json);
     write_groups(json, groups, &form);
     write_info(json, &groups->info);
@@ -293,8 +290,6 @@ static void answer(struct call *call, struct queries *queries)
         asked_fail_at(call, &error, "queries", false);
     else
         call_json_end(call, &json);
-    if (queries->count)
-        observe_queries(call, queries->asked.handle->collection, &queries->items[0].request);
 }
 
 void api_query(struct call *call)

@@ -62,8 +62,6 @@ struct call {
     /* For audit, metrics and logs: */
     const char *collection, *namespace_;
     uint64_t points, sequence;
-    uint64_t searches, distances, hops; /* see observe.h */
-    lode_search_info last_search;
     const char *fault_code;
     lode_error error;    /* of what failed; LODE_OK: nothing did */
     struct arena memory; /* of the call's thread; freed with it */

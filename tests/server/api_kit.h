@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "server/api.h"
-#include "server/observe.h"
 #include "server/metrics.h"
 #include "server/service.h"
 #include "support/temp_dir.h"
@@ -59,20 +58,6 @@ const char *net_request_header(const struct net_request *request, const char *na
 {
     (void)request;
     return strcmp(name, "idempotency-key") == 0 ? kit.idempotency_key : NULL;
-}
-
-void observe_search(struct call *call, const lode_search_info *info)
-{
-    (void)call;
-    (void)info;
-}
-
-void observe_queries(struct call *call, lode_collection *collection,
-                     const lode_search_request *first)
-{
-    (void)call;
-    (void)collection;
-    (void)first;
 }
 
 const struct handle *api_take(struct call *call, const char *namespace_)
