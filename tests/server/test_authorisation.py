@@ -274,7 +274,8 @@ def test_what_is_seen():
 
 def read_audit(server):
     directory = os.path.join(server.data, "server", "audit")
-    return [json.loads(line) for name in sorted(os.listdir(directory)) for line in open(os.path.join(directory, name))]
+    names = sorted(name for name in os.listdir(directory) if name.endswith(".jsonl"))
+    return [json.loads(line) for name in names for line in open(os.path.join(directory, name))]
 
 
 def test_quota():

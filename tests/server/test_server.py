@@ -174,7 +174,8 @@ def wait_for_key(server):
 
 def read_audit(server):
     directory = os.path.join(server.data, "server", "audit")
-    return "".join(open(os.path.join(directory, name)).read() for name in sorted(os.listdir(directory)))
+    names = sorted(name for name in os.listdir(directory) if name.endswith(".jsonl"))
+    return "".join(open(os.path.join(directory, name)).read() for name in names)
 
 
 def test_audit_that_cannot_be_written():

@@ -106,14 +106,16 @@ def test_what_lines_may_be():
 
 def test_bad_lines():
     """All lines before the bad one are applied, none behind it; it is named, whether the reader or the engine refuses it."""
-    bad = [('{"id":9,"vector":[1,2]}', "vector"), ('{"id":9', None), ("[]", None), ('{"vector":[1,2,3]}', None),
-           ('{"id":9,"vector":[1,2,3],"metadata":{"n":"text"}}', None), ('{"id":9,"vector":[1,2,3],"wrong":1}', "wrong"),
-           ('{"id":1,"vector":[1,2,3],"if":"absent"}', None)]
-    for line, field in bad:
+    bad = [('{"id":9,"vector":[1,2]}', 422, "schema", None), ('{"id":9', 400, "invalid", None), ("[]", 400, "invalid", None),
+           ('{"vector":[1,2,3]}', 400, "invalid", None), ('{"id":9,"vector":[1,2,"3"]}', 400, "invalid", "vector"),
+           ('{"id":9,"vector":[1,2,3],"metadata":{"n":"text"}}', 422, "schema", None),
+           ('{"id":9,"vector":[1,2,3],"wrong":1}', 400, "invalid", "wrong"),
+           ('{"id":1,"vector":[1,2,3],"if":"absent"}', 409, "conflict", None)]
+    for line, status, code, field in bad:
         with Server() as server:
             create(server)
             lines = [point(i) for i in range(1, 1700)] + [line] + [point(i) for i in range(2000, 2010)]
-            error = server.lines("/indices/films/import", lines).json["error"]
+            error = check(server.lines("/indices/films/import", lines), status, code).json["error"]
             assert error["line"] == 1700 and error["applied_lines"] == 1699, error
             assert error["applied_points"] == 1699 and "line 1700: " in error["message"], error
             assert not field or error["field"] == field, error
