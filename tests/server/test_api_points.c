@@ -108,7 +108,7 @@ static void batches_are_answered_in_order(void **state)
         "\"en\",\"hits\":[{\"id\":1,\"score\":0}]}],\"sequence\":1}]}");
     kit_want(QUERY, NULL, "{\"queries\":[]}", 200, "{\"results\":[]}");
     kit_want_part(QUERY, NULL, "{\"queries\":[{\"vector\":[0,0]},{\"id\":77}]}", 404,
-                  "requests[1]");
+                  "queries[1]");
 }
 
 static void raw_floats_are_queries(void **state)
