@@ -2,6 +2,7 @@
  * is by groups. */
 #include "server/answers.h"
 #include "server/json_query.h"
+#include "server/query_seen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -167,15 +168,16 @@ static lode_status answer_groups(struct json_writer *json, const struct queries 
 static lode_status answer_one(struct json_writer *json, const struct queries *queries,
                               const struct query *query, lode_error *error)
 {
-    lode_result *result;
+    lode_result *result = NULL;
+    lode_search_request request = query->request;
+    struct query_seen seen = {0};
     if (query->group_by)
         return answer_groups(json, queries, query, error);
-    lode_status status =
-        lode_search(queries->asked.handle->collection, &query->request, &result, error);
-    if (status)
-        return status;
-    status = write_result(json, queries, query, result, error);
-    lode_result_free(result);
+    query_seen_begin(&seen, queries->asked.call, queries->asked.handle, &request);
+    lode_status status = lode_search(queries->asked.handle->collection, &request, &result, error);
+    if (!status)
+        status = write_result(json, queries, query, result, error);
+    query_seen_end(&seen, result);
     return status;
 }
 
@@ -193,8 +195,11 @@ static lode_status answer_together(struct json_writer *json, const struct querie
         return error_nomem(error, "queries", count * sizeof *requests);
     for (size_t i = 0; i < count; i++)
         requests[i] = queries->items[i].request;
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, queries->asked.call, queries->asked.handle, requests);
     lode_status status =
         lode_search_batch(queries->asked.handle->collection, requests, count, results, error);
+    query_seen_end_batch(&seen, results, status ? 0 : count);
     if (status)
         return status;
     for (size_t i = 0; i < count; i++) {
