@@ -2,6 +2,7 @@
 #include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
+#include "server/query_seen.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -196,15 +197,16 @@ static lode_status answer_groups(struct put *put, const struct asked *asked,
 
 static lode_status answer_one(struct put *put, const struct asked *asked, const struct query *query)
 {
-    lode_result *result;
+    lode_result *result = NULL;
+    lode_search_request request = query->request;
+    struct query_seen seen = {0};
     if (*query->message->group_by)
         return answer_groups(put, asked, query);
-    lode_status status =
-        lode_search(asked->handle->collection, &query->request, &result, put->error);
-    if (status)
-        return status;
-    status = put_result(put, asked, query, result);
-    lode_result_free(result);
+    query_seen_begin(&seen, asked->call, asked->handle, &request);
+    lode_status status = lode_search(asked->handle->collection, &request, &result, put->error);
+    if (!status)
+        status = put_result(put, asked, query, result);
+    query_seen_end(&seen, result);
     return status;
 }
 
@@ -266,8 +268,11 @@ static lode_status answer_together(struct put *put, const struct batch *batch)
         return error_nomem(put->error, "queries", batch->count * sizeof *requests);
     for (size_t i = 0; i < batch->count; i++)
         requests[i] = batch->queries[i].request;
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, batch->asked->call, batch->asked->handle, requests);
     lode_status status = lode_search_batch(batch->asked->handle->collection, requests, batch->count,
                                            results, put->error);
+    query_seen_end_batch(&seen, results, status ? 0 : batch->count);
     if (status)
         return status;
     status = put_results(put, batch, results);
