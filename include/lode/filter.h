@@ -18,6 +18,9 @@ extern "C" {
 typedef struct lode_filter {
     const char *text; /* NULL: every point */
     size_t size;      /* bytes */
+    const lode_stop
+        *stop; /* of the call that it is given to; NULL: never. A request has its own: there
+                              this one is not looked at */
 } lode_filter;
 
 /* "genre = ..." as a filter; borrows `text`. */
@@ -40,8 +43,9 @@ LODE_NODISCARD LODE_API lode_status lode_iterator_open_filtered(lode_collection 
  *
  * Not one atomic batch: of the points that match when the call begins, batches of up to LODE_BATCH_MAX are deleted,
  * each atomic and durable. A point that somebody changes meanwhile is looked at again, and deleted if it still
- * matches; points that begin to match meanwhile need not be. After an error, what was deleted before stays so:
- * ret_info, if not NULL, is filled then too. ret_info->sequence is that of the last batch. */
+ * matches; points that begin to match meanwhile need not be. After an error, what was deleted before stays so (that
+ * filter.stop was wanted is one, too: it is looked at between batches): ret_info, if not NULL, is filled then too.
+ * ret_info->sequence is that of the last batch. */
 LODE_NODISCARD LODE_API lode_status lode_delete_filtered(lode_collection *collection,
                                                          lode_filter filter,
                                                          lode_write_info *ret_info,
@@ -62,6 +66,7 @@ typedef struct lode_facet_request {
     lode_filter filter;            /* text NULL: every point */
     const char *field;             /* its path, as in filters; required */
     size_t limit;                  /* values to return; 0: 10 */
+    const lode_stop *stop;         /* NULL: never */
 } lode_facet_request;
 
 typedef struct lode_facet {

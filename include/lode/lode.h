@@ -89,6 +89,7 @@ typedef enum lode_status {
     LODE_CONFLICT = 15, /* a condition of a write does not hold: read again, and decide anew */
     LODE_KEY =
         16, /* encrypted, and no key or another one was given; or not encrypted, and one was */
+    LODE_TIMEOUT = 17, /* the deadline of a lode_stop has passed */
 } lode_status;
 
 typedef struct lode_error { /* caller-owned; zero-initialise; nothing to free */
@@ -106,6 +107,20 @@ LODE_API const char *lode_version(void);
 /* The instruction set chosen for distance kernels ("scalar", "avx2", "avx512", "neon").
  * LODE_SIMD=scalar|avx2|avx512|neon in the environment forces a level the machine has. Static. */
 LODE_API const char *lode_simd_level(void);
+
+/* --- Stopping ---------------------------------------------------------------------------------- */
+
+/* A caller's wish that a call end early, since nobody waits for its answer any more: then it is LODE_CANCELLED or
+ * LODE_TIMEOUT, and leaves nothing behind. The thread of the call looks at it about once in a millisecond of work; not
+ * while a filter is read or a text embedded, nor while something is made that later calls use too (columns of rows in
+ * memory, the rows of a graph that keeps links alone). A call that is done by then answers all the same. Borrowed for
+ * the call. */
+typedef struct lode_stop {
+    uint64_t deadline_us; /* of CLOCK_MONOTONIC, in microseconds; 0: none */
+    /* Not 0: stop. Must return at once and call nothing of this library; NULL: not asked. */
+    int (*is_wanted)(void *context);
+    void *context;
+} lode_stop;
 
 /* --- Ids --------------------------------------------------------------------------------------- */
 
@@ -638,17 +653,18 @@ typedef struct lode_search_request {
     const char
         *filter; /* only points that it matches (filter.h, docs/filters.md): as text, or as JSON
                             when it begins with {. NULL: all */
-    size_t filter_size; /* bytes */
-    int allow_damaged;  /* 1: leave segments out of which something is lost, and say how many:
+    size_t filter_size;    /* bytes */
+    int allow_damaged;     /* 1: leave segments out of which something is lost, and say how many:
                              info.segments_damaged. 0: what cannot be read and is needed is an error,
                              so that no result lacks points silently */
+    const lode_stop *stop; /* NULL: never */
 } lode_search_request;
 
 /* The k nearest points. k hits whenever k points exist that the filter matches (with one_per: whenever k values are found
  * among the nearest LODE_K_MAX). A text in which no word is known to the model has no vector: the
  * result is then empty. Errors: LODE_INVALID (dimension 0, non-finite value, zero vector under cosine,
- * none or several of vector, text and like, a filter that is none), LODE_LIMIT, LODE_NOT_FOUND; LODE_CORRUPT and LODE_IO name the
- * file, the offset and what is lost: other searches may still succeed. A damaged graph is no error. */
+ * none or several of vector, text and like, a filter that is none), LODE_LIMIT, LODE_NOT_FOUND; LODE_CANCELLED and
+ * LODE_TIMEOUT by its stop; LODE_CORRUPT and LODE_IO name the file, the offset and what is lost: other searches may still succeed. A damaged graph is no error. */
 LODE_NODISCARD LODE_API lode_status lode_search(lode_collection *collection,
                                                 const lode_search_request *request,
                                                 lode_result **ret_result, lode_error *error);
@@ -660,8 +676,9 @@ LODE_NODISCARD LODE_API lode_status lode_search(lode_collection *collection,
  * Whatever is scanned rather than walked (exact requests, flat and small collections, segments without
  * a graph) is read once for all requests: six or more of them take far less time than one after
  * another. Walks and requests with one_per gain nothing.
- * requests[i].snapshot must be the same in all: NULL in all is the newest state, pinned once.
- * Errors: as lode_search, naming the request's position; LODE_INVALID when snapshots differ; LODE_LIMIT
+ * requests[i].snapshot must be the same in all: NULL in all is the newest state, pinned once. So must
+ * requests[i].stop, which is of all of them.
+ * Errors: as lode_search, naming the request's position; LODE_INVALID when snapshots or stops differ; LODE_LIMIT
  * above LODE_SEARCH_BATCH_MAX requests; LODE_NOMEM. No request at all is no error. */
 LODE_NODISCARD LODE_API lode_status lode_search_batch(lode_collection *collection,
                                                       const lode_search_request *requests,

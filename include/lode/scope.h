@@ -31,8 +31,8 @@ LODE_NODISCARD LODE_API lode_status lode_namespace_open(lode_collection *collect
 
 /* A handle through which only points are seen that meet the filter, and all filters that are bound to `collection`
  * already, which may be of a namespace: searches (`like` too), counts, facets, walks and lookups by id. Deletes and
- * patches by filter reach those points alone; every other write is LODE_UNSUPPORTED. The filter is copied.
- * Errors: those of filters; LODE_INVALID where filter.text is NULL. Release with lode_collection_close. */
+ * patches by filter reach those points alone; every other write is LODE_UNSUPPORTED. The filter is copied
+ * without its stop. Errors: those of filters; LODE_INVALID where filter.text is NULL. Release with lode_collection_close. */
 LODE_NODISCARD LODE_API lode_status lode_collection_restrict(lode_collection *collection,
                                                              lode_filter filter,
                                                              lode_collection **ret_collection,

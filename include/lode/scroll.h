@@ -17,11 +17,12 @@ typedef struct lode_scroll_request {
     const lode_snapshot *snapshot; /* NULL: the newest state */
     const char *filter;            /* as in lode_search_request; NULL: every point */
     size_t filter_size;
-    const char *by;    /* path of the field to order by, as in filters; NULL: by id */
-    int descending;    /* 1: the greatest first. Points of one value are by id, ascending */
-    size_t limit;      /* points of a page, at most LODE_K_MAX; 0: 10 */
-    const char *after; /* lode_page.next of the page before; NULL: from the first point on */
-    unsigned with;     /* LODE_WITH_... or-ed */
+    const char *by;        /* path of the field to order by, as in filters; NULL: by id */
+    int descending;        /* 1: the greatest first. Points of one value are by id, ascending */
+    size_t limit;          /* points of a page, at most LODE_K_MAX; 0: 10 */
+    const char *after;     /* lode_page.next of the page before; NULL: from the first point on */
+    unsigned with;         /* LODE_WITH_... or-ed */
+    const lode_stop *stop; /* NULL: never */
 } lode_scroll_request;
 
 typedef struct lode_page {
@@ -56,9 +57,10 @@ typedef struct lode_sample_request {
     const lode_snapshot *snapshot; /* NULL: the newest state */
     const char *filter;            /* as in lode_search_request; NULL: every point */
     size_t filter_size;
-    size_t count;  /* points, at most LODE_K_MAX; 0: 10 */
-    uint64_t seed; /* 0: another one each time */
-    unsigned with; /* LODE_WITH_... or-ed */
+    size_t count;          /* points, at most LODE_K_MAX; 0: 10 */
+    uint64_t seed;         /* 0: another one each time */
+    unsigned with;         /* LODE_WITH_... or-ed */
+    const lode_stop *stop; /* NULL: never */
 } lode_sample_request;
 
 /* So many different points of those that match, or all of them if they are fewer, each as likely as any other, in

@@ -139,7 +139,8 @@ static int exit_code(lode_status status, enum output_cause cause)
     case LODE_UNSUPPORTED:
     case LODE_READONLY:
     case LODE_CONFLICT:
-    case LODE_KEY: break;
+    case LODE_KEY:
+    case LODE_TIMEOUT: break;
     }
     return EXIT_FAILED;
 }

@@ -94,9 +94,11 @@ NODISCARD lode_status column_place(const struct columns *columns, const struct c
  * Takes less time the fewer rows there are, and reads one value after another where they are many. */
 NODISCARD lode_status column_probe(const struct columns *columns, const struct column *column,
                                    struct value_range range, uint64_t *words, lode_error *error);
-/* counts[place]: how many rows of `words` have that value. Room for value_count. */
+/* counts[place]: how many rows of `words` have that value. Room for value_count. stop: NULL, or LODE_CANCELLED,
+ * LODE_TIMEOUT. */
 NODISCARD lode_status column_counts(const struct columns *columns, const struct column *column,
-                                    const uint64_t *words, uint32_t *counts, lode_error *error);
+                                    const uint64_t *words, uint32_t *counts, const lode_stop *stop,
+                                    lode_error *error);
 enum namespace_rows { NAMESPACE_UNKNOWN, NAMESPACE_EMPTY, NAMESPACE_HAS_ROWS };
 /* Add the rows of a namespace to words; size 0: those of none. *ret_rows: whether there are any, or the columns cannot
  * tell. */

@@ -10,6 +10,7 @@
 #include "base/le.h"
 #include "column/leaves.h"
 #include "column/set.h"
+#include "os/stop.h"
 
 /* --- Sets --------------------------------------------------------------------------------------- */
 
@@ -238,6 +239,9 @@ static lode_status evaluate_nested(struct evaluation *evaluation, const struct f
 static lode_status evaluate(struct evaluation *evaluation, const struct filter *filter,
                             struct bounds *bounds)
 {
+    lode_status status = stop_look(evaluation->query->stop, evaluation->error);
+    if (status)
+        return status;
     switch (filter->kind) {
     case FILTER_TRUE:
     case FILTER_FALSE:

@@ -13,6 +13,7 @@ struct column_query {
     const struct columns *columns;
     const struct filter *filter; /* bound, normalised or not */
     struct matcher *matcher;     /* of that filter: it tests values and points */
+    const lode_stop *stop;       /* NULL: never */
     /* Add the rows of the ids of a FILTER_ID to words. */
     lode_status (*rows_of_ids)(void *context, const struct filter *filter, uint64_t *words,
                                lode_error *error);
@@ -20,7 +21,7 @@ struct column_query {
 };
 
 /* must, may: room for the columns' row_count; what is in them is replaced. must is within may. LODE_NOMEM,
- * LODE_CORRUPT, LODE_IO. */
+ * LODE_CORRUPT, LODE_IO, LODE_CANCELLED, LODE_TIMEOUT. */
 NODISCARD lode_status columns_evaluate(const struct column_query *query, uint64_t *must,
                                        uint64_t *may, lode_error *error);
 

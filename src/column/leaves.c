@@ -7,10 +7,15 @@
 #include "base/bitset.h"
 #include "base/le.h"
 #include "column/set.h"
+#include "os/stop.h"
 
 #define WIDE_PLACES 16u
 #define WIDE_SHARE  4u
 #define FEW_ROWS    1000u
+
+/* Between two looks at the caller's wish: */
+#define PLACES_OF_PATTERN 128u /* each is matched, a text of a kilobyte at most */
+#define POINTS            256u /* each is tested, within a polygon perhaps */
 
 /* A condition and the column that it asks. */
 struct leaf {
@@ -25,6 +30,11 @@ lode_status(leaves_nomem)(struct evaluation *evaluation)
 {
     return error_nomem(evaluation->error, "sets of rows",
                        evaluation->word_count * 2 * sizeof(uint64_t));
+}
+
+static lode_status look(const struct leaf *leaf)
+{
+    return stop_look(leaf->evaluation->query->stop, leaf->error);
 }
 
 static void clear(const struct evaluation *evaluation, uint64_t *words)
@@ -150,6 +160,9 @@ static lode_status add_all_of(const struct leaf *leaf, uint64_t *one, uint64_t *
     words_fill(words, 0, leaf->columns->row_count);
     for (size_t i = 0; !status && i < leaf->filter->list.count; i++) {
         struct value_range places;
+        status = look(leaf);
+        if (status)
+            break;
         clear(evaluation, one);
         status = places_of_value(leaf, &leaf->filter->list.values[i], &places);
         if (!status)
@@ -168,7 +181,10 @@ static lode_status add_pattern(const struct leaf *leaf, uint64_t *words)
     lode_status status = LODE_OK;
     for (uint32_t place = 0; !status && place < leaf->column->value_count; place++) {
         struct value value = {0};
-        status = column_value(leaf->columns, leaf->column, place, &value, leaf->error);
+        if (place % PLACES_OF_PATTERN == 0)
+            status = look(leaf);
+        if (!status)
+            status = column_value(leaf->columns, leaf->column, place, &value, leaf->error);
         if (status || !matcher_value(matcher, leaf->filter, &value))
             continue;
         if (run.end != place) {
@@ -198,11 +214,13 @@ static lode_status add_points(const struct leaf *leaf, uint64_t *words)
         struct geo_point point = {double_at(points + 16 * (size_t)i),
                                   double_at(points + 16 * (size_t)i + 8)};
         uint32_t row = le_load_u32(rows + 4 * (size_t)i);
+        if (i % POINTS == 0)
+            status = look(leaf);
         if (row >= leaf->columns->row_count)
             return error_set(leaf->error, LODE_CORRUPT, "columns: a row is beyond the last");
         if (geo_point_check(&point, NULL))
             return error_set(leaf->error, LODE_CORRUPT, "columns: a point is none");
-        if (!bitset_test(words, row) && matcher_point(leaf->filter, &point))
+        if (!status && !bitset_test(words, row) && matcher_point(leaf->filter, &point))
             bitset_set(words, row);
     }
     return status;

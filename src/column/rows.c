@@ -8,6 +8,7 @@
 #include "base/bitset.h"
 #include "base/le.h"
 #include "column/set.h"
+#include "os/stop.h"
 #include "simd/simd.h"
 
 static lode_status corrupt(const struct column *column, const char *what, lode_error *error)
@@ -428,36 +429,49 @@ lode_status column_probe(const struct columns *columns, const struct column *col
     return LODE_OK;
 }
 
+/* Between two looks at the caller's wish: */
+#define WORDS_OF_ORDS  1024u
+#define PLACES_OF_SETS 16u
+
 /* Rows have one value at most: one pass over those of `words`. */
 static lode_status count_ords(const struct columns *columns, const struct column *column,
-                              const uint64_t *words, uint32_t *counts, lode_error *error)
+                              const uint64_t *words, uint32_t *counts, const lode_stop *stop,
+                              lode_error *error)
 {
     const uint8_t *ords = NULL;
     lode_status status = touch_all(columns, column, COLUMN_ORDS, &ords, error);
     if (status)
         return status;
-    for (size_t w = 0; w < bitset_words(columns->row_count); w++)
+    for (size_t w = 0; !status && w < bitset_words(columns->row_count); w++) {
+        if (w % WORDS_OF_ORDS == 0)
+            status = stop_look(stop, error);
         for (uint64_t left = words[w]; left; left &= left - 1) {
             uint32_t row = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
             uint32_t ord = ord_at(ords, column->ord_width, row);
             if (ord < column->value_count)
                 counts[ord]++;
         }
-    return LODE_OK;
+    }
+    return status;
 }
 
 lode_status column_counts(const struct columns *columns, const struct column *column,
-                          const uint64_t *words, uint32_t *counts, lode_error *error)
+                          const uint64_t *words, uint32_t *counts, const lode_stop *stop,
+                          lode_error *error)
 {
     size_t word_count = bitset_words(columns->row_count);
     memset(counts, 0, column->value_count * sizeof *counts);
     if (column->ord_width > 0)
-        return count_ords(columns, column, words, counts, error);
+        return count_ords(columns, column, words, counts, stop, error);
     uint64_t *one = malloc(word_count * sizeof *one + 8);
     lode_status status = one ? LODE_OK : error_nomem(error, "a set of rows", word_count * 8);
     for (uint32_t place = 0; !status && place < column->value_count; place++) {
+        if (place % PLACES_OF_SETS == 0)
+            status = stop_look(stop, error);
         memset(one, 0, word_count * sizeof *one);
-        status = column_rows(columns, column, (struct value_range){place, place + 1}, one, error);
+        if (!status)
+            status =
+                column_rows(columns, column, (struct value_range){place, place + 1}, one, error);
         for (size_t w = 0; !status && w < word_count; w++)
             counts[place] += (uint32_t)__builtin_popcountll(one[w] & words[w]);
     }

@@ -6,6 +6,7 @@
 #include "engine/read.h"
 #include "engine/searching.h"
 #include "filter/syntax.h"
+#include "os/stop.h"
 #include "query/execute.h"
 
 struct explanation {
@@ -151,12 +152,15 @@ static lode_status allow(const lode_collection *handle, struct explaining *expla
                          lode_error *error)
 {
     const lode_search_request *request = explaining->request;
-    lode_status status = filtering_read(handle, request->filter, request->filter_size,
-                                        &explaining->filtering, error);
+    lode_status status = stop_look(request->stop, error);
+    if (!status)
+        status = filtering_read(handle, request->filter, request->filter_size,
+                                &explaining->filtering, error);
     if (status)
         return status;
     struct allowed_request asked = {.version = explaining->version,
-                                    .allow_damaged = request->allow_damaged};
+                                    .allow_damaged = request->allow_damaged,
+                                    .stop = request->stop};
     uint64_t begin = clock_now_us(&clock_system);
     status = filtering_set(handle, &explaining->filtering, &asked, &explaining->allowed, error);
     explaining->filter_us = clock_now_us(&clock_system) - begin;

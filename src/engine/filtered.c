@@ -7,6 +7,7 @@
 
 #include "engine/filtering.h"
 #include "engine/read.h"
+#include "column/row_walk.h"
 #include "filter/matches.h"
 #include "query/fetch.h"
 #include "storage/id.h"
@@ -23,7 +24,7 @@ lode_status filtered_count(const lode_collection *handle, const lode_snapshot *s
     lode_status status = snapshot_pin(handle->shared, snapshot, &version, error);
     if (status)
         return status;
-    struct allowed_request asked = {.version = version};
+    struct allowed_request asked = {.version = version, .stop = filter->stop};
     status = filtering_allow(handle, filter->text, filter->size, &asked, &allowed, error);
     if (!status)
         *ret_count = allowed ? allowed_set_count(allowed) : version->point_count;
@@ -42,7 +43,8 @@ struct sweep {
     struct arena arena; /* ids of the batch */
     lode_write_op *ops; /* room for LODE_BATCH_MAX */
     size_t count;
-    lode_write_info done; /* so far */
+    lode_write_info done;            /* so far */
+    const struct segment_view *view; /* whose rows are being gathered */
 };
 
 static lode_status add(struct sweep *sweep, const struct segment_view *view, uint32_t row,
@@ -114,7 +116,9 @@ static lode_status carry_out(struct sweep *sweep, lode_error *error)
                 note(sweep, &info);
             break;
         }
-        status = look_again(sweep, error);
+        status = stop_look(sweep->filter->stop, error);
+        if (!status)
+            status = look_again(sweep, error);
         if (status)
             break;
     }
@@ -123,30 +127,35 @@ static lode_status carry_out(struct sweep *sweep, lode_error *error)
     return status;
 }
 
+static lode_status sweep_row(void *context, uint32_t row, lode_error *error)
+{
+    struct sweep *sweep = context;
+    lode_status status = add(sweep, sweep->view, row, error);
+    if (!status && sweep->count == LODE_BATCH_MAX)
+        status = carry_out(sweep, error);
+    return status;
+}
+
 static lode_status sweep_view(struct sweep *sweep, const struct segment_view *view,
                               const struct allowed *allowed, lode_error *error)
 {
-    lode_status status = LODE_OK;
-    size_t words = bitset_words(view->row_count);
-    for (size_t w = 0; !status && w < words; w++)
-        for (uint64_t left = allowed->words[w]; !status && left; left &= left - 1) {
-            uint32_t row = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
-            status = add(sweep, view, row, error);
-            if (!status && sweep->count == LODE_BATCH_MAX)
-                status = carry_out(sweep, error);
-        }
-    return status;
+    struct row_walk walk = {
+        .words = allowed->words, .end = view->row_count, .stop = sweep->filter->stop};
+    sweep->view = view;
+    return row_walk(&walk, sweep_row, sweep, error);
 }
 
 static lode_status sweep_version(struct sweep *sweep, const struct version *version,
                                  lode_error *error)
 {
-    struct allowed_request asked = {.version = version};
+    struct allowed_request asked = {.version = version, .stop = sweep->filter->stop};
     struct allowed_set *allowed;
     lode_status status = filtering_allow(sweep->handle, sweep->filter->text, sweep->filter->size,
                                          &asked, &allowed, error);
     for (size_t i = 0; !status && i < version->view_count; i++)
         status = sweep_view(sweep, &version->views[i], &allowed->views[i], error);
+    if (!status)
+        status = stop_look(sweep->filter->stop, error);
     if (!status)
         status = carry_out(sweep, error);
     allowed_set_free(allowed);

@@ -5,6 +5,7 @@
 
 #include "filter/bind.h"
 #include "filter/syntax.h"
+#include "os/stop.h"
 
 /* --- Reading ------------------------------------------------------------------------------------ */
 
@@ -69,7 +70,7 @@ static lode_status read_all(const lode_collection *handle, const lode_filter *ow
 lode_status filtering_read(const lode_collection *handle, const char *text, size_t size,
                            struct filtering *ret_filtering, lode_error *error)
 {
-    const lode_filter own = {text, size};
+    const lode_filter own = {.text = text, .size = size};
     arena_init(&ret_filtering->arena);
     ret_filtering->filter = ret_filtering->own = NULL;
     ret_filtering->known = known_fields_get(&handle->shared->fields);
@@ -106,9 +107,12 @@ lode_status filtering_allow(const lode_collection *handle, const char *text, siz
 {
     struct filtering filtering;
     *ret_set = NULL;
+    lode_status status = stop_look(request->stop, error);
+    if (status)
+        return status;
     if (!text && !handle->scope.bound_count && !scope_space(&handle->scope, request->version))
         return LODE_OK;
-    lode_status status = filtering_read(handle, text, size, &filtering, error);
+    status = filtering_read(handle, text, size, &filtering, error);
     if (status)
         return status;
     status = filtering_set(handle, &filtering, request, ret_set, error);

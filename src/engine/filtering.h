@@ -27,7 +27,7 @@ NODISCARD lode_status filtering_set(const lode_collection *handle,
                                     const struct filtering *filtering,
                                     const struct allowed_request *request,
                                     struct allowed_set **ret_set, lode_error *error);
-/* filtering_read, filtering_set, filtering_release. */
+/* filtering_read, filtering_set, filtering_release. The request's stop is looked at, even if everything is allowed. */
 NODISCARD lode_status filtering_allow(const lode_collection *handle, const char *text, size_t size,
                                       const struct allowed_request *request,
                                       struct allowed_set **ret_set, lode_error *error);

@@ -13,6 +13,7 @@
 #include "engine/read.h"
 #include "engine/searching.h"
 #include "engine/value_json.h"
+#include "os/stop.h"
 #include "query/fetch.h"
 #include "query/grouping.h"
 #include "query/value_rows.h"
@@ -58,7 +59,8 @@ static lode_status narrow(struct search *search, struct groups_call *call, lode_
                                        .field = call->field,
                                        .values = call->values,
                                        .others = others,
-                                       .allow_damaged = call->request->search.allow_damaged};
+                                       .allow_damaged = call->request->search.allow_damaged,
+                                       .stop = call->request->search.stop};
     lode_status status = forget_hits(search, error);
     search->exact = 1;
     asked.count = grouping_values(&call->grouping, others, call->values);
@@ -92,8 +94,8 @@ static lode_status gather(struct search *search, struct groups_call *call, lode_
 
 /* --- Results ------------------------------------------------------------------------------------ */
 
-static lode_status fetch_group(const struct group *group, unsigned with, lode_result *result,
-                               lode_group *ret_group, lode_error *error)
+static lode_status fetch_group(const struct group *group, const lode_search_request *request,
+                               lode_result *result, lode_group *ret_group, lode_error *error)
 {
     lode_hit *hits = result_hits(result) + result->hit_count;
     struct json_writer json;
@@ -101,7 +103,12 @@ static lode_status fetch_group(const struct group *group, unsigned with, lode_re
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < group->count; i++) {
         const struct query_hit *hit = &group->hits[i];
-        status = fetch_hit(hit->view, hit->row, with, result_arena(result), &hits[i], error);
+        if ((result->hit_count + i) % FETCHES_BETWEEN_LOOKS == FETCHES_BETWEEN_LOOKS - 1)
+            status = stop_look(request->stop, error);
+        if (status)
+            break;
+        status =
+            fetch_hit(hit->view, hit->row, request->with, result_arena(result), &hits[i], error);
         hits[i].score = space_score(hit->view->segment->rows.space, hit->distance);
     }
     if (status)
@@ -137,8 +144,8 @@ static lode_status make_result(const struct search *search, const struct groups_
         status = groups ? LODE_OK : error_nomem(error, "groups", grouping->count * sizeof *groups);
     }
     for (size_t i = 0; !status && i < grouping->count; i++)
-        status = fetch_group(&grouping->groups[i], call->request->search.with, made->result,
-                             &groups[i], error);
+        status = fetch_group(&grouping->groups[i], &call->request->search, made->result, &groups[i],
+                             error);
     if (status) {
         groups_free(&made->head);
         return status;
@@ -175,6 +182,7 @@ static lode_status run(struct search *search, void *context, lode_error *error)
     lode_status status = find_field(call, &call->field, error);
     if (!status)
         status = grouping_init(&call->grouping, call->field, search->k, per_group, error);
+    call->grouping.stop = call->request->search.stop;
     if (!status && !(call->values = malloc(search->k * sizeof *call->values)))
         status = error_nomem(error, "groups", search->k * sizeof *call->values);
     if (!status)

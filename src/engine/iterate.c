@@ -22,7 +22,7 @@ struct lode_iterator {
 static lode_status choose(const lode_collection *handle, const lode_filter *filter,
                           lode_iterator *iterator, lode_error *error)
 {
-    struct allowed_request asked = {.version = iterator->version};
+    struct allowed_request asked = {.version = iterator->version, .stop = filter->stop};
     return filtering_allow(handle, filter->text, filter->size, &asked, &iterator->allowed, error);
 }
 

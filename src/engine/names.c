@@ -32,6 +32,7 @@ const char *lode_status_name(lode_status status)
     case LODE_READONLY: return "LODE_READONLY";
     case LODE_CONFLICT: return "LODE_CONFLICT";
     case LODE_KEY: return "LODE_KEY";
+    case LODE_TIMEOUT: return "LODE_TIMEOUT";
     }
     return "unknown status";
 }

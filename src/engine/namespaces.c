@@ -45,7 +45,7 @@ static lode_status count_living(struct names *names, lode_error *error)
     for (size_t w = 0; !status && w < bitset_words(names->view->row_count) && w < word_count; w++)
         living[w] = view_live_word(names->view, w);
     if (!status)
-        status = column_counts(names->columns, names->column, living, names->counts, error);
+        status = column_counts(names->columns, names->column, living, names->counts, NULL, error);
     free(living);
     return status;
 }
@@ -78,7 +78,7 @@ static lode_status open_made(struct names *names, lode_error *error)
     lode_status status = fields_new(&none, error);
     if (status)
         return status;
-    status = columns_of_view(names->view, none, &names->columns, error);
+    status = columns_of_view(names->view, none, NULL, &names->columns, error);
     fields_free(none);
     if (!status)
         names->column = columns_namespaces(names->columns, &knows);

@@ -6,6 +6,7 @@
 #include "engine/filtering.h"
 #include "engine/read.h"
 #include "os/entropy.h"
+#include "os/stop.h"
 #include "query/fetch.h"
 #include "query/scroll.h"
 
@@ -20,24 +21,25 @@ struct scroll_page {
 /* --- What both need ----------------------------------------------------------------------------- */
 
 /* What a filter allows or, without one, all that lives. */
-static lode_status allow(const lode_collection *handle, const struct version *version,
-                         const char *filter, size_t filter_size, struct allowed_set **ret_set,
-                         lode_error *error)
+static lode_status allow(const lode_collection *handle, const struct allowed_request *asked,
+                         const lode_filter *filter, struct allowed_set **ret_set, lode_error *error)
 {
-    struct allowed_request asked = {.version = version};
-    lode_status status = filtering_allow(handle, filter, filter_size, &asked, ret_set, error);
-    return status || *ret_set ? status : allowed_set_all(version, ret_set, error);
+    lode_status status = filtering_allow(handle, filter->text, filter->size, asked, ret_set, error);
+    return status || *ret_set ? status : allowed_set_all(asked->version, ret_set, error);
 }
 
 /* The first `count` points of a sorted page. */
 static lode_status fetch(const struct page *page, size_t count, unsigned with,
-                         lode_result **ret_result, lode_error *error)
+                         const lode_stop *stop, lode_result **ret_result, lode_error *error)
 {
     lode_result *result = NULL;
     lode_status status = result_new(count, &result, error);
     for (size_t i = 0; !status && i < count; i++) {
-        status = fetch_hit(page->points[i].view, page->points[i].row, with, result_arena(result),
-                           &result_hits(result)[i], error);
+        if (i % FETCHES_BETWEEN_LOOKS == FETCHES_BETWEEN_LOOKS - 1)
+            status = stop_look(stop, error);
+        if (!status)
+            status = fetch_hit(page->points[i].view, page->points[i].row, with,
+                               result_arena(result), &result_hits(result)[i], error);
         if (!status)
             result->hit_count++;
     }
@@ -86,7 +88,8 @@ static lode_status make_page(const struct scrolling *scrolling, const struct pag
     if (!made)
         return error_nomem(error, "a page", sizeof *made);
     buf_init(&made->next, LODE_CURSOR_SIZE_MAX + 1);
-    lode_status status = fetch(page, count, scrolling->request->with, &made->result, error);
+    const lode_scroll_request *request = scrolling->request;
+    lode_status status = fetch(page, count, request->with, request->stop, &made->result, error);
     if (!status && count < page->count)
         status =
             cursor_write(&scrolling->order, &page->points[count - 1].place, &made->next, error);
@@ -109,7 +112,8 @@ static lode_status fill(const struct scrolling *scrolling, lode_page **ret_page,
     struct scroll scroll = {.version = scrolling->version,
                             .allowed = scrolling->allowed,
                             .fields = scrolling->known->fields,
-                            .field = scrolling->order.field};
+                            .field = scrolling->order.field,
+                            .stop = request->stop};
     struct page page = {.descending = scrolling->order.descending,
                         .ids_descending = scrolling->order.descending && !request->by,
                         .after = request->after ? &scrolling->after.place : NULL};
@@ -127,6 +131,7 @@ lode_status scroll_get(const lode_collection *handle, const lode_scroll_request 
                        lode_page **ret_page, lode_error *error)
 {
     struct scrolling scrolling = {.collection = handle->shared, .request = request};
+    lode_filter filter = {.text = request->filter, .size = request->filter_size};
     lode_status status = snapshot_pin(handle->shared, request->snapshot, &scrolling.version, error);
     if (status)
         return status;
@@ -135,9 +140,9 @@ lode_status scroll_get(const lode_collection *handle, const lode_scroll_request 
     status = find_order(&scrolling, error);
     if (!status && request->after)
         status = cursor_read(&scrolling.after, request->after, &scrolling.order, error);
+    struct allowed_request asked = {.version = scrolling.version, .stop = request->stop};
     if (!status)
-        status = allow(handle, scrolling.version, request->filter, request->filter_size,
-                       &scrolling.allowed, error);
+        status = allow(handle, &asked, &filter, &scrolling.allowed, error);
     if (!status)
         status = fill(&scrolling, ret_page, error);
     allowed_set_free(scrolling.allowed);
@@ -165,17 +170,19 @@ lode_status sample_get(const lode_collection *handle, const lode_sample_request 
     struct version *version;
     struct allowed_set *allowed = NULL;
     struct page page = {0};
+    lode_filter filter = {.text = request->filter, .size = request->filter_size};
     lode_status status = snapshot_pin(handle->shared, request->snapshot, &version, error);
     if (status)
         return status;
-    status = allow(handle, version, request->filter, request->filter_size, &allowed, error);
+    struct allowed_request asked = {.version = version, .stop = request->stop};
+    status = allow(handle, &asked, &filter, &allowed, error);
+    struct scroll scroll = {.version = version, .allowed = allowed, .stop = request->stop};
     if (!status)
         status = page_init(&page, request->count ? request->count : COUNT_DEFAULT, error);
     if (!status)
-        status = sample_fill(version, allowed, request->seed ? request->seed : entropy_u64(), &page,
-                             error);
+        status = sample_fill(&scroll, request->seed ? request->seed : entropy_u64(), &page, error);
     if (!status)
-        status = fetch(&page, page.count, request->with, ret_result, error);
+        status = fetch(&page, page.count, request->with, request->stop, ret_result, error);
     if (!status)
         (*ret_result)->info.sequence = version->sequence;
     page_release(&page);

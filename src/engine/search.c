@@ -178,7 +178,8 @@ static lode_status begin_find(struct search *search, size_t k, struct query_task
                   .k = k + (search->own_view != NULL),
                   .ef = request->ef_search ? request->ef_search : SEARCH_EF_DEFAULT,
                   .exact = request->exact || search->exact,
-                  .allow_damaged = request->allow_damaged},
+                  .allow_damaged = request->allow_damaged,
+                  .stop = request->stop},
         .steps = search->steps,
         .hits = hits,
         .info = &search->info,
@@ -218,8 +219,9 @@ static lode_status keep_distinct(struct search *search, lode_error *error)
         memmove(hits + 1, hits, search->hit_count * sizeof *hits);
         hits[0] = (struct query_hit){.view = search->own_view, .row = search->own_row};
     }
-    lode_status status =
-        distinct_hits(search->request->one_per, hits, count, search->k + own, &count, error);
+    struct distinct_request asked = {
+        .field = search->request->one_per, .keep = search->k + own, .stop = search->request->stop};
+    lode_status status = distinct_hits(&asked, hits, count, &count, error);
     if (status)
         return status;
     search->hit_count = count - own;
@@ -244,8 +246,9 @@ static lode_status find_one_per(struct search *search, lode_error *error)
 
 static lode_status fetch(struct search *search, lode_result **ret_result, lode_error *error)
 {
-    lode_status status =
-        fetch_result(search->hits, search->hit_count, search->request->with, ret_result, error);
+    const lode_search_request *request = search->request;
+    lode_status status = fetch_result(search->hits, search->hit_count, request->with, request->stop,
+                                      ret_result, error);
     if (!status) {
         search->info.sequence = search->version->sequence;
         (*ret_result)->info = search->info;
@@ -256,8 +259,8 @@ static lode_status fetch(struct search *search, lode_result **ret_result, lode_e
 static lode_status allow(struct search *search, lode_error *error)
 {
     const lode_search_request *request = search->request;
-    struct allowed_request asked = {.version = search->version,
-                                    .allow_damaged = request->allow_damaged};
+    struct allowed_request asked = {
+        .version = search->version, .allow_damaged = request->allow_damaged, .stop = request->stop};
     return filtering_allow(search->handle, request->filter, request->filter_size, &asked,
                            &search->allowed, error);
 }
@@ -522,15 +525,21 @@ static lode_status search_batch(const struct search *shared, const lode_search_r
     return status;
 }
 
-static lode_status check_one_snapshot(const lode_search_request *requests, size_t request_count,
-                                      lode_error *error)
+static lode_status check_one_state(const lode_search_request *requests, size_t request_count,
+                                   lode_error *error)
 {
-    for (size_t i = 1; i < request_count; i++)
+    for (size_t i = 1; i < request_count; i++) {
         if (requests[i].snapshot != requests[0].snapshot)
             return error_set(error, LODE_INVALID,
                              "requests[%zu].snapshot is not that of requests[0]: a batch reads one "
                              "state",
                              i);
+        if (requests[i].stop != requests[0].stop)
+            return error_set(error, LODE_INVALID,
+                             "requests[%zu].stop is not that of requests[0]: a batch is stopped "
+                             "as one",
+                             i);
+    }
     return LODE_OK;
 }
 
@@ -551,7 +560,7 @@ lode_status collection_search_batch(const lode_collection *handle,
     if (request_count == 0)
         return LODE_OK;
     overlay_searched(collection);
-    lode_status status = check_one_snapshot(requests, request_count, error);
+    lode_status status = check_one_state(requests, request_count, error);
     if (!status)
         status = blame(0,
                        snapshot_pin_model(collection, requests[0].snapshot, &shared.version,

@@ -6,11 +6,32 @@
 #include <string.h>
 
 #include "base/bitset.h"
+#include "os/stop.h"
 
 #define BLOCK_ROWS 256u /* distances kept on the stack between kernel and top-k */
 #define DENSE_BITS 16   /* of 64 allowed: scan them all (measured: docs/decisions/0017) */
 #define ALL_BITS   (~(uint64_t)0)
 #define GLANCE     16u /* distances compared with the bound at once */
+
+/* Between two looks at the caller's wish: */
+#define LOOK_BYTES ((uint64_t)1 << 20) /* of rows */
+#define LOOK_WORDS 32768u              /* of which few rows are allowed */
+
+/* A scan at work. */
+struct scan {
+    const struct rows *rows;
+    const struct index_query *query;
+    uint64_t looked; /* distances at the last look */
+};
+
+static lode_status look(struct scan *scan, lode_error *error)
+{
+    uint64_t done = scan->query->counts->distances - scan->looked;
+    if (!scan->query->stop || done * scan->rows->stride < LOOK_BYTES)
+        return LODE_OK;
+    scan->looked += done;
+    return stop_look(scan->query->stop, error);
+}
 
 static void push(const struct index_query *query, float distance, uint32_t row)
 {
@@ -62,16 +83,17 @@ static void push_block(const struct index_query *query, const float *distances, 
     }
 }
 
-static lode_status scan_range(const struct rows *rows, const struct index_query *query,
-                              uint32_t first, uint32_t last, lode_error *error)
+static lode_status scan_range(struct scan *scan, uint32_t first, uint32_t last, lode_error *error)
 {
     float distances[BLOCK_ROWS];
     for (uint32_t end; first < last; first = end) {
         end = last - first > BLOCK_ROWS ? first + BLOCK_ROWS : last;
-        lode_status status = scan_block(rows, query, first, end, distances, error);
+        lode_status status = look(scan, error);
+        if (!status)
+            status = scan_block(scan->rows, scan->query, first, end, distances, error);
         if (status)
             return status;
-        push_block(query, distances, first, end);
+        push_block(scan->query, distances, first, end);
     }
     return LODE_OK;
 }
@@ -118,26 +140,31 @@ static uint64_t word_of(const struct index_query *query, uint32_t first, uint32_
     return word;
 }
 
-static lode_status scan_word(const struct rows *rows, const struct index_query *query,
-                             uint32_t base, uint64_t word, lode_error *error)
+static lode_status scan_word(struct scan *scan, uint32_t base, uint64_t word, lode_error *error)
 {
     if (word == ALL_BITS)
-        return scan_range(rows, query, base, base + 64, error);
+        return scan_range(scan, base, base + 64, error);
+    lode_status status = look(scan, error);
+    if (status)
+        return status;
     if (__builtin_popcountll(word) >= DENSE_BITS)
-        return scan_dense(rows, query, base, word, error);
-    return scan_sparse(rows, query, base, word, error);
+        return scan_dense(scan->rows, scan->query, base, word, error);
+    return scan_sparse(scan->rows, scan->query, base, word, error);
 }
 
 lode_status flat_search(const struct rows *rows, uint32_t first, const struct index_query *query,
                         lode_error *error)
 {
+    struct scan scan = {.rows = rows, .query = query, .looked = query->counts->distances};
     lode_status status = LODE_OK;
     if (!query->allowed)
-        return scan_range(rows, query, first, query->row_limit, error);
+        return scan_range(&scan, first, query->row_limit, error);
     for (uint32_t base = first & ~63u; !status && base < query->row_limit; base += 64) {
         uint64_t word = word_of(query, first, base);
-        if (word)
-            status = scan_word(rows, query, base, word, error);
+        if (base / 64 % LOOK_WORDS == LOOK_WORDS - 1)
+            status = stop_look(query->stop, error);
+        if (word && !status)
+            status = scan_word(&scan, base, word, error);
     }
     return status;
 }

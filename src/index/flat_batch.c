@@ -14,6 +14,7 @@
 #include "index/flat_bound.h"
 #include "index/index.h"
 #include "os/memory.h"
+#include "os/stop.h"
 #include "simd/simd.h"
 
 enum {
@@ -184,11 +185,15 @@ static lode_status search_block(struct batch *batch, lode_error *error)
     if (status)
         return status;
     weigh_rows(batch);
-    for (size_t p = 0; p < batch->panel_count; p++)
+    for (size_t p = 0; p < batch->panel_count; p++) {
+        status = stop_look(batch->queries->stop, error);
+        if (status)
+            return status;
         for (size_t first = 0; first < batch->block_count; first += TILE_ROWS) {
             size_t left = batch->block_count - first;
             search_tile(batch, &batch->panels[p], first, left < TILE_ROWS ? left : TILE_ROWS);
         }
+    }
     for (size_t i = 0; i < batch->blocked; i++)
         batch->queries[i].counts->distances += batch->block_count;
     return LODE_OK;
@@ -254,7 +259,9 @@ static lode_status search_some(struct batch *batch, const struct index_query *qu
         fill_panels(batch);
     for (uint32_t end; !status && first < queries->row_limit; first = end) {
         end = choose_rows(batch, first);
-        status = search_block(batch, error);
+        status = stop_look(queries->stop, error);
+        if (!status)
+            status = search_block(batch, error);
         if (!status)
             status = scan_block(batch, first, end, error);
     }

@@ -166,8 +166,12 @@ struct hnsw_scratch {
     struct hnsw_frontier frontier; /* of a filtered walk */
     struct neighbor *chosen;       /* insert: 2m neighbours for each layer */
     struct neighbor *closest;      /* insert: candidates, ef_construction or 2m+1 of them */
-    lode_error failure;            /* of touching what a search reads; status LODE_OK: none */
+    const lode_stop *stop;         /* of a search; NULL: never */
+    lode_error failure; /* of touching what a search reads, or its stop; status LODE_OK: none */
 };
+
+#define HNSW_HOPS_BETWEEN_LOOKS 64u /* at the caller's wish */
+#define HNSW_ROWS_BETWEEN_LOOKS 256u
 
 /* The distance of the row and the target. Not a number, which has no place in a beam, when the row cannot be
  * read: see scratch->failure. */

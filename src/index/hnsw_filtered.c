@@ -10,6 +10,7 @@
 
 #include "base/bitset.h"
 #include "os/mapped.h"
+#include "os/stop.h"
 
 #define WANTED     12u /* allowed links of a hop that suffice */
 #define SHORT      4u  /* fewer: some that are not allowed lead on */
@@ -197,7 +198,9 @@ static enum hnsw_walk_end walk_on(struct filtered_walk *walk, enum index_plan pl
         if (walk->hnsw->mapped)
             mapped_look();
         walk->query->counts->hops++;
-        walk->hops++;
+        if (++walk->hops % HNSW_HOPS_BETWEEN_LOOKS == 0 &&
+            stop_look(walk->query->stop, &walk->scratch->failure))
+            break;
         walk->allowed_hops += (uint64_t)is_allowed(walk->query, hnsw_item_row(item));
         walk->spent += HOP_NS;
         if (plan == INDEX_PLAN_CONFINED)

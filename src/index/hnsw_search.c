@@ -5,6 +5,8 @@
  * allowed rows are scanned, so that k hits come back whenever k rows are allowed. */
 #include "index/hnsw.h"
 
+#include "os/stop.h"
+
 #define SPARE 4u /* rows kept beyond ef when codes decide which are the nearest */
 
 static uint32_t ef_of(const struct index_query *query)
@@ -41,7 +43,8 @@ static enum hnsw_walk_end walk_nearest(const struct hnsw *hnsw, struct hnsw_scra
         hnsw_code(hnsw, query->query, scratch->decoded, scratch->code);
     hnsw_aim(hnsw, scratch, query->query, scratch->code);
     enum hnsw_walk_end end = walk(hnsw, scratch, query, choice, entry);
-    if (end != HNSW_WALK_ENDED || !hnsw_is_blurred(hnsw, scratch, query->query))
+    if (end != HNSW_WALK_ENDED || scratch->failure.status ||
+        !hnsw_is_blurred(hnsw, scratch, query->query))
         return end;
     hnsw_aim(hnsw, scratch, query->query, NULL);
     return walk(hnsw, scratch, query, choice, entry);
@@ -85,28 +88,31 @@ static enum hnsw_walk_end walk_by_plan(const struct hnsw *hnsw, struct hnsw_scra
     return HNSW_WALK_TOO_LONG;
 }
 
-static void push_by_vector(const struct hnsw *hnsw, const struct hnsw_beam *beam,
-                           const struct index_query *query)
+static lode_status push_by_vector(const struct hnsw *hnsw, const struct hnsw_beam *beam,
+                                  const struct index_query *query, lode_error *error)
 {
+    lode_status status = LODE_OK;
     for (uint32_t i = 0; i < beam->count; i++)
         hnsw_prefetch(&hnsw->rows, hnsw_item_row(beam->items[i]));
-    for (uint32_t i = 0; i < beam->count; i++) {
+    for (uint32_t i = 0; !status && i < beam->count; i++) {
         uint32_t row = hnsw_item_row(beam->items[i]);
         topk_push(query->topk, hnsw_distance(&hnsw->rows, query->query, row), row);
+        if (i % HNSW_ROWS_BETWEEN_LOOKS == HNSW_ROWS_BETWEEN_LOOKS - 1)
+            status = stop_look(query->stop, error);
     }
     query->counts->distances += beam->count;
+    return status;
 }
 
-static void push_found(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
-                       const struct index_query *query)
+static lode_status push_found(const struct hnsw *hnsw, const struct hnsw_scratch *scratch,
+                              const struct index_query *query, lode_error *error)
 {
     const struct hnsw_beam *beam = &scratch->beam;
-    if (scratch->rows != &hnsw->rows) {
-        push_by_vector(hnsw, beam, query);
-        return;
-    }
+    if (scratch->rows != &hnsw->rows)
+        return push_by_vector(hnsw, beam, query, error);
     for (uint32_t i = 0; i < query->topk->k; i++)
         topk_push(query->topk, hnsw_item_distance(beam->items[i]), hnsw_item_row(beam->items[i]));
+    return LODE_OK;
 }
 
 static lode_status search_with(const struct hnsw *hnsw, struct hnsw_scratch *scratch,
@@ -123,11 +129,8 @@ static lode_status search_with(const struct hnsw *hnsw, struct hnsw_scratch *scr
             *error = scratch->failure;
         return scratch->failure.status;
     }
-    if (choice.plan != INDEX_PLAN_SCAN)
-        push_found(hnsw, scratch, query);
-    else
-        return flat_search(&hnsw->rows, 0, query, error);
-    return LODE_OK;
+    return choice.plan == INDEX_PLAN_SCAN ? flat_search(&hnsw->rows, 0, query, error)
+                                          : push_found(hnsw, scratch, query, error);
 }
 
 lode_status hnsw_search(const struct index *index, const struct index_query *query,
@@ -144,7 +147,9 @@ lode_status hnsw_search(const struct index *index, const struct index_query *que
     struct index_query bounded = *query;
     if (bounded.row_limit > row_end)
         bounded.row_limit = row_end;
+    scratch->stop = query->stop;
     lode_status status = search_with(hnsw, scratch, &bounded, entry, error);
+    scratch->stop = NULL;
     hnsw_scratch_give(hnsw, scratch);
     return status;
 }

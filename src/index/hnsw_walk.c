@@ -10,6 +10,7 @@
 #include "index/hnsw.h"
 
 #include "os/mapped.h"
+#include "os/stop.h"
 
 #define HOPS_BETWEEN_LOOKS 2u /* at how much memory is mapped: a hop touches all links of a row */
 
@@ -97,8 +98,10 @@ void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, struct nei
     for (uint32_t row; !scratch->failure.status && (row = hnsw_beam_take(beam)) != HNSW_NONE;) {
         uint32_t count;
         /* Rows of a mapped graph lie in a file, as their lists do. */
-        if (hnsw->mapped && ++touches % HOPS_BETWEEN_LOOKS == 0)
+        if (++touches % HOPS_BETWEEN_LOOKS == 0 && hnsw->mapped)
             mapped_look();
+        if (touches % HNSW_HOPS_BETWEEN_LOOKS == 0 && stop_look(scratch->stop, &scratch->failure))
+            break;
         const uint32_t *batch = hnsw_meet_links(hnsw, scratch, row, layer, &count);
         uint32_t next = hnsw_beam_peek(beam);
         if (next != HNSW_NONE)

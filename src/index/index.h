@@ -72,6 +72,8 @@ struct index_query {
     struct index_choice *choice; /* may be NULL; written by searches of a graph */
     struct topk *topk;           /* results are pushed here; may hold some already */
     struct index_counts *counts; /* added to */
+    const lode_stop *stop;       /* NULL: never; else searches may answer LODE_CANCELLED or
+                                    LODE_TIMEOUT: then what is in the top-k is of no use */
 };
 
 #define INDEX_ROW_NONE 0xffffffffu

@@ -243,6 +243,9 @@ enum qg_walk_end qg_walk_confined(struct qg_walk *walk, const struct plan_graph 
         qg_walk_prefetch(walk);
         if (++touches % MAPPED_TOUCHES == 0)
             mapped_look();
+        if (touches % QG_HOPS_BETWEEN_LOOKS == 0 &&
+            (walk->status = stop_look(walk->query->stop, walk->error)))
+            break;
         expand(walk, row, costs);
         qg_walk_prefetch(walk);
     }

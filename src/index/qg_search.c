@@ -238,6 +238,9 @@ static enum qg_walk_end walk_from(struct qg_walk *walk, uint32_t entry,
         qg_walk_prefetch(walk);
         if (++hops % MAPPED_TOUCHES == 0)
             mapped_look();
+        if (hops % QG_HOPS_BETWEEN_LOOKS == 0 &&
+            (walk->status = stop_look(walk->query->stop, walk->error)))
+            break;
         walk->query->counts->hops++;
         if (is_compact)
             expand_compact(walk, row);
@@ -339,7 +342,10 @@ static void finish(struct qg_walk *walk)
             mapped_look();
         query->counts->distances++;
         prefetch_stored(walk, i + 2);
-        walk->status = rows_touch(rows, near[i].row, 1, walk->error);
+        if (i % QG_ROWS_BETWEEN_LOOKS == QG_ROWS_BETWEEN_LOOKS - 1)
+            walk->status = stop_look(query->stop, walk->error);
+        if (!walk->status)
+            walk->status = rows_touch(rows, near[i].row, 1, walk->error);
         if (walk->status)
             return;
         float distance =

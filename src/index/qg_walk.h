@@ -8,9 +8,14 @@
 #include "base/le.h"
 #include "index/plan.h"
 #include "index/qg.h"
+#include "os/stop.h"
 
 /* Rows are fetched into the second-level cache, which takes twice as many lines at once as the first. */
 #define PREFETCH_L2 1
+
+/* Between two looks at the caller's wish. */
+#define QG_HOPS_BETWEEN_LOOKS 64u
+#define QG_ROWS_BETWEEN_LOOKS 256u
 
 enum qg_walk_end { QG_WALK_ENDED, QG_WALK_FAR, QG_WALK_COST, QG_WALK_GOES_ON };
 

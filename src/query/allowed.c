@@ -7,12 +7,12 @@
 
 #include "filter/matches.h"
 #include "os/budget.h"
-#include "os/mapped.h"
 #include "column/evaluate.h"
+#include "column/row_walk.h"
 #include "query/view_columns.h"
 #include "storage/id.h"
 
-#define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
+#define IDS_BETWEEN_LOOKS 256u /* at the caller's wish: each is looked up in a table */
 
 /* Of so many rows of a view to one that its namespace leaves, documents take less time than sets of all rows. */
 #define ROWS_TO_ONE 512u
@@ -23,6 +23,12 @@ struct evaluation {
     const struct segment_view *view;
     struct matcher *matcher;
     struct allowed *allowed; /* what it comes to */
+};
+
+/* Rows whose documents are asked. */
+struct asking {
+    const struct evaluation *evaluation;
+    uint64_t *words; /* those that may be in */
 };
 
 lode_status allowed_row(struct matcher *matcher, const struct segment *segment, uint32_t row,
@@ -43,40 +49,27 @@ lode_status allowed_row(struct matcher *matcher, const struct segment *segment, 
                                     ret_matches, error);
 }
 
-/* Of the rows of one word those that match. */
-static lode_status filter_word(const struct evaluation *evaluation, uint32_t base, uint64_t *word,
-                               lode_error *error)
+static lode_status ask_row(void *context, uint32_t row, lode_error *error)
 {
-    for (uint64_t left = *word; left; left &= left - 1) {
-        evaluation->allowed->asked++;
-        uint32_t bit = (uint32_t)__builtin_ctzll(left);
-        int matches = 0;
-        lode_status status = allowed_row(evaluation->matcher, evaluation->view->segment, base + bit,
-                                         &matches, error);
-        if (status)
-            return status;
-        if (!matches)
-            *word &= ~((uint64_t)1 << bit);
-    }
-    return LODE_OK;
+    const struct asking *asking = context;
+    const struct evaluation *evaluation = asking->evaluation;
+    int matches = 0;
+    evaluation->allowed->asked++;
+    lode_status status =
+        allowed_row(evaluation->matcher, evaluation->view->segment, row, &matches, error);
+    if (!matches)
+        bitset_unset(asking->words, row);
+    return status;
 }
 
 /* words: of rows [begin, end) those that may be in; on return those that are. */
 static lode_status filter_words(const struct evaluation *evaluation, uint32_t begin, uint32_t end,
                                 uint64_t *words, lode_error *error)
 {
-    size_t count = bitset_words(end);
-    lode_status status = LODE_OK;
-    for (size_t w = begin / 64; !status && w < count; w++) {
-        uint64_t before = w == begin / 64 ? words[w] & (((uint64_t)1 << (begin % 64)) - 1) : 0;
-        if (w % WORDS_BETWEEN_LOOKS == 0)
-            mapped_look();
-        words[w] &= ~before;
-        if (words[w])
-            status = filter_word(evaluation, (uint32_t)w * 64, &words[w], error);
-        words[w] |= before;
-    }
-    return status;
+    struct asking asking = {evaluation, words};
+    struct row_walk walk = {
+        .words = words, .begin = begin, .end = end, .stop = evaluation->request->stop};
+    return row_walk(&walk, ask_row, &asking, error);
 }
 
 /* --- Columns ------------------------------------------------------------------------------------ */
@@ -84,6 +77,7 @@ static lode_status filter_words(const struct evaluation *evaluation, uint32_t be
 struct id_lookup {
     struct segment_view view;
     const struct id_namespace *space;
+    const lode_stop *stop;
 };
 
 static lode_status rows_of_ids(void *context, const struct filter *filter, uint64_t *words,
@@ -96,6 +90,10 @@ static lode_status rows_of_ids(void *context, const struct filter *filter, uint6
     for (size_t i = 0; !status && i < filter->id.count; i++) {
         uint8_t bytes[ID_BYTES_MAX];
         uint32_t row = ROW_NONE;
+        if (i % IDS_BETWEEN_LOOKS == 0)
+            status = stop_look(lookup->stop, error);
+        if (status)
+            break;
         size_t size =
             id_encode_in(lookup->space ? lookup->space : &none, &filter->id.ids[i], bytes);
         struct id_key key = {.bytes = bytes, .size = size, .hash = id_hash(bytes, size)};
@@ -112,13 +110,15 @@ static lode_status by_columns(const struct evaluation *evaluation, const struct 
                               uint64_t *words, uint64_t *spare, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
-    struct id_lookup covered = {*evaluation->view, evaluation->request->space};
+    const struct allowed_request *request = evaluation->request;
+    struct id_lookup covered = {*evaluation->view, request->space, request->stop};
     uint64_t *must = spare, *may = spare + count;
     if (covered.view.row_count > columns->row_count)
         covered.view.row_count = columns->row_count;
     struct column_query query = {.columns = columns,
-                                 .filter = evaluation->request->filter,
+                                 .filter = request->filter,
                                  .matcher = evaluation->matcher,
+                                 .stop = request->stop,
                                  .rows_of_ids = rows_of_ids,
                                  .context = &covered};
     lode_status status = columns_estimate(&query, &evaluation->allowed->estimated, error);
@@ -194,7 +194,7 @@ static lode_status choose_rows(const struct evaluation *evaluation, lode_error *
     const struct segment_view *view = evaluation->view;
     const struct id_namespace *space = evaluation->request->space;
     struct allowed *allowed = evaluation->allowed;
-    struct namespace_columns known = {.columns = NULL};
+    struct namespace_columns known = {.stop = evaluation->request->stop};
     struct columns *columns = NULL;
     lode_status status = LODE_OK;
     if (space && namespace_asks_columns(view->segment, space))
@@ -253,7 +253,9 @@ static lode_status filter_views(const struct allowed_request *request, struct al
     for (size_t i = 0; !status && i < set->view_count; i++) {
         evaluation.view = &request->version->views[i];
         evaluation.allowed = &set->views[i];
-        status = filter_view(&evaluation, error);
+        status = stop_look(request->stop, error);
+        if (!status)
+            status = filter_view(&evaluation, error);
     }
     matcher_free(evaluation.matcher);
     return status;

@@ -28,9 +28,10 @@ struct allowed_request {
     /* Segments that are known to be damaged are not looked at: no row of theirs is in the set, and `count` is
      * that of the living rows, so that whoever asks sees that something is missing. */
     int allow_damaged;
+    const lode_stop *stop; /* NULL: never */
 };
 
-/* LODE_NOMEM; LODE_CORRUPT and LODE_IO when a document cannot be read. */
+/* LODE_NOMEM; LODE_CORRUPT and LODE_IO when a document cannot be read; LODE_CANCELLED, LODE_TIMEOUT. */
 NODISCARD lode_status allowed_set_new(const struct allowed_request *request,
                                       struct allowed_set **ret_set, lode_error *error);
 /* The rows of a version that live: what no filter allows. LODE_NOMEM. */

@@ -7,6 +7,9 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "os/stop.h"
+
+#define HITS_BETWEEN_LOOKS 64u /* at the caller's wish: of each a document is read */
 
 struct seen_value {
     uint64_t hash;
@@ -119,15 +122,18 @@ static lode_status is_new(struct values *values, const struct query_hit *hit, co
     return status;
 }
 
-lode_status distinct_hits(const char *field, struct query_hit *hits, size_t hit_count, size_t keep,
-                          size_t *ret_count, lode_error *error)
+lode_status distinct_hits(const struct distinct_request *request, struct query_hit *hits,
+                          size_t hit_count, size_t *ret_count, lode_error *error)
 {
     struct values values;
     lode_status status = values_init(&values, hit_count, error);
     size_t kept = 0;
-    for (size_t i = 0; !status && i < hit_count && kept < keep; i++) {
+    for (size_t i = 0; !status && i < hit_count && kept < request->keep; i++) {
         int fresh = 0;
-        status = is_new(&values, &hits[i], field, &fresh, error);
+        if (i % HITS_BETWEEN_LOOKS == HITS_BETWEEN_LOOKS - 1)
+            status = stop_look(request->stop, error);
+        if (!status)
+            status = is_new(&values, &hits[i], request->field, &fresh, error);
         if (!status && fresh)
             hits[kept++] = hits[i];
     }

@@ -9,9 +9,12 @@
 #include "os/budget.h"
 #include "os/clock.h"
 #include "os/mapped.h"
+#include "os/stop.h"
 #include "query/plan.h"
 #include "query/scan.h"
 #include "storage/id.h"
+
+#define COMPARED_BETWEEN_LOOKS 4096u /* hits, between two looks at the caller's wish */
 
 /* One search at work. */
 struct execution {
@@ -32,16 +35,23 @@ struct executions {
     size_t scan_count;
 };
 
+int query_order_ends(struct query_order *order)
+{
+    if (++order->compared % COMPARED_BETWEEN_LOOKS == 0 && !order->status)
+        order->status = stop_look(order->stop, order->error);
+    return order->status != LODE_OK;
+}
+
 int query_hit_order(const void *a, const void *b, void *context)
 {
     const struct query_hit *x = a, *y = b;
     struct query_order *order = context;
     const uint8_t *x_id, *y_id;
     size_t x_size, y_size;
+    if (query_order_ends(order))
+        return 0;
     if (x->distance != y->distance)
         return x->distance < y->distance ? -1 : 1;
-    if (order->status)
-        return 0;
     order->status =
         x->view->segment->ops->id(x->view->segment, x->row, &x_id, &x_size, order->error);
     if (!order->status)
@@ -74,6 +84,7 @@ static void scan_later(struct executions *executions, struct execution *executio
         .items = execution->items,
         .ret_count = &execution->item_count,
         .counts = &execution->counts,
+        .stop = query->stop,
     };
 }
 
@@ -93,6 +104,7 @@ static struct index_query graph_query(const struct query *query, const struct se
         .allowed_count = covered == view->row_count ? count : 0,
         /* Without a filter plan_view has chosen; a walk that meets too many dead rows ends all the same. */
         .plan = allowed ? INDEX_PLAN_ANY : INDEX_PLAN_SIEVE,
+        .stop = query->stop,
     };
 }
 
@@ -253,8 +265,10 @@ static lode_status search_views(struct executions *executions, size_t *ret_faile
         executions->scan_count = 0;
         for (size_t i = 0; !status && i < executions->count; i++) {
             *ret_failed = i;
-            status = begin_view(executions, &executions->all[i], view, error);
             mapped_look();
+            status = stop_look(executions->all[i].task->query.stop, error);
+            if (!status)
+                status = begin_view(executions, &executions->all[i], view, error);
         }
         if (status)
             return status;
@@ -296,7 +310,7 @@ static lode_status finish(struct execution *execution, lode_error *error)
 {
     struct query_task *task = execution->task;
     size_t count = execution->found_count, k = task->query.k;
-    struct query_order order = {.error = error};
+    struct query_order order = {.stop = task->query.stop, .error = error};
     if (count > 0)
         qsort_r(execution->found, count, sizeof *execution->found, query_hit_order, &order);
     if (order.status)

@@ -15,7 +15,8 @@ struct query {
     size_t k;
     uint32_t ef;
     int exact;
-    int allow_damaged; /* leave segments out that are known to be */
+    int allow_damaged;     /* leave segments out that are known to be */
+    const lode_stop *stop; /* the same in all tasks that are executed together; NULL: never */
 };
 
 struct query_hit {
@@ -26,9 +27,15 @@ struct query_hit {
 
 /* Whether hits could be compared. */
 struct query_order {
-    lode_status status; /* LODE_CORRUPT, LODE_IO: an id could not be read; the order is of no use */
+    const lode_stop *stop; /* may be NULL */
+    uint32_t compared;
+    lode_status status; /* LODE_CORRUPT, LODE_IO: an id could not be read; LODE_CANCELLED,
+                           LODE_TIMEOUT; the order is of no use */
     lode_error *error;  /* may be NULL */
 };
+
+/* Whether it is not worth while to compare any more: the order is of no use. Looks at the caller's wish now and then. */
+int query_order_ends(struct query_order *order);
 
 /* The order of results: distance, then id. <0, 0, >0 for qsort_r; context: a struct query_order. */
 int query_hit_order(const void *a, const void *b, void *context);
@@ -64,7 +71,7 @@ void query_plan(const struct query *query, const struct segment_view *view,
                 struct view_plan *ret_plan);
 
 /* Execute tasks of one version. k hits each whenever k points exist. Exact searches are exact to the
- * last id, also among equal distances. Errors: LODE_NOMEM, LODE_CORRUPT; *ret_failed is then the task
+ * last id, also among equal distances. Errors: LODE_NOMEM, LODE_CORRUPT, LODE_CANCELLED, LODE_TIMEOUT; *ret_failed is then the task
  * whose error it is, or task_count when it is that of all. */
 NODISCARD lode_status query_execute(struct query_task *tasks, size_t task_count, size_t *ret_failed,
                                     lode_error *error);

@@ -20,11 +20,18 @@ struct facets {
         uncounted; /* of them, some of whose values are not counted: longer than COLUMN_TEXT_MAX, ... */
 };
 
-/* Count the values of the field of that canonical path. Views without columns get some, in memory, for the time of
- * the call. LODE_NOMEM, LODE_CORRUPT, LODE_IO. Then facets_release, whatever it returns. */
-NODISCARD lode_status facets_count(const struct version *version, const struct allowed_set *set,
-                                   const struct fields *fields, const struct field *field,
-                                   struct facets *ret_facets, lode_error *error);
+struct facets_request {
+    const struct version *version;
+    const struct allowed_set *set; /* of it */
+    const struct fields *fields;   /* known: at least as new as the version */
+    const struct field *field;     /* one of them */
+    const lode_stop *stop;         /* NULL: never */
+};
+
+/* Count the values of the field. Views without columns get some, in memory, for the time of the call. LODE_NOMEM,
+ * LODE_CORRUPT, LODE_IO, LODE_CANCELLED, LODE_TIMEOUT. Then facets_release, whatever it returns. */
+NODISCARD lode_status facets_count(const struct facets_request *request, struct facets *ret_facets,
+                                   lode_error *error);
 void facets_release(struct facets *facets);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "os/stop.h"
 #include "storage/id.h"
 
 struct result {
@@ -126,7 +127,7 @@ lode_status fetch_hit(const struct segment_view *view, uint32_t row, unsigned wi
 }
 
 lode_status fetch_result(const struct query_hit *hits, size_t hit_count, unsigned with,
-                         lode_result **ret_result, lode_error *error)
+                         const lode_stop *stop, lode_result **ret_result, lode_error *error)
 {
     lode_result *result = NULL;
     lode_status status = result_new(hit_count, &result, error);
@@ -134,8 +135,11 @@ lode_status fetch_result(const struct query_hit *hits, size_t hit_count, unsigne
         return status;
     lode_hit *fetched = result_hits(result);
     for (size_t i = 0; i < hit_count; i++) {
-        status =
-            fetch_hit(hits[i].view, hits[i].row, with, result_arena(result), &fetched[i], error);
+        if (i % FETCHES_BETWEEN_LOOKS == FETCHES_BETWEEN_LOOKS - 1)
+            status = stop_look(stop, error);
+        if (!status)
+            status = fetch_hit(hits[i].view, hits[i].row, with, result_arena(result), &fetched[i],
+                               error);
         if (status) {
             result_free(result);
             return status;

@@ -16,8 +16,11 @@ lode_hit *result_hits(lode_result *result);
 struct arena *result_arena(lode_result *result);
 void result_free(lode_result *result); /* NULL is allowed */
 
-/* A result of these hits, in their order, scored. */
+/* A result of these hits, in their order, scored. stop: may be NULL. */
 NODISCARD lode_status fetch_result(const struct query_hit *hits, size_t hit_count, unsigned with,
-                                   lode_result **ret_result, lode_error *error);
+                                   const lode_stop *stop, lode_result **ret_result,
+                                   lode_error *error);
+
+#define FETCHES_BETWEEN_LOOKS 32u /* at the caller's wish */
 
 #endif

@@ -6,6 +6,9 @@
 
 #include "base/hash.h"
 #include "filter/filter.h"
+#include "os/stop.h"
+
+#define HITS_BETWEEN_LOOKS 64u /* at the caller's wish: of each a document is read */
 
 /* --- The table ---------------------------------------------------------------------------------- */
 
@@ -115,7 +118,10 @@ lode_status grouping_add(struct grouping *grouping, const struct query_hit *hits
         const struct segment *segment = hits[i].view->segment;
         struct document document;
         grouping->hit = &hits[i];
-        status = segment->ops->document(segment, hits[i].row, &document, error);
+        if (i % HITS_BETWEEN_LOOKS == HITS_BETWEEN_LOOKS - 1)
+            status = stop_look(grouping->stop, error);
+        if (!status)
+            status = segment->ops->document(segment, hits[i].row, &document, error);
         if (!status)
             status = field_reader_each(&grouping->reader, document.metadata, document.metadata_size,
                                        add_value, grouping, error);
@@ -140,7 +146,7 @@ static int by_first_hit(const void *a, const void *b, void *context)
 
 lode_status grouping_sort(struct grouping *grouping, lode_error *error)
 {
-    struct query_order order = {.error = error};
+    struct query_order order = {.stop = grouping->stop, .error = error};
     for (size_t i = 0; i < grouping->count; i++)
         qsort_r(grouping->groups[i].hits, grouping->groups[i].count,
                 sizeof *grouping->groups[i].hits, query_hit_order, &order);

@@ -8,16 +8,23 @@
 
 #include "os/budget.h"
 #include "os/mapped.h"
+#include "os/stop.h"
 #include "storage/id.h"
 
 #define BLOCK_ROWS  256u
 #define PIECE_BYTES ((size_t)1 << 20)
+
+static uint32_t rows_of_piece(const struct rows *rows)
+{
+    return (uint32_t)(PIECE_BYTES / rows->stride) + 1;
+}
 
 /* Rows at exactly one distance. */
 struct ties {
     const struct segment_view *view;
     const uint64_t *allowed; /* NULL: whatever lives */
     float distance;
+    const lode_stop *stop;
     uint32_t *rows;
     size_t count;
     size_t capacity;
@@ -47,10 +54,13 @@ static lode_status ties_collect(struct ties *ties, const void *query, lode_error
     const struct segment_view *view = ties->view;
     const struct rows *rows = &view->segment->rows;
     float distances[BLOCK_ROWS];
+    uint32_t step = rows_of_piece(rows) / BLOCK_ROWS * BLOCK_ROWS + BLOCK_ROWS;
     for (uint32_t first = 0; first < view->row_count; first += BLOCK_ROWS) {
         uint32_t left = view->row_count - first;
         uint32_t count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
-        lode_status status = rows_touch(rows, first, count, error);
+        lode_status status = first % step == 0 ? stop_look(ties->stop, error) : LODE_OK;
+        if (!status)
+            status = rows_touch(rows, first, count, error);
         if (status)
             return status;
         rows->space->scan(rows->space, query, rows_at(rows, first), rows->stride, count, distances);
@@ -68,17 +78,17 @@ static lode_status ties_collect(struct ties *ties, const void *query, lode_error
 /* Rows of one view by their ids; their distances are alike. context: struct row_order. */
 struct row_order {
     const struct segment *segment;
-    lode_status status; /* of reading ids */
-    lode_error *error;
+    struct query_order order;
 };
 
 static int id_order_of_rows(const void *a, const void *b, void *context)
 {
-    struct row_order *order = context;
-    const struct segment *segment = order->segment;
+    struct row_order *rows = context;
+    struct query_order *order = &rows->order;
+    const struct segment *segment = rows->segment;
     const uint8_t *a_id, *b_id;
     size_t a_size, b_size;
-    if (order->status)
+    if (query_order_ends(order))
         return 0;
     order->status = segment->ops->id(segment, *(const uint32_t *)a, &a_id, &a_size, order->error);
     if (!order->status)
@@ -93,15 +103,19 @@ static lode_status settle_ties(const struct segment_view *view, const struct sca
 {
     struct neighbor *items = scan->items;
     size_t nearer = 0, k = scan->k;
-    struct ties ties = {.view = view, .allowed = scan->allowed, .distance = items[k - 1].distance};
+    struct ties ties = {.view = view,
+                        .allowed = scan->allowed,
+                        .distance = items[k - 1].distance,
+                        .stop = scan->stop};
     while (items[nearer].distance < ties.distance)
         nearer++;
     lode_status status = ties_collect(&ties, scan->row, error);
-    struct row_order order = {.segment = view->segment, .error = error};
+    struct row_order order = {.segment = view->segment,
+                              .order = {.stop = scan->stop, .error = error}};
     if (!status && ties.count > 0)
         qsort_r(ties.rows, ties.count, sizeof *ties.rows, id_order_of_rows, &order);
     if (!status)
-        status = order.status;
+        status = order.order.status;
     for (size_t i = 0; !status && i < ties.count && nearer + i < k; i++)
         items[nearer + i].row = ties.rows[i];
     free(ties.rows);
@@ -124,7 +138,7 @@ static lode_status scan_rows(const struct segment_view *view, struct index_query
                              size_t scan_count, lode_error *error)
 {
     const struct rows *rows = &view->segment->rows;
-    uint32_t step = budget_bytes() ? (uint32_t)(PIECE_BYTES / rows->stride) + 1 : view->row_count;
+    uint32_t step = budget_bytes() ? rows_of_piece(rows) : view->row_count;
     lode_status status = LODE_OK;
     for (uint32_t first = 0; !status && first < view->row_count; first += step) {
         uint32_t left = view->row_count - first;
@@ -151,6 +165,7 @@ static lode_status run(const struct segment_view *view, const struct scan *scans
                                         : NULL,
             .topk = &topks[i],
             .counts = scans[i].counts,
+            .stop = scans[i].stop,
         };
     }
     lode_status status = LODE_OK;

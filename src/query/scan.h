@@ -12,6 +12,7 @@ struct scan {
     struct neighbor *items; /* room for k + 1; [0, *ret_count) filled, in order of distance alone */
     size_t *ret_count;
     struct index_counts *counts;
+    const lode_stop *stop; /* the same in all; NULL: never */
 };
 
 /* For each scan, all that allow the same rows in one pass over them: the k live rows nearest to its query; among

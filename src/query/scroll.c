@@ -16,11 +16,12 @@
 #include "base/hash.h"
 #include "base/le.h"
 #include "base/random.h"
-#include "os/mapped.h"
+#include "column/row_walk.h"
 #include "query/field_rows.h"
 
-#define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
-#define DOCUMENT_PLACES     16u /* so many places are walked in the time that a document takes */
+#define DOCUMENT_PLACES 16u /* so many places are walked in the time that a document takes */
+#define STEPS                                                                                      \
+    1024u /* values and rows between two looks at how much memory is mapped, and at the caller's wish */
 
 struct scroll_lane {
     struct field_rows rows;
@@ -35,23 +36,25 @@ struct filling {
     struct field_reader reader;
     struct scroll_lane *lanes; /* one for each view */
     struct scroll_lane *asked; /* whose columns are being read; NULL: those of none */
+    uint32_t steps;            /* since the last look */
     lode_error *error;
 };
 
-/* Call each() for the rows of a set. */
-typedef lode_status offer_fn(struct filling *filling, const struct field_rows *rows, uint32_t row);
+/* Rows of one lane, to be offered. */
+struct offering {
+    struct filling *filling;
+    const struct field_rows *rows;
+};
 
+/* Call each(), whose context is a struct offering, for the rows of a set; a lane in which nothing is allowed has none. */
 static lode_status each_row(struct filling *filling, const struct field_rows *rows,
-                            const uint64_t *words, offer_fn *each)
+                            const uint64_t *words, row_walk_fn *each)
 {
-    lode_status status = LODE_OK;
-    for (size_t w = 0; !status && w < rows->word_count; w++) {
-        if (w % WORDS_BETWEEN_LOOKS == 0)
-            mapped_look();
-        for (uint64_t left = words[w]; !status && left; left &= left - 1)
-            status = each(filling, rows, (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left));
-    }
-    return status;
+    struct offering offering = {filling, rows};
+    struct row_walk walk = {.words = words,
+                            .end = rows->view ? rows->view->row_count : 0,
+                            .stop = filling->scroll->stop};
+    return row_walk(&walk, each, &offering, filling->error);
 }
 
 static lode_status offer(struct filling *filling, const struct field_rows *rows, uint32_t row,
@@ -62,24 +65,27 @@ static lode_status offer(struct filling *filling, const struct field_rows *rows,
     return page_offer(filling->page, &given, filling->error);
 }
 
-static lode_status offer_missing(struct filling *filling, const struct field_rows *rows,
-                                 uint32_t row)
+static lode_status offer_missing(void *context, uint32_t row, lode_error *error)
 {
-    return offer(filling, rows, row, NULL, 0);
+    const struct offering *offering = context;
+    (void)error; /* the filling's */
+    return offer(offering->filling, offering->rows, row, NULL, 0);
 }
 
-static lode_status offer_document(struct filling *filling, const struct field_rows *rows,
-                                  uint32_t row)
+static lode_status offer_document(void *context, uint32_t row, lode_error *error)
 {
+    const struct offering *offering = context;
+    struct filling *filling = offering->filling;
+    const struct field_rows *rows = offering->rows;
     const struct segment *segment = rows->view->segment;
     struct field_reader *reader = &filling->reader;
     struct document document;
     struct value value;
     int has = 0;
-    lode_status status = segment->ops->document(segment, row, &document, filling->error);
+    lode_status status = segment->ops->document(segment, row, &document, error);
     if (!status)
         status = field_reader_extreme(reader, document.metadata, document.metadata_size,
-                                      filling->page->descending, &value, &has, filling->error);
+                                      filling->page->descending, &value, &has, error);
     if (status)
         return status;
     int copy = has && value.kind == VALUE_STRING && value.text == (const char *)reader->kept.data;
@@ -88,15 +94,17 @@ static lode_status offer_document(struct filling *filling, const struct field_ro
 
 /* --- Rows looked up ----------------------------------------------------------------------------- */
 
-static lode_status offer_told(struct filling *filling, const struct field_rows *rows, uint32_t row)
+static lode_status offer_told(void *context, uint32_t row, lode_error *error)
 {
+    const struct offering *offering = context;
+    const struct field_rows *rows = offering->rows;
     uint32_t place = 0;
     struct value value;
-    lode_status status = column_place(rows->columns, rows->column, row, &place, filling->error);
+    lode_status status = column_place(rows->columns, rows->column, row, &place, error);
     if (status || place == rows->column->value_count)
-        return status ? status : offer_missing(filling, rows, row);
-    status = column_value(rows->columns, rows->column, place, &value, filling->error);
-    return status ? status : offer(filling, rows, row, &value, 0);
+        return status ? status : offer_missing(context, row, error);
+    status = column_value(rows->columns, rows->column, place, &value, error);
+    return status ? status : offer(offering->filling, rows, row, &value, 0);
 }
 
 /* Whether to look up `count` rows one by one, each for the price of so many places, takes less than to walk as many
@@ -168,15 +176,23 @@ static lode_status offer_at(struct filling *filling, struct scroll_lane *lane, u
     return offer(filling, rows, row, &lane->value, 0);
 }
 
+static lode_status offer_of_value(void *context, uint32_t row, lode_error *error)
+{
+    const struct offering *offering = context;
+    struct scroll_lane *lane = offering->filling->asked;
+    (void)error; /* the filling's */
+    return offer_at(offering->filling, lane, row);
+}
+
+/* The lane is filling->asked. */
 static lode_status offer_dense(struct filling *filling, struct scroll_lane *lane, uint32_t place)
 {
     struct field_rows *rows = &lane->rows;
     lode_status status =
         field_rows_of_places(rows, (struct value_range){place, place + 1}, filling->error);
     for (size_t w = 0; !status && w < rows->word_count; w++)
-        for (uint64_t left = rows->spare[w] & rows->told[w]; !status && left; left &= left - 1)
-            status = offer_at(filling, lane, (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left));
-    return status;
+        rows->spare[w] &= rows->told[w];
+    return status ? status : each_row(filling, rows, rows->spare, offer_of_value);
 }
 
 static lode_status take_step(struct filling *filling, struct scroll_lane *lane)
@@ -191,6 +207,7 @@ static lode_status take_step(struct filling *filling, struct scroll_lane *lane)
         status = offer_at(filling, lane, le_load_u32(list + (size_t)i * 4));
     if (status)
         return status;
+    filling->steps += count + 1;
     if (filling->page->descending)
         lane->end--;
     else
@@ -217,13 +234,18 @@ static lode_status merge_lanes(struct filling *filling)
 {
     lode_status status = LODE_OK;
     struct scroll_lane *lane;
-    for (uint32_t steps = 0; !status && (lane = next_lane(filling)); steps++) {
+    filling->steps = STEPS;
+    while (!status && (lane = next_lane(filling))) {
         if (!page_wants(filling->page, &lane->value))
             break;
-        if (steps % (WORDS_BETWEEN_LOOKS * 64) == 0)
+        if (filling->steps >= STEPS) {
+            filling->steps = 0;
             mapped_look();
+            status = stop_look(filling->scroll->stop, filling->error);
+        }
         filling->asked = lane;
-        status = take_step(filling, lane);
+        if (!status)
+            status = take_step(filling, lane);
     }
     return status;
 }
@@ -332,58 +354,63 @@ void scroll_release(struct scroll *scroll)
 
 /* --- By id, and at random ----------------------------------------------------------------------- */
 
+/* Rows of one view to be offered by id alone or, with a seed, by a hash of both. */
+struct row_offering {
+    const struct segment_view *view;
+    const uint64_t *seed; /* NULL: none */
+    struct page *page;
+};
+
 /* The hash is what the order is by; any other function of seed and id that looks random would do. */
-static lode_status offer_row(const struct segment_view *view, uint32_t row, const uint64_t *seed,
-                             struct page *page, lode_error *error)
+static lode_status offer_row(void *context, uint32_t row, lode_error *error)
 {
+    const struct row_offering *offering = context;
+    const struct segment_view *view = offering->view;
     struct page_offer offer = {.view = view, .row = row};
     struct value value;
     const uint8_t *id;
     size_t size;
-    if (seed) {
+    if (offering->seed) {
         lode_status status = view->segment->ops->id(view->segment, row, &id, &size, error);
         if (status)
             return status;
-        value = value_integer((int64_t)random_mix(hash64(id, size, *seed)));
+        value = value_integer((int64_t)random_mix(hash64(id, size, *offering->seed)));
         offer.value = &value;
     }
-    return page_offer(page, &offer, error);
+    return page_offer(offering->page, &offer, error);
 }
 
-/* Offer every allowed row: by id alone or, with a seed, by a hash of both. */
-static lode_status offer_all(const struct version *version, const struct allowed_set *allowed,
-                             const uint64_t *seed, struct page *page, lode_error *error)
+/* Offer every allowed row. */
+static lode_status offer_all(const struct scroll *scroll, const uint64_t *seed, struct page *page,
+                             lode_error *error)
 {
+    const struct version *version = scroll->version;
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < version->view_count; i++) {
         const struct segment_view *view = &version->views[i];
-        size_t count = allowed->views[i].count ? bitset_words(view->row_count) : 0;
-        for (size_t w = 0; !status && w < count; w++) {
-            if (w % WORDS_BETWEEN_LOOKS == 0)
-                mapped_look();
-            for (uint64_t left = allowed->views[i].words[w]; !status && left; left &= left - 1) {
-                uint32_t row = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
-                status = offer_row(view, row, seed, page, error);
-            }
-        }
+        struct row_offering offering = {view, seed, page};
+        const struct allowed *allowed = &scroll->allowed->views[i];
+        struct row_walk walk = {.words = allowed->words,
+                                .end = allowed->count ? view->row_count : 0,
+                                .stop = scroll->stop};
+        status = row_walk(&walk, offer_row, &offering, error);
     }
     return status;
 }
 
 lode_status scroll_fill(struct scroll *scroll, struct page *page, lode_error *error)
 {
-    lode_status status = scroll->field
-                             ? scroll_by_field(scroll, page, error)
-                             : offer_all(scroll->version, scroll->allowed, NULL, page, error);
+    lode_status status =
+        scroll->field ? scroll_by_field(scroll, page, error) : offer_all(scroll, NULL, page, error);
     if (!status)
         page_sort(page);
     return status;
 }
 
-lode_status sample_fill(const struct version *version, const struct allowed_set *allowed,
-                        uint64_t seed, struct page *page, lode_error *error)
+lode_status sample_fill(const struct scroll *scroll, uint64_t seed, struct page *page,
+                        lode_error *error)
 {
-    lode_status status = offer_all(version, allowed, &seed, page, error);
+    lode_status status = offer_all(scroll, &seed, page, error);
     if (!status)
         page_sort(page);
     return status;

@@ -3,10 +3,11 @@
 
 #include <string.h>
 
-#include "os/mapped.h"
+#include "column/row_walk.h"
 #include "query/field_rows.h"
 
-#define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
+#define VALUES_BETWEEN_LOOKS                                                                       \
+    64u /* at the caller's wish: each is looked up twice, and its rows are added */
 
 struct keeping {
     const struct value_rows_request *request;
@@ -34,8 +35,11 @@ static lode_status by_column(struct keeping *keeping)
     lode_status status = LODE_OK;
     memset(rows->spare, 0, rows->word_count * sizeof *rows->spare);
     for (size_t i = 0; !status && i < request->count; i++, passed = end) {
-        status = column_bound(rows->columns, rows->column, &request->values[i], 0, &begin,
-                              keeping->error);
+        if (i % VALUES_BETWEEN_LOOKS == 0)
+            status = stop_look(request->stop, keeping->error);
+        if (!status)
+            status = column_bound(rows->columns, rows->column, &request->values[i], 0, &begin,
+                                  keeping->error);
         if (!status)
             status = column_bound(rows->columns, rows->column, &request->values[i], 1, &end,
                                   keeping->error);
@@ -75,33 +79,28 @@ static lode_status look_at(void *context, const struct value *value, lode_error 
     return LODE_OK;
 }
 
-static lode_status by_document(struct keeping *keeping, uint32_t row)
+static lode_status by_document(void *context, uint32_t row, lode_error *error)
 {
+    struct keeping *keeping = context;
     const struct segment *segment = keeping->rows.view->segment;
     struct document document;
     keeping->found = 0;
-    lode_status status = segment->ops->document(segment, row, &document, keeping->error);
-    return status ? status
-                  : field_reader_each(&keeping->reader, document.metadata, document.metadata_size,
-                                      look_at, keeping, keeping->error);
+    lode_status status = segment->ops->document(segment, row, &document, error);
+    if (!status)
+        status = field_reader_each(&keeping->reader, document.metadata, document.metadata_size,
+                                   look_at, keeping, error);
+    if (!keeping->found)
+        bitset_unset(keeping->rows.open, row);
+    return status;
 }
 
 /* Of the rows that no column tells of. */
 static lode_status by_documents(struct keeping *keeping)
 {
-    uint64_t *words = keeping->rows.open;
-    lode_status status = LODE_OK;
-    for (size_t w = 0; !status && w < keeping->rows.word_count; w++) {
-        if (w % WORDS_BETWEEN_LOOKS == 0)
-            mapped_look();
-        for (uint64_t left = words[w]; !status && left; left &= left - 1) {
-            uint32_t row = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
-            status = by_document(keeping, row);
-            if (!keeping->found)
-                bitset_unset(words, row);
-        }
-    }
-    return status;
+    struct row_walk walk = {.words = keeping->rows.open,
+                            .end = keeping->rows.view->row_count,
+                            .stop = keeping->request->stop};
+    return row_walk(&walk, by_document, keeping, keeping->error);
 }
 
 /* --- Views -------------------------------------------------------------------------------------- */

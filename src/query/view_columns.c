@@ -15,7 +15,8 @@ struct columns *view_columns(const struct segment_view *view, const struct field
     if (!segment->ops->keep_columns || view->row_count < have ||
         view->row_count - have < GROWING_ROWS_MIN || view->row_count - have < have / 2)
         return columns;
-    if (columns_of_view(view, fields, &made, NULL))
+    /* No stop: what is spent would be spent again by the next query. */
+    if (columns_of_view(view, fields, NULL, &made, NULL))
         return columns; /* documents will do */
     columns_unref(columns);
     segment->ops->keep_columns(segment, columns_ref(made), view->row_count);

@@ -172,11 +172,12 @@ static lode_status open_memory(struct buf *bytes, const struct buf *directory, u
 }
 
 lode_status columns_of_view(const struct segment_view *view, const struct fields *fields,
-                            struct columns **ret_columns, lode_error *error)
+                            const lode_stop *stop, struct columns **ret_columns, lode_error *error)
 {
     struct segment_view whole = {
         .segment = view->segment, .row_count = view->row_count, .live_count = view->row_count};
-    struct live_rows rows = {.views = &whole, .view_count = 1, .row_count = view->row_count};
+    struct live_rows rows = {
+        .views = &whole, .view_count = 1, .row_count = view->row_count, .stop = stop};
     struct buf bytes, directory;
     buf_init(&bytes, SIZE_MAX / 2);
     buf_init(&directory, SIZE_MAX / 2);

@@ -18,8 +18,9 @@ NODISCARD lode_status columns_write(struct frame_writer *writer, const struct li
 /* LODE_CORRUPT. */
 NODISCARD lode_status columns_open_part(const struct frame *frame, uint32_t row_count,
                                         struct columns **ret_columns, lode_error *error);
-/* Columns of all rows of a view, living or not, in memory. */
+/* Columns of all rows of a view, living or not, in memory. stop: while documents are read; may be NULL. */
 NODISCARD lode_status columns_of_view(const struct segment_view *view, const struct fields *fields,
-                                      struct columns **ret_columns, lode_error *error);
+                                      const lode_stop *stop, struct columns **ret_columns,
+                                      lode_error *error);
 
 #endif

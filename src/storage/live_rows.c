@@ -2,12 +2,19 @@
 #include "storage/live_rows.h"
 
 #include "os/mapped.h"
+#include "os/stop.h"
 
 #define ROWS_BETWEEN_LOOKS 4096u /* at the cancel flag */
-#define ROWS_BETWEEN_TRIMS 256u  /* looks at how much memory is mapped */
+#define ROWS_BETWEEN_TRIMS 256u  /* looks at how much memory is mapped, and at the caller's wish */
 
-static lode_status check_cancel(const struct live_rows *rows, uint32_t row, lode_error *error)
+static lode_status look(const struct live_rows *rows, uint32_t row, lode_error *error)
 {
+    if (row % ROWS_BETWEEN_TRIMS == 0) {
+        mapped_look();
+        lode_status status = stop_look(rows->stop, error);
+        if (status)
+            return status;
+    }
     if (row % ROWS_BETWEEN_LOOKS || !rows->cancel ||
         !atomic_load_explicit(rows->cancel, memory_order_relaxed))
         return LODE_OK;
@@ -21,9 +28,7 @@ lode_status live_rows_each(const struct live_rows *rows, live_row_fn *each, void
     for (size_t i = 0; !status && i < rows->view_count; i++) {
         const struct segment_view *view = &rows->views[i];
         for (uint32_t row = 0; !status && row < view->row_count; row++) {
-            if (row % ROWS_BETWEEN_TRIMS == 0)
-                mapped_look();
-            status = check_cancel(rows, row, error);
+            status = look(rows, row, error);
             if (!status && view_alive(view, row))
                 status = each(context, view->segment, row, error);
         }

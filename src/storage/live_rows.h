@@ -9,12 +9,13 @@ struct live_rows {
     size_t view_count;
     uint32_t row_count;        /* live ones, of all views */
     const _Atomic int *cancel; /* may be NULL */
+    const lode_stop *stop;     /* may be NULL */
 };
 
 typedef lode_status live_row_fn(void *context, const struct segment *segment, uint32_t row,
                                 lode_error *error);
 
-/* Call `each` for every live row, in order, until it fails. LODE_CANCELLED. */
+/* Call `each` for every live row, in order, until it fails. LODE_CANCELLED, LODE_TIMEOUT. */
 NODISCARD lode_status live_rows_each(const struct live_rows *rows, live_row_fn *each, void *context,
                                      lode_error *error);
 

@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "os/mapped.h"
-
-#define WORDS_BETWEEN_LOOKS 16u /* at how much memory is mapped */
+#include "column/row_walk.h"
 
 /* Rows of the columns, which may be more than those of the view. */
 static lode_status by_columns(const struct segment_view *view, const struct id_namespace *space,
@@ -42,31 +40,36 @@ static uint32_t keep_living(const struct segment_view *view, uint32_t covered, u
     return living;
 }
 
-static lode_status by_ids(const struct segment_view *view, const struct id_namespace *space,
-                          uint32_t first, uint64_t *words, uint32_t *count_rows, lode_error *error)
+struct id_check {
+    const struct segment *segment;
+    const struct id_namespace *space;
+    uint64_t *words;
+    uint32_t count; /* of rows that are in */
+};
+
+static lode_status check_id(void *context, uint32_t row, lode_error *error)
 {
-    const struct segment *segment = view->segment;
-    size_t count = bitset_words(view->row_count);
-    for (size_t w = first / 64; w < count; w++) {
-        uint64_t left = view_live_word(view, w);
-        if (w == first / 64)
-            left &= ~(uint64_t)0 << first % 64;
-        if (w % WORDS_BETWEEN_LOOKS == 0)
-            mapped_look();
-        for (; left; left &= left - 1) {
-            uint32_t row = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
-            const uint8_t *id;
-            size_t size;
-            lode_status status = segment->ops->id(segment, row, &id, &size, error);
-            if (status)
-                return status;
-            if (!id_is_in(space, id, size))
-                continue;
-            bitset_set(words, row);
-            ++*count_rows;
-        }
-    }
-    return LODE_OK;
+    struct id_check *check = context;
+    const uint8_t *id = NULL;
+    size_t size = 0;
+    lode_status status = check->segment->ops->id(check->segment, row, &id, &size, error);
+    if (!status && id_is_in(check->space, id, size))
+        check->count++;
+    else
+        bitset_unset(check->words, row);
+    return status;
+}
+
+/* Rows from `first` on. */
+static lode_status by_ids(const struct segment_view *view, struct id_check *check, uint32_t first,
+                          const lode_stop *stop, lode_error *error)
+{
+    uint64_t *words = check->words;
+    struct row_walk walk = {.words = words, .begin = first, .end = view->row_count, .stop = stop};
+    for (size_t w = first / 64; w < bitset_words(view->row_count); w++)
+        words[w] |=
+            view_live_word(view, w) & (w == first / 64 ? ~(uint64_t)0 << first % 64 : ~(uint64_t)0);
+    return row_walk(&walk, check_id, check, error);
 }
 
 /* Of a segment without namespaces. */
@@ -126,5 +129,9 @@ lode_status namespace_rows(const struct segment_view *view, const struct id_name
     lode_status status = covered_rows(view, space, known, &covered, words, ret_count, error);
     if (status || covered == view->row_count)
         return status;
-    return by_ids(view, space, covered, words, ret_count, error);
+    struct id_check check = {
+        .segment = view->segment, .space = space, .words = words, .count = *ret_count};
+    status = by_ids(view, &check, covered, known->stop, error);
+    *ret_count = check.count;
+    return status;
 }

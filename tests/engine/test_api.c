@@ -65,6 +65,7 @@ static void constants(void **state)
     assert_string_equal(lode_version(), "0.1.0");
     assert_string_equal(lode_status_name(LODE_READONLY), "LODE_READONLY");
     assert_string_equal(lode_status_name(LODE_CONFLICT), "LODE_CONFLICT");
+    assert_string_equal(lode_status_name(LODE_TIMEOUT), "LODE_TIMEOUT");
     assert_string_equal(lode_status_name((lode_status)99), "unknown status");
     assert_non_null(lode_simd_level());
 }
