@@ -357,7 +357,9 @@ static bool pump_once(struct connection *connection)
     bool is_empty = !evbuffer_get_length(connection->out);
     if (connection->closes_when_sent && is_empty && connection->state != CONNECTION_LINGERING)
         linger(connection);
-    return (has_written || (has_offered && is_empty)) && !connection->has_failed;
+    bool offers_more = connection->may_offer && connection->pending.size;
+    connection->may_offer = false;
+    return (has_written || offers_more || (has_offered && is_empty)) && !connection->has_failed;
 }
 
 static void set_event(struct event *event, bool wanted, bool *is_added)

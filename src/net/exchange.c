@@ -273,13 +273,11 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     }
     if (!connection || exchange->is_parted)
         return;
-    if (exchange_is_ready(exchange) && !exchange->answer.is_streamed)
-        return;
-    cancel(exchange);
-    if (exchange_is_ready(exchange))
-        connection->protocol->abort(connection, exchange);
-    else
+    if (atomic_load_explicit(&exchange->answered, memory_order_acquire) == ANSWER_NONE)
         exchange_refuse(exchange, NET_REFUSED_DEADLINE, 0);
+    else if (exchange_is_ready(exchange) && exchange->answer.is_streamed)
+        connection->protocol->abort(connection, exchange);
+    cancel(exchange); /* last: a run that sees it may answer, but this is answered */
     connection_pump(connection); /* this may have been the end of both */
 }
 

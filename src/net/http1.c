@@ -30,6 +30,11 @@ bool http1_is_between(const struct http1 *http1)
     return http1->state == HTTP1_STATE_BETWEEN && !http1->has_blank;
 }
 
+bool http1_is_complete(const struct http1 *http1)
+{
+    return http1->state == HTTP1_STATE_END;
+}
+
 enum http1_event http1_fail(struct http1 *http1, unsigned status, const char *why)
 {
     http1->state = HTTP1_STATE_ERROR;
@@ -56,7 +61,7 @@ static struct fault check_version(struct http1 *http1, const char *text, size_t 
     if (http1->head.is_http10 || is_version(text, size, '1'))
         return (struct fault){0};
     if (is_any_version(text, size))
-        return (struct fault){505, "only HTTP/1.1 and HTTP/1.0 begin with a request line"};
+        return (struct fault){505, "a version that is not served here"};
     return (struct fault){400, "the request line does not end with a version"};
 }
 

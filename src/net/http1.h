@@ -61,6 +61,8 @@ enum http1_event http1_next(struct http1 *http1, const uint8_t *data, size_t siz
                             struct http1_piece *ret_piece);
 /* Hand the head over (its fields are the caller's to release). Between HTTP1_HEAD and the next HTTP1_END. */
 void http1_take_head(struct http1 *http1, struct http1_head *ret_head);
+/* All of the request has come; the next call will say so, whatever it is fed. */
+bool http1_is_complete(const struct http1 *http1);
 /* Nothing of a next request has come yet. */
 bool http1_is_between(const struct http1 *http1);
 

@@ -21,7 +21,7 @@ struct http2 {
     nghttp2_session *session;
     struct connection *connection;
     struct http2_head head;
-    uint64_t head_since_us; /* 0: no header block is under way */
+    uint64_t head_since_us;     /* 0: no header block is under way */
     uint64_t tokens, tokens_us; /* resets that it may have, in millionths; as of then */
     uint64_t drain_us;          /* when the first GOAWAY was sent; 0: not yet */
     uint64_t dropped_bytes;     /* of bodies behind their answers, since the last reset for it */

@@ -61,8 +61,7 @@ static struct fault find_authority(const struct http2_head *head, struct exchang
     const char *host = net_request_header(
         &(struct net_request){.headers = exchange->headers, .header_count = exchange->fields.count},
         "host");
-    request->authority =
-        head->has_authority ? fields_at(&exchange->fields, head->authority) : host;
+    request->authority = head->has_authority ? fields_at(&exchange->fields, head->authority) : host;
     if (!request->authority)
         return (struct fault){400, "neither :authority nor host"};
     if (host && strcmp(host, request->authority) != 0)

@@ -127,6 +127,7 @@ static void finish_answer(struct connection *connection)
     struct session *session = connection->session;
     exchange_sent(session->current);
     session->current = NULL;
+    connection->may_offer = true;
     connection->since_us = now_us();
     if (session->closes || !rest_is_small(session))
         end_session(connection);
@@ -326,7 +327,7 @@ static void end_request(struct connection *connection)
 static bool takes(const struct connection *connection, const struct session *session)
 {
     if (session->in_body)
-        return !session->current || exchange_takes_body(session->current);
+        return !session->current || http1_is_complete(&session->parser) || exchange_takes_body(session->current);
     return !session->current && evbuffer_get_length(connection->out) < OUT_BYTES_HIGH;
 }
 

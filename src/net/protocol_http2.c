@@ -13,9 +13,10 @@
 #define STREAM_WINDOW     ((int32_t)STREAM_BYTES_MAX)
 #define CONNECTION_WINDOW ((int32_t)1 << 20)
 #define REST_BYTES_MAX    ((uint64_t)4 << 20) /* of bodies that nobody wants */
-#define RESETS_BURST      10                    /* seconds' worth of resets at once */
+#define RESETS_BURST      10                  /* seconds' worth of resets at once */
 #define GOAWAY_US         200000 /* from the first GOAWAY to the second: what was sent before it was seen */
-#define OUT_READING_MAX   (4 * OUT_BYTES_HIGH) /* of answers to frames, before no more frames are read */
+#define OUT_READING_MAX                                                                            \
+    (4 * OUT_BYTES_HIGH) /* of answers to frames, before no more frames are read */
 
 static uint64_t now_us(void)
 {
@@ -329,7 +330,7 @@ static void release(struct connection *connection)
     connection->session = NULL;
 }
 
-const struct protocol protocol_http2 = {receive, fill, news, abort_answer,
+const struct protocol protocol_http2 = {receive, fill,  news,  abort_answer,
                                         eof,     check, drain, release};
 
 static int session_new(struct http2 *http2)
@@ -382,7 +383,8 @@ bool protocol_http2_open(struct connection *connection)
         return false;
     http2->connection = connection;
     http2->tokens_us = now_us();
-    http2->tokens = (uint64_t)connection->server->settings.resets_per_s_max * RESETS_BURST * 1000000;
+    http2->tokens =
+        (uint64_t)connection->server->settings.resets_per_s_max * RESETS_BURST * 1000000;
     if (session_new(http2)) {
         free(http2);
         return false;

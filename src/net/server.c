@@ -194,6 +194,7 @@ void net_server_free(struct net_server *server)
         loop_free(server->loops[i]);
     for (size_t i = 0; i < NET_LANE_COUNT; i++)
         lane_free(server->lanes[i]);
+    free(server->listeners);
     free(server->loops);
     free(server->threads);
     tls_free(server->tls);
