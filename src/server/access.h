@@ -67,10 +67,10 @@ enum access_fault access_check(struct access *access, const struct net_request *
 void principal_unref(struct access *access, struct principal *principal); /* NULL is allowed */
 
 /* Whether it may do that; collection and namespace_ NULL: the operation is about none ("": the default namespace). Without a
- * collection it is about the whole database: who is for some collections alone may read there (a list of them: show what
- * principal_sees allows), and nothing else. A collection without a namespace is the collection as a whole (its schema, statistics,
- * flush, drop): not for who is narrowed to namespaces or by a filter. An operation on two names (an alias and its
- * collection) asks twice. */
+ * collection it is about the whole database: who is narrowed to anything may read there (lists: show what principal_sees
+ * allows), and nothing else. A collection without a namespace is the collection as a whole (its statistics, flush, drop): not for
+ * who is narrowed to namespaces or by a filter. An operation on two names (an alias and its collection) asks twice. Dropping a
+ * namespace needs ROLE_ADMIN or a look at principal.filter: it deletes what a filter hides. */
 enum access_fault principal_may(const struct principal *principal, enum role needed,
                                 const char *collection, const char *namespace_, lode_error *error);
 /* Whether the collection is one of those it is for. */

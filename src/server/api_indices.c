@@ -54,7 +54,7 @@ void api_indices_get(struct call *call)
 {
     const struct handle *handle = NULL;
     char name[HANDLES_NAME_SIZE];
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (!call_query_only(call, no_names))
         return;
     struct handles *handles = server_handles(call->server);
@@ -90,7 +90,7 @@ static void create_again(struct call *call, const struct schema_body *body,
 void api_indices_create(struct call *call)
 {
     struct schema_body body = {.given = 0};
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (!call_query_only(call, no_names) || !asked_read(call, &schema_members, &body, &body.given))
         return;
     if (body.schema.dim == 0) {
@@ -136,7 +136,7 @@ void api_indices_update(struct call *call)
 
 void api_indices_delete(struct call *call)
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (!call_query_only(call, no_names))
         return;
     if (handles_drop(server_handles(call->server), call->parameters[0], DROP_WAIT_MS, &error))
@@ -150,7 +150,7 @@ void api_indices_delete(struct call *call)
 static lode_catalog *read_catalog(struct call *call)
 {
     lode_catalog *catalog = NULL;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (!lode_catalog_list(server_db(call->server), &catalog, &error))
         return catalog;
     call_fail(call, &error, NULL, -1);
@@ -235,7 +235,7 @@ void api_aliases_set(struct call *call)
 {
     struct alias_body body = {.target = NULL};
     struct json_writer json;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (!call_query_only(call, no_names) || !asked_read(call, &alias_members, &body, NULL))
         return;
     if (!body.target) {
@@ -255,7 +255,7 @@ void api_aliases_set(struct call *call)
 
 void api_aliases_delete(struct call *call)
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (!call_query_only(call, no_names))
         return;
     if (handles_alias(server_handles(call->server), call->parameters[0], NULL, &error))

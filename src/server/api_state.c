@@ -170,7 +170,7 @@ static void answer_stats(struct call *call, const lode_stats *stats)
 void api_indices_stats(struct call *call)
 {
     lode_stats *stats = NULL;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
     if (!handle)
         return;
@@ -189,7 +189,7 @@ static void answer_done(struct call *call, const struct handle *handle)
 {
     struct json_writer json;
     lode_snapshot *snapshot = NULL;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (lode_snapshot_open(handle->collection, &snapshot, &error)) {
         call_fail(call, &error, NULL, -1);
         return;
@@ -206,7 +206,7 @@ static void answer_done(struct call *call, const struct handle *handle)
 static void upkeep(struct call *call, lode_status (*work)(lode_collection *collection,
                                                           lode_error *error))
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
     if (!handle)
         return;
@@ -234,7 +234,7 @@ void api_indices_compact(struct call *call)
 static const struct handle *take_own(struct call *call)
 {
     const struct handle *handle = NULL;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     call->collection = call->parameters[0];
     if (call->who->filter) {
         call->is_denied = true;
@@ -299,7 +299,7 @@ static void answer_namespaces(struct call *call, const struct handle *handle,
                               struct namespace_page *page)
 {
     struct json_writer json;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     call_json(call, &json);
     json_write_object(&json);
     json_write_key(&json, "namespaces");
@@ -354,7 +354,7 @@ void api_namespaces_get(struct call *call)
 {
     lode_namespace_stats stats;
     struct json_writer json;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     const struct handle *handle = take_namespace(call);
     if (!handle)
         return;
@@ -379,7 +379,7 @@ void api_namespaces_delete(struct call *call)
 {
     lode_write_info info = {0};
     struct json_writer json;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     const struct handle *handle = take_namespace(call);
     if (!handle)
         return;
@@ -418,7 +418,7 @@ void api_snapshots_list(struct call *call)
 {
     lode_snapshot_list *list = NULL;
     struct json_writer json;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
     if (!handle)
         return;
@@ -444,7 +444,7 @@ static void answer_snapshot(struct call *call, const struct handle *handle)
 {
     lode_snapshot_list *list = NULL;
     struct json_writer json;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (lode_snapshot_list_get(handle->collection, &list, &error)) {
         call_fail(call, &error, NULL, -1);
         return;
@@ -465,7 +465,7 @@ static void answer_snapshot(struct call *call, const struct handle *handle)
 
 void api_snapshots_create(struct call *call)
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
     if (!handle)
         return;
@@ -480,7 +480,7 @@ void api_snapshots_create(struct call *call)
 
 void api_snapshots_delete(struct call *call)
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
     if (!handle)
         return;

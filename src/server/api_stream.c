@@ -49,6 +49,7 @@ struct import {
     uint64_t applied_lines; /* all up to this one */
 };
 
+/* fault NULL: the point could be read, and is not what the collection takes. */
 static void fail_import(struct import *import, const lode_error *error, uint64_t line,
                         const struct json_fault *fault)
 {
@@ -61,6 +62,7 @@ static void fail_import(struct import *import, const lode_error *error, uint64_t
                        .line = line,
                        .applied_lines = import->applied_lines,
                        .applied_points = import->written,
+                       .is_schema = !fault,
                    });
 }
 
@@ -207,7 +209,7 @@ static lode_status write_halves(struct import *import, size_t *ret_failed, lode_
 static bool flush(struct import *import)
 {
     size_t failed = 0;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     lode_status status = import->points.count ? write_halves(import, &failed, &error) : LODE_OK;
     if (status)
         fail_import(import, &error, import->lines[failed], NULL);
@@ -218,17 +220,34 @@ static bool flush(struct import *import)
     return status == LODE_OK;
 }
 
+/* The point last read, if it has a vector. */
+static bool has_right_dim(struct import *import)
+{
+    lode_error error;
+    uint32_t dim = import->points.dim, wanted = import->handle->schema->dim;
+    if (dim == 0 || dim == wanted)
+        return true;
+    import->points.count--;
+    (void)error_set(&error, LODE_INVALID, "vector: a vector of %u numbers; this index has %u", dim,
+                    wanted);
+    if (flush(import))
+        fail_import(import, &error, import->line, NULL);
+    return false;
+}
+
 static bool take_line(struct import *import, const char *line, size_t size)
 {
     struct json_fault fault;
     if (is_blank(line, size))
         return true;
+    import->points.dim = 0; /* as the line has it: whether that is right is not for its reader to tell */
     if (json_point_read(&import->points, line, size, &fault)) {
-        uint64_t at = import->line;
         if (flush(import))
-            fail_import(import, &fault.error, at, &fault);
+            fail_import(import, &fault.error, import->line, &fault);
         return false;
     }
+    if (!has_right_dim(import))
+        return false;
     import->lines[import->points.count - 1] = import->line;
     import->hashes[import->points.count - 1] = hash64(line, size, 0);
     import->batch_bytes += size;
@@ -249,14 +268,15 @@ static void take_lines(struct import *import)
 {
     const char *line = NULL;
     size_t size = 0;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     do {
         if (is_unwanted(import->call, import->handle))
             return;
         if (next_line(import, &line, &size, &error)) {
             uint64_t at = import->line + 1;
+            const struct json_fault none = {.position = -1};
             if (error.status == LODE_CANCELLED || flush(import))
-                fail_import(import, &error, at, NULL);
+                fail_import(import, &error, at, &none);
             return;
         }
         if (line && !take_line(import, line, size))
@@ -313,8 +333,7 @@ static void run_import(struct import *import)
     struct call *call = import->call;
     buf_init(&import->text, LINE_BYTES_MAX + 2 * READ_BYTES);
     arena_init(&import->arena);
-    json_points_init(&import->points, JSON_POINTS_OF_LINES, import->handle->schema->dim,
-                     &import->arena);
+    json_points_init(&import->points, JSON_POINTS_OF_LINES, 0, &import->arena);
     import->points.count_max = BATCH_POINTS_MAX;
     take_lines(import);
     call->points = import->written;
@@ -330,7 +349,7 @@ static void run_import(struct import *import)
 void api_import(struct call *call)
 {
     static const char *const names[] = {"namespace", "ack", NULL};
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     struct import *import = calloc(1, sizeof *import);
     if (!import) {
         (void)error_nomem(&error, "an import", sizeof *import);
@@ -443,7 +462,7 @@ static void run_export(struct export *export)
 {
     struct call *call = export->call;
     char sequence[24];
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (open_export(export, &error)) {
         call_fail(call, &error, NULL, -1);
         return;

@@ -169,9 +169,9 @@ static bool brings_points(const struct route *route)
            (route->lane == NET_LANE_WRITE || route->is_streamed);
 }
 
-static void fail_with(struct call *call, const lode_error *error, struct fault_text text)
+static void fail_with(struct call *call, const lode_error *error, struct fault fault,
+                      struct fault_text text)
 {
-    struct fault fault = fault_of_status(error->status, brings_points(call->route));
     text.code = fault.code;
     text.message = error->message;
     fail(call, fault, &text);
@@ -181,12 +181,16 @@ static void fail_with(struct call *call, const lode_error *error, struct fault_t
 
 void call_fail(struct call *call, const lode_error *error, const char *field, long position)
 {
-    fail_with(call, error, (struct fault_text){.field = field, .position = position});
+    fail_with(call, error, fault_of_status(error->status, brings_points(call->route)),
+              (struct fault_text){.field = field, .position = position});
 }
 
 void call_fail_line(struct call *call, const lode_error *error, const struct call_line *at)
 {
-    fail_with(call, error,
+    struct fault fault = fault_of_status(error->status, brings_points(call->route));
+    if (at->is_schema && error->status == LODE_INVALID)
+        fault = (struct fault){.status = 422, .code = "schema"};
+    fail_with(call, error, fault,
               (struct fault_text){.field = at->field,
                                   .position = at->position,
                                   .line = at->line,

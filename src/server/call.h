@@ -101,6 +101,7 @@ struct call_line {
     const char *field; /* NULL: none */
     long position;     /* in the line; -1: none */
     uint64_t line, applied_lines, applied_points;
+    bool is_schema; /* LODE_INVALID: the point is not what the collection takes (422) */
 };
 void call_fail_line(struct call *call, const lode_error *error, const struct call_line *at);
 /* Fail with a status of its own. */

@@ -51,8 +51,8 @@ static bool is_loopback6(const struct in6_addr *address)
 
 static bool is_loopback_host(const char *host)
 {
-    struct in_addr four;
-    struct in6_addr six;
+    struct in_addr four = {0};
+    struct in6_addr six = IN6ADDR_ANY_INIT;
     if (inet_pton(AF_INET, host, &four) == 1)
         return is_loopback4(four.s_addr);
     if (inet_pton(AF_INET6, host, &six) == 1)
@@ -94,7 +94,7 @@ static lode_status check_addresses(const struct config *config, lode_error *erro
 
 static bool is_local_socket(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         return false;

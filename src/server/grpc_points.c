@@ -183,7 +183,7 @@ void grpc_read_fail(struct call *call, const lode_error *error, const char *item
     struct grpc_field field;
     tell_item(error, items, 0, &told, &field);
     grpc_name_field(call, field.text);
-    asked_fail(call, &told, NULL, false);
+    asked_fail_at(call, &told, NULL, false);
 }
 
 void grpc_write_fail(struct call *call, const lode_error *error, const char *items, size_t first)
@@ -192,7 +192,7 @@ void grpc_write_fail(struct call *call, const lode_error *error, const char *ite
     struct grpc_field field;
     tell_item(error, items, first, &told, &field);
     grpc_name_field(call, field.text);
-    asked_fail(call, &told, NULL, true);
+    asked_fail_at(call, &told, NULL, true);
 }
 
 /* --- Answering ----------------------------------------------------------------------------------- */

@@ -544,7 +544,7 @@ lode_status handles_open_all(struct handles *handles,
     lode_status status = lode_catalog_list(handles->db, &catalog, error);
     for (size_t i = 0; status == LODE_OK && i < catalog->entry_count; i++) {
         const struct handle *handle = NULL;
-        lode_error why = {LODE_OK};
+        lode_error why = {.status = LODE_OK};
         if (catalog->entries[i].target)
             continue;
         if (handles_take(handles, catalog->entries[i].name, NULL, NULL, &handle, &why))

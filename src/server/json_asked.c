@@ -226,7 +226,7 @@ static int is_of_filter(const lode_error *error)
     return strncmp(error->message, "filter", 6) == 0;
 }
 
-void asked_fail(struct call *call, const lode_error *error, const char *items, bool is_write)
+void asked_fail_at(struct call *call, const lode_error *error, const char *items, bool is_write)
 {
     lode_error told;
     char path[JSON_FIELD_SIZE];
@@ -239,6 +239,11 @@ void asked_fail(struct call *call, const lode_error *error, const char *items, b
         call_refuse(call, 504, "deadline", NULL, "the deadline has passed");
     else
         call_fail(call, &told, field, -1);
+}
+
+void asked_fail(struct call *call, const lode_error *error, bool is_write)
+{
+    asked_fail_at(call, error, NULL, is_write);
 }
 
 bool asked_check_dim(const struct asked *asked, uint32_t dim, const char *field)

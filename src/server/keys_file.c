@@ -27,7 +27,7 @@ static lode_status read_hash(const json_t *object, const char *name, uint8_t has
     lode_status status = access_json_text(object, name, &text, error);
     if (status)
         return status;
-    if (!text || strlen(text) != 2 * SHA256_SIZE)
+    if (!text || strlen(text) != SHA256_TEXT_SIZE - 1)
         return error_set(error, LODE_INVALID, "%s: 64 hexadecimal digits are needed", name);
     for (size_t i = 0; i < SHA256_SIZE; i++) {
         int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);

@@ -58,7 +58,7 @@ static void metrics_answer(struct call *call)
     struct server *server = call->server;
     struct net_stats net;
     const struct collected *collected = NULL;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     net_server_stats(server->net, &net);
     struct metrics_sources sources = {.net = &net,
                                       .data = server->config->data,
@@ -81,7 +81,7 @@ static void metrics_answer(struct call *call)
 
 static void openapi_answer(struct call *call)
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     call->content_type = "application/yaml";
     if (buf_append(&call->out, openapi_text, openapi_size(), &error))
         call_fail(call, &error, NULL, -1);

@@ -48,14 +48,15 @@ struct metrics_cache {
 #define METRICS_COLLECTIONS_MAX 1000
 struct metrics_sources {
     const struct net_stats *net; /* NULL: these are left out */
-    /* By name, as lode_catalog_list has them, without aliases: who is among "(other)" then seldom changes. */
+    /* Those that who asks may see, ordered by name, as lode_catalog_list has them, without aliases. */
     const struct metrics_collection *collections;
     size_t collection_count;
     const struct metrics_cache *caches; /* that count how often they were of use; may be none */
     size_t cache_count;
     const char *data; /* directory of the database: its file system is told; NULL: it is not */
     bool is_ready;
-    uint64_t audit_failures, traces_dropped, traces_sent, log_suppressed;
+    uint64_t audit_failures; /* not 0: the audit log cannot be written */
+    uint64_t traces_dropped, traces_sent, log_suppressed;
     uint64_t recall_skipped; /* samples: recall_sampler_skipped */
 };
 /* Append the whole of /metrics, in the text format 0.0.4. out must have room for it: 16 KiB, 6 KiB more for each operation

@@ -71,7 +71,8 @@ void metrics_time_merge(const struct metrics *metrics, size_t operation,
 /* The parts of the text. */
 void metrics_text_requests(const struct metrics *metrics, struct exposition *text);
 void metrics_text_net(const struct net_stats *net, struct exposition *text);
-void metrics_text_recall(struct metrics *metrics, struct exposition *text);
+void metrics_text_recall(struct metrics *metrics, const struct metrics_sources *sources,
+                         struct exposition *text);
 void metrics_text_jobs(struct metrics *metrics, const struct metrics_sources *sources,
                        struct exposition *text);
 void metrics_text_collections(const struct metrics_sources *sources, struct exposition *text);

@@ -3,6 +3,7 @@
 #include "server/metrics_state.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SUM(metrics, member) metrics_sum(metrics, offsetof(struct metrics_shard, member))
@@ -222,35 +223,54 @@ void metrics_text_net(const struct net_stats *net, struct exposition *text)
 
 /* --- Recall ------------------------------------------------------------------------------------- */
 
-static void put_recall(const struct metrics *metrics, struct exposition *text, const char *name,
-                       const char *help, size_t offset)
+static int compare_names(const void *a, const void *b)
 {
-    exposition_family(text, name, "counter", help);
+    const struct metrics_collection *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+/* Whether the sources have the collection too: it has not been dropped, and who asks may see it. */
+static int is_told(const struct metrics_sources *sources, const char *name)
+{
+    const struct metrics_collection wanted = {.name = name};
+    if (strcmp(name, METRICS_OTHER) == 0)
+        return sources->collection_count > METRICS_COLLECTIONS_MAX;
+    return sources->collection_count > 0 &&
+           bsearch(&wanted, sources->collections, sources->collection_count, sizeof wanted,
+                   compare_names) != NULL;
+}
+
+static void put_recall(const struct metrics *metrics, const struct metrics_sources *sources,
+                       struct exposition *text, size_t offset)
+{
     for (size_t i = 0; i < metrics->recall_count; i++) {
         const char *entry = (const char *)&metrics->recall[i];
+        if (!is_told(sources, metrics->recall[i].name))
+            continue;
         exposition_label(text, 0, "collection", metrics->recall[i].name);
-        exposition_u64(text, *(const uint64_t *)(const void *)(entry + offset));
+        if (offset == offsetof(struct metrics_recall_entry, ratio))
+            exposition_f64(text, metrics->recall[i].ratio);
+        else
+            exposition_u64(text, *(const uint64_t *)(const void *)(entry + offset));
     }
 }
 
-void metrics_text_recall(struct metrics *metrics, struct exposition *text)
+void metrics_text_recall(struct metrics *metrics, const struct metrics_sources *sources,
+                         struct exposition *text)
 {
     mutex_lock(&metrics->lock);
-    put_recall(metrics, text, "lode_recall_queries_total",
-               "Queries that were answered exactly too, to measure recall.",
-               offsetof(struct metrics_recall_entry, queries));
-    put_recall(metrics, text, "lode_recall_hits_total", "Hits of these exact answers.",
-               offsetof(struct metrics_recall_entry, hits));
-    put_recall(metrics, text, "lode_recall_hits_found_total",
-               "Hits of these exact answers that the queries had found.",
-               offsetof(struct metrics_recall_entry, shared));
+    exposition_family(text, "lode_recall_queries_total", "counter",
+                      "Queries that were answered exactly too, to measure recall.");
+    put_recall(metrics, sources, text, offsetof(struct metrics_recall_entry, queries));
+    exposition_family(text, "lode_recall_hits_total", "counter", "Hits of these exact answers.");
+    put_recall(metrics, sources, text, offsetof(struct metrics_recall_entry, hits));
+    exposition_family(text, "lode_recall_hits_found_total", "counter",
+                      "Hits of these exact answers that the queries had found.");
+    put_recall(metrics, sources, text, offsetof(struct metrics_recall_entry, shared));
     exposition_family(
         text, "lode_recall_ratio", "gauge",
         "Recall of the last hundred or so of these queries, later ones counting more.");
-    for (size_t i = 0; i < metrics->recall_count; i++) {
-        exposition_label(text, 0, "collection", metrics->recall[i].name);
-        exposition_f64(text, metrics->recall[i].ratio);
-    }
+    put_recall(metrics, sources, text, offsetof(struct metrics_recall_entry, ratio));
     mutex_unlock(&metrics->lock);
 }
 
@@ -278,9 +298,8 @@ static void put_server(const struct metrics_sources *sources, struct exposition 
     exposition_u64(text, 1);
     exposition_one_u64(text, "lode_ready", "gauge", "1: it takes requests; 0: it opens or stops.",
                        sources->is_ready);
-    exposition_one_u64(text, "lode_audit_failures_total", "counter",
-                       "Lines of the audit log that could not be written.",
-                       sources->audit_failures);
+    exposition_one_u64(text, "lode_audit_failing", "gauge",
+                       "1: the audit log could not be written.", sources->audit_failures > 0);
     exposition_one_u64(text, "lode_trace_spans_sent_total", "counter",
                        "Spans that the collector of traces has taken.", sources->traces_sent);
     exposition_one_u64(text, "lode_trace_spans_dropped_total", "counter",
@@ -304,7 +323,7 @@ lode_status metrics_text(struct metrics *metrics, const struct metrics_sources *
     if (sources->net)
         metrics_text_net(sources->net, &text);
     put_caches(sources, &text);
-    metrics_text_recall(metrics, &text);
+    metrics_text_recall(metrics, sources, &text);
     metrics_text_collections(sources, &text);
     metrics_text_jobs(metrics, sources, &text);
     metrics_text_memory(&text);

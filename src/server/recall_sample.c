@@ -171,37 +171,33 @@ uint64_t recall_sampler_skipped(const struct recall_sampler *sampler)
 
 /* --- Measuring ------------------------------------------------------------------------------------ */
 
-static int compare_hits(const void *a, const void *b)
+static int compare_ids(const void *a, const void *b)
 {
-    const lode_hit *const *x = a, *const *y = b;
-    return lode_id_compare(&(*x)->id, &(*y)->id);
+    return lode_id_compare(a, b);
 }
 
-/* Pointers to the hits, by id; NULL: memory is refused. */
-static const lode_hit **by_id(const lode_result *result)
+/* The ids of its hits, sorted; they borrow from it. NULL: memory is refused. */
+static lode_id *sorted_ids(const lode_result *result)
 {
-    const lode_hit **hits = malloc((result->hit_count + 1) * sizeof *hits);
-    for (size_t i = 0; hits && i < result->hit_count; i++)
-        hits[i] = &result->hits[i];
-    if (hits && result->hit_count > 1)
-        qsort(hits, result->hit_count, sizeof *hits, compare_hits);
-    return hits;
+    lode_id *ids = malloc((result->hit_count + 1) * sizeof *ids);
+    for (size_t i = 0; ids && i < result->hit_count; i++)
+        ids[i] = result->hits[i].id;
+    if (ids && result->hit_count > 1)
+        qsort(ids, result->hit_count, sizeof *ids, compare_ids);
+    return ids;
 }
 
 /* How many hits of `exact` are in `found`. 1, or 0 when memory is refused. */
 static int count_shared(const lode_result *exact, const lode_result *found, uint64_t *ret_shared)
 {
-    const lode_hit **sorted = by_id(found);
-    if (!sorted)
+    lode_id *ids = sorted_ids(found);
+    if (!ids)
         return 0;
-    uint64_t shared = 0;
-    for (size_t i = 0; i < exact->hit_count; i++) {
-        const lode_hit *hit = &exact->hits[i];
-        shared += found->hit_count > 0 &&
-                  bsearch(&hit, sorted, found->hit_count, sizeof *sorted, compare_hits) != NULL;
-    }
-    free(sorted);
-    *ret_shared = shared;
+    *ret_shared = 0;
+    for (size_t i = 0; i < exact->hit_count; i++)
+        *ret_shared += found->hit_count > 0 && bsearch(&exact->hits[i].id, ids, found->hit_count,
+                                                       sizeof *ids, compare_ids) != NULL;
+    free(ids);
     return 1;
 }
 

@@ -205,7 +205,7 @@ static void reload_failed(struct server *server, const char *what, const lode_er
 
 lode_status server_reload(struct server *server, const struct config *config, lode_error *error)
 {
-    lode_error errors[3] = {{LODE_OK}};
+    lode_error errors[3] = {{.status = LODE_OK}};
     static const char *const what[3] = {"log", "tls", "auth"};
     struct net_options options = {0};
     struct net_tls_options tls = {0};

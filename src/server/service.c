@@ -111,7 +111,7 @@ static const char *role_name(enum role role)
 bool service_may(struct call *call, enum role needed, const char *collection,
                  const char *namespace_)
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     enum access_fault why = principal_may(call->who, needed, collection, namespace_, &error);
     if (why)
         deny(call, why, &error);
@@ -124,7 +124,7 @@ static bool may(struct call *call)
 {
     const struct route *route = call->route;
     const char *collection = call->parameters[0];
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (route->role == ROLE_NONE)
         return true;
     if (call->who->role < route->role) {
@@ -147,7 +147,7 @@ static bool may(struct call *call)
 
 static bool identify(struct call *call)
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (call->route && call->route->role == ROLE_NONE)
         return true;
     enum access_fault why =
@@ -161,7 +161,7 @@ static bool take_quota(struct call *call, uint64_t bytes)
 {
     uint64_t retry_ms = 0;
     char retry[24];
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (!call->who)
         return true;
     enum access_fault why =
@@ -177,7 +177,7 @@ static bool take_quota(struct call *call, uint64_t bytes)
 const struct handle *api_take(struct call *call, const char *namespace_)
 {
     const struct handle *handle = NULL;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     call->collection = call->parameters[0];
     call->namespace_ = namespace_ && *namespace_
                            ? call_copy(call, namespace_, strlen(namespace_))
@@ -188,14 +188,17 @@ const struct handle *api_take(struct call *call, const char *namespace_)
     if (!handles_take(call->server->handles, call->collection, namespace_, call->who, &handle,
                       &error))
         return handle;
-    call_fail(call, &error, NULL, -1);
+    if (error.status == LODE_LIMIT) /* of the name, not of the body */
+        call_refuse(call, 400, "limit", "namespace", "%s", error.message);
+    else
+        call_fail(call, &error, NULL, -1);
     return NULL;
 }
 
 const struct handle *api_take_whole(struct call *call)
 {
     const struct handle *handle = NULL;
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     call->collection = call->parameters[0];
     if (!service_may(call, call->route->role, call->collection, NULL))
         return NULL;
@@ -354,7 +357,7 @@ static bool is_ready(struct call *call)
 /* What must be audited and cannot be is not done. */
 static bool is_auditable(struct call *call)
 {
-    lode_error error = {LODE_OK};
+    lode_error error = {.status = LODE_OK};
     if (!call->route->is_mutation || !call->server->audit ||
         audit_error(call->server->audit, &error) == LODE_OK)
         return true;

@@ -14,11 +14,15 @@ static const char *const reason_names[] = {"cheapest", "far", "long", "short"};
 
 /* --- The plan ------------------------------------------------------------------------------------- */
 
+struct ranked {
+    const lode_explain_segment *segment;
+};
+
 /* Costly ones first: by time where they were searched, else by what is to be looked at. */
-static int compare_segments(const void *a, const void *b)
+static int compare_ranked(const void *a, const void *b)
 {
-    const lode_explain_segment *x = *(const lode_explain_segment *const *)a;
-    const lode_explain_segment *y = *(const lode_explain_segment *const *)b;
+    const lode_explain_segment *x = ((const struct ranked *)a)->segment;
+    const lode_explain_segment *y = ((const struct ranked *)b)->segment;
     if (x->us != y->us)
         return x->us < y->us ? 1 : -1;
     if (x->allowed_rows != y->allowed_rows)
@@ -59,24 +63,24 @@ static void put_segment(struct json_writer *json, const lode_explain_segment *se
 }
 
 static void put_longest(struct json_writer *json, const lode_explanation *explanation,
-                        const lode_explain_segment **order)
+                        struct ranked *order)
 {
     size_t count = explanation->segment_count;
     for (size_t i = 0; i < count; i++)
-        order[i] = &explanation->segments[i];
+        order[i].segment = &explanation->segments[i];
     if (count > 1)
-        qsort(order, count, sizeof *order, compare_segments);
+        qsort(order, count, sizeof *order, compare_ranked);
     json_write_key(json, "longest");
     json_write_array(json);
     for (size_t i = 0; i < count && i < SLOW_SEGMENTS_MAX; i++)
-        put_segment(json, order[i], explanation->is_searched);
+        put_segment(json, order[i].segment, explanation->is_searched);
     json_write_array_end(json);
 }
 
 lode_status slow_plan(const lode_explanation *explanation, struct buf *out, lode_error *error)
 {
     size_t count = explanation->segment_count;
-    const lode_explain_segment **order = malloc((count + 1) * sizeof *order);
+    struct ranked *order = malloc((count + 1) * sizeof *order);
     if (!order)
         return error_nomem(error, "a plan's segments", count);
     struct json_writer json;

@@ -54,6 +54,8 @@ class Server:
         return self
 
     def __exit__(self, *exception):
+        if exception[0]:
+            sys.stderr.write(f"the server's exit status: {self.process and self.process.poll()}\n")
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()

@@ -45,8 +45,8 @@ static char *text_of(struct metrics *metrics)
 {
     static const lode_job_record history = {.kind = LODE_JOB_FLUSH, .ended_ms = 5};
     static const lode_stats stats = {.history = &history, .history_count = 1};
-    const struct metrics_collection collection = {"a", &stats};
-    struct metrics_sources sources = {.collections = &collection, .collection_count = 1};
+    const struct metrics_collection collections[] = {{"a", &stats}, {"b", &stats}};
+    struct metrics_sources sources = {.collections = collections, .collection_count = 2};
     struct buf out;
     buf_init(&out, 1u << 20);
     assert_int_equal(metrics_text(metrics, &sources, &out, NULL), LODE_OK);
@@ -80,7 +80,7 @@ static void nothing_is_lost(void **state)
     assert_int_equal(value(text, "_seconds_count{operation=\"query\"} "), THREADS * ROUNDS);
     assert_int_equal(value(text, "_denied_total{reason=\"forged\"} "), THREADS * ROUNDS / 4);
     assert_int_equal(value(text, "_recall_queries_total{collection=\"b\"} "), THREADS * ROUNDS / 2);
-    assert_int_equal(value(text, "_jobs_done_total{kind=\"flush\"} "), 1);
+    assert_int_equal(value(text, "_jobs_done_total{kind=\"flush\"} "), 2);
     free(text);
     metrics_free(metrics);
 }
