@@ -412,13 +412,19 @@ static bool read_vectors(struct call *call, int *ret_is_base64)
     return false;
 }
 
+static int is_cancelled(void *context)
+{
+    return call_is_cancelled(context);
+}
+
 /* Pin the state, and find out which points match. */
 static lode_status open_export(struct export *export, lode_error *error)
 {
     struct call *call = export->call;
     lode_collection *collection = export->handle->collection;
     const char *name = call_query(call, "snapshot"), *text = call_query(call, "filter");
-    lode_filter filter = {.text = text, .size = text ? strlen(text) : 0};
+    const lode_stop stop = {.is_wanted = is_cancelled, .context = call};
+    lode_filter filter = {.text = text, .size = text ? strlen(text) : 0, .stop = &stop};
     lode_status status = name ? lode_snapshot_open_named(collection, name, &export->snapshot, error)
                               : lode_snapshot_open(collection, &export->snapshot, error);
     return status ? status

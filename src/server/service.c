@@ -350,6 +350,8 @@ static bool is_ready(struct call *call)
     enum server_state state = atomic_load_explicit(&call->server->state, memory_order_acquire);
     if (state == SERVER_READY || state == SERVER_STOPPING || !call->route->run)
         return true;
+    if (call->route->role == ROLE_NONE) /* health over gRPC, which tells just that */
+        return true;
     call_refuse(call, 503, "not_ready", NULL, "the database is being opened");
     return false;
 }

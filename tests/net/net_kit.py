@@ -80,7 +80,7 @@ class Server:
 def read_all(connection):
     data = b""
     try:
-        while piece := connection.recv(65536):
+        while piece := connection.recv(1 << 20):
             data += piece
     except ConnectionResetError:
         data += b"<reset>"
