@@ -396,18 +396,17 @@ void connection_pump(struct connection *connection)
     if (connection->depth || !connection->is_listed)
         return;
     int round = 0;
-    connection->refs++;
     connection->depth++;
     while (!connection->has_failed && round < PUMP_ROUNDS && pump_once(connection))
         round++;
     connection->depth--;
-    if (connection->has_failed)
-        tear_down(connection);
-    else
-        set_events(connection);
-    if (!connection->has_failed && round == PUMP_ROUNDS)
+    if (connection->has_failed) {
+        tear_down(connection); /* it may be gone now */
+        return;
+    }
+    set_events(connection);
+    if (round == PUMP_ROUNDS)
         event_active(&connection->writable, EV_WRITE, 0);
-    connection_unref(connection);
 }
 
 /* --- Waiting for too long ---------------------------------------------------------------------------------------------------- */
