@@ -117,6 +117,9 @@ static void write_info(struct json_writer *json, struct queries *queries,
 {
     queries->done.distances += info->distances;
     queries->done.hops += info->hops;
+    queries->done.segments_scanned += info->segments_scanned;
+    queries->done.segments_walked += info->segments_walked;
+    queries->done.sequence = info->sequence;
     write_u64(json, "sequence", info->sequence);
     if (info->segments_damaged)
         write_u64(json, "segments_damaged", info->segments_damaged);
