@@ -96,6 +96,7 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     }
     if (atomic_exchange_explicit(&loop->is_nudged, 0, memory_order_acquire))
         server_check(loop->server, loop);
+    pump_touched(loop);
     server_maybe_leave(loop->server, loop);
 }
 

@@ -92,7 +92,7 @@ void server_maybe_leave(struct net_server *server, struct loop *loop)
 {
     /* In this order: what was dealt before listening stopped is in the mailbox then. */
     if (atomic_load_explicit(&server->has_stopped_listening, memory_order_acquire) &&
-        !loop->connections && !loop->exchange_count &&
+        !loop->connections && !loop->touched && !loop->exchange_count &&
         !atomic_load_explicit(&loop->mailbox, memory_order_acquire))
         loop_leave(loop);
 }

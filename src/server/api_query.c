@@ -1,16 +1,14 @@
 /* api_query.c: POST /indices/{name}/query. A single query, or queries that are answered of one state: together where none
  * is by groups. */
-#include "os/clock.h"
 #include "server/answers.h"
 #include "server/json_query.h"
-#include "server/metrics.h"
+#include "server/query_seen.h"
 #include "server/service.h"
-#include "server/slow.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct answer_form form_of(struct queries *queries, const struct query *query)
+static struct answer_form form_of(const struct queries *queries, const struct query *query)
 {
     return (struct answer_form){.with = query->request.with,
                                 .fields = query->fields,
@@ -97,7 +95,7 @@ static void write_explanation(struct json_writer *json, const lode_explanation *
     json_write_object_end(json);
 }
 
-static lode_status explain(struct json_writer *json, struct queries *queries,
+static lode_status explain(struct json_writer *json, const struct queries *queries,
                            const struct query *query, lode_error *error)
 {
     lode_explanation *explanation;
@@ -112,27 +110,21 @@ static lode_status explain(struct json_writer *json, struct queries *queries,
 
 /* --- Answers ------------------------------------------------------------------------------------- */
 
-static void write_info(struct json_writer *json, struct queries *queries,
-                       const lode_search_info *info)
+static void write_info(struct json_writer *json, const lode_search_info *info)
 {
-    queries->done.distances += info->distances;
-    queries->done.hops += info->hops;
-    queries->done.segments_scanned += info->segments_scanned;
-    queries->done.segments_walked += info->segments_walked;
-    queries->done.sequence = info->sequence;
     write_u64(json, "sequence", info->sequence);
     if (info->segments_damaged)
         write_u64(json, "segments_damaged", info->segments_damaged);
 }
 
-static lode_status write_result(struct json_writer *json, struct queries *queries,
+static lode_status write_result(struct json_writer *json, const struct queries *queries,
                                 const struct query *query, const lode_result *result,
                                 lode_error *error)
 {
     struct answer_form form = form_of(queries, query);
     json_write_object(json);
     answer_points(json, "hits", result->hits, result->hit_count, &form);
-    write_info(json, queries, &result->info);
+    write_info(json, &result->info);
     lode_status status = query->is_explained ? explain(json, queries, query, error) : LODE_OK;
     json_write_object_end(json);
     return status;
@@ -154,7 +146,7 @@ static void write_groups(struct json_writer *json, const lode_groups *groups,
     json_write_array_end(json);
 }
 
-static lode_status answer_groups(struct json_writer *json, struct queries *queries,
+static lode_status answer_groups(struct json_writer *json, const struct queries *queries,
                                  const struct query *query, lode_error *error)
 {
     lode_groups *groups;
@@ -167,44 +159,52 @@ static lode_status answer_groups(struct json_writer *json, struct queries *queri
     struct answer_form form = form_of(queries, query);
     json_write_object(json);
     write_groups(json, groups, &form);
-    write_info(json, queries, &groups->info);
+    write_info(json, &groups->info);
+    metrics_queries(queries->asked.call->server->metrics, 1, groups->info.distances,
+                    groups->info.hops);
     lode_groups_free(groups);
     status = query->is_explained ? explain(json, queries, query, error) : LODE_OK;
     json_write_object_end(json);
     return status;
 }
 
-static lode_status answer_one(struct json_writer *json, struct queries *queries,
+static lode_status answer_one(struct json_writer *json, const struct queries *queries,
                               const struct query *query, lode_error *error)
 {
-    lode_result *result;
+    lode_result *result = NULL;
+    lode_search_request request = query->request;
+    struct query_seen seen = {0};
     if (query->group_by)
         return answer_groups(json, queries, query, error);
-    lode_status status =
-        lode_search(queries->asked.handle->collection, &query->request, &result, error);
-    if (status)
-        return status;
-    status = write_result(json, queries, query, result, error);
-    lode_result_free(result);
+    query_seen_begin(&seen, queries->asked.call, queries->asked.handle, &request);
+    lode_status status = lode_search(queries->asked.handle->collection, &request, &result, error);
+    if (!status)
+        status = write_result(json, queries, query, result, error);
+    query_seen_end(&seen, result);
     return status;
 }
 
 /* --- Batches ------------------------------------------------------------------------------------- */
 
 /* Searches of one state, read together where they are scanned. */
-static lode_status answer_together(struct json_writer *json, struct queries *queries,
+static lode_status answer_together(struct json_writer *json, const struct queries *queries,
                                    lode_error *error)
 {
     size_t count = queries->count;
     struct arena *memory = &queries->asked.call->memory;
+    if (count == 0)
+        return LODE_OK;
     lode_search_request *requests = arena_alloc(memory, count * sizeof *requests);
     lode_result **results = arena_alloc(memory, count * sizeof(lode_result *));
     if (!requests || !results)
         return error_nomem(error, "queries", count * sizeof *requests);
     for (size_t i = 0; i < count; i++)
         requests[i] = queries->items[i].request;
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, queries->asked.call, queries->asked.handle, requests);
     lode_status status =
         lode_search_batch(queries->asked.handle->collection, requests, count, results, error);
+    query_seen_end_batch(&seen, results, status ? 0 : count);
     if (status)
         return status;
     for (size_t i = 0; i < count; i++) {
@@ -215,7 +215,8 @@ static lode_status answer_together(struct json_writer *json, struct queries *que
     return status;
 }
 
-static lode_status answer_each(struct json_writer *json, struct queries *queries, lode_error *error)
+static lode_status answer_each(struct json_writer *json, const struct queries *queries,
+                               lode_error *error)
 {
     for (size_t i = 0; i < queries->count; i++) {
         lode_status status = answer_one(json, queries, &queries->items[i], error);
@@ -230,7 +231,7 @@ static lode_status answer_each(struct json_writer *json, struct queries *queries
 }
 
 /* Whether all are of one kind that the engine answers together. */
-static bool are_searches(struct queries *queries)
+static bool are_searches(const struct queries *queries)
 {
     for (size_t i = 0; i < queries->count; i++)
         if (queries->items[i].group_by)
@@ -238,7 +239,7 @@ static bool are_searches(struct queries *queries)
     return true;
 }
 
-static lode_status answer_batch(struct json_writer *json, struct queries *queries,
+static lode_status answer_batch(struct json_writer *json, const struct queries *queries,
                                 lode_error *error)
 {
     json_write_object(json);
@@ -253,7 +254,7 @@ static lode_status answer_batch(struct json_writer *json, struct queries *querie
 
 /* --- The call ------------------------------------------------------------------------------------ */
 
-static bool fits(struct queries *queries)
+static bool fits(const struct queries *queries)
 {
     uint64_t points = 0, with_vectors = 0;
     for (size_t i = 0; i < queries->count; i++) {
@@ -303,60 +304,10 @@ static void answer(struct call *call, struct queries *queries)
         call_json_end(call, &json);
 }
 
-/* A batch is told by its first query. Its plan is the one that such a search begins with: finding it out takes no search. */
-static void log_slow(struct call *call, struct queries *queries, uint64_t took_us)
-{
-    const struct query *query = queries->items;
-    lode_search_request plan = query->request;
-    lode_explanation *explanation = NULL;
-    struct slow_query slow = {.operation = call->route->operation,
-                              .collection = call->collection,
-                              .namespace_ = call->namespace_,
-                              .key_id = call->who->id,
-                              .by = plan.vector ? "vector"
-                                    : plan.text ? "text"
-                                                : "like",
-                              .k = query->k ? query->k : 10,
-                              .ef_search = plan.exact         ? 0
-                                           : query->ef_search ? query->ef_search
-                                                              : 64,
-                              .filter = plan.filter,
-                              .filter_size = plan.filter_size,
-                              .took_us = took_us,
-                              .info = &queries->done};
-    uint64_t started = exchange_started_us(call->exchange);
-    uint64_t arrived = exchange_request(call->exchange)->arrived_us;
-    slow.waited_us = started > arrived ? started - arrived : 0;
-    plan.vector = NULL;
-    plan.text = NULL;
-    plan.text_size = 0;
-    plan.like = NULL;
-    if (lode_explain(queries->asked.handle->collection, &plan, &explanation, NULL) == LODE_OK)
-        slow.explanation = explanation;
-    metrics_slow(call->server->metrics);
-    slow_query_log(call->server->log, &slow);
-    lode_explanation_free(explanation);
-}
-
-static void tell(struct call *call, struct queries *queries)
-{
-    uint64_t slow_us = call->server->config->log.slow_query_ms * 1000;
-    uint64_t arrived = exchange_request(call->exchange)->arrived_us;
-    metrics_queries(call->server->metrics, queries->count, queries->done.distances,
-                    queries->done.hops);
-    if (slow_us == 0 || queries->count == 0)
-        return;
-    uint64_t took = clock_now_us(&clock_system) - arrived;
-    if (took >= slow_us)
-        log_slow(call, queries, took);
-}
-
 void api_query(struct call *call)
 {
     struct queries queries;
-    if (queries_read(call, &queries) && fits(&queries) && pin(&queries)) {
+    if (queries_read(call, &queries) && fits(&queries) && pin(&queries))
         answer(call, &queries);
-        tell(call, &queries);
-    }
     queries_release(&queries);
 }

@@ -89,7 +89,9 @@ static const char *behind(const char *symbol, struct descriptor name)
     if (strncmp(symbol, (const char *)name.data, name.size) != 0)
         return NULL;
     symbol += name.size;
-    return *symbol == '\0' ? symbol : *symbol == '.' ? symbol + 1 : NULL;
+    if (*symbol == '\0')
+        return symbol;
+    return symbol[0] == '.' && symbol[1] ? symbol + 1 : NULL;
 }
 
 /* Whether the declaration is the symbol, or declares it. */

@@ -2,6 +2,8 @@
 #include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
+#include "server/query_seen.h"
+#include "server/service.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,8 +45,9 @@ static bool check_k(struct call *call, const char *field, const Lode__V1__Query 
     return false;
 }
 
+/* stop: of all queries of a call. */
 static bool read_query(const struct asked *asked, const char *field, const Lode__V1__Query *from,
-                       struct query *query)
+                       const lode_stop *stop, struct query *query)
 {
     struct call *call = asked->call;
     lode_search_request *to = &query->request;
@@ -71,6 +74,7 @@ static bool read_query(const struct asked *asked, const char *field, const Lode_
     to->filter = grpc_text(from->filter);
     to->filter_size = strlen(from->filter);
     to->allow_damaged = from->allow_damaged;
+    to->stop = stop;
     return true;
 }
 
@@ -190,21 +194,23 @@ static lode_status answer_groups(struct put *put, const struct asked *asked,
         put_group(put, &groups->groups[i], &form);
     grpc_form_release(&form);
     put_info(put, &groups->info);
+    metrics_queries(asked->call->server->metrics, 1, groups->info.distances, groups->info.hops);
     lode_groups_free(groups);
     return query->message->explain ? put_explanation(put, asked, query) : put->status;
 }
 
 static lode_status answer_one(struct put *put, const struct asked *asked, const struct query *query)
 {
-    lode_result *result;
+    lode_result *result = NULL;
+    lode_search_request request = query->request;
+    struct query_seen seen = {0};
     if (*query->message->group_by)
         return answer_groups(put, asked, query);
-    lode_status status =
-        lode_search(asked->handle->collection, &query->request, &result, put->error);
-    if (status)
-        return status;
-    status = put_result(put, asked, query, result);
-    lode_result_free(result);
+    query_seen_begin(&seen, asked->call, asked->handle, &request);
+    lode_status status = lode_search(asked->handle->collection, &request, &result, put->error);
+    if (!status)
+        status = put_result(put, asked, query, result);
+    query_seen_end(&seen, result);
     return status;
 }
 
@@ -225,14 +231,15 @@ void grpc_query(struct call *call, const void *message)
     const struct grpc_target target = {
         .index = request->index, .namespace_ = request->namespace_, .snapshot = request->snapshot};
     struct asked asked = {.call = call};
+    const lode_stop stop = grpc_stop(call);
     struct query query;
     struct put put;
     lode_error error = {0};
     put_init(&put, &call->out, &error);
     if (grpc_open(call, &target, &asked) &&
         (!request->query || !request->query->explain || pin(&asked)) &&
-        read_query(&asked, "query", request->query, &query) && fits(&asked, &request->query, 1) &&
-        answer_one(&put, &asked, &query))
+        read_query(&asked, "query", request->query, &stop, &query) &&
+        fits(&asked, &request->query, 1) && answer_one(&put, &asked, &query))
         grpc_read_fail(call, &error, NULL);
     asked_close(&asked);
 }
@@ -241,6 +248,7 @@ void grpc_query(struct call *call, const void *message)
 
 struct batch {
     struct asked *asked;
+    lode_stop stop;
     struct query *queries;
     size_t count;
 };
@@ -266,8 +274,11 @@ static lode_status answer_together(struct put *put, const struct batch *batch)
         return error_nomem(put->error, "queries", batch->count * sizeof *requests);
     for (size_t i = 0; i < batch->count; i++)
         requests[i] = batch->queries[i].request;
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, batch->asked->call, batch->asked->handle, requests);
     lode_status status = lode_search_batch(batch->asked->handle->collection, requests, batch->count,
                                            results, put->error);
+    query_seen_end_batch(&seen, results, status ? 0 : batch->count);
     if (status)
         return status;
     status = put_results(put, batch, results);
@@ -282,8 +293,6 @@ static lode_status answer_each(struct put *put, const struct batch *batch)
         size_t begin = put_begin(put);
         lode_status status = answer_one(put, batch->asked, &batch->queries[i]);
         put_end(put, 1, begin);
-        if (!status && call_is_cancelled(batch->asked->call))
-            status = error_set(put->error, LODE_CANCELLED, "nobody waits for the answer");
         if (status) {
             error_prefix(put->error, "queries[%zu]: ", i);
             return status;
@@ -321,7 +330,8 @@ static bool read_batch(struct batch *batch, const Lode__V1__QueryBatchRequest *r
     }
     for (; batch->count < request->n_queries; batch->count++)
         if (!read_query(batch->asked, grpc_field("queries", batch->count, "").text,
-                        request->queries[batch->count], &batch->queries[batch->count]))
+                        request->queries[batch->count], &batch->stop,
+                        &batch->queries[batch->count]))
             return false;
     return fits(batch->asked, request->queries, batch->count);
 }
@@ -332,7 +342,7 @@ void grpc_query_batch(struct call *call, const void *message)
     const struct grpc_target target = {
         .index = request->index, .namespace_ = request->namespace_, .snapshot = request->snapshot};
     struct asked asked = {.call = call};
-    struct batch batch = {.asked = &asked};
+    struct batch batch = {.asked = &asked, .stop = grpc_stop(call)};
     if (grpc_open(call, &target, &asked) && pin(&asked) && read_batch(&batch, request))
         answer_batch(&batch);
     asked_close(&asked);

@@ -1,4 +1,5 @@
 /* grpc_state.c: what is about an index as a whole: Stats, Flush, Compact, its namespaces and named snapshots. */
+#include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
 #include "server/routes.h"
@@ -246,8 +247,7 @@ void grpc_namespaces_delete(struct call *call, const void *message)
     } else if (handle) {
         response.sequence = info.sequence;
         response.deleted = info.deleted;
-        call->points = info.deleted;
-        call->sequence = info.sequence;
+        answer_write_done(call, &info);
         grpc_reply(call, &response.base);
     }
     api_give(call, handle);

@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "os/clock.h"
 #include "os/thread.h"
+#include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_write.h"
 
@@ -76,8 +77,8 @@ static bool write_batch(struct import *import)
     import->done.batches++;
     import->done.repeated_batches += info.repeated != 0;
     import->done.sequence = info.sequence;
-    call->points = import->done.points;
-    call->sequence = info.sequence;
+    answer_write_done(call, &info);
+    call->points = import->done.points; /* of all batches */
     import->count = import->bytes = 0;
     return true;
 }
@@ -232,11 +233,14 @@ static lode_status write_points(struct call *call, lode_iterator *iterator, stru
 static void export_points(struct call *call, const struct asked *asked,
                           const Lode__V1__ExportRequest *request)
 {
+    const lode_stop stop = grpc_stop(call);
+    lode_filter filter = asked->filter;
     struct grpc_form form;
     lode_iterator *iterator;
     lode_error error;
+    filter.stop = &stop;
     lode_status status = lode_iterator_open_filtered(asked->handle->collection, asked->snapshot,
-                                                     asked->filter, asked->with, &iterator, &error);
+                                                     filter, asked->with, &iterator, &error);
     if (status) {
         grpc_read_fail(call, &error, NULL);
         return;

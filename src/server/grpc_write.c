@@ -1,6 +1,7 @@
 /* grpc_write.c: Upsert, Delete and Patch of lode.v1.Vectors. */
 #include "server/grpc_write.h"
 
+#include "server/answers.h"
 #include "server/grpc_methods.h"
 
 #include <string.h>
@@ -86,8 +87,7 @@ static void reply(struct call *call, const lode_write_info *info)
     message.patched = info->patched;
     message.missing = info->missing;
     message.repeated = info->repeated;
-    call->points = info->upserted + info->deleted + info->patched;
-    call->sequence = info->sequence;
+    answer_write_done(call, info);
     grpc_reply(call, &message.base);
 }
 
@@ -117,11 +117,13 @@ static void write_batch(struct call *call, const struct asked *asked, const stru
 static void write_filtered(struct call *call, const struct asked *asked, const lode_write_op *patch)
 {
     lode_collection *collection = asked->handle->collection;
+    const lode_stop stop = grpc_stop(call);
+    lode_filter filter = asked->filter;
     lode_write_info info = {0};
     lode_error error = {0};
-    lode_status status = patch
-                             ? lode_patch_filtered(collection, asked->filter, patch, &info, &error)
-                             : lode_delete_filtered(collection, asked->filter, &info, &error);
+    filter.stop = &stop;
+    lode_status status = patch ? lode_patch_filtered(collection, filter, patch, &info, &error)
+                               : lode_delete_filtered(collection, filter, &info, &error);
     if (!status) {
         reply(call, &info);
         return;

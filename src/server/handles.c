@@ -179,10 +179,10 @@ static int compare_names(const void *name, const void *entry)
 static const char *resolve(const struct handles *handles, const char *name)
 {
     const lode_catalog *catalog = handles->catalog;
-    const lode_catalog_entry *found =
-        catalog->entry_count ? bsearch(name, catalog->entries, catalog->entry_count,
-                                       sizeof *catalog->entries, compare_names)
-                             : NULL;
+    const lode_catalog_entry *found = catalog->entry_count
+                                          ? bsearch(name, catalog->entries, catalog->entry_count,
+                                                    sizeof *catalog->entries, compare_names)
+                                          : NULL;
     return found && found->target ? found->target : name;
 }
 
@@ -392,8 +392,7 @@ lode_status handles_create(struct handles *handles, const char *collection,
     if (!entry)
         return LODE_NOMEM;
     mutex_lock(&handles->changing);
-    lode_status status =
-        lode_collection_create(handles->db, collection, schema, &created, error);
+    lode_status status = lode_collection_create(handles->db, collection, schema, &created, error);
     mutex_unlock(&handles->changing);
     if (status) {
         entry_free(entry);

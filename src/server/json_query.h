@@ -22,8 +22,7 @@ struct queries {
     struct query *items; /* of a batch; of a single query &base */
     size_t count, capacity;
     int is_batch;
-    uint32_t dim;          /* of all vectors; 0: there is none */
-    lode_search_info done; /* of all searches together: distances and hops */
+    uint32_t dim; /* of all vectors; 0: there is none */
 };
 
 /* False: the call has failed. Then, either way, queries_release. They borrow from the body. queries->asked is open

@@ -32,9 +32,10 @@ build_one() {
         [ "$build/fuzz_$1" -nt $build/liblode_service.a ] && return
     # shellcheck disable=SC2086  # options, meant to be split
     clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
-        -fno-sanitize-recover=all -Iinclude -Isrc -Itests $hdf5_cflags "tests/fuzz/fuzz_$1.c" \
-        $build/liblode_cmd.a $build/liblode_service.a $build/liblode_test_support.a $build/liblode_internal.a \
-        $hdf5_libs $service_libs \
+        -fno-sanitize-recover=all -Iinclude -Isrc -Itests -isystem $build/generated $hdf5_cflags \
+        "tests/fuzz/fuzz_$1.c" \
+        $build/liblode_cmd.a $build/liblode_service.a $build/liblode_proto.a $build/liblode_test_support.a \
+        $build/liblode_internal.a $hdf5_libs $service_libs \
         -lcmocka -lutf8proc -lstemmer -lroaring -lcrypto -lm -lpthread -o "$build/fuzz_$1"
 }
 

@@ -1,5 +1,6 @@
 // errors.js: what is refused, with which status, code and field.
 'use strict';
+const http = require('node:http');
 const {assert, client, ask, fail, floats, number, text, has, test, main, raw, frame} = require('./kit.js');
 const indices = client('lode.v1.Indices'), vectors = client('lode.v1.Vectors');
 const query = '/lode.v1.Vectors/Query';
@@ -129,6 +130,19 @@ test('methods and types that there are not', async () => {
     assert.strictEqual(proto.trailers['grpc-status'], '0');
     const web = await raw('/lode.v1.Vectors/Count', frame(count), {'content-type': 'application/grpc-web'});
     assert.notStrictEqual(web.headers[':status'], 200);
+});
+
+test('over HTTP/1.1 there is no gRPC', async () => {
+    const [host, port] = process.argv[2].split(':');
+    const answer = await new Promise((resolve, reject) => {
+        const request = http.request({host, port, method: 'POST', path: '/lode.v1.Vectors/Count',
+                                      headers: {'content-type': 'application/grpc'}}, resolve);
+        request.on('error', reject);
+        request.end(frame(count));
+    });
+    assert.strictEqual(answer.statusCode, 200);
+    has(answer.headers, {'grpc-status': '12', 'grpc-message': 'gRPC needs HTTP/2'});
+    answer.resume();
 });
 
 test('a big message', async () => {

@@ -89,4 +89,15 @@ test('a client made of what reflection tells', async () => {
     bare.close();
 });
 
+// The last one: the server is gone afterwards.
+test('who watches is told that the server stops', async () => {
+    const stream = health.Watch({});
+    const done = collect(stream);
+    await new Promise((resolve) => stream.once('data', resolve));
+    process.kill(Number(process.env.SERVER_PID), 'SIGTERM');
+    const {messages, error} = await done;
+    has(messages, [{status: 'SERVING'}, {status: 'NOT_SERVING'}]);
+    has(failure(error), {code: 14, reason: 'stopping'});
+});
+
 main();
