@@ -332,11 +332,15 @@ static bool read_key(struct call *call, const char **ret_key)
 static void run_import(struct import *import)
 {
     struct call *call = import->call;
+    lode_error error = {.status = LODE_OK};
     buf_init(&import->text, LINE_BYTES_MAX + 2 * READ_BYTES);
     arena_init(&import->arena);
     json_points_init(&import->points, JSON_POINTS_OF_LINES, 0, &import->arena);
     import->points.count_max = BATCH_POINTS_MAX;
-    take_lines(import);
+    if (buf_reserve(&import->text, READ_BYTES, &error))
+        call_fail(call, &error, NULL, -1);
+    else
+        take_lines(import);
     call->points = import->written;
     call->sequence = import->sequence;
     metrics_points(call->server->metrics, import->written, 0);

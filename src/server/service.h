@@ -39,8 +39,8 @@ struct server {
     struct handles *handles;
     struct collector *collector;
     _Atomic enum server_state state;
-    _Atomic unsigned stops;           /* how often server_stop was called */
-    lode_error opening_error;         /* the opening thread's, read once it has been joined */
+    _Atomic unsigned stops;   /* how often server_stop was called */
+    lode_error opening_error; /* the opening thread's, read once it has been joined */
     struct thread opening;
 };
 
