@@ -192,6 +192,8 @@ static lode_status answer_together(struct json_writer *json, const struct querie
 {
     size_t count = queries->count;
     struct arena *memory = &queries->asked.call->memory;
+    if (count == 0)
+        return LODE_OK;
     lode_search_request *requests = arena_alloc(memory, count * sizeof *requests);
     lode_result **results = arena_alloc(memory, count * sizeof(lode_result *));
     if (!requests || !results)
@@ -297,7 +299,7 @@ static void answer(struct call *call, struct queries *queries)
     lode_status status = queries->is_batch ? answer_batch(&json, queries, &error)
                                            : answer_one(&json, queries, queries->items, &error);
     if (status)
-        asked_fail(call, &error, false);
+        asked_fail_at(call, &error, "queries", false);
     else
         call_json_end(call, &json);
 }

@@ -128,6 +128,10 @@ static void raw_floats_are_queries(void **state)
     kit_want(QUERY, "k=1&batch=true&compact=true", NULL, 200,
              "{\"results\":[{\"ids\":[2],\"scores\":[0],\"sequence\":1},{\"ids\":[\"" UUID
              "\"],\"scores\":[0],\"sequence\":1}]}");
+    kit.binary_size = 0;
+    kit_want(QUERY, "batch=true", NULL, 200, "{\"results\":[]}");
+    kit_want_part(QUERY, "", NULL, 422, "a body of 0 bytes");
+    kit_want_part(UPSERT, "first_id=1", NULL, 200, "\"upserted\":0");
     kit.binary_size = 15;
     kit_want_part(QUERY, "k=1&batch=true", NULL, 422, "a body of 15 bytes");
     kit.binary = NULL;
