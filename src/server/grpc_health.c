@@ -91,8 +91,9 @@ static void watch(struct call *call, const char *service)
     lode_error error;
     lode_status failed = grpc_stream_begin(call, &error);
     while (!failed && !call_is_cancelled(call)) {
-        bool is_last =
-            state_of(call) == SERVER_STOPPING; /* looked at first: then what is said is the last */
+        /* Looked at first: then what is said is the last. */
+        enum server_state state = state_of(call);
+        bool is_last = state == SERVER_STOPPING || state == SERVER_FAILED;
         serving status = status_of(call, service);
         if (status != last)
             failed = send_status(call, status, &error);
