@@ -56,9 +56,17 @@ void grpc_health_check(struct call *call, const void *message)
 
 /* --- Watch --------------------------------------------------------------------------------------- */
 
+static unsigned watchers_max(const struct call *call)
+{
+    struct net_options options;
+    struct net_tls_options tls;
+    config_net_options(call->server->config, &options, &tls);
+    return options.lanes[NET_LANE_SLOW].threads / 2;
+}
+
 static bool enter(struct call *call)
 {
-    unsigned most = call->server->config->http.slow_threads / 2;
+    unsigned most = watchers_max(call);
     unsigned count = atomic_load_explicit(&watchers, memory_order_relaxed);
     do {
         if (count >= most) {

@@ -132,7 +132,8 @@ def opening(name, modules):
         folder = pathlib.Path(folder)
         (folder / "key").write_text(f"#!/bin/sh\nsleep 4\necho {'0123456789abcdef' * 4}\n")
         (folder / "key").chmod(0o700)
-        server = Server(folder, "--auth", "no", "--engine.key-command", str(folder / "key"))
+        server = Server(folder, "--auth", "no", "--engine.key-command", str(folder / "key"),
+                        "--http.slow-threads", "0")
         code = run_script(name, server, modules)
         return server.stop() or code
 
