@@ -56,9 +56,17 @@ void grpc_health_check(struct call *call, const void *message)
 
 /* --- Watch --------------------------------------------------------------------------------------- */
 
+static unsigned watchers_max(const struct call *call)
+{
+    struct net_options options;
+    struct net_tls_options tls;
+    config_net_options(call->server->config, &options, &tls);
+    return options.lanes[NET_LANE_SLOW].threads / 2;
+}
+
 static bool enter(struct call *call)
 {
-    unsigned most = call->server->config->http.slow_threads / 2;
+    unsigned most = watchers_max(call);
     unsigned count = atomic_load_explicit(&watchers, memory_order_relaxed);
     do {
         if (count >= most) {
@@ -91,8 +99,9 @@ static void watch(struct call *call, const char *service)
     lode_error error;
     lode_status failed = grpc_stream_begin(call, &error);
     while (!failed && !call_is_cancelled(call)) {
-        bool is_last =
-            state_of(call) == SERVER_STOPPING; /* looked at first: then what is said is the last */
+        /* Looked at first: then what is said is the last. */
+        enum server_state state = state_of(call);
+        bool is_last = state == SERVER_STOPPING || state == SERVER_FAILED;
         serving status = status_of(call, service);
         if (status != last)
             failed = send_status(call, status, &error);

@@ -19,7 +19,6 @@ SOURCE = pathlib.Path(os.environ["LODE_SOURCE"])
 BUILD = pathlib.Path(os.environ["LODE_BUILD"])
 LODE = os.environ["LODE_BIN"]
 SCRIPTS = SOURCE / "tests/server/grpc"
-SLOW = bool(os.environ.get("LODE_SANITIZE"))
 
 
 def install():
@@ -45,11 +44,13 @@ class Server:
         self.process = subprocess.Popen(
             [LODE, "serve", "--data", str(folder / "db"), "--listen", "127.0.0.1:0", "--http.slow-threads", "4",
              "--http.queue-time", "60s", "--limits.k", "16384", "--limits.batch", "10000",
-             *options],
+             "--log.format", "json", *options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
         self.log_path = folder / "log"
         self.address = self.wait(r"https?://([0-9.]+:[0-9]+)", "its address")
-        self.wait('"message":"ready"|ready', "to be ready")
+
+    def wait_until_ready(self):
+        self.wait('"message":"ready"', "it to be ready")
 
     def wait(self, pattern, what):
         for _ in range(600):
@@ -77,14 +78,14 @@ def run_script(name, server, modules, **more):
 
 
 def certificates(folder):
-    """An authority, and a certificate for 127.0.0.1 that it signed."""
+    """An authority, and a certificate for localhost that it signed."""
     def openssl(*words):
         subprocess.run(["openssl", *words], cwd=folder, check=True, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority")
     openssl("req", *curve, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
     openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
             "-out", "server.pem", "-days", "2", "-extfile", "names")
     (folder / "server.key").chmod(0o600)
@@ -108,6 +109,7 @@ def make_keys(folder):
 def plain(name, modules):
     with tempfile.TemporaryDirectory() as folder:
         server = Server(pathlib.Path(folder), "--auth", "no")
+        server.wait_until_ready()
         code = run_script(name, server, modules)
         return server.stop() or code
 
@@ -119,7 +121,20 @@ def secure(name, modules):
         (folder / "db").mkdir()
         keys = make_keys(folder)
         server = Server(folder, "--tls-cert", str(folder / "server.pem"), "--tls-key", str(folder / "server.key"))
+        server.wait_until_ready()
         code = run_script(name, server, modules, CA_FILE=str(folder / "ca.pem"), KEYS=json.dumps(keys))
+        return server.stop() or code
+
+
+def opening(name, modules):
+    """The database is encrypted, and its key is a while in coming."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "key").write_text(f"#!/bin/sh\nsleep 4\necho {'0123456789abcdef' * 4}\n")
+        (folder / "key").chmod(0o700)
+        server = Server(folder, "--auth", "no", "--engine.key-command", str(folder / "key"),
+                        "--http.slow-threads", "0")
+        code = run_script(name, server, modules)
         return server.stop() or code
 
 
@@ -129,12 +144,14 @@ def main():
         return 77
     modules = install()
     failed = []
-    for name in ("methods.js", "errors.js", "streams.js", "deadlines.js", "services.js", "secure.js"):
+    scripts = {"methods.js": plain, "errors.js": plain, "streams.js": plain, "deadlines.js": plain,
+               "services.js": plain, "opening.js": opening, "secure.js": secure}
+    for name, run in scripts.items():
         if len(sys.argv) > 1 and name not in sys.argv[1:]:
             continue
         begin = time.time()
         print(f"--- {name}", flush=True)
-        code = (secure if name == "secure.js" else plain)(name, modules)
+        code = run(name, modules)
         print(f"    {time.time() - begin:.1f} s", flush=True)
         if code:
             failed.append(name)

@@ -21,7 +21,8 @@ function client(service, credentials) {
     const Service = service.split('.').reduce((at, name) => at[name], packages);
     const made = new Service(address, credentials || (ca ? grpc.credentials.createSsl(ca) :
                                                           grpc.credentials.createInsecure()),
-                             {'grpc.max_receive_message_length': 64 << 20, 'grpc.max_send_message_length': 64 << 20});
+                             {'grpc.max_receive_message_length': 64 << 20, 'grpc.max_send_message_length': 64 << 20,
+                              ...(ca && {'grpc.ssl_target_name_override': 'localhost'})});
     clients.push(made);
     return made;
 }
