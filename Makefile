@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-sustained bench-namespaces bench-build demo format install clean help fuzz
+.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-sustained bench-namespaces bench-build demo format install deb clean help fuzz
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -93,6 +93,10 @@ format: ## rewrite the sources as .clang-format says
 
 install: build ## into PREFIX (/usr/local), below DESTDIR if given
 	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+deb: build ## a Debian package of the library, the command and the service, in build/
+	$(call setup,deb)
+	@packaging/build-deb.sh
 
 clean: ## remove build/
 	@rm -rf build

@@ -83,9 +83,15 @@ endif()
 
 # --- What the command adds to the library: network, cluster, server --------------------------------
 lode_glob(LODE_SERVICE_SOURCES net cluster server)
+# api/openapi.yaml is part of the server: openapi.c takes it in.
+set(openapi "${PROJECT_SOURCE_DIR}/api/openapi.yaml")
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/server/openapi.c" PROPERTIES
+  COMPILE_DEFINITIONS "LODE_OPENAPI_FILE=\"${openapi}\"" OBJECT_DEPENDS "${openapi}")
 if(LODE_SERVICE_SOURCES)
   add_library(lode_service STATIC ${LODE_SERVICE_SOURCES})
   target_link_libraries(lode_service PRIVATE lode_flags PUBLIC lode_internal PkgConfig::SERVICE)
+  include("${PROJECT_SOURCE_DIR}/cmake/proto.cmake")
+  target_link_libraries(lode_service PUBLIC lode_proto)
 endif()
 
 # --- The command `lode`: a library for its tests, and main.c ---------------------------------------

@@ -97,6 +97,15 @@ foreach(name crash repair model named point_in_time kept_states expiry_concurren
     endif()
   endif()
 endforeach()
+# A server that scripts of tests/net run.
+if(TARGET lode_service)
+  add_executable(net.net_echo "${PROJECT_SOURCE_DIR}/tests/net/net_echo.c")
+  set_target_properties(net.net_echo PROPERTIES OUTPUT_NAME net_echo
+    RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/net")
+  target_link_libraries(net.net_echo PRIVATE lode_flags lode_service lode_internal)
+  add_dependencies(tests-concurrent net.net_echo)
+endif()
+
 # Programs that scripts of tests/golden run.
 if(support)
   foreach(name generate check)

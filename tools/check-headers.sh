@@ -23,8 +23,13 @@ for header in include/lode/*.h; do
         alone "lode/${header##*/}" $cxx -x c++ -std=c++11 -pedantic -Iinclude
     done
 done
+# Headers that protoc-c makes of api/, as the build does.
+generated=$(mktemp -d)
+trap 'rm -rf "$generated"' EXIT
+mkdir "$generated/proto"
+(cd api && protoc-c --c_out="$generated/proto" lode.proto grpc/*/v1/*.proto) || status=1
 for header in src/*/*.h; do
     alone "${header#src/}" gcc -x c -std=gnu17 -D_GNU_SOURCE -Wshadow -Wconversion \
-        -Wstrict-prototypes -Iinclude -Isrc
+        -Wstrict-prototypes -Iinclude -Isrc -isystem "$generated"
 done
 exit $status

@@ -24,7 +24,7 @@ ALLOWED = {
     "net": "os",
     "server": "net os",
     "cluster": "net storage os",
-    "cmd": "",
+    "cmd": "server",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

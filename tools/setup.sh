@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that a purpose needs: setup.sh build|test|demo|bench ...
+# Installs the Debian 12 packages that a purpose needs: setup.sh build|test|demo|deb|bench ...
 # Asks dpkg first, so it is quick and touches nothing when all of them are there.
 set -euo pipefail
 
@@ -7,8 +7,9 @@ build="gcc g++ make cmake pkg-config libc6-dev libxxhash-dev libstemmer-dev libu
        libssl-dev libevent-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libcyaml-dev
        libjansson-dev libcurl4-openssl-dev"
 demo="python3"
+deb="dpkg-dev binutils"
 test="python3 zstd clang clang-format clang-tidy libcmocka-dev binutils libclang-rt-14-dev
-      curl openssl prometheus nghttp2-client
+      curl openssl prometheus nghttp2-client dpkg-dev python3-yaml python3-jsonschema
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 bench="python3 zstd libhnswlib-dev libfaiss-dev libopenblas-dev gnuplot-nox"
 
@@ -23,11 +24,12 @@ for purpose in "$@"; do
         build) wanted+=" $build" ;;
         test) wanted+=" $build $test" ;;
         demo) wanted+=" $build $demo" ;;
+        deb) wanted+=" $build $deb" ;;
         bench) wanted+=" $build $bench" ;;
-        *) fail "unknown purpose '$purpose' (build, test, demo or bench)" ;;
+        *) fail "unknown purpose '$purpose' (build, test, demo, deb or bench)" ;;
     esac
 done
-[ -n "$wanted" ] || fail "usage: tools/setup.sh build|test|demo|bench ..."
+[ -n "$wanted" ] || fail "usage: tools/setup.sh build|test|demo|deb|bench ..."
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     fail "this is not Debian. Install what these packages hold, then run make with SETUP=no:" $wanted

@@ -18,7 +18,6 @@
 
 static int json_wanted;
 static int quiet_wanted;
-static const char *memory_wanted;
 static const struct arg_option common_options[] = {
     {.name = "json",
      .kind = ARG_FLAG,
@@ -40,7 +39,7 @@ static const struct arg_option common_options[] = {
     {.name = "memory",
      .value_name = "BYTES",
      .kind = ARG_TEXT,
-     .text = &memory_wanted,
+     .text = &memory_given,
      .help = "How much memory to hold at most, as 2GiB; from 64MiB on. Default: LODE_MEMORY in the "
              "environment, or no limit. docs/memory.md tells what happens at the limit."},
 };
@@ -306,7 +305,7 @@ static void read_common(int argc, char **argv)
 {
     json_wanted = quiet_wanted = 0;
     keys_file = keys_command = NULL;
-    memory_wanted = NULL;
+    memory_given = NULL;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         json_wanted |= strcmp(argv[i], "--json") == 0;
     output_set_json(json_wanted);
@@ -356,7 +355,7 @@ int args_parse(const struct arg_spec *spec, int argc, char **argv, struct args *
         *ret_exit = keys_check(spec->command);
     output_set_quiet(quiet_wanted);
     if (*ret_exit == 0)
-        *ret_exit = memory_apply(spec->command, memory_wanted);
+        *ret_exit = memory_apply(spec->command, memory_given);
     if (*ret_exit)
         return 0;
     *ret_args = args;

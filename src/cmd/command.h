@@ -10,6 +10,7 @@ struct command {
 };
 
 int alias_run(int argc, char **argv);
+int audit_run(int argc, char **argv);
 int backup_run(int argc, char **argv);
 int bench_command_run(int argc, char **argv);
 int compact_run(int argc, char **argv);
@@ -17,6 +18,7 @@ int count_run(int argc, char **argv);
 int create_run(int argc, char **argv);
 int delete_run(int argc, char **argv);
 int drop_run(int argc, char **argv);
+int encryption_run(int argc, char **argv);
 int export_run(int argc, char **argv);
 int flush_run(int argc, char **argv);
 int get_run(int argc, char **argv);
@@ -31,6 +33,7 @@ int repair_run(int argc, char **argv);
 int restore_run(int argc, char **argv);
 int sample_run(int argc, char **argv);
 int scroll_run(int argc, char **argv);
+int serve_run(int argc, char **argv);
 int snapshot_run(int argc, char **argv);
 int stats_run(int argc, char **argv);
 int verify_run(int argc, char **argv);

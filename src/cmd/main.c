@@ -30,7 +30,10 @@ static const struct command commands[] = {
     {"keep-log", "keep logs, so that backups can restore to any batch", keep_log_run},
     {"verify", "check every checksum and cross-reference", verify_run},
     {"repair", "make a damaged database sound, with what can be read", repair_run},
-    {"key", "make, show and change keys; encrypt a database", key_run},
+    {"encryption", "encrypt a database; make, show and change its keys", encryption_run},
+    {"serve", "serve a database over HTTP and gRPC", serve_run},
+    {"key", "make, list, revoke and rotate API keys of a server", key_run},
+    {"audit", "verify a server's audit log", audit_run},
     {"bench", "build, search and measure: recall, speed, memory", bench_command_run},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;

@@ -155,9 +155,8 @@ static const char *advice(lode_status status)
         return "'lode verify DIR' lists all that is damaged; restore a copy, or 'lode repair DIR'";
     case LODE_VERSION: return "use a newer lode to read these files";
     case LODE_KEY:
-        return "--key-file FILE or --key-command COMMAND gives a key; 'lode key show DIR' tells "
-               "which "
-               "is needed";
+        return "--key-file FILE or --key-command COMMAND gives a key; 'lode encryption show DIR' "
+               "tells which is needed";
     case LODE_NOMEM: return "free memory, or use a smaller --batch";
     default: return NULL;
     }

@@ -198,7 +198,7 @@ static lode_status answer(struct query *query, struct session *session,
         status = timed_search(session, request, runs, &found.truth, &found.exact_ms, error);
     }
     if (status) {
-        answer_release(&found);
+        query_answer_release(&found);
         return status;
     }
     if (found.truth)
@@ -257,7 +257,7 @@ static int run_one(struct query *query, struct session *session, lode_search_req
                 no_model ? "'lode create --train' makes a collection with a text model" : NULL});
     }
     int code = show_answer(query, &found);
-    answer_release(&found);
+    query_answer_release(&found);
     return code;
 }
 
@@ -340,7 +340,7 @@ static lode_status answer_batch(struct query *query, struct session *session, st
         many->ms += found.ms;
         many->exact_ms += found.exact_ms;
         many->recall += found.recall;
-        answer_release(&found);
+        query_answer_release(&found);
     }
     return status;
 }

@@ -28,7 +28,7 @@ int shown_parse(struct shown *shown, const char *list)
     return 1;
 }
 
-void answer_release(struct answer *answer)
+void query_answer_release(struct answer *answer)
 {
     lode_result_free(answer->result);
     lode_result_free(answer->truth);

@@ -34,7 +34,7 @@ struct answer {
     double exact_ms, recall;
     size_t k;
 };
-void answer_release(struct answer *answer);
+void query_answer_release(struct answer *answer);
 
 /* shown NULL: all there is. */
 void answer_print(const struct answer *answer, const struct shown *shown);

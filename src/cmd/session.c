@@ -26,7 +26,7 @@ int session_is_unfinished_restore(const char *dir)
 const char *session_open_hint(const char *dir, lode_status status)
 {
     if (status == LODE_NOT_FOUND && keys_file_missing())
-        return "look at the name of the key file; 'lode key new FILE' makes a new key";
+        return "look at the name of the key file; 'lode encryption new --out FILE' makes a new key";
     if (status == LODE_NOT_FOUND)
         return "'lode create DIR COLLECTION ...' makes one";
     if (status == LODE_CORRUPT && session_is_unfinished_restore(dir))

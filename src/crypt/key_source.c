@@ -112,7 +112,7 @@ lode_status key_parse(const char *text, size_t size, uint8_t key[CIPHER_KEY_SIZE
     if (size == CIPHER_KEY_SIZE && is_printable(text, size))
         return error_set(error, LODE_INVALID,
                          "32 printable characters are no key, but a password: a key is 32 random "
-                         "bytes ('lode key new' makes one)");
+                         "bytes ('lode encryption new' makes one)");
     if (size == CIPHER_KEY_SIZE) {
         memcpy(key, text, size);
         parsed = 1;

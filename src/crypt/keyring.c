@@ -149,7 +149,7 @@ static lode_status too_many(lode_error *error)
 {
     return error_set(error, LODE_LIMIT,
                      "the database has %d data keys, the most there may be: write its files anew "
-                     "under the newest ('lode key rotate --rewrite')",
+                     "under the newest ('lode encryption rotate --rewrite')",
                      KEYRING_KEYS_MAX);
 }
 

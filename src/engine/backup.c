@@ -394,8 +394,8 @@ static lode_status begin(lode_db *db, uint64_t *ret_history, lode_error *error)
         status = error_set(error, LODE_BUSY, "the database's key is being changed");
     else if (db->crypt && keyring_accepts_plain(crypt_vfs_keyring(db->crypt)))
         status = error_set(error, LODE_INVALID,
-                           "the database is only half encrypted: finish that first ('lode key "
-                           "encrypt')");
+                           "the database is only half encrypted: finish that first ('lode "
+                           "encryption encrypt')");
     else
         db->backups++;
     *ret_history = db->catalog.history;

@@ -20,7 +20,8 @@
 /* Whoever searches or writes goes first (docs/decisions/0062). */
 #define BUILD_NICENESS 10
 
-#define LOCK_NAME "LOCK"
+#define LOCK_NAME   "LOCK"
+#define SERVER_NAME "server" /* keys and audit log of a server: none of the engine's business */
 
 /* --- Opening: options and directory ------------------------------------------------------------ */
 
@@ -86,12 +87,12 @@ static lode_status check_restored(const lode_db *db, const struct db_env *env, l
 
 /* --- Opening: the catalog ---------------------------------------------------------------------- */
 
-/* What a crash may leave of an open that was the first. */
+/* What a crash may leave of an open that was the first; and what a server keeps there, which may come first. */
 static int is_ours(const char *name)
 {
     return strcmp(name, LOCK_NAME) == 0 || strcmp(name, "catalog.tmp") == 0 ||
            strcmp(name, KEYRING_FILE_NAME) == 0 || strcmp(name, KEYRING_TEMP_NAME) == 0 ||
-           strcmp(name, RESERVE_NAME) == 0;
+           strcmp(name, RESERVE_NAME) == 0 || strcmp(name, SERVER_NAME) == 0;
 }
 
 /* The directory's own name may not be durable yet, whoever made it. */

@@ -88,7 +88,7 @@ lode_status encryption_missing(const lode_db *db, const char *catalog_path, lode
                          vfs_path_tail(db->path));
     return error_set(error, LODE_KEY,
                      "'%s' is not encrypted, and a key was given: leave the key out, or encrypt "
-                     "it ('lode key encrypt')",
+                     "it ('lode encryption encrypt')",
                      vfs_path_tail(db->path));
 }
 

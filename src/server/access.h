@@ -8,6 +8,8 @@
 #include "net/net.h"
 #include "server/config.h"
 
+#include <stdatomic.h>
+
 enum role { ROLE_NONE, ROLE_READ, ROLE_WRITE, ROLE_ADMIN }; /* each may what those before it may */
 
 struct principal {
@@ -17,19 +19,32 @@ struct principal {
     /* Names, or names that end with *: a prefix. Empty: all. */
     struct config_strings collections;
     struct config_strings
-        namespaces; /* empty: all and the default one; else no work outside of them */
+        namespaces; /* empty: all and the default one; else no work outside of them: the default one cannot be among them */
     char *filter;   /* NULL: none. Who has one may not write but by what it sees: see scope.h */
     struct config_limits limits;
-    struct quota *quota; /* what it has used: shared by all requests of the same key */
+    struct quota
+        *quota; /* what it has used: shared by all requests of the same key, or token's subject */
+    atomic_uint references;
 };
 
 struct access;
 
+/* Reads keys, secrets and key sets. A thread of its own looks once a second whether the file of keys has changed. The default
+ * file (DATA/server/keys) need not be there yet; one that is named must be. config is copied. */
 NODISCARD lode_status access_new(const struct config *config, struct access **ret_access,
                                  lode_error *error);
-void access_free(struct access *access);
+void access_free(
+    struct access *access); /* all principals must have been given back; NULL is allowed */
 /* Read keys, secrets and JWKS files again (SIGHUP). What was used before stays on an error. */
 NODISCARD lode_status access_reload(struct access *access, lode_error *error);
+/* The same with other settings: auth and limits of this config from now on. */
+NODISCARD lode_status access_reconfigure(struct access *access, const struct config *config,
+                                         lode_error *error);
+/* Whom to tell what happens in the background: keys that were read again (error NULL), or could not be, key sets that could not be
+ * fetched. Called from threads of access; report NULL: nobody. */
+void access_set_report(struct access *access,
+                       void (*report)(void *context, const char *what, const lode_error *error),
+                       void *context);
 
 enum access_fault {
     ACCESS_OK,
@@ -44,17 +59,26 @@ enum access_fault {
     ACCESS_RATE,       /* 429: requests or bytes a second; see ret_retry_ms */
 };
 
-/* Who asks. *ret_principal is a reference, to be given back with principal_unref. error->message, which is for the
- * client, never holds the secret. */
+/* Who asks. *ret_principal is a reference, to be given back with principal_unref; NULL when it is refused. error->message, which
+ * is for the client, never holds the secret. A token that was not seen before costs one signature (about 0.1 ms); the others,
+ * and keys, a hash. */
 enum access_fault access_check(struct access *access, const struct net_request *request,
                                struct principal **ret_principal, lode_error *error);
 void principal_unref(struct access *access, struct principal *principal); /* NULL is allowed */
 
-/* Whether it may do that; collection and namespace_ NULL: the operation is about none ("": the default namespace). */
+/* Whether it may do that; collection and namespace_ NULL: the operation is about none ("": the default namespace). Without a
+ * collection it is about the whole database: who is narrowed to anything may read there (lists: show what principal_sees
+ * allows), and nothing else. A collection without a namespace is the collection as a whole (its statistics, flush, drop): not for
+ * who is narrowed to namespaces or by a filter. An operation on two names (an alias and its collection) asks twice. Dropping a
+ * namespace needs ROLE_ADMIN or a look at principal.filter: it deletes what a filter hides. */
 enum access_fault principal_may(const struct principal *principal, enum role needed,
                                 const char *collection, const char *namespace_, lode_error *error);
-/* Take one request of body_bytes out of its quota. */
+/* Whether the collection is one of those it is for. */
+int principal_sees(const struct principal *principal, const char *collection);
+/* Take one request of body_bytes out of its quota. ACCESS_RATE: nothing is taken; *ret_retry_ms is at least 1. now_us: monotonic. */
 enum access_fault principal_take(struct principal *principal, uint64_t body_bytes, uint64_t now_us,
                                  uint64_t *ret_retry_ms, lode_error *error);
+/* Take bytes of a body whose size was not known at its beginning; how long to wait, in milliseconds, before more of it is read. */
+uint64_t principal_take_bytes(struct principal *principal, uint64_t bytes, uint64_t now_us);
 
 #endif

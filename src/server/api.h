@@ -47,6 +47,10 @@ lode_db *server_db(struct server *server);
 /* The collection of parameter 0 in this namespace as call->who sees it, checked by principal_may; else NULL, and the call
  * has failed. Remembers both names in the call. */
 const struct handle *api_take(struct call *call, const char *namespace_);
-void api_give(struct call *call, const struct handle *handle);
+/* The same of the collection as a whole: not for who is narrowed to a part of it. */
+const struct handle *api_take_whole(struct call *call);
+void api_give(struct call *call, const struct handle *handle); /* NULL is allowed */
+/* Whether call->who may do that (principal_may); false, and the call has failed. */
+bool api_may(struct call *call, enum role needed, const char *collection, const char *namespace_);
 
 #endif

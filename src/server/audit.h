@@ -22,19 +22,34 @@ struct audit_entry {
     const char *trace_id;                /* NULL: none */
 };
 
+/* Goes on where the log in the directory ends, whose newest file is verified: LODE_CORRUPT when a line of it does not follow
+ * from the one before. What a crash left of a last line is cut off, and a line says so. LODE_BUSY: another process
+ * writes there. audit.is_on false: *ret_audit is NULL. */
 NODISCARD lode_status audit_open(const struct config *config, struct audit **ret_audit,
                                  lode_error *error);
-/* Written before it returns. A failure is remembered: audit_error; requests that must be audited are then refused. */
+/* Written before it returns. A failure is remembered: audit_error; requests that must be audited are then refused. Each
+ * second it is tried again; the first line that succeeds says how many are missing. */
 void audit_append(struct audit *audit, const struct audit_entry *entry); /* audit NULL: nothing */
-lode_status audit_error(struct audit *audit, lode_error *error);
-void audit_close(struct audit *audit);
+lode_status audit_error(struct audit *audit, lode_error *error);         /* audit NULL: LODE_OK */
+uint64_t audit_failures(
+    struct audit *audit); /* entries that could not be written, since it was opened */
+/* Hash of the last line: to be kept where whoever writes to this disk cannot; 64 zeros: there is none. */
+void audit_head(struct audit *audit, char ret_hash[65]);
+void audit_close(struct audit *audit); /* NULL is allowed */
 
 struct audit_report {
     uint64_t files, lines;
+    uint64_t first_line; /* its number; above 1: older files were deleted, as lines after it say */
+    uint64_t torn,
+        lost; /* last lines that crashes tore; entries that could not be written, as lines say */
+    uint64_t
+        open_bytes; /* behind the last line: one being written, or torn by a crash and not yet cut off */
     char last_hash[65];
 };
-/* Whether every line of the directory follows from the one before; LODE_CORRUPT names file and line. */
-NODISCARD lode_status audit_verify(const char *dir, struct audit_report *ret_report,
-                                   lode_error *error);
+/* Whether every line of the directory follows from the one before, and no file is missing; LODE_CORRUPT names file and line.
+ * known_hash: of a line that must be among them, as audit_head once told (it is what shows that lines at the end are gone), or
+ * NULL. LODE_NOT_FOUND: there is no log. */
+NODISCARD lode_status audit_verify(const char *dir, const char *known_hash,
+                                   struct audit_report *ret_report, lode_error *error);
 
 #endif

@@ -3,13 +3,27 @@
 #ifndef SERVER_CALL_H
 #define SERVER_CALL_H
 
+#include "base/arena.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "net/net.h"
 #include "server/access.h"
 #include "server/trace.h"
 
 struct server;
 struct call;
+
+/* What of a collection an operation needs to see: who is let to a part of it alone (namespaces, a filter) is refused
+ * what is about the whole, with 403. */
+enum reach {
+    REACH_NONE,  /* it is about no collection */
+    REACH_NAME,  /* about one as such: its schema, that it is there */
+    REACH_PART,  /* about points: api_take looks at the namespace */
+    REACH_WHOLE, /* about all of it */
+};
+
+/* Bodies that a route takes, or-ed; others are 415. Without Content-Type: JSON. */
+enum { BODY_NONE = 0, BODY_JSON = 1, BODY_NDJSON = 2, BODY_BINARY = 4 };
 
 struct route {
     const char
@@ -20,10 +34,13 @@ struct route {
     enum net_lane lane;
     bool is_streamed; /* body by exchange_read, answer by exchange_write */
     bool is_mutation; /* audited */
+    enum reach reach;
+    unsigned bodies; /* BODY_... */
     void (*run)(struct call *call);
 };
 
 #define CALL_PARAMETERS_MAX 2
+#define CALL_HEADERS_MAX    6
 
 struct call {
     struct server *server;
@@ -35,23 +52,67 @@ struct call {
     struct trace_context trace;
     uint8_t *body; /* gathered */
     size_t body_size;
+    unsigned body_kind; /* BODY_..., by its Content-Type */
     /* The answer, unless it is streamed: */
     unsigned status; /* 200 at first */
     const char *content_type;
     struct buf out;
+    struct net_header headers[CALL_HEADERS_MAX]; /* see call_header */
+    size_t header_count;
     /* For audit, metrics and logs: */
     const char *collection, *namespace_;
     uint64_t points, sequence;
     const char *fault_code;
-    lode_error error; /* of what failed; LODE_OK: nothing did */
+    lode_error error;    /* of what failed; LODE_OK: nothing did */
+    struct arena memory; /* of the call's thread; freed with it */
+    bool
+        is_answered; /* by exchange_answer or exchange_begin: nothing is answered for it any more */
+    bool is_denied;  /* what failed was a question of who may what */
+    bool is_grpc;
+    enum net_refusal refusal; /* the loop's; 0: none */
+    char trace_parent[TRACEPARENT_SIZE];
 };
 
-/* A value of the query string, decoded, or NULL; owned by the call. */
+/* A value of the query string, decoded, or NULL; owned by the call. Where the name comes twice, the first counts; what is
+ * no UTF-8, or not percent-encoded as it must be, was refused with 400 before the handler was called. */
 const char *call_query(struct call *call, const char *name);
-/* Fail with the status that belongs to the error (docs/api.md#errors). field and position may be NULL and -1. */
+/* The same as a whole number, or `fallback` when it is not there. 0, and the call has failed: it is none, or not from `min`
+ * to `max`. */
+bool call_query_u64(struct call *call, const char *name, uint64_t min, uint64_t max,
+                    uint64_t fallback, uint64_t *ret_value);
+/* Refuses (400) values of the query string that are not in `names`, which ends with NULL: a misspelt one must not be
+ * passed over. False, and the call has failed. */
+bool call_query_only(struct call *call, const char *const *names);
+/* One more header of the answer; name static and in lower case, value copied. Too many are left out. */
+void call_header(struct call *call, const char *name, const char *value);
+/* Copies into the call's memory; NULL, and the call has failed: there is none. */
+char *call_copy(struct call *call, const void *data, size_t size);
+
+/* Begin to write the answer as JSON; call_json_end fails the call when that could not be done. */
+void call_json(struct call *call, struct json_writer *json);
+void call_json_end(struct call *call, struct json_writer *json);
+
+/* Answer now: what the handler does from then on, nobody waits for. Without it the call is answered when the handler
+ * returns. */
+void call_answer(struct call *call);
+/* Begin an answer in parts: status, content_type and the headers so far. Then exchange_write and exchange_finish. */
+NODISCARD lode_status call_begin_stream(struct call *call, lode_error *error);
+
+/* Fail with the status that belongs to the error (errors.h, docs/api.md#errors). field and position may be NULL and -1. */
 void call_fail(struct call *call, const lode_error *error, const char *field, long position);
+/* The same, at a line of a body in lines. */
+struct call_line {
+    const char *field; /* NULL: none */
+    long position;     /* in the line; -1: none */
+    uint64_t line, applied_lines, applied_points;
+    bool is_schema; /* LODE_INVALID: the point is not what the collection takes (422) */
+};
+void call_fail_line(struct call *call, const lode_error *error, const struct call_line *at);
 /* Fail with a status of its own. */
 void call_refuse(struct call *call, unsigned status, const char *code, const char *field,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
+bool call_has_failed(const struct call *call);
+/* Nobody waits for the answer any more. */
+bool call_is_cancelled(const struct call *call);
 
 #endif

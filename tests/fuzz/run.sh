@@ -20,17 +20,22 @@ fi
 
 cmake -S . -B $build -DCMAKE_C_COMPILER=clang -DLODE_SANITIZE=address \
     -DCMAKE_C_FLAGS=-fsanitize=fuzzer-no-link >/dev/null
-cmake --build $build -j "${JOBS:-2}" --target lode_internal lode_test_support lode_cmd >/dev/null
+cmake --build $build -j "${JOBS:-2}" --target lode_internal lode_test_support lode_service lode_cmd >/dev/null
 hdf5_cflags=$(pkg-config --cflags hdf5) hdf5_libs=$(pkg-config --libs hdf5)
+service_libs=$(pkg-config --libs libevent libevent_openssl libevent_pthreads libnghttp2 libssl libcrypto \
+    libprotobuf-c libcyaml jansson libcurl)
 mkdir -p $build/corpus $build/logs $build/crashes
 
 build_one() {
     [ "$build/fuzz_$1" -nt "tests/fuzz/fuzz_$1.c" ] && [ "$build/fuzz_$1" -nt $build/liblode_internal.a ] &&
-        [ "$build/fuzz_$1" -nt $build/liblode_test_support.a ] && return
+        [ "$build/fuzz_$1" -nt $build/liblode_test_support.a ] &&
+        [ "$build/fuzz_$1" -nt $build/liblode_service.a ] && return
     # shellcheck disable=SC2086  # options, meant to be split
     clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
-        -fno-sanitize-recover=all -Iinclude -Isrc -Itests $hdf5_cflags "tests/fuzz/fuzz_$1.c" \
-        $build/liblode_cmd.a $build/liblode_test_support.a $build/liblode_internal.a $hdf5_libs \
+        -fno-sanitize-recover=all -Iinclude -Isrc -Itests -isystem $build/generated $hdf5_cflags \
+        "tests/fuzz/fuzz_$1.c" \
+        $build/liblode_cmd.a $build/liblode_service.a $build/liblode_proto.a $build/liblode_test_support.a \
+        $build/liblode_internal.a $hdf5_libs $service_libs \
         -lcmocka -lutf8proc -lstemmer -lroaring -lcrypto -lm -lpthread -o "$build/fuzz_$1"
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`lode key`, and keys given to other commands: by option, by environment, by a command."""
+"""`lode encryption`, and keys given to other commands: by option, by environment, by a command."""
 
 import json
 import os
@@ -24,9 +24,9 @@ def run(*words, code=0, env=None):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        old = json.loads(run("key", "new", "--out", "old.key", "--json", "--quiet"))["key"]
-        run("key", "new", "--out", "new.key", "--quiet")
-        run("key", "new", "--out", "new.key", code=1)
+        old = json.loads(run("encryption", "new", "--out", "old.key", "--json", "--quiet"))["key"]
+        run("encryption", "new", "--out", "new.key", "--quiet")
+        run("encryption", "new", "--out", "new.key", code=1)
         assert stat.S_IMODE(os.stat("old.key").st_mode) == 0o600
         run("create", "db", "films", "--dim", "2", "--metric", "l2", "--key-file", "old.key")
         with open("films.jsonl", "w") as file:
@@ -35,7 +35,7 @@ def main():
         assert "alien" in run("get", "db", "films", "alien", "--key-command", "cat old.key")
         assert old in run("get", "db", "films", "alien", code=1)
         assert "LODE_KEY" in run("list", "db", "--json", "--key-file", "new.key", code=1)
-        assert run("key", "show", "db").strip() == old
+        assert run("encryption", "show", "db").strip() == old
         run("list", "db", "--key-file", "old.key", "--key-command", "cat old.key", code=2)
         run("list", "db", code=2, env={"LODE_KEY_FILE": "a", "LODE_KEY_COMMAND": "b"})
         os.chmod("new.key", 0o640)
@@ -46,14 +46,14 @@ def main():
         assert checked["sound"] and len(checked["unchecked"]) == 1
         run("restore", "backups", "again", code=1)
         run("restore", "backups", "again", "--key-file", "old.key")
-        run("key", "rotate", "db", "--key-file", "old.key", "--new-key-file", "new.key",
+        run("encryption", "rotate", "db", "--key-file", "old.key", "--new-key-file", "new.key",
             "--data-key", "--rewrite")
         run("list", "db", "--key-file", "old.key", code=1)
         run("verify", "db", "--key-file", "new.key")
         run("create", "plain", "films", "--dim", "2", "--metric", "l2")
         run("import", "plain", "films", "films.jsonl")
         run("list", "plain", "--key-file", "new.key", code=1)
-        run("key", "encrypt", "plain", "--key-file", "new.key")
+        run("encryption", "encrypt", "plain", "--key-file", "new.key")
         assert "alien" in run("get", "plain", "films", "alien", "--key-file", "new.key")
         for word in ("NOSTROMO", "alien", "films"):
             for place in ("db", "again", "plain", "backups"):
@@ -71,10 +71,10 @@ def main():
         assert "put back a copy" in run("repair", "db", code=6)
         os.rename("keys", "db/keys")
         run("verify", "db", "--key-file", "new.key")
-        run("key", "new", code=2)
-        run("key", "show", code=2)
-        run("key", "frobnicate", "db", code=2)
-        run("key", "rotate", "db", code=2)
+        run("encryption", "new", code=2)
+        run("encryption", "show", code=2)
+        run("encryption", "frobnicate", "db", code=2)
+        run("encryption", "rotate", "db", code=2)
 
 
 main()

@@ -1,0 +1,251 @@
+/* lane.c: worker threads and their queue. */
+#include "net/lane.h"
+
+#include "base/limits.h"
+#include "os/thread.h"
+
+#include <stdlib.h>
+
+#define AVERAGE_SHARE 16 /* the newest time counts for 1/16 of the average */
+
+struct lane {
+    struct net_lane_options options;
+    struct lane_work work;
+    const struct clock *clock;
+    struct mutex mutex; /* guards all below but threads */
+    struct cond wanted; /* something is queued, or is_stopping */
+    struct lane_item *first, *last;
+    unsigned queued, running, idle;
+    uint64_t admitted, refused;
+    uint64_t average_us; /* of a run; 0: none has ended */
+    bool is_stopping;
+    unsigned thread_count;
+    struct thread threads[];
+};
+
+lode_status lane_new(const struct net_lane_options *options, const struct lane_work *work,
+                     const struct clock *clock, struct lane **ret_lane, lode_error *error)
+{
+    if (options->threads == 0 || options->threads > THREADS_MAX)
+        return error_set(error, LODE_INVALID, "threads of a lane: %u is not within 1 and %d",
+                         options->threads, THREADS_MAX);
+    struct lane *lane = calloc(1, sizeof *lane + options->threads * sizeof *lane->threads);
+    if (!lane)
+        return error_nomem(error, "a lane", sizeof *lane);
+    lane->options = *options;
+    lane->work = *work;
+    lane->clock = clock;
+    mutex_init(&lane->mutex);
+    cond_init(&lane->wanted);
+    *ret_lane = lane;
+    return LODE_OK;
+}
+
+void lane_free(struct lane *lane)
+{
+    if (!lane)
+        return;
+    INVARIANT(!lane->first && !lane->thread_count);
+    cond_release(&lane->wanted);
+    mutex_release(&lane->mutex);
+    free(lane);
+}
+
+/* --- The queue; the mutex is held ------------------------------------------------------------------ */
+
+static void push(struct lane *lane, struct lane_item *item)
+{
+    *item = (struct lane_item){
+        .previous = lane->last, .queued_us = clock_now_us(lane->clock), .is_queued = true};
+    if (lane->last)
+        lane->last->next = item;
+    else
+        lane->first = item;
+    lane->last = item;
+    lane->queued++;
+}
+
+static void unlink_item(struct lane *lane, struct lane_item *item)
+{
+    if (item->previous)
+        item->previous->next = item->next;
+    else
+        lane->first = item->next;
+    if (item->next)
+        item->next->previous = item->previous;
+    else
+        lane->last = item->previous;
+    item->is_queued = false;
+    lane->queued--;
+}
+
+static uint64_t expected_wait_us(const struct lane *lane)
+{
+    return lane->queued * lane->average_us / lane->options.threads;
+}
+
+static uint64_t wait_us_max(const struct lane *lane)
+{
+    return (uint64_t)lane->options.wait_ms_max * 1000;
+}
+
+static bool has_room(const struct lane *lane, uint64_t *ret_wait_us)
+{
+    *ret_wait_us = expected_wait_us(lane);
+    return *ret_wait_us <= wait_us_max(lane) && lane->queued < lane->options.queue_max;
+}
+
+static bool is_late(const struct lane *lane, const struct lane_item *item, uint64_t now_us)
+{
+    return now_us > item->queued_us && now_us - item->queued_us > wait_us_max(lane);
+}
+
+static void add_time(struct lane *lane, uint64_t ran_us)
+{
+    if (lane->average_us == 0)
+        lane->average_us = ran_us ? ran_us : 1;
+    else
+        lane->average_us += ran_us / AVERAGE_SHARE - lane->average_us / AVERAGE_SHARE;
+}
+
+/* --- Threads ------------------------------------------------------------------------------------------ */
+
+/* The next item, or NULL when the lane stops. */
+static struct lane_item *take(struct lane *lane, uint64_t *ret_now_us, bool *ret_late)
+{
+    while (!lane->first && !lane->is_stopping) {
+        lane->idle++;
+        cond_wait(&lane->wanted, &lane->mutex);
+        lane->idle--;
+    }
+    struct lane_item *item = lane->first;
+    if (!item)
+        return NULL;
+    *ret_now_us = clock_now_us(lane->clock);
+    *ret_late = is_late(lane, item, *ret_now_us);
+    unlink_item(lane, item);
+    if (*ret_late)
+        lane->refused++;
+    else
+        lane->running++;
+    return item;
+}
+
+static void work(void *context)
+{
+    struct lane *lane = context;
+    struct lane_item *item;
+    uint64_t now_us = 0;
+    bool late = false;
+    mutex_lock(&lane->mutex);
+    while ((item = take(lane, &now_us, &late)) != NULL) {
+        uint64_t queued_us = item->queued_us;
+        uint64_t waited_us = now_us > queued_us ? now_us - queued_us : 0;
+        mutex_unlock(&lane->mutex);
+        if (late)
+            lane->work.late(item, waited_us);
+        else
+            lane->work.run(item, waited_us);
+        uint64_t end_us = clock_now_us(lane->clock);
+        mutex_lock(&lane->mutex);
+        if (!late) {
+            lane->running--;
+            add_time(lane, end_us - now_us);
+        }
+    }
+    mutex_unlock(&lane->mutex);
+}
+
+lode_status lane_start(struct lane *lane, const char *thread_name, lode_error *error)
+{
+    for (; lane->thread_count < lane->options.threads; lane->thread_count++) {
+        int failed = thread_start(&lane->threads[lane->thread_count], thread_name, work, lane);
+        if (failed)
+            return error_os(error, failed, "thread %u of %u of a lane", lane->thread_count + 1,
+                            lane->options.threads);
+    }
+    return LODE_OK;
+}
+
+void lane_stop(struct lane *lane)
+{
+    mutex_lock(&lane->mutex);
+    lane->is_stopping = true;
+    cond_broadcast(&lane->wanted);
+    mutex_unlock(&lane->mutex);
+    for (; lane->thread_count; lane->thread_count--)
+        thread_join(&lane->threads[lane->thread_count - 1]);
+}
+
+/* --- From outside --------------------------------------------------------------------------------------- */
+
+bool lane_has_room(struct lane *lane, uint64_t *ret_wait_us)
+{
+    mutex_lock(&lane->mutex);
+    bool room = has_room(lane, ret_wait_us);
+    if (!room)
+        lane->refused++;
+    mutex_unlock(&lane->mutex);
+    return room;
+}
+
+bool lane_submit(struct lane *lane, struct lane_item *item, uint64_t *ret_wait_us)
+{
+    mutex_lock(&lane->mutex);
+    bool room = has_room(lane, ret_wait_us);
+    bool wakes = room && lane->idle > 0;
+    if (room) {
+        push(lane, item);
+        lane->admitted++;
+    } else {
+        lane->refused++;
+    }
+    mutex_unlock(&lane->mutex);
+    if (wakes)
+        cond_signal(&lane->wanted);
+    return room;
+}
+
+bool lane_remove(struct lane *lane, struct lane_item *item)
+{
+    mutex_lock(&lane->mutex);
+    bool was_queued = item->is_queued;
+    if (was_queued)
+        unlink_item(lane, item);
+    mutex_unlock(&lane->mutex);
+    return was_queued;
+}
+
+/* The oldest item if it is late, taken out of the queue. */
+static struct lane_item *take_late(struct lane *lane, uint64_t now_us)
+{
+    mutex_lock(&lane->mutex);
+    struct lane_item *item = lane->first;
+    if (item && is_late(lane, item, now_us)) {
+        unlink_item(lane, item);
+        lane->refused++;
+    } else {
+        item = NULL;
+    }
+    mutex_unlock(&lane->mutex);
+    return item;
+}
+
+void lane_expire(struct lane *lane)
+{
+    uint64_t now_us = clock_now_us(lane->clock);
+    struct lane_item *item;
+    while ((item = take_late(lane, now_us)) != NULL)
+        lane->work.late(item, now_us - item->queued_us);
+}
+
+void lane_stats(struct lane *lane, struct net_lane_stats *ret_stats)
+{
+    mutex_lock(&lane->mutex);
+    *ret_stats = (struct net_lane_stats){.running = lane->running,
+                                         .queued = lane->queued,
+                                         .admitted = lane->admitted,
+                                         .refused = lane->refused,
+                                         .expected_wait_us = expected_wait_us(lane)};
+    mutex_unlock(&lane->mutex);
+}

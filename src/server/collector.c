@@ -1,0 +1,168 @@
+/* collector.c: see collector.h. */
+#include "server/collector.h"
+
+#include "os/clock.h"
+#include "os/thread.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PERIOD_US   UINT64_C(1000000)
+#define REST_FACTOR 50 /* collecting takes at most so small a part of the time */
+
+struct collected_own {
+    struct collected shown; /* first */
+    atomic_uint references; /* acquire-release: who gives the last one back frees it */
+};
+
+struct collector {
+    lode_db *db;
+    struct handles *handles;
+    struct thread thread;
+    struct mutex lock; /* guards what follows */
+    struct cond stop;
+    bool is_stopping;
+    struct collected_own *newest;
+};
+
+static struct collected_own *collected_new(size_t count_max)
+{
+    struct collected_own *own = calloc(1, sizeof *own);
+    if (!own)
+        return NULL;
+    atomic_init(&own->references, 1);
+    own->shown.collections = calloc(count_max ? count_max : 1, sizeof *own->shown.collections);
+    if (own->shown.collections)
+        return own;
+    free(own);
+    return NULL;
+}
+
+void collected_give(const struct collected *collected)
+{
+    struct collected_own *own = (struct collected_own *)collected;
+    if (!own || atomic_fetch_sub_explicit(&own->references, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < own->shown.count; i++) {
+        free((char *)own->shown.collections[i].name);
+        lode_stats_free((lode_stats *)own->shown.collections[i].stats);
+    }
+    free(own->shown.collections);
+    free(own);
+}
+
+const struct collected *collector_take(struct collector *collector)
+{
+    mutex_lock(&collector->lock);
+    struct collected_own *own = collector->newest;
+    atomic_fetch_add_explicit(&own->references, 1, memory_order_relaxed);
+    mutex_unlock(&collector->lock);
+    return &own->shown;
+}
+
+/* Of one collection; what cannot be had now is left out. */
+static void collect(struct collector *collector, const char *name, struct collected *into)
+{
+    const struct handle *handle = NULL;
+    lode_stats *stats = NULL;
+    if (handles_take(collector->handles, name, NULL, NULL, &handle, NULL))
+        return;
+    lode_status status = lode_stats_get(handle->collection, &stats, NULL);
+    handles_give(collector->handles, handle);
+    char *copy = status ? NULL : strdup(name);
+    if (!copy) {
+        lode_stats_free(stats);
+        return;
+    }
+    into->collections[into->count++] = (struct metrics_collection){.name = copy, .stats = stats};
+}
+
+static void collect_all(struct collector *collector)
+{
+    lode_catalog *catalog = NULL;
+    if (lode_catalog_list(collector->db, &catalog, NULL))
+        return;
+    struct collected_own *own = collected_new(catalog->entry_count);
+    for (size_t i = 0; own && i < catalog->entry_count; i++)
+        if (!catalog->entries[i].target)
+            collect(collector, catalog->entries[i].name, &own->shown);
+    lode_catalog_free(catalog);
+    if (!own)
+        return;
+    mutex_lock(&collector->lock);
+    struct collected_own *before = collector->newest;
+    collector->newest = own;
+    mutex_unlock(&collector->lock);
+    collected_give(&before->shown);
+}
+
+/* Wait; whether to go on. */
+static bool rest(struct collector *collector, uint64_t us)
+{
+    uint64_t now_us = clock_now_us(&clock_system), until_us = now_us + us;
+    mutex_lock(&collector->lock);
+    while (!collector->is_stopping && now_us < until_us) {
+        (void)cond_wait_us(&collector->stop, &collector->lock, until_us - now_us);
+        now_us = clock_now_us(&clock_system);
+    }
+    bool goes_on = !collector->is_stopping;
+    mutex_unlock(&collector->lock);
+    return goes_on;
+}
+
+static void run(void *context)
+{
+    struct collector *collector = context;
+    uint64_t rest_us = PERIOD_US;
+    while (rest(collector, rest_us)) {
+        uint64_t began_us = clock_now_us(&clock_system);
+        collect_all(collector);
+        rest_us = (clock_now_us(&clock_system) - began_us) * REST_FACTOR;
+        rest_us = rest_us > PERIOD_US ? rest_us : PERIOD_US;
+    }
+}
+
+lode_status collector_new(lode_db *db, struct handles *handles, struct collector **ret_collector,
+                          lode_error *error)
+{
+    struct collector *collector = calloc(1, sizeof *collector);
+    struct collected_own *nothing = collected_new(0);
+    if (!collector || !nothing) {
+        free(collector);
+        if (nothing)
+            collected_give(&nothing->shown);
+        return error_nomem(error, "the collector of statistics", sizeof *collector);
+    }
+    collector->db = db;
+    collector->handles = handles;
+    collector->newest = nothing;
+    mutex_init(&collector->lock);
+    cond_init(&collector->stop);
+    collect_all(collector);
+    int os_errno = thread_start(&collector->thread, "lode-collect", run, collector);
+    if (os_errno) {
+        collected_give(&collector->newest->shown);
+        cond_release(&collector->stop);
+        mutex_release(&collector->lock);
+        free(collector);
+        return error_os(error, os_errno, "cannot start the thread that collects statistics");
+    }
+    *ret_collector = collector;
+    return LODE_OK;
+}
+
+void collector_free(struct collector *collector)
+{
+    if (!collector)
+        return;
+    mutex_lock(&collector->lock);
+    collector->is_stopping = true;
+    cond_broadcast(&collector->stop);
+    mutex_unlock(&collector->lock);
+    thread_join(&collector->thread);
+    collected_give(&collector->newest->shown);
+    cond_release(&collector->stop);
+    mutex_release(&collector->lock);
+    free(collector);
+}

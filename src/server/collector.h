@@ -1,0 +1,26 @@
+/* collector.h: statistics of all collections, collected again and again by a thread of its own, so that /metrics can be
+ * answered at once, without waiting for the engine: they are at most a second old, or fifty times as old as collecting
+ * them takes, where that is more. Thread-safe. */
+#ifndef SERVER_COLLECTOR_H
+#define SERVER_COLLECTOR_H
+
+#include "server/handles.h"
+#include "server/metrics.h"
+
+struct collector;
+
+/* One state of all; given out to any number of readers. */
+struct collected {
+    struct metrics_collection *collections; /* by name */
+    size_t count;
+};
+
+NODISCARD lode_status collector_new(lode_db *db, struct handles *handles,
+                                    struct collector **ret_collector, lode_error *error);
+void collector_free(struct collector *collector); /* NULL is allowed */
+
+/* The newest; give it back with collected_give. */
+const struct collected *collector_take(struct collector *collector);
+void collected_give(const struct collected *collected);
+
+#endif

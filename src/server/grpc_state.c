@@ -1,0 +1,325 @@
+/* grpc_state.c: what is about an index as a whole: Stats, Flush, Compact, its namespaces and named snapshots. */
+#include "server/answers.h"
+#include "server/grpc_methods.h"
+#include "server/grpc_points.h"
+#include "server/routes.h"
+#include "server/service.h"
+
+#include <string.h>
+
+/* The index as a whole; NULL, and the call has failed. */
+static const struct handle *take_whole(struct call *call, const char *index)
+{
+    if (!*index) {
+        grpc_invalid(call, "index", "index: its name is missing");
+        return NULL;
+    }
+    call->parameters[0] = call_copy(call, index, strlen(index));
+    return call->parameters[0] ? api_take_whole(call) : NULL;
+}
+
+/* --- Stats --------------------------------------------------------------------------------------- */
+
+static void put_segment(struct put *put, const lode_segment_stats *segment)
+{
+    size_t begin = put_begin(put);
+    put_u64(put, 1, segment->number);
+    put_u64(put, 2, segment->state);
+    put_u64(put, 3, segment->rows);
+    put_u64(put, 4, segment->dead_rows);
+    put_u64(put, 5, segment->graph_rows);
+    put_u64(put, 6, segment->disk_bytes);
+    put_u64(put, 7, segment->memory_bytes);
+    put_bytes(put, 8, segment->damage, strlen(segment->damage));
+    put_end(put, 12, begin);
+}
+
+static void put_job(struct put *put, const lode_job_stats *job)
+{
+    size_t begin = put_begin(put);
+    put_u64(put, 1, job->kind);
+    put_u64(put, 2, job->segments);
+    put_u64(put, 3, job->done);
+    put_u64(put, 4, job->total);
+    put_u64(put, 5, job->elapsed_ms);
+    put_u64(put, 6, job->eta_ms == LODE_ETA_UNKNOWN ? 0 : job->eta_ms);
+    put_end(put, 13, begin);
+}
+
+static void put_latency(struct put *put, const struct server *server, size_t i)
+{
+    Lode__V1__Latency message = LODE__V1__LATENCY__INIT;
+    struct metrics_latency latency;
+    char name[64];
+    metrics_latency_get(server->metrics, i, &latency);
+    size_t size = strlen(routes[i].operation);
+    if (!latency.count || size >= sizeof name)
+        return;
+    memcpy(name, routes[i].operation, size + 1);
+    message.operation = name;
+    message.count = latency.count;
+    message.p50_us = latency.p50_us;
+    message.p95_us = latency.p95_us;
+    message.p99_us = latency.p99_us;
+    size_t begin = put_begin(put);
+    put_fields(put, &message.base);
+    put_end(put, 15, begin);
+}
+
+static void reply_stats(struct call *call, const lode_stats *stats)
+{
+    struct put put;
+    lode_error error;
+    put_init(&put, &call->out, &error);
+    put_u64(&put, 1, stats->points);
+    put_u64(&put, 2, stats->sequence);
+    put_u64(&put, 3, stats->generation);
+    put_u64(&put, 4, stats->wal_bytes);
+    put_u64(&put, 5, stats->kept_log_bytes);
+    put_u64(&put, 6, stats->disk_bytes);
+    put_u64(&put, 7, stats->memory_bytes);
+    put_u64(&put, 8, stats->mapped_bytes);
+    put_u64(&put, 9, stats->text_model_version);
+    put_u64(&put, 10, stats->named_snapshots);
+    put_u64(&put, 11, stats->merge_debt);
+    for (size_t i = 0; i < stats->segment_count; i++)
+        put_segment(&put, &stats->segments[i]);
+    for (size_t i = 0; i < stats->job_count; i++)
+        put_job(&put, &stats->jobs[i]);
+    if (stats->job_error.status)
+        put_bytes(&put, 14, stats->job_error.message, strlen(stats->job_error.message));
+    for (size_t i = 0; i < route_count; i++)
+        put_latency(&put, call->server, i);
+    if (put.status)
+        grpc_fail(call, &error, NULL);
+}
+
+void grpc_stats(struct call *call, const void *message)
+{
+    const Lode__V1__StatsRequest *request = message;
+    const struct handle *handle = take_whole(call, request->index);
+    lode_stats *stats;
+    lode_error error;
+    if (handle && lode_stats_get(handle->collection, &stats, &error)) {
+        grpc_fail(call, &error, NULL);
+    } else if (handle) {
+        reply_stats(call, stats);
+        lode_stats_free(stats);
+    }
+    api_give(call, handle);
+}
+
+/* --- Upkeep -------------------------------------------------------------------------------------- */
+
+void grpc_flush(struct call *call, const void *message)
+{
+    const Lode__V1__FlushRequest *request = message;
+    Lode__V1__FlushResponse response = LODE__V1__FLUSH_RESPONSE__INIT;
+    const struct handle *handle = take_whole(call, request->index);
+    lode_error error;
+    if (handle && lode_flush(handle->collection, &error))
+        grpc_fail(call, &error, NULL);
+    else if (handle)
+        grpc_reply(call, &response.base);
+    api_give(call, handle);
+}
+
+void grpc_compact(struct call *call, const void *message)
+{
+    const Lode__V1__CompactRequest *request = message;
+    Lode__V1__CompactResponse response = LODE__V1__COMPACT_RESPONSE__INIT;
+    const struct handle *handle = take_whole(call, request->index);
+    lode_error error;
+    if (handle && lode_compact(handle->collection, &error))
+        grpc_fail(call, &error, NULL);
+    else if (handle)
+        grpc_reply(call, &response.base);
+    api_give(call, handle);
+}
+
+/* --- Namespaces ---------------------------------------------------------------------------------- */
+
+enum { NAMESPACES_DEFAULT = 1000, NAMESPACES_MAX = 10000 };
+
+/* The index for what is about namespaces, which its own handle alone can tell. Points that the principal's filter hides are
+ * counted: not for who has one. namespace_ NULL: whoever sees the index. */
+static const struct handle *take_for_namespaces(struct call *call, const char *index,
+                                                const char *namespace_)
+{
+    const struct handle *handle = NULL;
+    lode_error error;
+    call->collection = call_copy(call, index, strlen(index));
+    if (namespace_)
+        call->namespace_ = call_copy(call, namespace_, strlen(namespace_));
+    if (namespace_ ? !api_may(call, call->route->role, index, namespace_)
+                   : !principal_sees(call->who, index)) {
+        call_refuse(call, 403, "collection", NULL, "this key is not for index '%.128s'", index);
+        return NULL;
+    }
+    if (call->who->filter) {
+        call_refuse(call, 403, "namespace", NULL,
+                    "%s is about whole namespaces; this key has a filter", call->route->operation);
+        return NULL;
+    }
+    if (!handles_take(server_handles(call->server), index, NULL, NULL, &handle, &error))
+        return handle;
+    grpc_fail(call, &error, "index");
+    return NULL;
+}
+
+static void reply_namespaces(struct call *call, const lode_namespace_list *list, bool has_more)
+{
+    struct put put;
+    lode_error error, why;
+    const char *index = call->collection;
+    put_init(&put, &call->out, &error);
+    for (size_t i = 0; i < list->entry_count; i++) {
+        const lode_namespace_entry *entry = &list->entries[i];
+        if (principal_may(call->who, ROLE_READ, index, entry->name, &why))
+            continue;
+        size_t begin = put_begin(&put);
+        put_bytes(&put, 1, entry->name, strlen(entry->name));
+        put_u64(&put, 2, entry->points);
+        put_end(&put, 1, begin);
+    }
+    if (has_more) {
+        const char *last = list->entries[list->entry_count - 1].name;
+        put_bytes(&put, 2, last, strlen(last));
+    }
+    if (put.status)
+        grpc_fail(call, &error, NULL);
+}
+
+void grpc_namespaces_list(struct call *call, const void *message)
+{
+    const Lode__V1__ListNamespacesRequest *request = message;
+    const struct handle *handle = NULL;
+    size_t limit = request->limit ? request->limit : NAMESPACES_DEFAULT;
+    lode_namespace_list *list;
+    lode_error error;
+    if (limit > NAMESPACES_MAX)
+        grpc_invalid(call, "limit", "limit is %zu; at most %d", limit, NAMESPACES_MAX);
+    else
+        handle = take_for_namespaces(call, request->index, NULL);
+    if (handle && lode_namespace_list_get(handle->collection, grpc_text(request->after), limit,
+                                          &list, &error)) {
+        grpc_fail(call, &error, NULL);
+    } else if (handle) {
+        reply_namespaces(call, list, list->entry_count == limit);
+        lode_namespace_list_free(list);
+    }
+    api_give(call, handle);
+}
+
+void grpc_namespaces_get(struct call *call, const void *message)
+{
+    const Lode__V1__GetNamespaceRequest *request = message;
+    Lode__V1__Namespace response = LODE__V1__NAMESPACE__INIT;
+    const struct handle *handle = take_for_namespaces(call, request->index, request->namespace_);
+    lode_namespace_stats stats;
+    lode_error error;
+    if (!handle)
+        return;
+    lode_status status =
+        lode_namespace_stats_get(handle->collection, request->namespace_, &stats, &error);
+    if (!status && stats.points == 0)
+        status = error_set(&error, LODE_NOT_FOUND, "there is no namespace '%.128s'",
+                           request->namespace_);
+    response.name = request->namespace_;
+    response.points = stats.points;
+    response.vector_bytes = stats.vector_bytes;
+    if (status)
+        grpc_fail(call, &error, "namespace");
+    else
+        grpc_reply(call, &response.base);
+    api_give(call, handle);
+}
+
+void grpc_namespaces_delete(struct call *call, const void *message)
+{
+    const Lode__V1__DeleteNamespaceRequest *request = message;
+    Lode__V1__WriteResponse response = LODE__V1__WRITE_RESPONSE__INIT;
+    const struct handle *handle = take_for_namespaces(call, request->index, request->namespace_);
+    lode_write_info info;
+    lode_error error;
+    if (handle && lode_namespace_drop(handle->collection, request->namespace_, &info, &error)) {
+        grpc_fail(call, &error, "namespace");
+    } else if (handle) {
+        response.sequence = info.sequence;
+        response.deleted = info.deleted;
+        answer_write_done(call, &info);
+        grpc_reply(call, &response.base);
+    }
+    api_give(call, handle);
+}
+
+/* --- Snapshots ----------------------------------------------------------------------------------- */
+
+/* The fields of a Snapshot. */
+static void put_snapshot(struct put *put, const lode_snapshot_info *info)
+{
+    put_bytes(put, 1, info->name, strlen(info->name));
+    put_u64(put, 2, info->sequence);
+    put_u64(put, 3, info->points);
+    put_u64(put, 4, info->created_us);
+    put_u64(put, 5, info->own_bytes);
+    put_u64(put, 6, info->damaged != 0);
+}
+
+/* name NULL: all of them, as a list; else the fields of this one. */
+static void reply_snapshots(struct call *call, const struct handle *handle, const char *name)
+{
+    lode_snapshot_list *list;
+    struct put put;
+    lode_error error;
+    if (lode_snapshot_list_get(handle->collection, &list, &error)) {
+        grpc_fail(call, &error, NULL);
+        return;
+    }
+    put_init(&put, &call->out, &error);
+    for (size_t i = 0; i < list->count; i++) {
+        size_t begin = put_begin(&put);
+        if (name && strcmp(list->snapshots[i].name, name) != 0)
+            continue;
+        put_snapshot(&put, &list->snapshots[i]);
+        if (!name)
+            put_end(&put, 1, begin);
+    }
+    lode_snapshot_list_free(list);
+    if (put.status)
+        grpc_fail(call, &error, NULL);
+}
+
+void grpc_snapshots_list(struct call *call, const void *message)
+{
+    const Lode__V1__ListSnapshotsRequest *request = message;
+    const struct handle *handle = take_whole(call, request->index);
+    if (handle)
+        reply_snapshots(call, handle, NULL);
+    api_give(call, handle);
+}
+
+void grpc_snapshots_create(struct call *call, const void *message)
+{
+    const Lode__V1__CreateSnapshotRequest *request = message;
+    const struct handle *handle = take_whole(call, request->index);
+    lode_error error;
+    if (handle && lode_snapshot_create(handle->collection, request->name, &error))
+        grpc_fail(call, &error, "name");
+    else if (handle)
+        reply_snapshots(call, handle, request->name);
+    api_give(call, handle);
+}
+
+void grpc_snapshots_delete(struct call *call, const void *message)
+{
+    const Lode__V1__DeleteSnapshotRequest *request = message;
+    Lode__V1__DeleteSnapshotResponse response = LODE__V1__DELETE_SNAPSHOT_RESPONSE__INIT;
+    const struct handle *handle = take_whole(call, request->index);
+    lode_error error;
+    if (handle && lode_snapshot_drop(handle->collection, request->name, &error))
+        grpc_fail(call, &error, "name");
+    else if (handle)
+        grpc_reply(call, &response.base);
+    api_give(call, handle);
+}

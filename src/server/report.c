@@ -1,0 +1,152 @@
+/* report.c: see report.h. Paths and queries are not told: they hold ids and filters of users; the route's operation and the
+ * collection are. */
+#include "server/report.h"
+
+#include "os/clock.h"
+#include "server/errors.h"
+#include "server/routes.h"
+#include "server/service.h"
+
+#include <string.h>
+
+/* The status that the fault has over HTTP: gRPC's answers are all 200. */
+static unsigned status_of(const struct call *call, const struct net_outcome *outcome)
+{
+    if (call->route && call->route->is_streamed && call->fault_code)
+        return call->status; /* the answer, begun as a good one, broke off */
+    if (!call->is_grpc)
+        return outcome->status;
+    return call->refusal ? fault_of_refusal(call->refusal).status : call->status;
+}
+
+static const char *fault_code(const struct call *call)
+{
+    return call->refusal ? fault_of_refusal(call->refusal).code : call->fault_code;
+}
+
+static size_t operation_index(const struct call *call)
+{
+    if (!call->route)
+        return SIZE_MAX;
+    /* gRPC has routes of its own, of the same operations */
+    const struct route *route = call->is_grpc ? route_of(call->route->operation) : call->route;
+    return route ? (size_t)(route - routes) : SIZE_MAX;
+}
+
+static enum log_level level_of(const struct call *call, unsigned status)
+{
+    if (status >= 500 && status != 503 && status != 504)
+        return LOG_WARNING;
+    if (call->route && call->route->is_mutation && call->route->role == ROLE_ADMIN)
+        return LOG_INFO;
+    return call->is_denied ? LOG_INFO : LOG_DEBUG;
+}
+
+static void report_log(const struct call *call, const struct net_outcome *outcome, unsigned status)
+{
+    const struct log *log = call->server->log;
+    enum log_level level = level_of(call, status);
+    char trace_id[TRACE_ID_TEXT_SIZE];
+    if (!log_is_on(log, level))
+        return;
+    const struct net_request *request = exchange_request(call->exchange);
+    trace_id_text(&call->trace, trace_id);
+    const char *message = call->error.status && status >= 500 ? call->error.message : NULL;
+    const struct log_field fields[] = {
+        {.name = "operation",
+         .kind = LOG_TEXT,
+         .text = call->route ? call->route->operation : "none"},
+        {.name = "status", .kind = LOG_NUMBER, .number = status},
+        {.name = "code", .kind = LOG_TEXT, .text = fault_code(call)},
+        {.name = "error", .kind = LOG_TEXT, .text = message},
+        {.name = "index", .kind = LOG_TEXT, .text = call->collection},
+        {.name = "who", .kind = LOG_TEXT, .text = call->who ? call->who->name : NULL},
+        {.name = "peer", .kind = LOG_TEXT, .text = request->peer},
+        {.name = "us", .kind = LOG_NUMBER, .number = (int64_t)outcome->total_us},
+        {.name = "waited_us", .kind = LOG_NUMBER, .number = (int64_t)outcome->waited_us},
+        {.name = "bytes_in", .kind = LOG_NUMBER, .number = (int64_t)outcome->bytes_in},
+        {.name = "bytes_out", .kind = LOG_NUMBER, .number = (int64_t)outcome->bytes_out},
+        {.name = "trace", .kind = LOG_TEXT, .text = trace_id},
+    };
+    log_write(call->server->log, level, "request", fields, sizeof fields / sizeof *fields);
+}
+
+/* What was changed, and what was denied; queries only where that is asked for. */
+static bool is_audited(const struct call *call)
+{
+    if (!call->server->audit)
+        return false;
+    if (call->is_denied || (call->route && call->route->is_mutation))
+        return true;
+    return call->server->config->audit.queries && call->route && call->who;
+}
+
+static void report_audit(const struct call *call, unsigned status)
+{
+    char trace_id[TRACE_ID_TEXT_SIZE];
+    if (!is_audited(call))
+        return;
+    trace_id_text(&call->trace, trace_id);
+    const char *outcome = call->is_denied                 ? "denied"
+                          : status >= 200 && status < 300 ? "ok"
+                                                          : "failed";
+    audit_append(call->server->audit,
+                 &(struct audit_entry){
+                     .operation = call->route ? call->route->operation : "none",
+                     .outcome = outcome,
+                     .status = status,
+                     .who = call->who ? call->who->name : NULL,
+                     .key_id = call->who ? call->who->id : NULL,
+                     .peer = exchange_request(call->exchange)->peer,
+                     .collection = call->collection,
+                     .namespace_ = call->namespace_,
+                     .reason = fault_code(call),
+                     .points = call->points,
+                     .sequence = call->sequence,
+                     .trace_id = trace_id,
+                 });
+}
+
+static void report_trace(const struct call *call, const struct net_outcome *outcome,
+                         unsigned status)
+{
+    if (!call->trace.is_sampled)
+        return;
+    uint64_t end_us = clock_wall_us(&clock_system), start_us = end_us - outcome->total_us;
+    const struct trace_attribute attributes[] = {
+        {.name = "http.response.status_code", .number = status},
+        {.name = "http.request.method", .text = exchange_request(call->exchange)->method},
+        {.name = "http.route", .text = call->route ? call->route->pattern : ""},
+        {.name = "lode.index", .text = call->collection ? call->collection : ""},
+    };
+    struct trace_span spans[2] = {{.name = call->route ? call->route->operation : "none",
+                                   .start_us = start_us,
+                                   .end_us = end_us,
+                                   .attributes = attributes,
+                                   .attribute_count = sizeof attributes / sizeof *attributes,
+                                   .error = status >= 500 ? fault_code(call) : NULL},
+                                  {.name = "queue"}};
+    memcpy(spans[0].span_id, call->trace.span_id, sizeof spans[0].span_id);
+    memcpy(spans[0].parent_id, call->trace.parent_id, sizeof spans[0].parent_id);
+    trace_new_span_id(call->server->tracer, spans[1].span_id);
+    memcpy(spans[1].parent_id, call->trace.span_id, sizeof spans[1].parent_id);
+    uint64_t started_us = exchange_started_us(call->exchange);
+    uint64_t arrived_us = exchange_request(call->exchange)->arrived_us;
+    /* Its wait ends where run began. */
+    spans[1].end_us = started_us ? start_us + (started_us - arrived_us) : start_us;
+    spans[1].start_us = spans[1].end_us - outcome->waited_us;
+    trace_spans(call->server->tracer, &call->trace, spans, started_us ? 2 : 1);
+}
+
+void report(struct call *call, const struct net_outcome *outcome)
+{
+    unsigned status = status_of(call, outcome);
+    struct net_outcome counted = *outcome;
+    counted.status = status;
+    metrics_request(call->server->metrics, operation_index(call), &counted);
+    if (call->is_denied && call->fault_code)
+        metrics_denied(call->server->metrics, call->fault_code);
+    report_log(call, outcome, status);
+    report_audit(call, status);
+    report_trace(call, outcome, status);
+}

@@ -1,0 +1,10 @@
+/* report.h: what is told of a call that has ended: counted, logged, audited and traced. */
+#ifndef SERVER_REPORT_H
+#define SERVER_REPORT_H
+
+#include "server/call.h"
+
+/* On the call's loop; the call is whole, and nobody else has it any more. */
+void report(struct call *call, const struct net_outcome *outcome);
+
+#endif

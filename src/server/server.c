@@ -1,0 +1,230 @@
+/* server.c: see server.h. The parts are made in the order in which they need each other, and freed the other way round; the
+ * database is opened by a thread of its own while the loops answer already, and closed once they have drained. */
+#include "server/service.h"
+
+#include "server/grpc.h"
+#include "server/routes.h"
+
+#include <stdlib.h>
+
+/* --- Making -------------------------------------------------------------------------------------- */
+
+static lode_status make_metrics(struct server *server, lode_error *error)
+{
+    const char **names = calloc(route_count, sizeof *names);
+    if (!names)
+        return error_nomem(error, "the names of operations", route_count * sizeof *names);
+    for (size_t i = 0; i < route_count; i++)
+        names[i] = routes[i].operation;
+    lode_status status = metrics_new(names, route_count, &server->metrics, error);
+    free(names);
+    return status;
+}
+
+static lode_status make_net(struct server *server, const int *sockets, size_t socket_count,
+                            lode_error *error)
+{
+    const struct net_service service = {.context = server,
+                                        .begin = service_begin,
+                                        .refused = service_refused,
+                                        .end = service_end,
+                                        .malformed = service_malformed};
+    struct net_options options = {0};
+    struct net_tls_options tls = {0};
+    server->service = service;
+    config_net_options(server->config, &options, &tls);
+    options.sockets = sockets;
+    options.socket_count = socket_count;
+    return net_server_new(&options, &server->service, &server->net, error);
+}
+
+/* What access does in the background: keys that were read again, or could not be. */
+static void access_report(void *context, const char *what, const lode_error *error)
+{
+    struct server *server = context;
+    const struct log_field fields[] = {
+        {.name = "what", .kind = LOG_TEXT, .text = what},
+        {.name = "error", .kind = LOG_TEXT, .text = error ? error->message : NULL}};
+    log_write(server->log, error ? LOG_WARNING : LOG_INFO, "access", fields, 2);
+}
+
+static lode_status make_parts(struct server *server, lode_error *error)
+{
+    const struct config *config = server->config;
+    lode_status status = log_open(config, &server->log, error);
+    if (status == LODE_OK)
+        status = make_metrics(server, error);
+    if (status == LODE_OK)
+        status = tracer_new(config, &server->tracer, error);
+    if (status == LODE_OK)
+        status = access_new(config, &server->access, error);
+    if (status == LODE_OK)
+        access_set_report(server->access, access_report, server);
+    if (status == LODE_OK && config->audit.is_on)
+        status = audit_open(config, &server->audit, error);
+    if (status == LODE_OK && config->engine.memory_bytes)
+        status = lode_memory_budget_set(config->engine.memory_bytes, error);
+    return status;
+}
+
+lode_status server_new(const struct config *config, const int *sockets, size_t socket_count,
+                       struct server **ret_server, lode_error *error)
+{
+    struct server *server = calloc(1, sizeof *server);
+    if (!server)
+        return error_nomem(error, "a server", sizeof *server);
+    server->config = config;
+    atomic_init(&server->state, SERVER_OPENING);
+    lode_status status = make_parts(server, error);
+    if (status == LODE_OK)
+        status = make_net(server, sockets, socket_count, error);
+    if (status) {
+        server_free(server);
+        return status;
+    }
+    *ret_server = server;
+    return LODE_OK;
+}
+
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    net_server_free(server->net);
+    audit_close(server->audit);
+    access_free(server->access);
+    tracer_free(server->tracer);
+    metrics_free(server->metrics);
+    log_close(server->log);
+    free(server);
+}
+
+const char *server_address(const struct server *server, size_t i)
+{
+    return net_server_address(server->net, i);
+}
+
+/* --- Opening ------------------------------------------------------------------------------------- */
+
+static void open_failed(void *context, const char *collection, const lode_error *error)
+{
+    struct server *server = context;
+    log_write(
+        server->log, LOG_ERROR, "an index cannot be opened",
+        (const struct log_field[]){{.name = "index", .kind = LOG_TEXT, .text = collection},
+                                   {.name = "error", .kind = LOG_TEXT, .text = error->message}},
+        2);
+}
+
+static lode_status open_db(struct server *server, lode_error *error)
+{
+    const struct config *config = server->config;
+    const lode_key_source key = {.file = config->engine.key_file,
+                                 .command = config->engine.key_command};
+    const lode_db_options options = {.thread_count = config->engine.background_threads,
+                                     .log_keep_bytes = config->engine.log_keep_bytes,
+                                     .key = key.file || key.command ? &key : NULL};
+    lode_status status = lode_db_open(config->data, &options, &server->db, error);
+    if (status == LODE_OK)
+        status = handles_open(server->db, &server->handles, error);
+    if (status == LODE_OK)
+        status = handles_open_all(server->handles, open_failed, server, error);
+    if (status == LODE_OK)
+        status = collector_new(server->db, server->handles, &server->collector, error);
+    return status;
+}
+
+/* The opening thread. Whoever stopped the server meanwhile has its state stay. */
+static void opening(void *context)
+{
+    struct server *server = context;
+    enum server_state expected = SERVER_OPENING;
+    lode_status status = open_db(server, &server->opening_error);
+    if (status) {
+        server->opening_error.status = status;
+        atomic_store_explicit(&server->state, SERVER_FAILED, memory_order_release);
+        net_server_stop(server->net, 0);
+        return;
+    }
+    if (atomic_compare_exchange_strong_explicit(&server->state, &expected, SERVER_READY,
+                                                memory_order_release, memory_order_relaxed))
+        log_write(server->log, LOG_INFO, "ready", NULL, 0);
+}
+
+static void close_db(struct server *server)
+{
+    collector_free(server->collector);
+    handles_close(server->handles);
+    lode_db_close(server->db);
+    server->collector = NULL;
+    server->handles = NULL;
+    server->db = NULL;
+}
+
+/* --- Running ------------------------------------------------------------------------------------- */
+
+lode_status server_run(struct server *server, lode_error *error)
+{
+    int os_errno = thread_start(&server->opening, "lode-open", opening, server);
+    if (os_errno)
+        return error_os(error, os_errno, "cannot start the thread that opens the database");
+    lode_status status = net_server_run(server->net, error);
+    thread_join(&server->opening);
+    close_db(server);
+    if (server->opening_error.status) {
+        if (error)
+            *error = server->opening_error;
+        return server->opening_error.status;
+    }
+    log_write(server->log, LOG_INFO, "stopped", NULL, 0);
+    return status;
+}
+
+void server_stop(struct server *server)
+{
+    unsigned stops = atomic_fetch_add_explicit(&server->stops, 1, memory_order_relaxed);
+    enum server_state ready = SERVER_READY;
+    /* While it is being opened it stays "opening", so that nobody takes a database that is not there yet. */
+    (void)atomic_compare_exchange_strong_explicit(&server->state, &ready, SERVER_STOPPING,
+                                                  memory_order_acq_rel, memory_order_relaxed);
+    if (stops == 0)
+        log_write(server->log, LOG_INFO, "stopping", NULL, 0);
+    net_server_stop(server->net, stops == 0 ? (unsigned)server->config->http.drain_ms : 0);
+}
+
+/* --- Reloading ----------------------------------------------------------------------------------- */
+
+static void reload_failed(struct server *server, const char *what, const lode_error *error)
+{
+    log_write(
+        server->log, LOG_ERROR, "reloading failed",
+        (const struct log_field[]){{.name = "what", .kind = LOG_TEXT, .text = what},
+                                   {.name = "error", .kind = LOG_TEXT, .text = error->message}},
+        2);
+}
+
+lode_status server_reload(struct server *server, const struct config *config, lode_error *error)
+{
+    lode_error errors[3] = {{.status = LODE_OK}};
+    static const char *const what[3] = {"log", "tls", "auth"};
+    struct net_options options = {0};
+    struct net_tls_options tls = {0};
+    lode_status status = log_reopen(server->log, config->log.level, &errors[0]);
+    config_net_options(config, &options, &tls);
+    lode_status next =
+        options.tls ? net_server_set_tls(server->net, options.tls, &errors[1]) : LODE_OK;
+    lode_status last = access_reconfigure(server->access, config, &errors[2]);
+    const lode_status statuses[3] = {status, next, last};
+    status = LODE_OK;
+    for (size_t i = 0; i < 3; i++) {
+        if (!statuses[i])
+            continue;
+        reload_failed(server, what[i], &errors[i]);
+        status = statuses[i];
+        if (error)
+            *error = errors[i];
+    }
+    if (status == LODE_OK)
+        log_write(server->log, LOG_INFO, "reloaded", NULL, 0);
+    return status;
+}

@@ -1,0 +1,242 @@
+/* Lanes: order, bounds by time and count, late items, removal; with real threads and a clock that tests turn. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "net/lane.h"
+#include "os/thread.h"
+
+struct task {
+    struct lane_item item; /* first */
+    atomic_int ran, late;
+    unsigned order;
+};
+
+static _Atomic uint64_t now_us;
+static atomic_uint order;
+static atomic_int gate; /* runs wait while it is 0 */
+static atomic_int inside;
+static _Atomic uint64_t run_us; /* by which a run turns the clock */
+
+static uint64_t read_clock(void *context)
+{
+    (void)context;
+    return atomic_load(&now_us);
+}
+
+static const struct clock test_clock = {read_clock, read_clock, NULL};
+
+static void run(struct lane_item *item, uint64_t waited_us)
+{
+    struct task *task = (struct task *)(void *)item;
+    (void)waited_us;
+    atomic_fetch_add(&inside, 1);
+    while (!atomic_load(&gate))
+        thread_sleep_us(100);
+    atomic_fetch_add(&now_us, atomic_load(&run_us));
+    task->order = atomic_fetch_add(&order, 1);
+    atomic_fetch_sub(&inside, 1);
+    atomic_store(&task->ran, 1);
+}
+
+static void late(struct lane_item *item, uint64_t waited_us)
+{
+    struct task *task = (struct task *)(void *)item;
+    (void)waited_us;
+    atomic_store(&task->late, 1);
+}
+
+static const struct lane_work test_work = {run, late};
+
+static struct lane *begin(unsigned threads, unsigned wait_ms_max, unsigned queue_max)
+{
+    const struct net_lane_options options = {threads, wait_ms_max, queue_max};
+    struct lane *lane = NULL;
+    atomic_store(&gate, 0);
+    atomic_store(&order, 0);
+    atomic_store(&run_us, 0);
+    atomic_store(&now_us, 1000000);
+    assert_int_equal(lane_new(&options, &test_work, &test_clock, &lane, NULL), LODE_OK);
+    assert_int_equal(lane_start(lane, "lane", NULL), LODE_OK);
+    return lane;
+}
+
+static void finish(struct lane *lane)
+{
+    atomic_store(&gate, 1);
+    lane_stop(lane);
+    lane_free(lane);
+}
+
+static void wait_for(atomic_int *value, int expected)
+{
+    while (atomic_load(value) != expected)
+        thread_sleep_us(100);
+}
+
+static void test_order(void **state)
+{
+    struct task tasks[100] = {0};
+    struct lane *lane = begin(1, 1000, 1000);
+    uint64_t wait_us = 0;
+    (void)state;
+    for (size_t i = 0; i < 100; i++)
+        assert_true(lane_submit(lane, &tasks[i].item, &wait_us));
+    finish(lane);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(tasks[i].ran && !tasks[i].late);
+        assert_int_equal(tasks[i].order, i);
+    }
+}
+
+static void test_count(void **state)
+{
+    struct task tasks[5] = {0};
+    struct lane *lane = begin(1, 1000, 2);
+    struct net_lane_stats stats;
+    uint64_t wait_us = 0;
+    (void)state;
+    assert_true(lane_submit(lane, &tasks[0].item, &wait_us));
+    wait_for(&inside, 1);
+    assert_true(lane_submit(lane, &tasks[1].item, &wait_us));
+    assert_true(lane_has_room(lane, &wait_us));
+    assert_true(lane_submit(lane, &tasks[2].item, &wait_us));
+    assert_false(lane_submit(lane, &tasks[3].item, &wait_us));
+    assert_false(lane_has_room(lane, &wait_us));
+    lane_stats(lane, &stats);
+    assert_int_equal(stats.running, 1);
+    assert_int_equal(stats.queued, 2);
+    assert_int_equal(stats.admitted, 3);
+    assert_int_equal(stats.refused, 2);
+    finish(lane);
+    assert_true(tasks[2].ran && !tasks[3].ran && !tasks[3].late);
+}
+
+/* Runs of 10 ms on two threads: the bound of 20 ms is reached with four in the queue. */
+static void test_estimate(void **state)
+{
+    struct task warm = {0}, tasks[12] = {0};
+    struct lane *lane = begin(2, 20, 1000);
+    uint64_t wait_us = 0;
+    (void)state;
+    atomic_store(&run_us, 10000);
+    atomic_store(&gate, 1);
+    assert_true(lane_submit(lane, &warm.item, &wait_us));
+    wait_for(&warm.ran, 1);
+    struct net_lane_stats stats = {.running = 1};
+    while (stats.running)
+        lane_stats(lane, &stats);
+    atomic_store(&gate, 0);
+    size_t admitted = 0;
+    for (; admitted < 2; admitted++)
+        assert_true(lane_submit(lane, &tasks[admitted].item, &wait_us));
+    wait_for(&inside, 2);
+    while (admitted < 12 && lane_submit(lane, &tasks[admitted].item, &wait_us))
+        admitted++;
+    assert_int_equal(admitted, 2 + 5); /* the fifth comes when four wait: 20 ms, which is allowed */
+    assert_int_equal(wait_us, 25000);
+    lane_stats(lane, &stats);
+    assert_int_equal(stats.expected_wait_us, 25000);
+    atomic_store(&run_us, 0);
+    finish(lane);
+}
+
+/* Admitted, but its turn comes too late; and expired while no thread is free. */
+static void test_late(void **state)
+{
+    struct task tasks[4] = {0};
+    struct lane *lane = begin(1, 50, 1000);
+    uint64_t wait_us = 0;
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        assert_true(lane_submit(lane, &tasks[i].item, &wait_us));
+    wait_for(&inside, 1);
+    lane_expire(lane);
+    assert_false(tasks[1].late);
+    atomic_fetch_add(&now_us, 50000);
+    lane_expire(lane);
+    assert_false(tasks[1].late);
+    assert_true(lane_submit(lane, &tasks[2].item, &wait_us));
+    atomic_fetch_add(&now_us, 1);
+    lane_expire(lane);
+    assert_true(tasks[1].late);
+    assert_false(tasks[2].late);
+    atomic_fetch_add(&now_us, 50000);
+    finish(lane);
+    assert_true(tasks[0].ran && !tasks[1].ran);
+    assert_true(tasks[2].late && !tasks[2].ran);
+}
+
+static void test_remove(void **state)
+{
+    struct task tasks[4] = {0};
+    struct lane *lane = begin(1, 1000, 1000);
+    uint64_t wait_us = 0;
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        assert_true(lane_submit(lane, &tasks[i].item, &wait_us));
+    wait_for(&inside, 1);
+    assert_false(lane_remove(lane, &tasks[0].item));
+    assert_true(lane_remove(lane, &tasks[2].item));
+    assert_false(lane_remove(lane, &tasks[2].item));
+    assert_true(lane_remove(lane, &tasks[3].item));
+    finish(lane);
+    assert_true(tasks[0].ran && tasks[1].ran && !tasks[2].ran && !tasks[3].ran);
+}
+
+/* Submitted and removed from several threads: each is run once, or was removed. */
+#define HAMMERS 3
+#define BLOWS   2000
+
+static void hammer(void *context)
+{
+    struct lane *lane = context;
+    uint64_t wait_us = 0;
+    for (size_t i = 0; i < BLOWS; i++) {
+        struct task task = {0};
+        assert_true(lane_submit(lane, &task.item, &wait_us));
+        if (lane_remove(lane, &task.item)) {
+            assert_false(task.ran);
+            continue;
+        }
+        wait_for(&task.ran, 1);
+    }
+}
+
+static void test_hammer(void **state)
+{
+    struct thread threads[HAMMERS];
+    struct lane *lane = begin(2, 1000, 1000);
+    (void)state;
+    atomic_store(&gate, 1);
+    for (size_t i = 0; i < HAMMERS; i++)
+        assert_int_equal(thread_start(&threads[i], "hammer", hammer, lane), 0);
+    for (size_t i = 0; i < HAMMERS; i++)
+        thread_join(&threads[i]);
+    finish(lane);
+}
+
+static void test_options(void **state)
+{
+    const struct net_lane_options none = {0, 10, 10};
+    struct lane *lane = NULL;
+    lode_error error = {0};
+    (void)state;
+    assert_int_equal(lane_new(&none, &test_work, &test_clock, &lane, &error), LODE_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),    cmocka_unit_test(test_count),
+        cmocka_unit_test(test_estimate), cmocka_unit_test(test_late),
+        cmocka_unit_test(test_remove),   cmocka_unit_test(test_hammer),
+        cmocka_unit_test(test_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""Who may what: every operation by every kind of key and token, on indices and namespaces of its own and of others, and with
+credentials that are missing, revoked, expired, not valid yet and forged. What is expected is worked out here, from the rules
+of docs/security.md, and not by the server."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import time
+
+from server_kit import Server, check, lode, run
+
+VECTOR = [1, 2, 3]
+NOBODY, READ, WRITE, ADMIN = range(4)
+ROLES = ["nobody", "read", "write", "admin"]
+# What an operation is about: nothing, the index by name, points of a namespace, the whole index.
+NONE, NAME, PART, WHOLE = range(4)
+
+
+class Route:
+    def __init__(self, operation, role, reach, method, path, body=None, by_filter=True, destroys=False):
+        self.operation, self.role, self.reach = operation, role, reach
+        self.method, self.path, self.body = method, path, body
+        self.by_filter = by_filter  # whether who has a filter may
+        self.destroys = destroys
+
+
+I, P, Q = "/indices/{i}", "/indices/{i}/vectors", "?namespace={n}"
+ROUTES = [
+    Route("query", READ, PART, "POST", I + "/query", {"vector": VECTOR}),
+    Route("vectors.upsert", WRITE, PART, "POST", P, {"vectors": [{"id": 1, "vector": VECTOR, "metadata": {"open": True}}]}, by_filter=False),
+    Route("vectors.get_one", READ, PART, "GET", P + "/1" + Q),
+    Route("vectors.delete_one", WRITE, PART, "DELETE", P + "/77" + Q, by_filter=False),
+    Route("vectors.get", READ, PART, "POST", P + "/get", {"ids": [1]}),
+    Route("vectors.delete", WRITE, PART, "POST", P + "/delete", {"filter": "open = true AND @id = 99"}),
+    Route("vectors.patch", WRITE, PART, "POST", P + "/patch", {"filter": "@id = 99", "metadata": {"open": True}}),
+    Route("vectors.scroll", READ, PART, "POST", P + "/scroll", {}),
+    Route("vectors.count", READ, PART, "POST", P + "/count", {}),
+    Route("vectors.facets", READ, PART, "POST", P + "/facets", {"field": "open"}),
+    Route("vectors.sample", READ, PART, "POST", P + "/sample", {}),
+    Route("import", WRITE, PART, "POST", I + "/import" + Q, b'{"id":1,"vector":[1,2,3],"metadata":{"open":true}}\n', by_filter=False),
+    Route("export", READ, PART, "GET", I + "/export" + Q),
+    Route("namespaces.get", READ, PART, "GET", I + "/namespaces/{n}", by_filter=False),
+    Route("namespaces.delete", WRITE, PART, "DELETE", I + "/namespaces/{n}", by_filter=False, destroys=True),
+    Route("namespaces.list", READ, NAME, "GET", I + "/namespaces", by_filter=False),
+    Route("indices.get", READ, NAME, "GET", I),
+    Route("indices.list", READ, NONE, "GET", "/indices"),
+    Route("aliases.list", READ, NONE, "GET", "/aliases"),
+    Route("metrics", READ, NONE, "GET", "/metrics"),
+    Route("indices.stats", READ, WHOLE, "GET", I + "/stats"),
+    Route("snapshots.list", READ, WHOLE, "GET", I + "/snapshots"),
+    Route("indices.create", ADMIN, WHOLE, "PUT", I, {"dim": 3}),
+    Route("indices.update", ADMIN, WHOLE, "PATCH", I, {}),
+    Route("indices.flush", ADMIN, WHOLE, "POST", I + "/flush"),
+    Route("indices.compact", ADMIN, WHOLE, "POST", I + "/compact"),
+    Route("snapshots.create", ADMIN, WHOLE, "PUT", I + "/snapshots/new", destroys=True),
+    Route("snapshots.delete", ADMIN, WHOLE, "DELETE", I + "/snapshots/kept", destroys=True),
+    Route("aliases.set", ADMIN, WHOLE, "PUT", "/aliases/{i}-alias", {"target": "{i}"}),
+    Route("aliases.delete", ADMIN, WHOLE, "DELETE", "/aliases/{i}-alias", destroys=True),
+    Route("indices.delete", ADMIN, WHOLE, "DELETE", I, destroys=True),
+    Route("healthz", NOBODY, NONE, "GET", "/healthz"),
+    Route("readyz", NOBODY, NONE, "GET", "/readyz"),
+    Route("openapi", NOBODY, NONE, "GET", "/openapi.yaml"),
+]
+INDICES, NAMESPACES = ["films", "books"], [None, "anna", "bert"]
+
+
+class Holder:
+    """Of a key or token: what it is good for, as it was made."""
+
+    def __init__(self, key, role, collections=None, namespaces=None, filter=None):
+        self.key, self.role, self.collections, self.namespaces, self.filter = key, role, collections, namespaces, filter
+
+    def may(self, route, index, namespace):
+        if self.role < route.role:
+            return False
+        if route.role == NOBODY or route.reach == NONE:
+            return True
+        if self.collections and not any(fits(index if "alias" not in route.path else index + "-alias", name) for name in self.collections):
+            return False
+        if route.reach == WHOLE:
+            return not self.namespaces and not self.filter
+        if self.filter and not route.by_filter:
+            return False
+        if route.reach == NAME:
+            return True
+        return not self.namespaces or (namespace is not None and any(fits(namespace, name) for name in self.namespaces))
+
+
+def fits(name, pattern):
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def ask(server, route, index, namespace, **rest):
+    path, body = route.path.replace("{i}", index), route.body
+    if namespace is None:
+        path = path.replace(Q, "")
+    path = path.replace("{n}", namespace or "none")
+    if isinstance(body, dict):
+        body = json.loads(json.dumps(body).replace("{i}", index))
+        if namespace is not None and route.reach == PART:
+            body["namespace"] = namespace
+    return server.request(route.method, path, body, **rest)
+
+
+def restore(server, boss):
+    """Everything that an operation may have taken away is there again."""
+    for index in INDICES:
+        assert server.put(f"/indices/{index}", {"dim": 3}, key=boss).status in (200, 201)
+        for namespace in NAMESPACES:
+            points = [{"id": i, "vector": VECTOR, "metadata": {"open": i == 1, "of": f"{index} {namespace}"}} for i in (1, 2)]
+            body = {"vectors": points, **({"namespace": namespace} if namespace else {})}
+            check(server.post(f"/indices/{index}/vectors?ack=applied", body, key=boss), 200)
+        server.put(f"/indices/{index}/snapshots/kept", key=boss)
+        server.delete(f"/indices/{index}/snapshots/new", key=boss)
+        check(server.put(f"/aliases/{index}-alias", {"target": index}, key=boss), 200)
+
+
+def make_key(server, name, role, **options):
+    arguments = [part for option, value in options.items() for part in ("--" + option.replace("_", "-"), value)]
+    made = lode("key", "create", server.data, "--name", name, "--role", ROLES[role], "--json", *arguments)
+    return json.loads(made)
+
+
+def encode(part):
+    return base64.urlsafe_b64encode(part if isinstance(part, bytes) else json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+def token(secret, **claims):
+    body = {"iss": "test", "aud": "lode", "exp": time.time() + 600, "sub": "anna", **claims}
+    body = {name: int(value) if isinstance(value, float) else value for name, value in body.items()}
+    text = encode({"alg": "HS256", "typ": "JWT"}) + "." + encode(body)
+    return text + "." + encode(hmac.new(secret, text.encode(), hashlib.sha256).digest())
+
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+
+
+def start():
+    server = Server(auth=True)
+    secret = os.path.join(server.root, "secret")
+    with open(secret, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(SECRET)
+    server.options += ["--auth.jwt.enabled", "yes", "--auth.jwt.secret-file", secret, "--auth.jwt.algorithms", "HS256",
+                       "--auth.jwt.issuer", "test", "--auth.jwt.audience", "lode", "--auth.jwt.leeway", "0s"]
+    return server
+
+
+def wait_for(server, key, status=200):
+    deadline = time.monotonic() + 30
+    while (answer := server.get("/indices", key=key)).status != status:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
+
+
+def holders(server):
+    scopes = [{}, {"collections": "films"}, {"collections": "fil*"}, {"namespaces": "anna"}, {"collections": "books", "namespaces": "an*"},
+              {"filter": "open = true"}, {"namespaces": "anna", "filter": "open = true"}]
+    for role in (READ, WRITE, ADMIN):
+        for i, scope in enumerate(scopes):
+            key = make_key(server, f"{ROLES[role]}-{i}", role, **scope)["key"]
+            lists = {name: value.split(",") if name != "filter" else value for name, value in scope.items()}
+            yield Holder(key, role, **lists)
+            yield Holder(token(SECRET, role=ROLES[role], **lists), role, **lists)
+
+
+def check_one(server, holder, route, index, namespace):
+    answer = ask(server, route, index, namespace, key=holder.key)
+    what = (route.operation, ROLES[holder.role], holder.collections, holder.namespaces, holder.filter, index, namespace, answer)
+    if not holder.may(route, index, namespace):
+        assert answer.status == 403, what
+        return False
+    # Allowed: it succeeds, or there is nothing to be found in the default namespace (which has no name to ask for).
+    expected = (200, 201, 204) if namespace or "{n}" not in route.path or "?" in route.path else (404,)
+    if route.operation.endswith("_one"):
+        expected = (200, 204, 404)
+    assert answer.status in expected, what
+    return route.destroys
+
+
+def test_matrix():
+    with start() as server:
+        boss = make_key(server, "boss", ADMIN)["key"]
+        wait_for(server, boss)
+        described = set(re.findall(r"operationId: *['\"]?([\w.]+)", server.get("/openapi.yaml").body.decode()))
+        assert described == {route.operation for route in ROUTES}, described ^ {route.operation for route in ROUTES}
+        restore(server, boss)
+        everybody = list(holders(server))
+        for holder in everybody:
+            wait_for(server, holder.key)
+        asked = 0
+        for holder in everybody:
+            for route in ROUTES:
+                for index in INDICES:
+                    for namespace in NAMESPACES if route.reach == PART else [None]:
+                        asked += 1
+                        if check_one(server, holder, route, index, namespace):
+                            restore(server, boss)
+        print(f"{asked} questions")
+
+
+def test_bad_credentials():
+    with start() as server:
+        boss = make_key(server, "boss", ADMIN)["key"]
+        revoked, expired = make_key(server, "revoked", ADMIN), make_key(server, "expired", ADMIN, expires="1s")
+        wait_for(server, boss)
+        restore(server, boss)
+        lode("key", "revoke", server.data, revoked["id"])
+        wait_for(server, revoked["key"], 401)
+        wait_for(server, expired["key"], 401)
+        now = time.time()
+        good = token(SECRET, role="admin")
+        assert server.get("/indices", key=good).status == 200
+        flipped = boss[:-2] + ("A" if boss[-2] != "A" else "B") + boss[-1]
+        none = encode({"alg": "none"}) + "." + good.split(".")[1] + "."
+        bad = {"missing": None, "unknown": "lode_000000000000_" + "A" * 43, "flipped": flipped, "revoked": revoked["key"],
+               "expired": expired["key"], "empty": "lode_", "forged": good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB"),
+               "alg none": none, "other secret": token(b"x" * 32, role="admin"), "token expired": token(SECRET, role="admin", exp=now - 5),
+               "not yet": token(SECRET, role="admin", nbf=now + 300), "issuer": token(SECRET, role="admin", iss="other"),
+               "audience": token(SECRET, role="admin", aud="other"), "role": token(SECRET, role="root"), "no role": token(SECRET),
+               "huge": token(SECRET, role="admin", more="x" * 20000)}
+        for name, key in bad.items():
+            for route in ROUTES:
+                answer = ask(server, route, "films", None, key=key)
+                if route.role == NOBODY:
+                    assert answer.status == 200, (name, route.operation, answer)
+                    continue
+                assert answer.status == 401 or (name in ("role", "no role") and answer.status in (401, 403)), (name, route.operation, answer)
+                assert answer.status != 401 or answer.headers["www-authenticate"].startswith("Bearer"), answer
+                assert not key or len(key) < 8 or key.encode() not in answer.body, answer
+        assert server.get("/indices/films", key=boss).json["points"] == 6
+        secrets = [key for key in bad.values() if key and len(key) > 8]
+        log = open(server.log_path).read()
+        assert not any(secret in log for secret in secrets)
+
+
+def test_what_is_seen():
+    """Lists, counts and exports show of others neither points nor names."""
+    with start() as server:
+        boss = make_key(server, "boss", ADMIN)["key"]
+        wait_for(server, boss)
+        restore(server, boss)
+        films = make_key(server, "films", ADMIN, collections="films,films-alias")["key"]
+        anna = make_key(server, "anna", WRITE, namespaces="anna")["key"]
+        some = make_key(server, "some", WRITE, filter="open = true")["key"]
+        for key in (films, anna, some):
+            wait_for(server, key)
+        assert [index["name"] for index in server.get("/indices", key=films).json["indices"]] == ["films"]
+        assert [alias["name"] for alias in server.get("/aliases", key=films).json["aliases"]] == ["films-alias"]
+        deadline = time.monotonic() + 10
+        while 'collection="films"' not in (text := server.get("/metrics", key=films).body.decode()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert "books" not in text
+        # An alias gives what it points at: both must be allowed.
+        check(server.put("/aliases/films-alias", {"target": "books"}, key=films), 403, "collection")
+        check(server.put("/indices/films", {"dim": 3}, key=films), 200)
+        assert server.get("/indices/films/namespaces", key=anna).json["namespaces"] == [{"name": "anna", "points": 2}]
+        assert all("points" not in index for index in server.get("/indices", key=anna).json["indices"])
+        export = server.get("/indices/films/export?namespace=anna", key=anna).body
+        assert export.count(b"\n") == 2 and b"films anna" in export
+        export = server.get("/indices/films/export", key=some).body
+        assert export.count(b"\n") == 1 and b'"id":1' in export
+        check(server.get("/indices/films/vectors/2", key=some), 404)
+        assert server.post("/indices/films/vectors/count", {"filter": "open = false"}, key=some).json["count"] == 0
+        check(server.post("/indices/films/vectors/delete", {"filter": "open = false"}, key=some), 200)
+        assert server.get("/indices/films", key=boss).json["points"] == 6
+        denied = [line for line in read_audit(server) if line["outcome"] == "denied"]
+        assert {"aliases.set"} <= {line["operation"] for line in denied}, denied
+
+
+def read_audit(server):
+    directory = os.path.join(server.data, "server", "audit")
+    names = sorted(name for name in os.listdir(directory) if name.endswith(".jsonl"))
+    return [json.loads(line) for name in names for line in open(os.path.join(directory, name))]
+
+
+def test_quota():
+    with start() as server:
+        slow = make_key(server, "slow", READ, requests_per_s="2")["key"]
+        wait_for(server, slow)
+        time.sleep(1)
+        answers = [server.get("/indices", key=slow) for _ in range(12)]
+        limited = [answer for answer in answers if answer.status == 429]
+        assert limited and all(answer.code == "rate" and int(answer.headers["retry-after"]) >= 1 for answer in limited), answers
+
+
+if __name__ == "__main__":
+    run([test_matrix, test_bad_credentials, test_what_is_seen, test_quota])
