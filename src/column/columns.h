@@ -42,6 +42,10 @@ struct columns {
 struct value_range { /* places, [begin, end) */
     uint32_t begin, end;
 };
+struct value_ranges {
+    const struct value_range *ranges;
+    size_t count;
+};
 
 struct column_bytes {
     const uint8_t *data; /* aligned to 8 bytes */
@@ -70,6 +74,15 @@ NODISCARD lode_status column_set(const struct columns *columns, const struct col
 /* The value of a place: strings as VALUE_STRING borrowed, UUIDs, moments and so on as they are bound. */
 NODISCARD lode_status column_value(const struct columns *columns, const struct column *column,
                                    uint32_t place, struct value *ret_value, lode_error *error);
+/* <0, 0, >0: the value of a place against `value`. */
+NODISCARD lode_status column_compare(const struct columns *columns, const struct column *column,
+                                     uint32_t place, const struct value *value, int *ret_order,
+                                     lode_error *error);
+/* The first place from `from` on whose value is not below `value`, that of `from` - 1 being below it, found the sooner the
+ * nearer it is; *ret_found: whether it has that value. */
+NODISCARD lode_status column_seek(const struct columns *columns, const struct column *column,
+                                  const struct value *value, uint32_t from, uint32_t *ret_place,
+                                  int *ret_found, lode_error *error);
 /* The first place whose value is not below `value`, or, `above`, whose value is above it. */
 NODISCARD lode_status column_bound(const struct columns *columns, const struct column *column,
                                    const struct value *value, int above, uint32_t *ret_place,
@@ -96,6 +109,11 @@ NODISCARD lode_status column_place(const struct columns *columns, const struct c
  * Takes less time the fewer rows there are, and reads one value after another where they are many. */
 NODISCARD lode_status column_probe(const struct columns *columns, const struct column *column,
                                    struct value_range range, uint64_t *words, lode_error *error);
+/* Of rows with one value at most (ord_width not 0): add those that have a value of these places, which ascend, to words, in
+ * one pass over the values of all rows. stop: NULL, or LODE_CANCELLED, LODE_TIMEOUT. */
+NODISCARD lode_status column_pick(const struct columns *columns, const struct column *column,
+                                  const struct value_ranges *ranges, uint64_t *words,
+                                  const lode_stop *stop, lode_error *error);
 /* counts[place]: how many rows of `words` have that value. Room for value_count. stop: NULL, or LODE_CANCELLED,
  * LODE_TIMEOUT. */
 NODISCARD lode_status column_counts(const struct columns *columns, const struct column *column,

@@ -2,6 +2,7 @@
  * are asked of each value once; points are tested one by one. */
 #include "column/leaves.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bitset.h"
@@ -13,8 +14,13 @@
 #define WIDE_SHARE  16u
 #define FEW_ROWS    1000u
 
+/* Of the rows, so many have a value of a list: to read the values of all takes less time. */
+#define PICK_PERCENT 70u
+
 /* Between two looks at the caller's wish: */
 #define PLACES_OF_PATTERN 128u /* each is matched, a text of a kilobyte at most */
+#define VALUES_OF_LIST    256u
+#define RUNS              64u  /* of which each may be of a few thousand rows */
 #define POINTS            256u /* each is tested, within a polygon perhaps */
 
 /* A condition and the column that it asks. */
@@ -140,15 +146,89 @@ static lode_status add_interval(const struct leaf *leaf, struct value_range plac
     return column_probe(leaf->columns, leaf->column, places, words, leaf->error);
 }
 
-static lode_status add_list(const struct leaf *leaf, uint64_t *words)
+/* --- Lists -------------------------------------------------------------------------------------- */
+
+/* The places of a list's values, as runs of neighbours, and how many pairs of value and row they have. */
+struct list_places {
+    struct value_range *runs; /* room for one of each value */
+    size_t count;
+    uint64_t pairs;
+};
+
+static void add_place(struct list_places *places, uint32_t place)
+{
+    struct value_range *last = places->count ? &places->runs[places->count - 1] : NULL;
+    if (last && last->end == place)
+        last->end++;
+    else
+        places->runs[places->count++] = (struct value_range){place, place + 1};
+}
+
+/* Each value is sought from the one before on. (They ascend; if they did not, from the beginning.) */
+static lode_status find_places(const struct leaf *leaf, struct list_places *places)
+{
+    const struct value *values = leaf->filter->list.values;
+    lode_status status = LODE_OK;
+    uint32_t place = 0;
+    for (size_t i = 0; !status && i < leaf->filter->list.count; i++) {
+        int found = 0;
+        if (i % VALUES_OF_LIST == 0)
+            status = look(leaf);
+        if (i > 0 && value_compare(&values[i - 1], &values[i]) >= 0)
+            place = 0;
+        if (!status)
+            status = column_seek(leaf->columns, leaf->column, &values[i], place, &place, &found,
+                                 leaf->error);
+        if (!status && found)
+            add_place(places, place++);
+    }
+    return status;
+}
+
+static lode_status count_pairs(const struct leaf *leaf, struct list_places *places)
 {
     lode_status status = LODE_OK;
-    for (size_t i = 0; !status && i < leaf->filter->list.count; i++) {
-        struct value_range places;
-        status = places_of_value(leaf, &leaf->filter->list.values[i], &places);
-        if (!status)
-            status = add_places(leaf, places, words);
+    for (size_t i = 0; !status && i < places->count; i++) {
+        uint32_t count = 0;
+        status = column_count(leaf->columns, leaf->column, places->runs[i].begin,
+                              places->runs[i].end, &count, leaf->error);
+        places->pairs += count;
     }
+    return status;
+}
+
+/* Where the values are those of many rows, reading the value of every row takes less time than gathering theirs. */
+static lode_status add_runs(const struct leaf *leaf, const struct list_places *places,
+                            uint64_t *words)
+{
+    const struct column *column = leaf->column;
+    struct value_ranges ranges = {places->runs, places->count};
+    lode_status status = LODE_OK;
+    if (column->ord_width > 0 && places->count > WIDE_PLACES &&
+        places->pairs > (uint64_t)leaf->columns->row_count / 100 * PICK_PERCENT)
+        return column_pick(leaf->columns, column, &ranges, words, leaf->evaluation->query->stop,
+                           leaf->error);
+    for (size_t i = 0; !status && i < places->count; i++) {
+        if (i % RUNS == RUNS - 1)
+            status = look(leaf);
+        if (!status)
+            status = add_places(leaf, places->runs[i], words);
+    }
+    return status;
+}
+
+static lode_status add_list(const struct leaf *leaf, uint64_t *words)
+{
+    size_t size = leaf->filter->list.count * sizeof(struct value_range);
+    struct list_places places = {.runs = malloc(size + 1)};
+    if (!places.runs)
+        return error_nomem(leaf->error, "the places of a list", size);
+    lode_status status = find_places(leaf, &places);
+    if (!status)
+        status = count_pairs(leaf, &places);
+    if (!status)
+        status = add_runs(leaf, &places, words);
+    free(places.runs);
     return status;
 }
 

@@ -100,6 +100,61 @@ lode_status column_value(const struct columns *columns, const struct column *col
     return LODE_OK;
 }
 
+/* Numbers of one kind, which are most of what is sought, without a value in between. */
+lode_status column_compare(const struct columns *columns, const struct column *column,
+                           uint32_t place, const struct value *value, int *ret_order,
+                           lode_error *error)
+{
+    const uint8_t *at = NULL;
+    struct value found = {0};
+    lode_status status;
+    if (column->kind == COLUMN_INTEGERS && value->kind != VALUE_FLOAT) {
+        status = touch(columns, column, COLUMN_VALUES, (uint64_t)place * 8, 8, &at, error);
+        int64_t number = status ? 0 : (int64_t)le_load_u64(at);
+        *ret_order = (number > value->integer) - (number < value->integer);
+        return status;
+    }
+    status = column_value(columns, column, place, &found, error);
+    *ret_order = status ? 0 : value_compare(&found, value);
+    return status;
+}
+
+lode_status column_seek(const struct columns *columns, const struct column *column,
+                        const struct value *value, uint32_t from, uint32_t *ret_place,
+                        int *ret_found, lode_error *error)
+{
+    uint32_t begin = from, end = column->value_count;
+    int order = 0;
+    *ret_found = 0;
+    /* In steps that double, each place that was looked at is below the value; then halving. */
+    for (uint32_t step = 1; begin < end; step = step < (1u << 30) ? step * 2 : step) {
+        uint32_t place = end - begin > step - 1 ? begin + step - 1 : end - 1;
+        lode_status status = column_compare(columns, column, place, value, &order, error);
+        if (status)
+            return status;
+        if (order >= 0) {
+            end = place;
+            *ret_found = order == 0;
+            break;
+        }
+        begin = place + 1;
+    }
+    while (begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        lode_status status = column_compare(columns, column, middle, value, &order, error);
+        if (status)
+            return status;
+        if (order < 0) {
+            begin = middle + 1;
+            continue;
+        }
+        end = middle;
+        *ret_found = order == 0;
+    }
+    *ret_place = begin;
+    return LODE_OK;
+}
+
 lode_status column_bound(const struct columns *columns, const struct column *column,
                          const struct value *value, int above, uint32_t *ret_place,
                          lode_error *error)
@@ -107,11 +162,10 @@ lode_status column_bound(const struct columns *columns, const struct column *col
     uint32_t begin = 0, end = column->value_count;
     while (begin < end) {
         uint32_t middle = begin + (end - begin) / 2;
-        struct value found = {0};
-        lode_status status = column_value(columns, column, middle, &found, error);
+        int order = 0;
+        lode_status status = column_compare(columns, column, middle, value, &order, error);
         if (status)
             return status;
-        int order = value_compare(&found, value);
         if (order < 0 || (above && order == 0))
             begin = middle + 1;
         else
@@ -432,6 +486,48 @@ lode_status column_probe(const struct columns *columns, const struct column *col
 /* Between two looks at the caller's wish: */
 #define WORDS_OF_ORDS  1024u
 #define PLACES_OF_SETS 16u
+
+/* Of 64 rows from `row` on, fewer at the end: those whose places are 1 in the table. */
+static uint64_t pick_word(const struct column *column, const uint8_t *ords, uint32_t row,
+                          uint32_t count, const uint8_t *table)
+{
+    uint64_t word = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t ord = ord_at(ords, column->ord_width, row + i);
+        word |= (uint64_t)table[ord < column->value_count ? ord : column->value_count] << i;
+    }
+    return word;
+}
+
+static lode_status pick_all(const struct columns *columns, const struct column *column,
+                            const uint8_t *table, uint64_t *words, const lode_stop *stop,
+                            lode_error *error)
+{
+    const uint8_t *ords = NULL;
+    lode_status status = touch_all(columns, column, COLUMN_ORDS, &ords, error);
+    for (size_t w = 0; !status && w < bitset_words(columns->row_count); w++) {
+        uint32_t row = (uint32_t)w * 64, left = columns->row_count - row;
+        if (w % WORDS_OF_ORDS == 0)
+            status = stop_look(stop, error);
+        if (!status)
+            words[w] |= pick_word(column, ords, row, left < 64 ? left : 64, table);
+    }
+    return status;
+}
+
+lode_status column_pick(const struct columns *columns, const struct column *column,
+                        const struct value_ranges *ranges, uint64_t *words, const lode_stop *stop,
+                        lode_error *error)
+{
+    uint8_t *table = calloc((size_t)column->value_count + 1, 1); /* the last: of rows without any */
+    if (!table)
+        return error_nomem(error, "a set of values", column->value_count);
+    for (size_t i = 0; i < ranges->count; i++)
+        memset(table + ranges->ranges[i].begin, 1, ranges->ranges[i].end - ranges->ranges[i].begin);
+    lode_status status = pick_all(columns, column, table, words, stop, error);
+    free(table);
+    return status;
+}
 
 /* Rows have one value at most: one pass over those of `words`. */
 static lode_status count_ords(const struct columns *columns, const struct column *column,
