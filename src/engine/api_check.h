@@ -12,6 +12,8 @@ static inline lode_status is_null(const char *what, lode_error *error)
 /* LODE_LIMIT. */
 NODISCARD lode_status check_count(const char *what, uint64_t value, uint64_t max,
                                   lode_error *error);
+/* The path of a field: LODE_INVALID when it is not UTF-8, as nothing is that messages quote. */
+NODISCARD lode_status check_field_path(const char *what, const char *path, lode_error *error);
 /* A filter as requests have it, in two members: LODE_INVALID. */
 NODISCARD lode_status check_filter_size(const char *filter, size_t size, lode_error *error);
 

@@ -107,6 +107,8 @@ lode_status lode_facets_get(lode_collection *collection, const lode_facet_reques
     if (!ret_facets)
         return is_null("ret_facets", error);
     lode_status status = check_filter(&request->filter, error);
+    if (!status)
+        status = check_field_path("field", request->field, error);
     return status ? status : facets_get(collection, request, ret_facets, error);
 }
 

@@ -1,7 +1,4 @@
 /* api_scroll.c: the public functions of scroll.h: arguments are checked here. */
-#include <string.h>
-
-#include "base/utf8.h"
 #include "engine/api_check.h"
 #include "engine/read.h"
 
@@ -15,14 +12,6 @@ static lode_status check_call(const lode_collection *collection, const void *req
     return ret ? LODE_OK : is_null(ret_name, error);
 }
 
-static lode_status check_path(const char *path, lode_error *error)
-{
-    size_t size = strlen(path);
-    if (utf8_valid_prefix(path, size) == size)
-        return LODE_OK;
-    return error_set(error, LODE_INVALID, "by is not UTF-8");
-}
-
 lode_status lode_scroll(lode_collection *collection, const lode_scroll_request *request,
                         lode_page **ret_page, lode_error *error)
 {
@@ -32,7 +21,7 @@ lode_status lode_scroll(lode_collection *collection, const lode_scroll_request *
     if (!status)
         status = check_count("limit", request->limit, LODE_K_MAX, error);
     if (!status && request->by)
-        status = check_path(request->by, error);
+        status = check_field_path("by", request->by, error);
     if (!status)
         status = read_check_with(request->with, error);
     return status ? status : scroll_get(collection, request, ret_page, error);
@@ -66,7 +55,7 @@ static lode_status check_groups(const lode_groups_request *request, lode_error *
     if (!status && !request->by)
         status = is_null("by", error);
     if (!status)
-        status = check_path(request->by, error);
+        status = check_field_path("by", request->by, error);
     if (!status && per_group > LODE_K_MAX / k)
         status = error_set(error, LODE_LIMIT, "%zu groups of %zu hits: at most %d hits together", k,
                            per_group, LODE_K_MAX);

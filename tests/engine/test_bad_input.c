@@ -1,6 +1,6 @@
-/* Every public function with every kind of bad argument: docs/errors.md is the table of what each gets, made
- * and checked by this test (LODE_WRITE_ERRORS=1 writes it anew). After each call nothing has changed: no
- * output was written, no batch applied, no collection, alias, snapshot or file made. */
+/* test_bad_input.c: every public function with every kind of bad argument: docs/errors.md is the table of what each
+ * gets, made and checked by this test (LODE_WRITE_ERRORS=1 writes it anew). What filters, orders and groups:
+ * test_bad_filters.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,232 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "engine/files.h"
-#include "support/engine_kit.h"
-
-enum { DIM = 4 };
-
-static lode_error error;
-
-static struct {
-    char path[PATH_SIZE_MAX];
-    lode_db *db;
-    lode_collection *l2, *cosine, *f16, *int8;
-    lode_snapshot *other_snapshot; /* of another collection than l2 */
-    struct buf table;
-    uint64_t sequence, files;
-} fixture;
-
-static const float good[DIM] = {1, 2, 3, 4};
-
-/* Outputs, which no refused call may touch. */
-static char sentinel;
-static struct {
-    lode_db *db;
-    lode_collection *collection;
-    lode_catalog *catalog;
-    lode_snapshot *snapshot;
-    lode_snapshot_list *snapshots;
-    lode_result *result;
-    lode_iterator *iterator;
-    const lode_hit *hit;
-    lode_stats *stats;
-    lode_backup_list *backups;
-    lode_write_info info;
-    lode_train_info trained;
-    float vector[DIM];
-    int known;
-} out, untouched;
-
-static void make_sentinels(void)
-{
-    void *mark = &sentinel;
-    memset(&untouched, 0, sizeof untouched);
-    untouched.db = mark;
-    untouched.collection = mark;
-    untouched.catalog = mark;
-    untouched.snapshot = mark;
-    untouched.snapshots = mark;
-    untouched.result = mark;
-    untouched.iterator = mark;
-    untouched.hit = mark;
-    untouched.stats = mark;
-    untouched.backups = mark;
-    untouched.info.sequence = 77;
-    untouched.known = 77;
-    memcpy(&out, &untouched, sizeof out);
-}
-
-/* --- What there is, to see that it stays -------------------------------------------------------- */
-
-static uint64_t count_entries(const char *path)
-{
-    struct file_names names;
-    if (file_names_list(vfs_posix(), path, &names, NULL))
-        return 0;
-    uint64_t count = names.count;
-    for (size_t i = 0; i < names.count; i++) {
-        char below[PATH_SIZE_MAX];
-        if (strncmp(names.names[i], "c-", 2) == 0 && !vfs_join(below, path, names.names[i], NULL))
-            count += count_entries(below);
-    }
-    file_names_release(&names);
-    return count;
-}
-
-static uint64_t sum_of_sequences(void)
-{
-    lode_collection *all[] = {fixture.l2, fixture.cosine, fixture.f16, fixture.int8};
-    uint64_t sum = 0;
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        lode_snapshot *snapshot;
-        assert_ok(lode_snapshot_open(all[i], &snapshot, &error));
-        sum += lode_snapshot_sequence(snapshot) * 1000 + lode_snapshot_point_count(snapshot);
-        lode_snapshot_close(snapshot);
-    }
-    return sum;
-}
-
-/* --- The table ---------------------------------------------------------------------------------- */
-
-static void put(const char *text, size_t size)
-{
-    assert_ok(buf_append(&fixture.table, text, size, NULL));
-}
-
-static void put_text(const char *text)
-{
-    put(text, strlen(text));
-}
-
-/* Where the database of the test lies, and which process it is, is nobody's business, and | would end the cell. */
-static void put_cell(const char *text)
-{
-    size_t path_size = strlen(fixture.path);
-    while (*text) {
-        if (strncmp(text, fixture.path, path_size) == 0) {
-            put_text("DB");
-            text += path_size;
-        } else if (strncmp(text, "pid ", 4) == 0) {
-            put_text("pid N");
-            text += 4 + strspn(text + 4, "0123456789");
-        } else if (*text == '|') {
-            put_text("\\|");
-            text++;
-        } else {
-            put(text++, 1);
-        }
-    }
-}
-
-/* Of a copy: putting asserts, and that clears `error`. */
-static void put_row(const char *function, const char *what, const lode_error *got)
-{
-    static const char *last = "";
-    put_text("| ");
-    if (strcmp(function, last) != 0) {
-        put_text("`");
-        put_text(function);
-        put_text("`");
-    }
-    last = function;
-    put_text(" | ");
-    put_text(what);
-    put_text(" | ");
-    put_text(lode_status_name(got->status));
-    put_text(" | ");
-    put_cell(got->message);
-    put_text(" |\n");
-}
-
-static void note(const char *function, const char *what, lode_status status)
-{
-    if (status == LODE_OK)
-        fail_msg("%s takes this: %s", function, what);
-    assert_int_equal(error.status, status);
-    if (strlen(error.message) < 8)
-        fail_msg("%s, %s: no reason: '%s'", function, what, error.message);
-    lode_error got = error;
-    put_row(function, what, &got);
-    if (memcmp(&out, &untouched, sizeof out) != 0)
-        fail_msg("%s, %s: an output was written", function, what);
-    if (sum_of_sequences() != fixture.sequence || count_entries(fixture.path) != fixture.files)
-        fail_msg("%s, %s: something has changed", function, what);
-    memset(&error, 0, sizeof error);
-}
-
-#define BAD(function, what, ...) note(#function, what, function(__VA_ARGS__))
-
-/* --- Set-up ------------------------------------------------------------------------------------- */
-
-static void write_first(lode_collection *collection)
-{
-    lode_point point = {
-        .id = lode_id_number(1), .vector = good, .metadata = "{\"count\":1}", .metadata_size = 11};
-    assert_ok(lode_upsert(collection, &point, 1, NULL, &error));
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    temp_dir_make(fixture.path);
-    fixture.db = engine_open(NULL, fixture.path, NULL, 0);
-    static const lode_field fields[] = {
-        {"count", LODE_FIELD_INTEGER}, {"share", LODE_FIELD_FLOAT},  {"kind", LODE_FIELD_KEYWORD},
-        {"when", LODE_FIELD_DATETIME}, {"done", LODE_FIELD_BOOLEAN},
-    };
-    fixture.l2 = engine_create(fixture.db, "l2",
-                               (lode_schema){.dim = DIM, .fields = fields, .field_count = 5});
-    fixture.cosine = engine_create(fixture.db, "cosine",
-                                   (lode_schema){.dim = DIM, .metric = LODE_METRIC_COSINE});
-    fixture.f16 =
-        engine_create(fixture.db, "f16", (lode_schema){.dim = DIM, .scalar = LODE_SCALAR_F16});
-    fixture.int8 =
-        engine_create(fixture.db, "int8", (lode_schema){.dim = DIM, .scalar = LODE_SCALAR_INT8});
-    write_first(fixture.l2);
-    write_first(fixture.cosine);
-    write_first(fixture.f16);
-    write_first(fixture.int8);
-    assert_ok(lode_alias_set(fixture.db, "alias", "l2", &error));
-    assert_ok(lode_snapshot_create(fixture.l2, "monday", &error));
-    assert_ok(lode_snapshot_open(fixture.cosine, &fixture.other_snapshot, &error));
-    assert_ok(lode_wait_idle(fixture.l2, 0, &error));
-    buf_init(&fixture.table, 1 << 20);
-    make_sentinels();
-    fixture.sequence = sum_of_sequences();
-    fixture.files = count_entries(fixture.path);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    lode_snapshot_close(fixture.other_snapshot);
-    lode_collection_close(fixture.l2);
-    lode_collection_close(fixture.cosine);
-    lode_collection_close(fixture.f16);
-    lode_collection_close(fixture.int8);
-    engine_close(fixture.db);
-    temp_dir_remove(fixture.path);
-    buf_release(&fixture.table);
-    return 0;
-}
-
-static char *repeat(char c, size_t size)
-{
-    char *text = malloc(size + 1);
-    assert_non_null(text);
-    memset(text, c, size);
-    text[size] = '\0';
-    return text;
-}
+#include "support/errors_kit.h"
 
 /* --- Databases and collections ------------------------------------------------------------------ */
 
 static void databases(void)
 {
-    char *path = repeat('p', PATH_SIZE_MAX);
+    char *path = errors_repeat('p', PATH_SIZE_MAX);
     lode_db_options options = {.thread_count = 257};
     BAD(lode_db_open, "path NULL", NULL, NULL, &out.db, &error);
     BAD(lode_db_open, "path empty", "", NULL, &out.db, &error);
@@ -291,7 +72,7 @@ static void schemas(void)
 static void collections(void)
 {
     static const lode_schema schema = {.dim = 4};
-    char *name = repeat('n', LODE_NAME_SIZE_MAX + 1);
+    char *name = errors_repeat('n', LODE_NAME_SIZE_MAX + 1);
     BAD(lode_collection_create, "db NULL", NULL, "a", &schema, &out.collection, &error);
     BAD(lode_collection_create, "name NULL", fixture.db, NULL, &schema, &out.collection, &error);
     BAD(lode_collection_create, "schema NULL", fixture.db, "a", NULL, &out.collection, &error);
@@ -341,29 +122,32 @@ static lode_write_op upsert_of(lode_id id, const float *vector)
 /* The bad operation stands behind a good one, which must not be applied either. */
 static void bad_op(const char *what, lode_collection *collection, lode_write_op op)
 {
-    lode_write_op ops[] = {upsert_of(lode_id_number(2), good), op};
-    note("lode_write", what, lode_write(collection, ops, 2, NULL, &out.info, &error));
+    lode_write_op ops[] = {upsert_of(lode_id_number(2), errors_good), op};
+    errors_note("lode_write", what, lode_write(collection, ops, 2, NULL, &out.info, &error));
 }
 
 static void ids(void)
 {
-    char *id = repeat('i', LODE_ID_SIZE_MAX + 1);
+    char *id = errors_repeat('i', LODE_ID_SIZE_MAX + 1);
     lode_id bad = lode_id_text(id);
-    bad_op("string id of 513 bytes", fixture.l2, upsert_of(bad, good));
-    bad_op("string id empty", fixture.l2, upsert_of(lode_id_text(""), good));
-    bad_op("string id NULL", fixture.l2, upsert_of(lode_id_text(NULL), good));
-    bad_op("string id not UTF-8", fixture.l2, upsert_of(lode_id_text("a\xff"), good));
+    bad_op("string id of 513 bytes", fixture.l2, upsert_of(bad, errors_good));
+    bad_op("string id empty", fixture.l2, upsert_of(lode_id_text(""), errors_good));
+    bad_op("string id NULL", fixture.l2, upsert_of(lode_id_text(NULL), errors_good));
+    bad_op("string id not UTF-8", fixture.l2, upsert_of(lode_id_text("a\xff"), errors_good));
     bad = (lode_id){.kind = LODE_ID_STRING, .string = "a\0b", .string_size = 3};
-    bad_op("string id with NUL", fixture.l2, upsert_of(bad, good));
-    bad_op("id zeroed", fixture.l2, upsert_of((lode_id){0}, good));
-    bad_op("id of unknown kind", fixture.l2, upsert_of((lode_id){.kind = (lode_id_kind)9}, good));
+    bad_op("string id with NUL", fixture.l2, upsert_of(bad, errors_good));
+    bad_op("id zeroed", fixture.l2, upsert_of((lode_id){0}, errors_good));
+    bad_op("id of unknown kind", fixture.l2,
+           upsert_of((lode_id){.kind = (lode_id_kind)9}, errors_good));
     free(id);
 }
 
 static void vectors(void)
 {
-    static const float nan_at_2[DIM] = {1, 2, NAN, 4}, inf_at_0[DIM] = {INFINITY, 2, 3, 4};
-    static const float zero[DIM] = {0}, huge[DIM] = {3e38f, 3e38f, 0, 0}, big[DIM] = {7e4f};
+    static const float nan_at_2[ERRORS_DIM] = {1, 2, NAN, 4},
+                       inf_at_0[ERRORS_DIM] = {INFINITY, 2, 3, 4};
+    static const float zero[ERRORS_DIM] = {0}, huge[ERRORS_DIM] = {3e38f, 3e38f, 0, 0},
+                       big[ERRORS_DIM] = {7e4f};
     lode_id id = lode_id_number(3);
     bad_op("NaN", fixture.l2, upsert_of(id, nan_at_2));
     bad_op("infinity", fixture.l2, upsert_of(id, inf_at_0));
@@ -379,7 +163,7 @@ static void vectors(void)
 
 static void bad_metadata(const char *what, const char *json)
 {
-    lode_write_op op = upsert_of(lode_id_number(3), good);
+    lode_write_op op = upsert_of(lode_id_number(3), errors_good);
     op.point.metadata = json;
     op.point.metadata_size = strlen(json);
     bad_op(what, fixture.l2, op);
@@ -387,7 +171,7 @@ static void bad_metadata(const char *what, const char *json)
 
 static void documents(void)
 {
-    char *large = repeat('x', LODE_METADATA_SIZE_MAX + 1), *deep = repeat('[', 200);
+    char *large = errors_repeat('x', LODE_METADATA_SIZE_MAX + 1), *deep = errors_repeat('[', 200);
     memcpy(deep, "{\"a\":", 5);
     bad_metadata("metadata above the limit", large);
     bad_metadata("metadata not JSON", "{\"a\":");
@@ -406,10 +190,10 @@ static void documents(void)
     bad_metadata("datetime field with no moment", "{\"when\":\"yesterday\"}");
     bad_metadata("datetime field with February 30", "{\"when\":\"2024-02-30T00:00:00Z\"}");
     bad_metadata("array field with one bad element", "{\"count\":[1,2,\"3\"]}");
-    lode_write_op op = upsert_of(lode_id_number(3), good);
+    lode_write_op op = upsert_of(lode_id_number(3), errors_good);
     op.point.metadata_size = 2;
     bad_op("metadata NULL, size 2", fixture.l2, op);
-    op = upsert_of(lode_id_number(3), good);
+    op = upsert_of(lode_id_number(3), errors_good);
     op.point.text_size = 2;
     bad_op("text NULL, size 2", fixture.l2, op);
     op.point.text = large;
@@ -424,7 +208,7 @@ static void documents(void)
 
 static void expiries(void)
 {
-    lode_write_op op = upsert_of(lode_id_number(3), good);
+    lode_write_op op = upsert_of(lode_id_number(3), errors_good);
     op.point.expires_at_ms = 1700000000;
     bad_op("expires_at_ms in seconds", fixture.l2, op);
     op.point.expires_at_ms = LODE_EXPIRES_AT_MAX + 1;
@@ -433,12 +217,12 @@ static void expiries(void)
 
 static void kinds_and_conditions(void)
 {
-    lode_write_op op = upsert_of(lode_id_number(1), good);
+    lode_write_op op = upsert_of(lode_id_number(1), errors_good);
     op.kind = (lode_write_kind)0;
     bad_op("kind zeroed", fixture.l2, op);
     op.kind = (lode_write_kind)4;
     bad_op("unknown kind", fixture.l2, op);
-    op = upsert_of(lode_id_number(1), good);
+    op = upsert_of(lode_id_number(1), errors_good);
     op.condition = (lode_condition)9;
     bad_op("unknown condition", fixture.l2, op);
     op.condition = LODE_IF_VERSION;
@@ -449,13 +233,13 @@ static void kinds_and_conditions(void)
     op = (lode_write_op){.kind = LODE_WRITE_DELETE, .point = {.id = lode_id_number(1)}};
     op.condition = LODE_IF_ABSENT;
     bad_op("delete with LODE_IF_ABSENT", fixture.l2, op);
-    op = upsert_of(lode_id_number(1), good);
+    op = upsert_of(lode_id_number(1), errors_good);
     op.condition = LODE_IF_ABSENT;
     bad_op("insert only, and it is there", fixture.l2, op);
-    op = upsert_of(lode_id_number(9), good);
+    op = upsert_of(lode_id_number(9), errors_good);
     op.condition = LODE_IF_PRESENT;
     bad_op("update only, and it is not there", fixture.l2, op);
-    op = upsert_of(lode_id_number(1), good);
+    op = upsert_of(lode_id_number(1), errors_good);
     op.condition = LODE_IF_VERSION;
     op.if_version = 99;
     bad_op("another version", fixture.l2, op);
@@ -467,7 +251,7 @@ static void patches(void)
     lode_write_op plain = {.kind = LODE_WRITE_PATCH, .point = {.id = lode_id_number(1)}};
     bad_op("patch that changes nothing", fixture.l2, plain);
     lode_write_op op = plain;
-    op.point.vector = good;
+    op.point.vector = errors_good;
     bad_op("patch with a vector", fixture.l2, op);
     op = plain;
     op.patch = (lode_patch_mode)7;
@@ -498,9 +282,9 @@ static void batches(void)
     static lode_write_op many[LODE_BATCH_MAX + 1];
     static lode_point points[LODE_BATCH_MAX + 1];
     static lode_id numbers[LODE_BATCH_MAX + 1];
-    static const float nan_at_0[DIM] = {NAN, 2, 3, 4};
+    static const float nan_at_0[ERRORS_DIM] = {NAN, 2, 3, 4};
     static const char request[LODE_REQUEST_ID_SIZE_MAX + 1];
-    lode_write_op op = upsert_of(lode_id_number(3), good);
+    lode_write_op op = upsert_of(lode_id_number(3), errors_good);
     lode_write_options options = {.ack = (lode_ack)3};
     BAD(lode_write, "collection NULL", NULL, &op, 1, NULL, &out.info, &error);
     BAD(lode_write, "ops NULL", fixture.l2, NULL, 1, NULL, &out.info, &error);
@@ -533,32 +317,34 @@ static void batches(void)
 
 static void bad_search(const char *what, lode_collection *collection, lode_search_request request)
 {
-    note("lode_search", what, lode_search(collection, &request, &out.result, &error));
+    errors_note("lode_search", what, lode_search(collection, &request, &out.result, &error));
 }
 
 static void searches(void)
 {
-    static const float nan_at_1[DIM] = {1, NAN, 3, 4}, inf_at_3[DIM] = {1, 2, 3, -INFINITY};
-    static const float zero[DIM] = {0}, huge[DIM] = {3e38f, 3e38f, 0, 0};
+    static const float nan_at_1[ERRORS_DIM] = {1, NAN, 3, 4},
+                       inf_at_3[ERRORS_DIM] = {1, 2, 3, -INFINITY};
+    static const float zero[ERRORS_DIM] = {0}, huge[ERRORS_DIM] = {3e38f, 3e38f, 0, 0};
     static lode_search_request many[LODE_SEARCH_BATCH_MAX + 1];
-    lode_search_request request = {.vector = good};
+    lode_search_request request = {.vector = errors_good};
     lode_id unknown = lode_id_number(99), zeroed = {0};
-    char *name = repeat('n', LODE_NAME_SIZE_MAX + 1);
+    char *name = errors_repeat('n', LODE_NAME_SIZE_MAX + 1);
     BAD(lode_search, "collection NULL", NULL, &request, &out.result, &error);
     BAD(lode_search, "request NULL", fixture.l2, NULL, &out.result, &error);
     BAD(lode_search, "ret_result NULL", fixture.l2, &request, NULL, &error);
     bad_search("no vector, text or like", fixture.l2, (lode_search_request){.k = 5});
     bad_search("vector and like", fixture.l2,
-               (lode_search_request){.vector = good, .like = &unknown});
+               (lode_search_request){.vector = errors_good, .like = &unknown});
     bad_search("k above the limit", fixture.l2,
-               (lode_search_request){.vector = good, .k = LODE_K_MAX + 1});
+               (lode_search_request){.vector = errors_good, .k = LODE_K_MAX + 1});
     bad_search("ef_search above the limit", fixture.l2,
-               (lode_search_request){.vector = good, .ef_search = LODE_EF_MAX + 1});
+               (lode_search_request){.vector = errors_good, .ef_search = LODE_EF_MAX + 1});
     bad_search("unknown bits in with", fixture.l2,
-               (lode_search_request){.vector = good, .with = 0x100});
-    bad_search("one_per empty", fixture.l2, (lode_search_request){.vector = good, .one_per = ""});
+               (lode_search_request){.vector = errors_good, .with = 0x100});
+    bad_search("one_per empty", fixture.l2,
+               (lode_search_request){.vector = errors_good, .one_per = ""});
     bad_search("one_per too long", fixture.l2,
-               (lode_search_request){.vector = good, .one_per = name});
+               (lode_search_request){.vector = errors_good, .one_per = name});
     bad_search("NaN", fixture.l2, (lode_search_request){.vector = nan_at_1});
     bad_search("infinity", fixture.l2, (lode_search_request){.vector = inf_at_3});
     bad_search("zero vector under cosine", fixture.cosine, (lode_search_request){.vector = zero});
@@ -570,20 +356,20 @@ static void searches(void)
                (lode_search_request){.text = "words", .text_size = 5});
     bad_search("text not UTF-8", fixture.l2, (lode_search_request){.text = "\xff", .text_size = 1});
     bad_search("text_size without text", fixture.l2,
-               (lode_search_request){.vector = good, .text_size = 1});
+               (lode_search_request){.vector = errors_good, .text_size = 1});
     bad_search("snapshot of another collection", fixture.l2,
-               (lode_search_request){.vector = good, .snapshot = fixture.other_snapshot});
-    lode_search_request two[2] = {{.vector = good}, {.vector = nan_at_1}};
+               (lode_search_request){.vector = errors_good, .snapshot = fixture.other_snapshot});
+    lode_search_request two[2] = {{.vector = errors_good}, {.vector = nan_at_1}};
     BAD(lode_search_batch, "collection NULL", NULL, two, 1, &out.result, &error);
     BAD(lode_search_batch, "requests NULL", fixture.l2, NULL, 1, &out.result, &error);
     BAD(lode_search_batch, "ret_results NULL", fixture.l2, two, 1, NULL, &error);
     BAD(lode_search_batch, "10,001 requests", fixture.l2, many, LODE_SEARCH_BATCH_MAX + 1,
         &out.result, &error);
     BAD(lode_search_batch, "NaN in the second", fixture.l2, two, 2, &out.result, &error);
-    two[1] = (lode_search_request){.vector = good, .k = LODE_K_MAX + 1};
+    two[1] = (lode_search_request){.vector = errors_good, .k = LODE_K_MAX + 1};
     BAD(lode_search_batch, "k above the limit in the second", fixture.l2, two, 2, &out.result,
         &error);
-    two[1] = (lode_search_request){.vector = good, .snapshot = fixture.other_snapshot};
+    two[1] = (lode_search_request){.vector = errors_good, .snapshot = fixture.other_snapshot};
     BAD(lode_search_batch, "different snapshots", fixture.l2, two, 2, &out.result, &error);
     two[0] = two[1];
     BAD(lode_search_batch, "snapshots of another collection", fixture.l2, two, 2, &out.result,
@@ -612,7 +398,7 @@ static void gets(void)
 
 static void snapshots(void)
 {
-    char *name = repeat('n', LODE_NAME_SIZE_MAX + 1);
+    char *name = errors_repeat('n', LODE_NAME_SIZE_MAX + 1);
     BAD(lode_snapshot_open, "collection NULL", NULL, &out.snapshot, &error);
     BAD(lode_snapshot_open, "ret_snapshot NULL", fixture.l2, NULL, &error);
     BAD(lode_snapshot_create, "collection NULL", NULL, "a", &error);
@@ -672,7 +458,7 @@ static void upkeep(void)
 /* Through a handle of a namespace, and through one that a filter is bound to. */
 static void parts_of_a_collection(void)
 {
-    static const float vector[DIM] = {1};
+    static const float vector[ERRORS_DIM] = {1};
     lode_text text = {"words of a text", 15};
     lode_point point = {.id = lode_id_number(1), .vector = vector};
     lode_collection *space = NULL, *bound = NULL;
@@ -796,58 +582,9 @@ static void backups(void)
         &error);
 }
 
-/* --- The page ----------------------------------------------------------------------------------- */
-
-#define BEGIN_MARK "<!-- table: made by tests/engine/test_bad_input.c -->\n"
-
-static char *read_page(char path[PATH_SIZE_MAX])
-{
-    const char *source = getenv("LODE_SOURCE");
-    if (!source)
-        return NULL;
-    snprintf(path, PATH_SIZE_MAX, "%s/docs/errors.md", source);
-    FILE *file = fopen(path, "r");
-    char *text = calloc(1, 1 << 20);
-    assert_non_null(text);
-    if (file) {
-        size_t size = fread(text, 1, (1 << 20) - 1, file);
-        text[size] = '\0';
-        fclose(file);
-    }
-    return text;
-}
-
-static void write_page(const char *path, const char *page)
-{
-    const char *mark = strstr(page, BEGIN_MARK);
-    assert_non_null(mark);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fwrite(page, 1, (size_t)(mark - page) + strlen(BEGIN_MARK), file);
-    fwrite(fixture.table.data, 1, fixture.table.size, file);
-    fclose(file);
-}
-
-static void compare_with_page(void)
-{
-    char path[PATH_SIZE_MAX];
-    char *page = read_page(path);
-    if (!page)
-        return; /* run by hand: the calls are checked all the same */
-    put("", 1);
-    fixture.table.size--;
-    const char *mark = strstr(page, BEGIN_MARK);
-    if (getenv("LODE_WRITE_ERRORS"))
-        write_page(path, page);
-    else if (!mark || strcmp(mark + strlen(BEGIN_MARK), (const char *)fixture.table.data) != 0)
-        fail_msg("docs/errors.md is not what the functions say: LODE_WRITE_ERRORS=1 writes it");
-    free(page);
-}
-
 static void each_has_its_error(void **state)
 {
     (void)state;
-    put_text("| function | argument | status | message |\n|---|---|---|---|\n");
     databases();
     collections();
     batches();
@@ -861,7 +598,7 @@ static void each_has_its_error(void **state)
     backups();
     keys();
     memory();
-    compare_with_page();
+    errors_compare("test_bad_input.c");
 }
 
 /* What takes NULL and is no error. */
@@ -886,7 +623,7 @@ static void nothing_is_closed_and_freed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_has_its_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_has_its_error, errors_set_up, errors_tear_down),
         cmocka_unit_test(nothing_is_closed_and_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
