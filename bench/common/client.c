@@ -31,8 +31,8 @@ struct text {
 
 static void put(struct text *text, const void *bytes, size_t size)
 {
-    if (text->size + size > text->capacity) {
-        text->capacity = 2 * (text->size + size);
+    if (!text->bytes || text->size + size > text->capacity) {
+        text->capacity = 2 * (text->size + size) + 64;
         text->bytes = realloc(text->bytes, text->capacity);
         if (!text->bytes)
             bench_fail("no memory for requests");
@@ -535,7 +535,7 @@ static int is_ready(const char *address)
 
 void client_wait_ready(const char *address)
 {
-    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    const struct timespec pause = {.tv_nsec = 50000000L};
     for (int i = 0; !is_ready(address); i++) {
         if (i == 2400)
             bench_fail("the server at %s does not become ready", address);
