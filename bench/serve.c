@@ -1,7 +1,8 @@
 /* serve.c: what `lode serve` costs, and what it does when too much is asked of it, on loopback.
  *
  *     serve --lode PROGRAM --dir DATABASE --query FILE.fvecs [--name NAME] [--bodies json,binary,grpc]
- *           [--connections 1,16,64,256] [--window-ms 3000] [--overload-s 30] [--json FILE]
+ *           [--connections 1,16,64,256] [--window-ms 3000] [--overload-s 30] [--read-threads 0]
+ *           [--json FILE]
  *     serve --small DIR ...: a database of 100 points is made in DIR, so that next to nothing is the engine's
  *
  * DATABASE's one collection is "vectors". First the queries are answered by the library in this process, by one thread
@@ -10,7 +11,8 @@
  * CPU time, by user and system, over the queries and less the engine's own, is what a request costs.
  *
  * Overload: an open loop sends at 80% and at 300% of what the closed loop reached, at moments that do not depend on answers;
- * a latency counts from the moment at which the request should have been sent.
+ * a latency counts from the moment at which the request should have been sent. What is refused costs client and server too: where
+ * they share few processors, --read-threads leaves some of them.
  *
  * gRPC is spoken by frames made once: what a client spends is not measured here, and ought to be little. */
 #include <errno.h>
@@ -27,6 +29,8 @@
 #include "common/client.h"
 #include "os/thread.h"
 
+/* So many that what waits is bounded by the server, not by the client. */
+enum { OVERLOAD_CONNECTIONS = 8192 };
 enum { K = 10, SMALL_POINTS = 100, LISTS_MAX = 16, LANES = 2 };
 
 struct run {
@@ -124,13 +128,13 @@ struct service {
     char address[64];
 };
 
-static void become(const char *program, const char *dir, int output)
+static void become(const char *program, const char *dir, const char *threads, int output)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* not longer than this process */
     dup2(output, STDOUT_FILENO);
     execl(program, program, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--auth", "no",
           "--limits.requests-per-second", "1000000000", "--limits.bytes-per-second", "1TiB",
-          "--json", (char *)NULL);
+          "--http.read-threads", threads, "--json", (char *)NULL);
     bench_fail("cannot run %s: %s", program, strerror(errno));
 }
 
@@ -152,7 +156,8 @@ static void read_address(struct service *service)
         bench_fail("the server did not say where it listens");
 }
 
-static void service_start(struct service *service, const char *program, const char *dir)
+static void service_start(struct service *service, const char *program, const char *dir,
+                          const char *threads)
 {
     int pipes[2];
     if (pipe(pipes))
@@ -160,7 +165,7 @@ static void service_start(struct service *service, const char *program, const ch
     service->pid = fork();
     if (service->pid == 0) {
         close(pipes[0]);
-        become(program, dir, pipes[1]);
+        become(program, dir, threads, pipes[1]);
     }
     if (service->pid < 0)
         bench_fail("no process");
@@ -259,7 +264,7 @@ static void measure_overload(const struct service *service, const struct client_
     struct client_outcome outcome;
     struct client_load load = {.address = service->address,
                                .requests = requests,
-                               .connections = 1024,
+                               .connections = OVERLOAD_CONNECTIONS,
                                .rate = overload->asked_qps,
                                .seconds = 2};
     client_run(&load, &outcome);
@@ -363,7 +368,8 @@ int main(int argc, char **argv)
     printf("%s: %zu queries of %zu numbers, one after the other\n", set, queries.count,
            queries.dim);
     measure_engine(dir);
-    service_start(&service, bench_option(argc, argv, "lode", NULL), dir);
+    service_start(&service, bench_option(argc, argv, "lode", NULL), dir,
+                  bench_option(argc, argv, "read-threads", "0"));
     if (json)
         fputs("[", json);
     for (char *body = strtok_r(bodies, ",", &rest); body; body = strtok_r(NULL, ",", &rest))

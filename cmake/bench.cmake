@@ -10,7 +10,7 @@ endif()
 file(GLOB bench_common CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/common/*.c")
 add_library(bench_common STATIC EXCLUDE_FROM_ALL ${bench_common})
 target_link_libraries(bench_common PRIVATE lode_flags)
-target_include_directories(bench_common PUBLIC "${PROJECT_SOURCE_DIR}/bench")
+target_include_directories(bench_common PUBLIC "${PROJECT_SOURCE_DIR}/bench" PRIVATE "${PROJECT_SOURCE_DIR}/src")
 
 file(GLOB bench_programs CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.c")
 foreach(file IN LISTS bench_programs)

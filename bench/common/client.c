@@ -17,7 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 1 << 16, EVENTS_MAX = 256, FRAME_HEAD = 9, SETTLE_S = 2 };
+#include "os/thread.h"
+
+enum { ANSWER_MAX = 1 << 16, EVENTS_MAX = 256, FRAME_HEAD = 9, SETTLE_S = 2, SETTLE_US = 300000 };
 enum { H2_DATA = 0, H2_HEADERS = 1, H2_SETTINGS = 4, H2_PING = 6, H2_GOAWAY = 7 };
 enum { H2_END_STREAM = 1, H2_ACK = 1, H2_END_HEADERS = 4 };
 
@@ -505,6 +507,7 @@ void client_run(const struct client_load *load, struct client_outcome *outcome)
         bench_fail("no memory for %u connections", load->connections);
     for (unsigned i = 0; i < load->connections; i++)
         connection_open(&client, i);
+    thread_sleep_us(SETTLE_US); /* the server has accepted them */
     double begin = bench_wall();
     client.due = begin;
     client.end = begin + load->seconds;

@@ -8,10 +8,11 @@
 
 #define AVERAGE_SHARE 16 /* the newest time counts for 1/16 of the average */
 
-/* Once one was refused for its wait, and until none was for RECOVERY_US, so many runs may lie before one that comes. */
-#define SHORT_RUNS   6
-#define SHORT_US_MIN ((uint64_t)1000)
-#define RECOVERY_US  ((uint64_t)1000000)
+/* Once one was refused for its wait, and until none was for RECOVERY_US, so many runs may lie before one that comes: few,
+ * and enough that at four fifths of what can be done next to none is refused, for else it would never recover. */
+#define SHORT_RUNS   16
+#define SHORT_US_MIN ((uint64_t)4000)
+#define RECOVERY_US  ((uint64_t)200000)
 
 struct lane {
     struct net_lane_options options;
