@@ -1,7 +1,7 @@
 /* serve.c: what `lode serve` costs, and what it does when too much is asked of it, on loopback.
  *
  *     serve --lode PROGRAM --dir DATABASE --query FILE.fvecs [--name NAME] [--bodies json,binary,grpc]
- *           [--connections 1,16,64,256] [--window-ms 3000] [--overload-s 30] [--read-threads 0]
+ *           [--connections 1,16,64,256] [--window-ms 3000] [--overload-s 30] [--read-threads 0] [--ef 64]
  *           [--json FILE]
  *     serve --small DIR ...: a database of 100 points is made in DIR, so that next to nothing is the engine's
  *
@@ -51,6 +51,7 @@ struct overload {
 static struct bench_vecs queries;
 static double engine_us[LANES]; /* CPU a query, one thread and two */
 static double window_s;
+static uint32_t ef;
 static FILE *json;
 static int json_count;
 
@@ -71,7 +72,7 @@ static void read_for_a_while(void *context)
     while (bench_wall() < end) {
         lode_result *result;
         size_t row = (reader->first + reader->done++) % queries.count;
-        lode_search_request request = {.vector = bench_row(&queries, row), .k = K};
+        lode_search_request request = {.vector = bench_row(&queries, row), .k = K, .ef_search = ef};
         bench_must(lode_search(reader->db->collection, &request, &result, &error), &error);
         lode_result_free(result);
     }
@@ -327,7 +328,7 @@ static void measure_body(const char *set, const struct service *service, const c
 {
     struct client_requests requests;
     double capacity = 0;
-    client_requests_init(&requests, body, &queries, K);
+    client_requests_init(&requests, body, &queries, &(struct client_query){.k = K, .ef = ef});
     while (*connections) {
         char *end;
         struct run run = {.body = body, .connections = (unsigned)strtoul(connections, &end, 10)};
@@ -360,6 +361,7 @@ int main(int argc, char **argv)
     const char *set = bench_option(argc, argv, "name", "set");
     const char *path = bench_option(argc, argv, "json", "");
     window_s = (double)bench_number(argc, argv, "window-ms", 3000) / 1e3;
+    ef = (uint32_t)bench_number(argc, argv, "ef", 64);
     queries = bench_read(bench_option(argc, argv, "query", NULL), 2000);
     json = *path ? fopen(path, "w") : NULL;
     if (*path && !json)

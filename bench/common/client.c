@@ -60,15 +60,16 @@ static void put_number(struct text *text, float number)
     put_text(text, digits);
 }
 
-static void put_json(struct text *body, const float *vector, size_t dim, unsigned k)
+static void put_json(struct text *body, const float *vector, size_t dim,
+                     const struct client_query *asked)
 {
-    char end[32];
+    char end[64];
     put_text(body, "{\"vector\": [");
     for (size_t i = 0; i < dim; i++) {
         put_text(body, i ? ", " : "");
         put_number(body, vector[i]);
     }
-    (void)snprintf(end, sizeof end, "], \"k\": %u}", k);
+    (void)snprintf(end, sizeof end, "], \"k\": %u, \"ef_search\": %u}", asked->k, asked->ef);
     put_text(body, end);
 }
 
@@ -104,13 +105,16 @@ static void put_field(struct text *text, unsigned number, const void *bytes, siz
 }
 
 /* QueryRequest of api/lode.proto in a frame of gRPC. */
-static void put_grpc(struct text *body, const float *vector, size_t dim, unsigned k)
+static void put_grpc(struct text *body, const float *vector, size_t dim,
+                     const struct client_query *asked)
 {
     struct text query = {0}, message = {0};
     unsigned char prefix[5] = {0};
     put_field(&query, 1, vector, dim * sizeof *vector);
     put_varint(&query, 5 << 3);
-    put_varint(&query, k);
+    put_varint(&query, asked->k);
+    put_varint(&query, 7 << 3);
+    put_varint(&query, asked->ef);
     put_field(&message, 1, "vectors", 7);
     put_field(&message, 3, query.bytes, query.size);
     uint32_t size = htonl((uint32_t)message.size);
@@ -163,19 +167,20 @@ static void put_http2(struct client_requests *requests, struct text *request,
 }
 
 static void put_request(struct client_requests *requests, struct text *request, const char *kind,
-                        const float *vector, const struct bench_vecs *vectors, unsigned k)
+                        const float *vector, const struct bench_vecs *vectors,
+                        const struct client_query *asked)
 {
     struct text body = {0};
-    char query[32];
-    (void)snprintf(query, sizeof query, "?k=%u", k);
+    char query[64];
+    (void)snprintf(query, sizeof query, "?k=%u&ef_search=%u", asked->k, asked->ef);
     if (strcmp(kind, "json") == 0) {
-        put_json(&body, vector, vectors->dim, k);
+        put_json(&body, vector, vectors->dim, asked);
         put_http1(request, "application/json", "", &body);
     } else if (strcmp(kind, "binary") == 0) {
         put(&body, vector, vectors->dim * sizeof *vector);
         put_http1(request, "application/vnd.lode.f32", query, &body);
     } else if (strcmp(kind, "grpc") == 0) {
-        put_grpc(&body, vector, vectors->dim, k);
+        put_grpc(&body, vector, vectors->dim, asked);
         put_http2(requests, request, &body);
     } else {
         bench_fail("bodies are json, binary and grpc, not '%s'", kind);
@@ -184,7 +189,7 @@ static void put_request(struct client_requests *requests, struct text *request, 
 }
 
 void client_requests_init(struct client_requests *requests, const char *body,
-                          const struct bench_vecs *vectors, unsigned k)
+                          const struct bench_vecs *vectors, const struct client_query *asked)
 {
     *requests = (struct client_requests){.is_http2 = strcmp(body, "grpc") == 0,
                                          .count = vectors->count,
@@ -194,7 +199,7 @@ void client_requests_init(struct client_requests *requests, const char *body,
         bench_fail("no memory for requests");
     for (size_t i = 0; i < vectors->count; i++) {
         struct text request = {0};
-        put_request(requests, &request, body, bench_row(vectors, i), vectors, k);
+        put_request(requests, &request, body, bench_row(vectors, i), vectors, asked);
         requests->bytes[i] = request.bytes;
         requests->sizes[i] = request.size;
     }

@@ -13,9 +13,13 @@ struct client_requests {
     size_t stream_at[2]; /* in HEADERS and in DATA */
 };
 
+struct client_query {
+    unsigned k, ef;
+};
+
 /* body: "json", "binary" (raw floats) or "grpc". */
 void client_requests_init(struct client_requests *requests, const char *body,
-                          const struct bench_vecs *vectors, unsigned k);
+                          const struct bench_vecs *vectors, const struct client_query *query);
 void client_requests_release(struct client_requests *requests);
 
 struct client_load {
