@@ -19,7 +19,7 @@ struct client_query {
 
 /* body: "json", "binary" (raw floats) or "grpc". */
 void client_requests_init(struct client_requests *requests, const char *body,
-                          const struct bench_vecs *vectors, const struct client_query *query);
+                          const struct bench_vecs *vectors, const struct client_query *asked);
 void client_requests_release(struct client_requests *requests);
 
 struct client_load {
