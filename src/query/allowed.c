@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "filter/matches.h"
 #include "filter/syntax.h"
-#include "os/budget.h"
+#include "os/spare.h"
 #include "column/evaluate.h"
 #include "column/row_walk.h"
 #include "query/view_columns.h"
@@ -147,7 +147,7 @@ static lode_status filter_covered(const struct evaluation *evaluation, struct co
                                   uint64_t *words, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
-    uint64_t *sets = malloc((count * 3 + 1) * sizeof *sets);
+    uint64_t *sets = spare_take((count * 3 + 1) * sizeof *sets);
     if (!sets)
         return error_nomem(error, "the rows that a filter allows", count * 3 * sizeof *sets);
     size_t view_words = bitset_words(evaluation->view->row_count), rest = columns->row_count % 64;
@@ -161,7 +161,7 @@ static lode_status filter_covered(const struct evaluation *evaluation, struct co
         uint64_t behind = rest && w == count - 1 ? ~(uint64_t)0 << rest : 0;
         words[w] = sets[w] | (words[w] & behind);
     }
-    free(sets);
+    spare_give(sets, (count * 3 + 1) * sizeof *sets);
     return status;
 }
 
@@ -327,7 +327,7 @@ static struct allowed_set *make_set(const struct version *version)
     size_t words = 0;
     for (size_t i = 0; i < version->view_count; i++)
         words += bitset_words(version->views[i].row_count);
-    struct allowed_set *set = calloc(1, head + words * sizeof(uint64_t));
+    struct allowed_set *set = spare_take_zeroed(head + words * sizeof(uint64_t));
     if (!set)
         return NULL;
     set->held = head + words * sizeof(uint64_t);
@@ -337,7 +337,6 @@ static struct allowed_set *make_set(const struct version *version)
         set->views[i].words = next;
         next += bitset_words(version->views[i].row_count);
     }
-    budget_take(BUDGET_SCRATCH, set->held); /* reads are not refused */
     return set;
 }
 
@@ -372,10 +371,8 @@ lode_status allowed_set_all(const struct version *version, struct allowed_set **
 
 void allowed_set_free(struct allowed_set *set)
 {
-    if (!set)
-        return;
-    budget_give(BUDGET_SCRATCH, set->held);
-    free(set);
+    if (set)
+        spare_give(set, set->held);
 }
 
 uint64_t allowed_set_count(const struct allowed_set *set)
