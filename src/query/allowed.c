@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
+#include "base/sha256.h"
 #include "filter/matches.h"
 #include "filter/syntax.h"
 #include "os/spare.h"
@@ -18,6 +18,9 @@
 
 /* Of so many rows of a view to one that its namespace leaves, documents take less time than sets of all rows. */
 #define ROWS_TO_ONE 512u
+
+#define KEY_TEXT_MAX                                                                               \
+    ((size_t)256 << 10) /* bytes of a filter as text: of a longer one nothing is remembered */
 
 /* What evaluating one view takes. */
 struct evaluation {
@@ -290,10 +293,8 @@ static const struct filter_key *key_of(const struct evaluation *evaluation, stru
 {
     const struct filter *filter = evaluation->request->filter;
     if (!filter || matcher_asks_ids(evaluation->matcher) || filter_print_text(filter, text, NULL) ||
-        append_types(filter, text))
+        append_types(filter, text) || sha256_of(text->data, text->size, ret_key->digest, NULL))
         return NULL;
-    *ret_key = (struct filter_key){(const char *)text->data, text->size,
-                                   hash64(text->data, text->size, 0)};
     return ret_key;
 }
 
@@ -305,7 +306,7 @@ static lode_status filter_views(const struct allowed_request *request, struct al
     struct filter_key key;
     lode_status status =
         request->filter ? matcher_new(request->filter, &evaluation.matcher, error) : LODE_OK;
-    buf_init(&text, REMEMBERED_TEXT_MAX);
+    buf_init(&text, KEY_TEXT_MAX);
     if (!status)
         evaluation.key = key_of(&evaluation, &text, &key);
     for (size_t i = 0; !status && i < set->view_count; i++) {
