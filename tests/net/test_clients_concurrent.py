@@ -199,8 +199,9 @@ def test_connections_max():
             read_answer(connection)
         extra = [server.connect() for _ in range(5)]
         assert sum(read_all(connection) != b"" for connection in extra[1:]) == 0
+        kept[0].sendall(request("/stats"))
+        assert b'"turned_away":4' in read_answer(kept[0])[1]
         extra[0].close()
-        server.wait_stats(lambda stats: stats["turned_away"] == 4)
         for connection in kept:
             connection.close()
 
@@ -210,6 +211,16 @@ def test_unanswered():
         assert server.get("/never")[0] == 500
         status_code, body = server.get("/broken")
         assert status_code == 200 and body.startswith(b"4\r\nhalf\r\n") and not body.endswith(b"0\r\n\r\n")
+
+
+def test_answers_flow():
+    """Large answers that fill the socket's buffer again and again never come to a stop."""
+    with Server() as server:
+        for _ in range(40):
+            begin = time.monotonic()
+            _, body = server.get("/stream?bytes=10000000")
+            assert len(body) > 10000000 and body.endswith(b"0\r\n\r\n")
+            assert time.monotonic() - begin < 3 * SLOW
 
 
 def drained(loops):
