@@ -2,12 +2,7 @@
 #ifndef CMD_MEMORY_H
 #define CMD_MEMORY_H
 
-#include <stdint.h>
-
 extern const char *memory_given; /* --memory, as given; set by args_parse; NULL: not */
-
-/* "1500000000", "512MiB", "2GiB", "2G" (of thousands), "0" for none. 1: read. */
-int memory_parse(const char *text, uint64_t *ret_bytes);
 
 /* Set the budget: `given` on the command line, or NULL: LODE_MEMORY in the environment, if that is there and not
  * empty. 0, or the exit code after a report. */

@@ -253,13 +253,18 @@ static bool read_once(struct connection *connection)
     return connection->transport.ssl || size == LOOP_SCRATCH_SIZE;
 }
 
+/* Until the socket has no more, or others are to have their turn, or the protocol takes no more: what OpenSSL holds then
+ * is nothing that the socket will tell of. */
 static void read_some(struct connection *connection)
 {
+    connection->reads_on = true;
     for (int round = 0; round < READ_ROUNDS && !connection->has_failed; round++) {
         if (connection->pending.size && connection->state != CONNECTION_SNIFFING)
-            break;
-        if (!read_once(connection))
-            break;
+            return;
+        if (!read_once(connection)) {
+            connection->reads_on = false;
+            return;
+        }
     }
 }
 
@@ -382,7 +387,7 @@ static void set_events(struct connection *connection)
                                                         evbuffer_get_length(connection->out) > 0);
     set_event(&connection->readable, reads, &connection->is_reading);
     set_event(&connection->writable, writes, &connection->is_writing);
-    if (reads && transport_has_pending(&connection->transport))
+    if (reads && connection->reads_on && connection->transport.ssl)
         event_active(&connection->readable, EV_READ, 0);
 }
 
@@ -391,18 +396,17 @@ void connection_pump(struct connection *connection)
     if (connection->depth || !connection->is_listed)
         return;
     int round = 0;
-    connection->refs++;
     connection->depth++;
     while (!connection->has_failed && round < PUMP_ROUNDS && pump_once(connection))
         round++;
     connection->depth--;
-    if (connection->has_failed)
-        tear_down(connection);
-    else
-        set_events(connection);
-    if (!connection->has_failed && round == PUMP_ROUNDS)
+    if (connection->has_failed) {
+        tear_down(connection); /* it may be gone now */
+        return;
+    }
+    set_events(connection);
+    if (round == PUMP_ROUNDS)
         event_active(&connection->writable, EV_WRITE, 0);
-    connection_unref(connection);
 }
 
 /* --- Waiting for too long ---------------------------------------------------------------------------------------------------- */

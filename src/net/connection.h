@@ -55,6 +55,7 @@ struct connection {
     bool closes_when_sent;
     bool has_eof;
     bool may_offer;              /* the protocol takes pending bytes again */
+    bool reads_on;               /* reading stopped before the socket had no more */
     bool is_reading, is_writing; /* the events are added */
     uint64_t since_us; /* of its state; of CONNECTION_SERVING: when its last request ended */
     uint64_t wrote_us; /* when written bytes moved last, or there were none to write */

@@ -277,7 +277,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
         exchange_refuse(exchange, NET_REFUSED_DEADLINE, 0);
     else if (exchange_is_ready(exchange) && exchange->answer.is_streamed)
         connection->protocol->abort(connection, exchange);
-    cancel(exchange); /* last: a run that sees it may answer, but this is answered */
+    cancel(exchange);            /* last: a run that sees it may answer, but this is answered */
     connection_pump(connection); /* this may have been the end of both */
 }
 

@@ -114,7 +114,7 @@ static struct fault take_coding(struct http1 *http1, const char *value, size_t s
     if (http1->has_coding)
         return (struct fault){400, "two Transfer-Encoding"};
     http1->has_coding = true;
-    if (size != 7 || strncasecmp(value, "chunked", 7))
+    if (size != 7 || strncasecmp(value, "chunked", 7) != 0)
         return (struct fault){501, "Transfer-Encoding is not exactly chunked"};
     return (struct fault){0};
 }

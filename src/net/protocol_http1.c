@@ -327,7 +327,8 @@ static void end_request(struct connection *connection)
 static bool takes(const struct connection *connection, const struct session *session)
 {
     if (session->in_body)
-        return !session->current || http1_is_complete(&session->parser) || exchange_takes_body(session->current);
+        return !session->current || http1_is_complete(&session->parser) ||
+               exchange_takes_body(session->current);
     return !session->current && evbuffer_get_length(connection->out) < OUT_BYTES_HIGH;
 }
 

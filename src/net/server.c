@@ -138,10 +138,10 @@ static lode_status make_loops(struct net_server *server, const struct net_option
     size_t count = options->loop_threads ? options->loop_threads : 1;
     if (count > THREADS_MAX)
         return error_set(error, LODE_INVALID, "loop threads: %zu is over %d", count, THREADS_MAX);
-    server->loops = calloc(count, sizeof *server->loops);
+    server->loops = calloc(count, sizeof(struct loop *));
     server->threads = calloc(count, sizeof *server->threads);
     if (!server->loops || !server->threads)
-        return error_nomem(error, "event loops", count * sizeof *server->loops);
+        return error_nomem(error, "event loops", count * sizeof(struct loop *));
     for (; server->loop_count < count; server->loop_count++) {
         lode_status status =
             loop_new(server, tick_us(server, options), &server->loops[server->loop_count], error);

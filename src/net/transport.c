@@ -88,11 +88,6 @@ enum transport_result transport_shake(struct transport *transport)
     return result == 1 ? TRANSPORT_OK : of_ssl(transport, result);
 }
 
-bool transport_has_pending(const struct transport *transport)
-{
-    return transport->ssl && SSL_has_pending(transport->ssl);
-}
-
 void transport_shut(struct transport *transport)
 {
     if (transport->ssl) {

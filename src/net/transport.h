@@ -26,8 +26,6 @@ enum transport_result transport_read(struct transport *transport, void *data, si
 /* Write as much of `out` as goes, and remove it. TRANSPORT_OK: all. */
 enum transport_result transport_write(struct transport *transport, struct evbuffer *out);
 enum transport_result transport_shake(struct transport *transport);
-/* There is something to read that the socket will not tell of. */
-bool transport_has_pending(const struct transport *transport);
 /* Tell the client that nothing more comes. */
 void transport_shut(struct transport *transport);
 void transport_close(struct transport *transport);

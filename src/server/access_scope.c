@@ -92,12 +92,12 @@ enum access_fault principal_take(struct principal *principal, uint64_t body_byte
     *ret_retry_ms = quota_request(principal->quota, body_bytes, now_us);
     if (!*ret_retry_ms)
         return ACCESS_OK;
-    return refuse(error, ACCESS_RATE,
-                  "%s asks for more than %llu requests or %llu bytes a second (0: any): try again "
-                  "in %llu ms",
-                  principal->name, (unsigned long long)principal->limits.requests_per_s,
-                  (unsigned long long)principal->limits.bytes_per_s,
-                  (unsigned long long)*ret_retry_ms);
+    return refuse(
+        error, ACCESS_RATE,
+        "%s asks for too much: limits are %llu requests and %llu bytes a second; again in "
+        "%llu ms",
+        principal->name, (unsigned long long)principal->limits.requests_per_s,
+        (unsigned long long)principal->limits.bytes_per_s, (unsigned long long)*ret_retry_ms);
 }
 
 uint64_t principal_take_bytes(struct principal *principal, uint64_t bytes, uint64_t now_us)

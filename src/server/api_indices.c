@@ -94,7 +94,8 @@ void api_indices_create(struct call *call)
     if (!call_query_only(call, no_names) || !asked_read(call, &schema_members, &body, &body.given))
         return;
     if (body.schema.dim == 0) {
-        call_refuse(call, 400, "invalid", "dim", "\"dim\" is missing: how many numbers a vector has");
+        call_refuse(call, 400, "invalid", "dim",
+                    "\"dim\" is missing: how many numbers a vector has");
         return;
     }
     lode_status status =
@@ -125,10 +126,11 @@ void api_indices_update(struct call *call)
         return;
     const char *difference = schema_difference(&body, handle->schema);
     if (difference)
-        call_refuse(call, 422, "immutable", difference,
-                    "%s cannot be changed: points are stored by it. Create another index, import the "
-                    "export of this one, and let an alias point to it",
-                    difference);
+        call_refuse(
+            call, 422, "immutable", difference,
+            "%s cannot be changed: points are stored by it. Create another index, import the "
+            "export of this one, and let an alias point to it",
+            difference);
     else
         answer_index(call, call->parameters[0], handle);
     api_give(call, handle);

@@ -156,7 +156,8 @@ static lode_status answer_scroll(struct list *list, lode_error *error)
                                          .descending = list->is_descending,
                                          .limit = (size_t)list->limit,
                                          .after = list->after,
-                                         .with = asked->with};
+                                         .with = asked->with,
+                                         .stop = &asked->stop};
     if (!form_of(list, &form))
         return LODE_OK;
     lode_status status = lode_scroll(asked->handle->collection, &request, &page, error);
@@ -185,7 +186,8 @@ static lode_status answer_sample(struct list *list, lode_error *error)
                                          .filter_size = asked->filter.size,
                                          .count = (size_t)list->limit,
                                          .seed = list->seed,
-                                         .with = asked->with};
+                                         .with = asked->with,
+                                         .stop = &asked->stop};
     if (!form_of(list, &form))
         return LODE_OK;
     lode_status status = lode_sample(asked->handle->collection, &request, &result, error);

@@ -2,6 +2,8 @@
  * is by groups. */
 #include "server/answers.h"
 #include "server/json_query.h"
+#include "server/query_seen.h"
+#include "server/service.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +160,8 @@ static lode_status answer_groups(struct json_writer *json, const struct queries 
     json_write_object(json);
     write_groups(json, groups, &form);
     write_info(json, &groups->info);
+    metrics_queries(queries->asked.call->server->metrics, 1, groups->info.distances,
+                    groups->info.hops);
     lode_groups_free(groups);
     status = query->is_explained ? explain(json, queries, query, error) : LODE_OK;
     json_write_object_end(json);
@@ -167,15 +171,16 @@ static lode_status answer_groups(struct json_writer *json, const struct queries 
 static lode_status answer_one(struct json_writer *json, const struct queries *queries,
                               const struct query *query, lode_error *error)
 {
-    lode_result *result;
+    lode_result *result = NULL;
+    lode_search_request request = query->request;
+    struct query_seen seen = {0};
     if (query->group_by)
         return answer_groups(json, queries, query, error);
-    lode_status status =
-        lode_search(queries->asked.handle->collection, &query->request, &result, error);
-    if (status)
-        return status;
-    status = write_result(json, queries, query, result, error);
-    lode_result_free(result);
+    query_seen_begin(&seen, queries->asked.call, queries->asked.handle, &request);
+    lode_status status = lode_search(queries->asked.handle->collection, &request, &result, error);
+    if (!status)
+        status = write_result(json, queries, query, result, error);
+    query_seen_end(&seen, result);
     return status;
 }
 
@@ -187,14 +192,19 @@ static lode_status answer_together(struct json_writer *json, const struct querie
 {
     size_t count = queries->count;
     struct arena *memory = &queries->asked.call->memory;
+    if (count == 0)
+        return LODE_OK;
     lode_search_request *requests = arena_alloc(memory, count * sizeof *requests);
     lode_result **results = arena_alloc(memory, count * sizeof(lode_result *));
     if (!requests || !results)
         return error_nomem(error, "queries", count * sizeof *requests);
     for (size_t i = 0; i < count; i++)
         requests[i] = queries->items[i].request;
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, queries->asked.call, queries->asked.handle, requests);
     lode_status status =
         lode_search_batch(queries->asked.handle->collection, requests, count, results, error);
+    query_seen_end_batch(&seen, results, status ? 0 : count);
     if (status)
         return status;
     for (size_t i = 0; i < count; i++) {
@@ -276,6 +286,8 @@ static bool pin(struct queries *queries)
     }
     for (size_t i = 0; i < queries->count; i++)
         queries->items[i].request.snapshot = asked->snapshot;
+    for (size_t i = 0; i < queries->count; i++)
+        queries->items[i].request.stop = &asked->stop;
     return true;
 }
 

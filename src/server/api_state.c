@@ -14,8 +14,8 @@ static const char *const no_names[] = {NULL};
 static const char *const segment_states[] = {"",       "growing", "flushing",
                                              "sealed", "indexed", "damaged"};
 static const char *const job_kinds[] = {"", "flush", "index", "merge"};
-static const char *const job_reasons[] = {"",        "full",  "no_graph", "size",
-                                          "dead",    "expired", "hasty",  "request"};
+static const char *const job_reasons[] = {"",     "full",    "no_graph", "size",
+                                          "dead", "expired", "hasty",    "request"};
 static const char *const job_waits[] = {"nothing", "readers", "memory"};
 
 /* --- Statistics ---------------------------------------------------------------------------------- */
@@ -98,7 +98,8 @@ static void write_bytes(struct json_writer *json, const lode_stats *stats)
     json_write_count(json, "segment_bytes", segments);
     json_write_count(json, "log_bytes", stats->wal_bytes);
     json_write_count(json, "kept_log_bytes", stats->kept_log_bytes);
-    json_write_count(json, "other_bytes", stats->disk_bytes > known ? stats->disk_bytes - known : 0);
+    json_write_count(json, "other_bytes",
+                     stats->disk_bytes > known ? stats->disk_bytes - known : 0);
     json_write_object_end(json);
 }
 
@@ -203,8 +204,8 @@ static void answer_done(struct call *call, const struct handle *handle)
     lode_snapshot_close(snapshot);
 }
 
-static void upkeep(struct call *call, lode_status (*work)(lode_collection *collection,
-                                                          lode_error *error))
+static void upkeep(struct call *call,
+                   lode_status (*work)(lode_collection *collection, lode_error *error))
 {
     lode_error error = {.status = LODE_OK};
     const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
@@ -309,7 +310,8 @@ static void answer_namespaces(struct call *call, const struct handle *handle,
         return;
     }
     json_write_array_end(&json);
-    json_write_key(&json, "next"); /* the page ended with a name that was shown, if there may be more */
+    json_write_key(&json,
+                   "next"); /* the page ended with a name that was shown, if there may be more */
     if (page->is_last)
         json_write_null(&json);
     else

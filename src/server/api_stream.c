@@ -69,8 +69,7 @@ static void fail_import(struct import *import, const lode_error *error, uint64_t
 /* Who sends faster than his quota waits; so do the bytes behind. */
 static void throttle(struct import *import, size_t size)
 {
-    uint64_t wait_ms =
-        principal_take_bytes(import->call->who, size, clock_now_us(&clock_system));
+    uint64_t wait_ms = principal_take_bytes(import->call->who, size, clock_now_us(&clock_system));
     while (wait_ms > 0 && !call_is_cancelled(import->call)) {
         unsigned ms = wait_ms < 100 ? (unsigned)wait_ms : 100;
         thread_sleep_us(ms * 1000);
@@ -240,7 +239,8 @@ static bool take_line(struct import *import, const char *line, size_t size)
     struct json_fault fault;
     if (is_blank(line, size))
         return true;
-    import->points.dim = 0; /* as the line has it: whether that is right is not for its reader to tell */
+    import->points.dim =
+        0; /* as the line has it: whether that is right is not for its reader to tell */
     if (json_point_read(&import->points, line, size, &fault)) {
         if (flush(import))
             fail_import(import, &fault.error, import->line, &fault);
@@ -313,7 +313,8 @@ static bool read_ack(struct call *call, lode_ack *ret_ack)
             return true;
         }
     if (text)
-        call_refuse(call, 400, "invalid", "ack", "ack is '%.40s': durable, logged or applied", text);
+        call_refuse(call, 400, "invalid", "ack", "ack is '%.40s': durable, logged or applied",
+                    text);
     return !text;
 }
 
@@ -331,11 +332,15 @@ static bool read_key(struct call *call, const char **ret_key)
 static void run_import(struct import *import)
 {
     struct call *call = import->call;
+    lode_error error = {.status = LODE_OK};
     buf_init(&import->text, LINE_BYTES_MAX + 2 * READ_BYTES);
     arena_init(&import->arena);
     json_points_init(&import->points, JSON_POINTS_OF_LINES, 0, &import->arena);
     import->points.count_max = BATCH_POINTS_MAX;
-    take_lines(import);
+    if (buf_reserve(&import->text, READ_BYTES, &error))
+        call_fail(call, &error, NULL, -1);
+    else
+        take_lines(import);
     call->points = import->written;
     call->sequence = import->sequence;
     metrics_points(call->server->metrics, import->written, 0);
@@ -368,7 +373,8 @@ void api_import(struct call *call)
 
 /* --- Export -------------------------------------------------------------------------------------- */
 
-struct export {
+struct export
+{
     struct call *call;
     const struct handle *handle;
     lode_snapshot *snapshot;
@@ -410,13 +416,19 @@ static bool read_vectors(struct call *call, int *ret_is_base64)
     return false;
 }
 
+static int is_cancelled(void *context)
+{
+    return call_is_cancelled(context);
+}
+
 /* Pin the state, and find out which points match. */
 static lode_status open_export(struct export *export, lode_error *error)
 {
     struct call *call = export->call;
     lode_collection *collection = export->handle->collection;
     const char *name = call_query(call, "snapshot"), *text = call_query(call, "filter");
-    lode_filter filter = {.text = text, .size = text ? strlen(text) : 0};
+    const lode_stop stop = {.is_wanted = is_cancelled, .context = call};
+    lode_filter filter = {.text = text, .size = text ? strlen(text) : 0, .stop = &stop};
     lode_status status = name ? lode_snapshot_open_named(collection, name, &export->snapshot, error)
                               : lode_snapshot_open(collection, &export->snapshot, error);
     return status ? status

@@ -147,7 +147,7 @@ static bool add_records(struct writes *writes, const struct records *records)
         op->point.vector = (const float *)(const void *)(body + records->id_size);
         body += records->id_size + vector_size;
     }
-    return body != NULL;
+    return body != NULL || records->count == 0;
 }
 
 static void upsert_records(struct call *call)

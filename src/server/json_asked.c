@@ -175,10 +175,18 @@ static bool set_deadline(struct asked *asked)
     return true;
 }
 
+static int is_unwanted(void *context)
+{
+    return call_is_cancelled(context);
+}
+
 bool asked_open(struct asked *asked)
 {
     if (!set_deadline(asked))
         return false;
+    asked->stop = (lode_stop){
+        .deadline_us = asked->call->deadline_us, .is_wanted = is_unwanted, .context = asked->call};
+    asked->filter.stop = &asked->stop;
     asked->handle = api_take(asked->call, asked->namespace_);
     if (!asked->handle || !asked->snapshot_name)
         return asked->handle != NULL;

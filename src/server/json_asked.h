@@ -19,6 +19,7 @@ struct asked {
     /* Since asked_open: */
     const struct handle *handle;
     lode_snapshot *snapshot;
+    lode_stop stop; /* at the deadline, or when nobody waits any more */
 };
 
 /* Read the body, one object, by its members; an empty body is {}. False: the call has failed. */
@@ -45,7 +46,7 @@ bool asked_query_bool(struct call *call, const char *name, int *ret_value);
 /* What who may ask for, of at most `most`. 0: no limit of his own. */
 uint64_t asked_limit(uint64_t own, uint64_t most);
 
-/* The engine has failed: with the status of HTTP that is right (504 where the deadline has passed). items: what the body
+/* The engine has failed: with the status of HTTP that is right (504 where the deadline has passed while it was cancelled). items: what the body
  * calls the array that the engine was given, or NULL. is_write: LODE_INVALID is about points that are not what the
  * collection takes (422). */
 void asked_fail_at(struct call *call, const lode_error *error, const char *items, bool is_write);

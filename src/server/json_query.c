@@ -179,6 +179,8 @@ static struct query *add_query(struct queries *queries, lode_error *error)
             return NULL;
         queries->items = items;
     }
+    if (!items)
+        return NULL;
     struct query *query = &items[queries->count++];
     *query = (struct query){.all = queries};
     return query;
@@ -364,6 +366,8 @@ static bool cut_body(struct queries *queries)
                     (unsigned long long)most);
         return false;
     }
+    if (count == 0)
+        return true;
     const float *floats = body_floats(call);
     queries->items = queries->is_batch ? NULL : &queries->base;
     queries->count = queries->is_batch ? 0 : 1;

@@ -87,7 +87,9 @@ static void report_audit(const struct call *call, unsigned status)
     if (!is_audited(call))
         return;
     trace_id_text(&call->trace, trace_id);
-    const char *outcome = call->is_denied ? "denied" : status >= 200 && status < 300 ? "ok" : "failed";
+    const char *outcome = call->is_denied                 ? "denied"
+                          : status >= 200 && status < 300 ? "ok"
+                                                          : "failed";
     audit_append(call->server->audit,
                  &(struct audit_entry){
                      .operation = call->route ? call->route->operation : "none",
@@ -117,14 +119,13 @@ static void report_trace(const struct call *call, const struct net_outcome *outc
         {.name = "http.route", .text = call->route ? call->route->pattern : ""},
         {.name = "lode.index", .text = call->collection ? call->collection : ""},
     };
-    struct trace_span spans[2] = {
-        {.name = call->route ? call->route->operation : "none",
-         .start_us = start_us,
-         .end_us = end_us,
-         .attributes = attributes,
-         .attribute_count = sizeof attributes / sizeof *attributes,
-         .error = status >= 500 ? fault_code(call) : NULL},
-        {.name = "queue"}};
+    struct trace_span spans[2] = {{.name = call->route ? call->route->operation : "none",
+                                   .start_us = start_us,
+                                   .end_us = end_us,
+                                   .attributes = attributes,
+                                   .attribute_count = sizeof attributes / sizeof *attributes,
+                                   .error = status >= 500 ? fault_code(call) : NULL},
+                                  {.name = "queue"}};
     memcpy(spans[0].span_id, call->trace.span_id, sizeof spans[0].span_id);
     memcpy(spans[0].parent_id, call->trace.parent_id, sizeof spans[0].parent_id);
     trace_new_span_id(call->server->tracer, spans[1].span_id);

@@ -6,17 +6,21 @@
 
 #include <string.h>
 
-#define READS    .role = ROLE_READ, .lane = NET_LANE_READ
-#define WRITES   .role = ROLE_WRITE, .lane = NET_LANE_WRITE, .is_mutation = true
-#define MANAGES  .role = ROLE_ADMIN, .lane = NET_LANE_SLOW, .is_mutation = true
-#define EXPORTS  .role = ROLE_READ, .lane = NET_LANE_SLOW, .is_streamed = true
-#define IMPORTS  .role = ROLE_WRITE, .lane = NET_LANE_SLOW, .is_streamed = true, .is_mutation = true
+#define READS   .role = ROLE_READ, .lane = NET_LANE_READ
+#define WRITES  .role = ROLE_WRITE, .lane = NET_LANE_WRITE, .is_mutation = true
+#define MANAGES .role = ROLE_ADMIN, .lane = NET_LANE_SLOW, .is_mutation = true
+#define EXPORTS .role = ROLE_READ, .lane = NET_LANE_SLOW, .is_streamed = true
+#define IMPORTS .role = ROLE_WRITE, .lane = NET_LANE_SLOW, .is_streamed = true, .is_mutation = true
 #define ROUTE(operation_, method_, pattern_, run_, kind_, reach_, bodies_)                         \
-    {.operation = (operation_), .method = (method_), .pattern = (pattern_), .run = (run_), kind_,  \
-     .reach = (reach_), .bodies = (bodies_)}
+    {                                                                                              \
+        .operation = (operation_), .method = (method_), .pattern = (pattern_), .run = (run_),      \
+        kind_, .reach = (reach_), .bodies = (bodies_)                                              \
+    }
 /* Answered by the loop itself (service.c): nothing that waits. */
 #define LOOP(operation_, pattern_, role_)                                                          \
-    {.operation = (operation_), .method = "GET", .pattern = (pattern_), .role = (role_)}
+    {                                                                                              \
+        .operation = (operation_), .method = "GET", .pattern = (pattern_), .role = (role_)         \
+    }
 
 /* clang-format off */
 const struct route routes[] = {

@@ -10,8 +10,8 @@ extern const size_t route_count;
 
 struct route_match {
     const struct route *route; /* NULL: see status */
-    unsigned status;           /* 404; 405, with `allow`; 400: the path is not encoded as it must be */
-    char allow[64];            /* "GET, PUT" */
+    unsigned status; /* 404; 405, with `allow`; 400: the path is not encoded as it must be */
+    char allow[64];  /* "GET, PUT" */
     struct {
         const char *text; /* in the path, still encoded */
         size_t size;

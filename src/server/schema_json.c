@@ -7,9 +7,8 @@ static const char *const metric_names[] = {"l2", "ip", "cosine", NULL};
 static const char *const scalar_names[] = {"f32", "f16", "bf16", "int8", NULL};
 static const char *const index_names[] = {"hnsw", "flat", NULL};
 static const char *const layout_names[] = {"fast", "compact", NULL};
-static const char *const field_types[] = {"keyword", "text",     "integer", "float",
-                                          "boolean", "datetime", "geo",     "uuid",
-                                          NULL};
+static const char *const field_types[] = {"keyword",  "text", "integer", "float", "boolean",
+                                          "datetime", "geo",  "uuid",    NULL};
 
 void json_write_text(struct json_writer *json, const char *key, const char *text)
 {
@@ -105,8 +104,7 @@ static lode_status read_m(struct json_input *input, void *target)
 
 static lode_status read_ef_construction(struct json_input *input, void *target)
 {
-    return read_u32(input, 1, LODE_EF_MAX,
-                    &((struct schema_body *)target)->schema.ef_construction);
+    return read_u32(input, 1, LODE_EF_MAX, &((struct schema_body *)target)->schema.ef_construction);
 }
 
 static lode_status read_layout(struct json_input *input, void *target)
@@ -176,12 +174,11 @@ static lode_status read_fields(struct json_input *input, void *target)
     return status;
 }
 
-static const struct json_member schema_items[] = {
-    [SCHEMA_DIM] = {"dim", read_dim, false},
-    [SCHEMA_METRIC] = {"metric", read_metric, false},
-    [SCHEMA_SCALAR] = {"scalar", read_scalar, false},
-    [SCHEMA_INDEX] = {"index", read_index, false},
-    [SCHEMA_FIELDS] = {"fields", read_fields, false}};
+static const struct json_member schema_items[] = {[SCHEMA_DIM] = {"dim", read_dim, false},
+                                                  [SCHEMA_METRIC] = {"metric", read_metric, false},
+                                                  [SCHEMA_SCALAR] = {"scalar", read_scalar, false},
+                                                  [SCHEMA_INDEX] = {"index", read_index, false},
+                                                  [SCHEMA_FIELDS] = {"fields", read_fields, false}};
 const struct json_members schema_members = {
     .items = schema_items, .count = sizeof schema_items / sizeof *schema_items, .what = "an index"};
 

@@ -109,11 +109,11 @@ const char *server_address(const struct server *server, size_t i)
 static void open_failed(void *context, const char *collection, const lode_error *error)
 {
     struct server *server = context;
-    log_write(server->log, LOG_ERROR, "an index cannot be opened",
-              (const struct log_field[]){
-                  {.name = "index", .kind = LOG_TEXT, .text = collection},
-                  {.name = "error", .kind = LOG_TEXT, .text = error->message}},
-              2);
+    log_write(
+        server->log, LOG_ERROR, "an index cannot be opened",
+        (const struct log_field[]){{.name = "index", .kind = LOG_TEXT, .text = collection},
+                                   {.name = "error", .kind = LOG_TEXT, .text = error->message}},
+        2);
 }
 
 static lode_status open_db(struct server *server, lode_error *error)
@@ -196,11 +196,11 @@ void server_stop(struct server *server)
 
 static void reload_failed(struct server *server, const char *what, const lode_error *error)
 {
-    log_write(server->log, LOG_ERROR, "reloading failed",
-              (const struct log_field[]){
-                  {.name = "what", .kind = LOG_TEXT, .text = what},
-                  {.name = "error", .kind = LOG_TEXT, .text = error->message}},
-              2);
+    log_write(
+        server->log, LOG_ERROR, "reloading failed",
+        (const struct log_field[]){{.name = "what", .kind = LOG_TEXT, .text = what},
+                                   {.name = "error", .kind = LOG_TEXT, .text = error->message}},
+        2);
 }
 
 lode_status server_reload(struct server *server, const struct config *config, lode_error *error)
@@ -211,7 +211,8 @@ lode_status server_reload(struct server *server, const struct config *config, lo
     struct net_tls_options tls = {0};
     lode_status status = log_reopen(server->log, config->log.level, &errors[0]);
     config_net_options(config, &options, &tls);
-    lode_status next = options.tls ? net_server_set_tls(server->net, options.tls, &errors[1]) : LODE_OK;
+    lode_status next =
+        options.tls ? net_server_set_tls(server->net, options.tls, &errors[1]) : LODE_OK;
     lode_status last = access_reconfigure(server->access, config, &errors[2]);
     const lode_status statuses[3] = {status, next, last};
     status = LODE_OK;

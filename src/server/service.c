@@ -45,7 +45,7 @@ static void common_headers(struct call *call)
                         : "Bearer realm=\"lode\", error=\"invalid_token\"");
 }
 
-static void answer(struct call *call)
+void call_answer(struct call *call)
 {
     if (call->is_answered)
         return;
@@ -80,7 +80,8 @@ static void answer_plain(struct exchange *exchange, const struct fault *fault, c
     char retry[16];
     struct buf body;
     buf_init(&body, 4096);
-    if (fault_write(&body, &(struct fault_text){.code = fault->code, .message = message, .position = -1},
+    if (fault_write(&body,
+                    &(struct fault_text){.code = fault->code, .message = message, .position = -1},
                     NULL))
         buf_clear(&body);
     (void)snprintf(retry, sizeof retry, "%u", fault->retry_s);
@@ -179,9 +180,8 @@ const struct handle *api_take(struct call *call, const char *namespace_)
     const struct handle *handle = NULL;
     lode_error error = {.status = LODE_OK};
     call->collection = call->parameters[0];
-    call->namespace_ = namespace_ && *namespace_
-                           ? call_copy(call, namespace_, strlen(namespace_))
-                           : NULL;
+    call->namespace_ =
+        namespace_ && *namespace_ ? call_copy(call, namespace_, strlen(namespace_)) : NULL;
     if (call_has_failed(call) ||
         !service_may(call, call->route->role, call->collection, namespace_ ? namespace_ : ""))
         return NULL;
@@ -433,7 +433,7 @@ void service_begin(void *context, struct exchange *exchange)
         }
         loop_route(call);
     }
-    answer(call);
+    call_answer(call);
 }
 
 /* --- Run ----------------------------------------------------------------------------------------- */
@@ -444,10 +444,10 @@ static void run(void *context, struct exchange *exchange)
     (void)context;
     if (!call->route->is_streamed)
         call->body = exchange_body(exchange, &call->body_size);
-    if (exchange_request(exchange)->content_size != NET_SIZE_UNKNOWN ||
-        call->route->is_streamed || call->body_size == 0 || take_quota(call, call->body_size))
+    if (exchange_request(exchange)->content_size != NET_SIZE_UNKNOWN || call->route->is_streamed ||
+        call->body_size == 0 || take_quota(call, call->body_size))
         call->route->run(call);
-    answer(call);
+    call_answer(call);
 }
 
 /* --- Refused and ended --------------------------------------------------------------------------- */

@@ -130,6 +130,8 @@ static void add_asked(struct fields *fields, const struct slow_query *query)
     add_text(fields, "key", query->key_id);
     add_text(fields, "trace_id", query->trace_id);
     add_text(fields, "by", query->by);
+    if (query->queries > 1)
+        add_number(fields, "queries", query->queries);
     add_number(fields, "k", query->k);
     add_number(fields, "ef_search", query->ef_search);
 }

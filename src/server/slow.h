@@ -10,6 +10,7 @@ struct slow_query {
     const char *collection, *namespace_, *key_id; /* NULL: none */
     const char *trace_id;                         /* NULL: none */
     const char *by;                               /* what is near: "vector", "text", "like" */
+    uint64_t queries;                             /* of a batch: how many; else 0 or 1 */
     uint64_t k, ef_search;                        /* ef_search 0: it was exact */
     const char *filter;                           /* as it was given; NULL: none */
     size_t filter_size;

@@ -1,6 +1,6 @@
 /* trace.h: spans of requests, sent as OTLP/HTTP JSON (libcurl) by a thread of its own; W3C traceparent in, and out in the
- * answer's head. What does not fit into the queue is dropped and counted. Spans: the request; its wait and its plan; each
- * segment that was searched (from lode_explanation, when the request was explained or sampled). Thread-safe.
+ * answer's head. What does not fit into the queue is dropped and counted. Spans: the request, its wait (report.c), its
+ * search, its plan and each segment (query_seen.c). Thread-safe.
  * docs/tracing.md. */
 #ifndef SERVER_TRACE_H
 #define SERVER_TRACE_H

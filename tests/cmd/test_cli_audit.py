@@ -63,6 +63,13 @@ def main():
         write("audit-00000001.jsonl", one[1:])
         assert "audit-00000001.jsonl, line 1" in run("verify", "db", code=6)
 
+        # Numbers are checked beside hashes.
+        skipping, _ = chain(1, first=7, previous=last)
+        write("audit-00000001.jsonl", one)
+        write("audit-00000002.jsonl", two + skipping)
+        assert "audit-00000002.jsonl, line 3: its number" in run("verify", "db", code=6)
+        write("audit-00000002.jsonl", two)
+
         # Older files that are gone are missed, unless a line says that they were deleted.
         os.remove("db/server/audit/audit-00000001.jsonl")
         assert "is missing" in run("verify", "db", code=6)

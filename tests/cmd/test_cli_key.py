@@ -90,6 +90,17 @@ def mistakes_are_told():
     assert not os.path.exists("nowhere")
 
 
+def nobody_overwrites_anybody():
+    """Commands that run at the same time wait for one another."""
+    before = listed()
+    running = [
+        subprocess.Popen([LODE, "key", "create", "db", "--name", f"p{i}", "--role", "read", "--quiet"],
+                         stdout=subprocess.PIPE, text=True) for i in range(8)]
+    made = {process.communicate(timeout=60)[0].split("_")[1] for process in running}
+    assert all(process.returncode == 0 for process in running)
+    assert len(made) == 8 and set(listed()) == set(before) | made
+
+
 def snapshot(folder):
     found = {}
     for place, _, names in os.walk(folder):
@@ -139,6 +150,7 @@ def main():
         os.chdir(folder)
         keys_are_made_and_changed()
         mistakes_are_told()
+        nobody_overwrites_anybody()
         the_folder_is_left_alone()
 
 

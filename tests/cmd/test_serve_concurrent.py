@@ -319,4 +319,6 @@ class Manager(ServeTest):
 
 
 if __name__ == "__main__":
+    if not pathlib.Path(SERVE[0]).exists():
+        sys.exit(77)  # no cmocka, so no stand-in
     unittest.main()

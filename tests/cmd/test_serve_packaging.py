@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -167,4 +168,6 @@ class Image(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    if not pathlib.Path(SERVE[0]).exists():
+        sys.exit(77)  # no cmocka, so no stand-in
     unittest.main()

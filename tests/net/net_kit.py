@@ -18,15 +18,17 @@ SLOW = 5 if os.environ.get("LODE_SANITIZE") else 1  # how much longer things may
 class Server:
     """net_echo with these options, stopped at the end; its exit code must be 0: begun and ended exchanges are as many."""
 
-    def __init__(self, stops=True, **options):
+    def __init__(self, **options):
         program = BUILD / "tests" / "net" / "net_echo"
         if not program.exists():
             sys.exit(77)
         arguments = [f"{key}={value}" for key, value in options.items()]
-        self.process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, text=True)
+        # Memory is measured: what was freed must not be kept for long by the sanitizer.
+        sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
+        self.process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, "ASAN_OPTIONS": sanitizer})
         self.address = self.process.stdout.readline().strip()
         self.port = int(self.address.rsplit(":", 1)[1])
-        self.stops = stops
 
     def __enter__(self):
         return self
@@ -65,6 +67,10 @@ class Server:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1])
         return 0
+
+    def cpu_s(self):
+        fields = open(f"/proc/{self.process.pid}/stat").read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def wait_stats(self, wanted, seconds=5):
         """Until wanted(stats) holds."""

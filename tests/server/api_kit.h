@@ -49,6 +49,11 @@ const atomic_int *exchange_cancelled(const struct exchange *exchange)
     return &exchange->cancelled;
 }
 
+uint64_t exchange_started_us(const struct exchange *exchange)
+{
+    return exchange->request.arrived_us;
+}
+
 void exchange_set_deadline(struct exchange *exchange, uint64_t deadline_us)
 {
     exchange->deadline_us = deadline_us;

@@ -56,6 +56,8 @@ class Server:
     def __exit__(self, *exception):
         if exception[0]:
             sys.stderr.write(f"the server's exit status: {self.process and self.process.poll()}\n")
+        if self.process and self.process.poll() is None and not exception[0]:
+            self.stop()  # in order, so that leaks show
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()

@@ -419,6 +419,7 @@ static void the_cache_is_bounded(void **state)
 /* --- Scopes ------------------------------------------------------------------------------------- */
 
 static char *some_collections[] = {(char *)"films", (char *)"book*"};
+static char *every_name[] = {(char *)"*"};
 static char *some_namespaces[] = {(char *)"anna", (char *)"b*"};
 
 #define COLLECTIONS                                                                                \
@@ -437,28 +438,29 @@ static const struct principal whos[] = {
     {.name = "some", .role = ROLE_ADMIN, .collections = COLLECTIONS},
     {.name = "tenant", .role = ROLE_ADMIN, .namespaces = NAMESPACES},
     {.name = "filtered", .role = ROLE_ADMIN, .filter = (char *)"a = 1"},
+    {.name = "named", .role = ROLE_WRITE, .namespaces = {every_name, 1}},
     {.name = "both", .role = ROLE_WRITE, .collections = COLLECTIONS, .namespaces = NAMESPACES},
 };
 
-/* Columns: reader writer admin some tenant filtered both.
+/* Columns: reader writer admin some tenant filtered named both.
  * . may; R its role is not enough; C collection; N namespace. */
 static const struct {
     enum role needed;
     const char *collection, *namespace_, *wanted;
 } scopes[] = {
-    {ROLE_NONE, NULL, NULL, "......."},       {ROLE_NONE, "films", "x", "......."},
-    {ROLE_READ, NULL, NULL, "......."}, /* the list of collections */
-    {ROLE_WRITE, NULL, NULL, "R..CNNC"},      {ROLE_ADMIN, NULL, NULL, "RR.CNNR"},
-    {ROLE_READ, "films", NULL, "....NNN"}, /* schema and statistics */
-    {ROLE_ADMIN, "films", NULL, "RR..NNR"},   {ROLE_ADMIN, "other", NULL, "RR.CNNR"},
-    {ROLE_READ, "films", "", "....N.N"},      {ROLE_READ, "film", "", "...CN.C"},
-    {ROLE_READ, "films2", "", "...CN.C"},     {ROLE_READ, "book", "", "....N.N"},
-    {ROLE_READ, "books", "anna", "......."},  {ROLE_READ, "boo", "anna", "...C..C"},
-    {ROLE_READ, "books", "ann", "....N.N"},   {ROLE_READ, "books", "annab", "....N.N"},
-    {ROLE_READ, "books", "b", "......."},     {ROLE_READ, "books", "bob", "......."},
-    {ROLE_READ, "books", "B", "....N.N"},     {ROLE_READ, "books", "*", "....N.N"},
-    {ROLE_WRITE, "books", "anna", "R......"}, {ROLE_WRITE, "books", "carl", "R...N.N"},
-    {ROLE_ADMIN, "books", "anna", "RR...NR"}, /* dropping a namespace */
+    {ROLE_NONE, NULL, NULL, "........"},       {ROLE_NONE, "films", "x", "........"},
+    {ROLE_READ, NULL, NULL, "........"}, /* the list of collections */
+    {ROLE_WRITE, NULL, NULL, "R..CNNNC"},      {ROLE_ADMIN, NULL, NULL, "RR.CNNRR"},
+    {ROLE_READ, "films", NULL, "....NNNN"}, /* schema and statistics */
+    {ROLE_ADMIN, "films", NULL, "RR..NNRR"},   {ROLE_ADMIN, "other", NULL, "RR.CNNRR"},
+    {ROLE_READ, "films", "", "....N.NN"},      {ROLE_READ, "film", "", "...CN.NC"},
+    {ROLE_READ, "films2", "", "...CN.NC"},     {ROLE_READ, "book", "", "....N.NN"},
+    {ROLE_READ, "books", "anna", "........"},  {ROLE_READ, "boo", "anna", "...C...C"},
+    {ROLE_READ, "books", "ann", "....N..N"},   {ROLE_READ, "books", "annab", "....N..N"},
+    {ROLE_READ, "books", "b", "........"},     {ROLE_READ, "books", "bob", "........"},
+    {ROLE_READ, "books", "B", "....N..N"},     {ROLE_READ, "books", "*", "....N..N"},
+    {ROLE_WRITE, "books", "anna", "R......."}, {ROLE_WRITE, "books", "carl", "R...N..N"},
+    {ROLE_ADMIN, "books", "anna", "RR...NRR"}, /* dropping a namespace */
 };
 
 static void scopes_are_kept(void **state)

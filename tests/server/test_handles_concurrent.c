@@ -221,7 +221,7 @@ static void work(void *context)
 {
     static const char *const spaces[] = {NULL, "a", "b"};
     struct worker *worker = context;
-    lode_error own = {LODE_OK};
+    lode_error own = {.status = LODE_OK};
     for (unsigned i = 0; i < ROUNDS; i++) {
         const struct handle *handle = NULL;
         unsigned what = (i * 7 + worker->number * 5) % 29;
@@ -237,7 +237,8 @@ static void work(void *context)
                                   &own);
         if (handle) {
             uint64_t points = 0;
-            status = lode_count(handle->collection, NULL, (lode_filter){.text = NULL}, &points, &own);
+            status =
+                lode_count(handle->collection, NULL, (lode_filter){.text = NULL}, &points, &own);
         }
         handles_give(handles, handle);
         if (status == LODE_OK || status == LODE_NOT_FOUND || status == LODE_EXISTS)

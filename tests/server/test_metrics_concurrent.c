@@ -12,7 +12,7 @@
 #include "os/thread.h"
 #include "server/metrics.h"
 
-enum { THREADS = 6, ROUNDS = 3000 };
+enum { THREADS = 6, ROUNDS = 40000 };
 
 static const char *const operations[] = {"query"};
 static const char *const reasons[] = {"missing", "expired", "forged", "role"};

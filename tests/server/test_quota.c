@@ -126,6 +126,13 @@ static void one_quota_for_one_name(void **state)
     assert_int_equal(quota_request(again, 0, kit.now), 1000); /* the rate is the new one */
     quota_give(kit.quotas, again);
     end(&kit);
+    begin(&kit, 5, 0);
+    assert_int_equal(
+        quotas_take(kit.quotas, "a", (struct quota_rates){1, 0}, kit.now, &again, NULL), LODE_OK);
+    assert_int_equal(quota_request(again, 0, kit.now), 0); /* what it holds, too */
+    assert_int_equal(quota_request(again, 0, kit.now), 1000);
+    quota_give(kit.quotas, again);
+    end(&kit);
 }
 
 /* Names by the million leave a bounded table, and nobody in debt gets a new one by coming back. */
