@@ -138,6 +138,21 @@ def opening(name, modules):
         return server.stop() or code
 
 
+def documented(_, modules):
+    """The program in docs/grpc.md prints what is said there."""
+    page = (SOURCE / "docs/grpc.md").read_text()
+    program = re.search(r"```js\n(.*?)```", page, re.S).group(1)
+    wanted = re.search(r"It prints `(.*?)`\.", page).group(1)
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(pathlib.Path(folder), "--auth", "no")
+        server.wait_until_ready()
+        result = subprocess.run(["node", "-e", program], cwd=SOURCE, stdin=subprocess.DEVNULL, capture_output=True,
+                                text=True, timeout=60,
+                                env={**os.environ, "NODE_PATH": str(modules), "ADDRESS": server.address})
+        print(result.stdout + result.stderr, end="")
+        return server.stop() or result.returncode or result.stdout != wanted + "\n"
+
+
 def main():
     if not shutil.which("npm") or not shutil.which("node"):
         print("no npm: skipped")
@@ -145,7 +160,8 @@ def main():
     modules = install()
     failed = []
     scripts = {"methods.js": plain, "errors.js": plain, "streams.js": plain, "deadlines.js": plain,
-               "services.js": plain, "opening.js": opening, "secure.js": secure}
+               "services.js": plain, "opening.js": opening, "secure.js": secure,
+               "docs/grpc.md": documented}
     for name, run in scripts.items():
         if len(sys.argv) > 1 and name not in sys.argv[1:]:
             continue

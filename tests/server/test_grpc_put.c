@@ -76,8 +76,8 @@ static void what_is_put_is_read(void **state)
     assert_true(got->hits[1]->version == UINT64_MAX);
     assert_int_equal(got->hits[1]->base.n_unknown_fields, 0);
     assert_int_equal(got->info->sequence, 9);
-    /* As many bytes as protobuf-c would write, but for two scores of 0, which are written all the same. */
-    assert_int_equal(lode__v1__query_response__get_packed_size(got) + 2 * 5, out.size);
+    /* As many bytes as protobuf-c would write, but for two scores of 0 (5 bytes each), written all the same. */
+    assert_int_equal(lode__v1__query_response__get_packed_size(got) + 10, out.size);
     lode__v1__query_response__free_unpacked(got, NULL);
 }
 
