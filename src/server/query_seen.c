@@ -27,6 +27,7 @@ void query_seen_begin(struct query_seen *seen, struct call *call, const struct h
     if (seen->recall && !request->snapshot && recall_sample_wants(seen->recall, request) &&
         lode_snapshot_open(seen->handle->collection, &seen->own_snapshot, NULL) == LODE_OK)
         request->snapshot = seen->own_snapshot;
+    seen->begun_us = clock_now_us(&clock_system);
     seen->begun_wall_us = clock_wall_us(&clock_system);
 }
 
@@ -81,7 +82,6 @@ static void log_slow(const struct query_seen *seen, const lode_search_info *info
     const lode_search_request *request = seen->request;
     char trace_id[TRACE_ID_TEXT_SIZE];
     uint64_t arrived_us = exchange_request(call->exchange)->arrived_us;
-    uint64_t started_us = exchange_started_us(call->exchange);
     trace_id_text(&call->trace, trace_id);
     lode_explanation *plan = may_look_up(now_us) ? plan_of(seen) : NULL;
     struct slow_query query = {.operation = call->route->operation,
@@ -96,7 +96,7 @@ static void log_slow(const struct query_seen *seen, const lode_search_info *info
                                .filter = request->filter,
                                .filter_size = request->filter_size,
                                .took_us = now_us - arrived_us,
-                               .waited_us = started_us - arrived_us,
+                               .waited_us = seen->begun_us - arrived_us,
                                .info = info,
                                .explanation = plan};
     slow_query_log(seen->call->server->log, &query);
@@ -261,6 +261,8 @@ static void give_sample(struct query_seen *seen, lode_result *own_result)
 
 static void tell(const struct query_seen *seen, const lode_search_info *info, uint64_t queries)
 {
+    if (!seen->call->server)
+        return;
     metrics_queries(seen->call->server->metrics, queries, info->distances, info->hops);
     look_whether_slow(seen, info, queries);
     if (!seen->call->trace.is_sampled)

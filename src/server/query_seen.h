@@ -8,7 +8,7 @@
  *     query_seen_end(&seen, status ? NULL : result);        // takes the result
  *
  * What costs more than counting is bounded: a plan is looked up for one slow query a second, without searching; a trace that is
- * sampled repeats its search once, explained. */
+ * sampled repeats its search once, explained. Of a call without a server (handlers alone, in tests) nothing is told. */
 #ifndef SERVER_QUERY_SEEN_H
 #define SERVER_QUERY_SEEN_H
 
@@ -21,8 +21,8 @@ struct query_seen {
     const struct handle *handle;
     const lode_search_request *request; /* as it is carried out; all borrowed until the end */
     struct recall_sampler *recall;      /* NULL: recall is not measured */
-    uint64_t begun_wall_us;
-    lode_snapshot *own_snapshot; /* of a sample */
+    uint64_t begun_us, begun_wall_us;   /* monotonic; since 1970 */
+    lode_snapshot *own_snapshot;        /* of a sample */
 };
 
 /* request->snapshot is set when recall is to be measured and none was set. seen->recall is to be set before. */

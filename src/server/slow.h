@@ -14,7 +14,7 @@ struct slow_query {
     uint64_t k, ef_search;                        /* ef_search 0: it was exact */
     const char *filter;                           /* as it was given; NULL: none */
     size_t filter_size;
-    uint64_t took_us, waited_us;         /* all of it; of that, in the lane's queue */
+    uint64_t took_us, waited_us;         /* all of it; of that, before it began */
     const lode_search_info *info;        /* NULL: it has not been answered */
     const lode_explanation *explanation; /* NULL: its plan is not known */
 };
