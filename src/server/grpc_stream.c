@@ -233,14 +233,11 @@ static lode_status write_points(struct call *call, lode_iterator *iterator, stru
 static void export_points(struct call *call, const struct asked *asked,
                           const Lode__V1__ExportRequest *request)
 {
-    const lode_stop stop = grpc_stop(call);
-    lode_filter filter = asked->filter;
     struct grpc_form form;
     lode_iterator *iterator;
     lode_error error;
-    filter.stop = &stop;
     lode_status status = lode_iterator_open_filtered(asked->handle->collection, asked->snapshot,
-                                                     filter, asked->with, &iterator, &error);
+                                                     asked->filter, asked->with, &iterator, &error);
     if (status) {
         grpc_read_fail(call, &error, NULL);
         return;

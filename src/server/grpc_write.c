@@ -117,13 +117,11 @@ static void write_batch(struct call *call, const struct asked *asked, const stru
 static void write_filtered(struct call *call, const struct asked *asked, const lode_write_op *patch)
 {
     lode_collection *collection = asked->handle->collection;
-    const lode_stop stop = grpc_stop(call);
-    lode_filter filter = asked->filter;
     lode_write_info info = {0};
     lode_error error = {0};
-    filter.stop = &stop;
-    lode_status status = patch ? lode_patch_filtered(collection, filter, patch, &info, &error)
-                               : lode_delete_filtered(collection, filter, &info, &error);
+    lode_status status = patch
+                             ? lode_patch_filtered(collection, asked->filter, patch, &info, &error)
+                             : lode_delete_filtered(collection, asked->filter, &info, &error);
     if (!status) {
         reply(call, &info);
         return;
