@@ -46,6 +46,7 @@ struct import {
     uint64_t hashes[BATCH_POINTS_MAX]; /* of what each line holds */
     /* What was done. */
     uint64_t written, batches, repeated, sequence;
+    uint64_t fresh;         /* of those written, how many were not there by an earlier attempt */
     uint64_t applied_lines; /* all up to this one */
 };
 
@@ -173,6 +174,7 @@ static lode_status write_once(struct import *import, size_t begin, size_t count,
     import->batches++;
     import->repeated += info.repeated ? 1 : 0;
     import->written += count;
+    import->fresh += info.repeated ? 0 : count;
     import->sequence = info.sequence;
     import->applied_lines = import->lines[begin + count - 1];
     return LODE_OK;
@@ -343,7 +345,7 @@ static void run_import(struct import *import)
         take_lines(import);
     call->points = import->written;
     call->sequence = import->sequence;
-    metrics_points(call->server->metrics, import->written, 0);
+    metrics_points(call->server->metrics, import->fresh, 0);
     if (!call_has_failed(call))
         answer_import(import);
     json_points_release(&import->points);

@@ -180,10 +180,12 @@ static void put_group(struct put *put, const lode_group *group, struct grpc_form
 static lode_status answer_groups(struct put *put, const struct asked *asked,
                                  const struct query *query)
 {
-    const lode_groups_request request = {.search = query->request,
-                                         .by = query->message->group_by,
-                                         .per_group = query->message->per_group};
+    lode_groups_request request = {.search = query->request,
+                                   .by = query->message->group_by,
+                                   .per_group = query->message->per_group};
     lode_groups *groups;
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, asked->call, asked->handle, &request.search);
     lode_status status =
         lode_search_groups(asked->handle->collection, &request, &groups, put->error);
     if (status)
@@ -193,7 +195,7 @@ static lode_status answer_groups(struct put *put, const struct asked *asked,
         put_group(put, &groups->groups[i], &form);
     grpc_form_release(&form);
     put_info(put, &groups->info);
-    metrics_queries(asked->call->server->metrics, 1, groups->info.distances, groups->info.hops);
+    query_seen_end_groups(&seen, &groups->info);
     lode_groups_free(groups);
     return query->message->explain ? put_explanation(put, asked, query) : put->status;
 }
@@ -202,7 +204,7 @@ static lode_status answer_one(struct put *put, const struct asked *asked, const 
 {
     lode_result *result = NULL;
     lode_search_request request = query->request;
-    struct query_seen seen = {0};
+    struct query_seen seen = {.recall = asked->call->server->recall};
     if (*query->message->group_by)
         return answer_groups(put, asked, query);
     query_seen_begin(&seen, asked->call, asked->handle, &request);

@@ -126,8 +126,7 @@ static void write_filtered(struct call *call, const struct asked *asked, const l
         reply(call, &info);
         return;
     }
-    call->points = info.deleted + info.patched;
-    call->sequence = info.sequence;
+    answer_write_done(call, &info);
     if (call->points)
         error_prefix(&error, "after %llu points: ", (unsigned long long)call->points);
     grpc_read_fail(call, &error, NULL);

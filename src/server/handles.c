@@ -48,6 +48,7 @@ struct handles {
     size_t idle_count;
     struct dropping *dropping;
     lode_catalog *catalog;
+    uint64_t hits, misses; /* of take: it was open; it had to be opened */
 };
 
 /* What an entry is found by. */
@@ -338,6 +339,8 @@ static lode_status take(struct handles *handles, const struct key *key, struct e
     struct entry *entry = is_gone ? NULL : find(handles, key);
     if (entry)
         use(handles, entry);
+    handles->hits += entry != NULL;
+    handles->misses += !entry && !is_gone;
     mutex_unlock(&handles->lock);
     if (is_gone)
         return no_collection(key->collection, error);
@@ -394,6 +397,14 @@ bool handle_is_unwanted(const struct handle *handle)
 {
     const struct entry *entry = (const struct entry *)handle;
     return atomic_load_explicit(&entry->is_unwanted, memory_order_relaxed);
+}
+
+void handles_counts(struct handles *handles, uint64_t *ret_hits, uint64_t *ret_misses)
+{
+    mutex_lock(&handles->lock);
+    *ret_hits = handles->hits;
+    *ret_misses = handles->misses;
+    mutex_unlock(&handles->lock);
 }
 
 /* --- The catalog --------------------------------------------------------------------------------- */

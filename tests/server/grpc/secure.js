@@ -56,7 +56,12 @@ test('keys with a filter', async () => {
     const {messages} = await collect(vectors.Export({index: 'k'}, as('filtered')));
     has(messages.flatMap((one) => one.points), [{id: number('1')}]);
     has(await failAs('filtered', vectors, 'Upsert', {index: 'k', points: [{id: number(5), values: [1, 2]}]}), {code: DENIED});
-    has(await failAs('filtered', client('lode.v1.Namespaces'), 'List', {index: 'k'}), {code: DENIED});
+    const namespaces = client('lode.v1.Namespaces');
+    has(await failAs('filtered', namespaces, 'List', {index: 'k'}), {code: DENIED, reason: 'namespace'});
+    // Points that the filter hides would go with it.
+    await askAs('writer', vectors, 'Upsert', {index: 'k', namespace: 'carl', points: [{id: number(1), values: [1, 2]}]});
+    has(await failAs('filtered', namespaces, 'Delete', {index: 'k', namespace: 'carl'}), {code: DENIED, reason: 'namespace'});
+    has(await askAs('writer', vectors, 'Count', {index: 'k', namespace: 'carl'}), {count: '1'});
 });
 
 test('streams need keys too; health needs none, reflection one', async () => {
