@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test crash soak asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-sustained bench-namespaces bench-build demo format install deb clean help fuzz
+.PHONY: build debug test crash soak asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-serve bench-sustained bench-namespaces bench-build demo format install deb clean help fuzz
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -59,6 +59,9 @@ bench-speed: bench-build ## all that bench/run.sh measures, into build/bench (25
 
 bench-sustained: bench-build ## ten minutes of writes, deletes and queries in a quarter of the data's memory
 	@bench/run.sh sustained
+
+bench-serve: bench-build ## what a request costs lode serve, and what it does under three times as much as it can (6 minutes)
+	@bench/run.sh serve
 
 bench-open: build ## how long opening takes, with 1,000,000 and 10,000,000 points (10 minutes, 2 GB in build/bench)
 	$(call setup,bench)

@@ -14,6 +14,8 @@
 #             not by default)
 #   filters   searches that may return some of the rows only, of each share, beside an exact scan of these, hnswlib
 #             and faiss (on B; not by default)
+#   serve     lode serve on loopback, B and C and 100 points of C: queries a second and latencies of 1 to 256
+#             connections, what a request costs beyond the engine, 80% and 300% load for SERVE_SECONDS (30); not by default
 #   layers    what HNSW's upper layers are worth, on hnswlib's graph
 #
 # Everything stays in build/bench/: sets, indexes with what building them took, figures (*.json; speed.json
@@ -274,6 +276,33 @@ plot "$out/sustained.dat" using 1:2 with lines lw 2 title "resident, at most", \
 GNUPLOT
 }
 
+# An index like those of users: made by the command, once.
+served() {
+    prepare "$1"
+    [ -e "$out/serve-$1.made" ] && return
+    say "$1: importing into serve-$1.lode (minutes)"
+    rm -rf "$out/serve-$1.lode"
+    "$programs/../lode" create "$out/serve-$1.lode" vectors --dim "$2" --metric "$3"
+    "$programs/../lode" import "$out/serve-$1.lode" vectors "$out/$1/base.fvecs"
+    "$programs/../lode" compact "$out/serve-$1.lode" vectors
+    touch "$out/serve-$1.made"
+}
+
+serve() {
+    local name
+    need serve
+    served B 128 l2
+    served C 768 cosine
+    say "serve: 100 points of 768 numbers, so that next to nothing is the engine's"
+    "$programs/serve" --lode "$programs/../lode" --name small --small "$out/serve-small.lode" \
+        --query "$out/C/query.fvecs" --json "$out/serve-small.json"
+    for name in B C; do
+        say "serve: $name"
+        "$programs/serve" --lode "$programs/../lode" --name "$name" --dir "$out/serve-$name.lode" \
+            --query "$out/$name/query.fvecs" --overload-s "${SERVE_SECONDS:-30}" --json "$out/serve-$name.json"
+    done
+}
+
 write_speed_json() {
     local name rows=()
     for name in "${sets[@]}"; do
@@ -290,7 +319,7 @@ echo "One thread unless it says otherwise. The machine should do nothing else; C
 for part in "$@"; do
     case $part in
         sift10k | mnist-784 | B | C) search "$part" ;;
-        threads | growth | flat | upserts | layers | filters | churn | sustained) "$part" ;;
+        threads | growth | flat | upserts | layers | filters | churn | sustained | serve) "$part" ;;
         *) echo "run.sh: unknown part '$part'" >&2; exit 2 ;;
     esac
 done

@@ -11,7 +11,7 @@ deb="dpkg-dev binutils"
 test="python3 zstd clang clang-format clang-tidy libcmocka-dev binutils libclang-rt-14-dev
       curl openssl prometheus nghttp2-client nodejs npm dpkg-dev python3-yaml python3-jsonschema
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
-bench="python3 zstd libhnswlib-dev libfaiss-dev libopenblas-dev gnuplot-nox"
+bench="python3 zstd libhnswlib-dev libfaiss-dev libopenblas-dev gnuplot-nox wrk nghttp2-client"
 
 fail() {
     echo "setup: $*" >&2

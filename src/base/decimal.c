@@ -8,6 +8,7 @@
  * None of them is met in data more than now and then. */
 #include "base/decimal.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,11 +45,35 @@ static inline int round_product(uint64_t digits, int64_t q, int bits, struct bin
     return 1;
 }
 
+/* Exact doubles. */
+static const double small_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                      1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* What most vectors are: both are exact doubles, so that the quotient is the true value rounded once. Rounded again to a
+ * float it is right unless the first rounding has put it onto a half between two floats, which are
+ * doubles. Floats that are not normal have other halves. Returns 0 when undecided. */
+static inline int divide_to_f32(uint64_t digits, int64_t q, float *ret_value)
+{
+    if (digits > 1ull << 53 || q > 0 || q < -22)
+        return 0;
+    double value = (double)digits / small_powers[-q];
+    uint64_t word;
+    memcpy(&word, &value, sizeof word);
+    if ((word & 0x1fffffff) == 0x10000000 || value < (double)FLT_MIN)
+        return 0;
+    *ret_value = (float)value;
+    return 1;
+}
+
 float decimal_to_f32(uint64_t digits, int64_t exponent)
 {
     struct binary binary;
-    if (exponent == 0 && digits <= 1u << 24)
-        return (float)digits;
+    float value;
+    if (digits == 0)
+        return 0;
+    if (divide_to_f32(digits, exponent, &value))
+        return value;
     if (!round_product(digits, exponent, 24, &binary) || binary.exponent < -149 ||
         binary.exponent > 104) {
         char text[24];
@@ -57,7 +82,6 @@ float decimal_to_f32(uint64_t digits, int64_t exponent)
     }
     uint32_t word =
         (uint32_t)(binary.exponent + 150) << 23 | ((uint32_t)binary.mantissa & 0x7fffff);
-    float value;
     memcpy(&value, &word, sizeof value);
     return value;
 }
@@ -66,7 +90,7 @@ float decimal_to_f32(uint64_t digits, int64_t exponent)
 double decimal_to_f64(uint64_t digits, int64_t exponent)
 {
     struct binary binary;
-    if (exponent == 0 && digits <= 1ull << 53)
+    if (digits == 0 || (exponent == 0 && digits <= 1ull << 53))
         return (double)digits;
     if (!round_product(digits, exponent, 53, &binary)) {
         char text[24];

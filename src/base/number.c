@@ -26,32 +26,40 @@ static inline int is_digit(char c)
     return (unsigned char)(c - '0') < 10;
 }
 
-/* Eight characters, loaded as one word: are all of them digits, and their value. The first of the
- * text is the lowest byte; each step joins neighbours: 8 digits, 4 pairs, 2 fours, 1 eight. */
-static inline int is_eight_digits(uint64_t word)
+/* Eight characters, loaded as one word and xored with '0', which makes digits their values: how many of them are digits before the first that is none. The first of
+ * the text is the lowest byte; a carry into the ones behind that first does not matter. */
+static inline unsigned digit_count(uint64_t word)
 {
-    return ((word & (word + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0) == 0x3030303030303030;
+    uint64_t others = (word | (word + 0x7676767676767676)) & 0x8080808080808080;
+    return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
 }
 
+/* Their value when all are digits; each step joins neighbours: 8 digits, 4 pairs, 2 fours, 1 eight. */
 static inline uint64_t eight_digits(uint64_t word)
 {
-    word -= 0x3030303030303030;
     word = word * 10 + (word >> 8);
     uint64_t even = (word & 0x000000ff000000ff) * 0x000f424000000064;
     uint64_t odd = (word >> 16 & 0x000000ff000000ff) * 0x0000271000000001;
     return (even + odd) >> 32;
 }
 
-/* Append the digits at p to *digits (which wraps around); returns where they end. */
+/* Append the digits at p to *digits (which wraps around); returns where they end. Fewer than eight are moved behind zeros,
+ * since a loop over them would end where no branch predictor expects it. */
 static inline const char *take_digits(const char *p, const char *end, uint64_t *digits)
 {
+    static const uint64_t powers[] = {1,      10,      100,      1000,     10000,
+                                      100000, 1000000, 10000000, 100000000};
     uint64_t value = *digits;
     while (end - p >= 8) {
-        uint64_t word = le_load_u64(p);
-        if (!is_eight_digits(word))
-            break;
-        value = value * 100000000 + eight_digits(word);
-        p += 8;
+        uint64_t word = le_load_u64(p) ^ 0x3030303030303030;
+        unsigned count = digit_count(word);
+        if (count)
+            value = value * powers[count] + eight_digits(word << (64 - 8 * count));
+        p += count;
+        if (count < 8) {
+            *digits = value;
+            return p;
+        }
     }
     for (; p < end && is_digit(*p); p++)
         value = value * 10 + (uint64_t)(*p - '0');

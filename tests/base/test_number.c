@@ -580,16 +580,52 @@ static void decimal_commas(void **state)
     assert_string_equal(text, "1.5e-300");
 }
 
+/* Doubles that fall onto a half between two floats, from above and from below, and such halves themselves; zeros; digits
+ * of every count, which are read eight at a time. */
+static void test_short_decimals(void **state)
+{
+    static const char *const texts[] = {"8.000000476837159",
+                                        "8.000000476837158",
+                                        "8.000001430511475",
+                                        "8.000001430511474",
+                                        "16777217.0",
+                                        "16777219.0",
+                                        "0.0",
+                                        "-0.0",
+                                        "0.000",
+                                        "0.1175494351e-37",
+                                        "1.17549428e-38",
+                                        "9007199254740993.0"};
+    char text[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        same_as_libc(texts[i]);
+    for (int whole = 1; whole <= 17; whole++)
+        for (int fraction = 1; fraction <= 17; fraction++) {
+            (void)snprintf(text, sizeof text, "%.*s.%.*s", whole, "12345678901234567", fraction,
+                           "98765432109876543");
+            same_as_libc(text);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grammar),           cmocka_unit_test(eight_digits),
-        cmocka_unit_test(size_is_respected), cmocka_unit_test(known_hard_numbers),
-        cmocka_unit_test(halves_f32),        cmocka_unit_test(halves_f64),
-        cmocka_unit_test(all_digits_count),  cmocka_unit_test(digits_against_exponent),
-        cmocka_unit_test(random_texts),      cmocka_unit_test(round_trip_f32),
-        cmocka_unit_test(round_trip_f64),    cmocka_unit_test(layout),
-        cmocka_unit_test(whole_numbers),     cmocka_unit_test(decimal_commas),
+        cmocka_unit_test(test_short_decimals),
+        cmocka_unit_test(grammar),
+        cmocka_unit_test(eight_digits),
+        cmocka_unit_test(size_is_respected),
+        cmocka_unit_test(known_hard_numbers),
+        cmocka_unit_test(halves_f32),
+        cmocka_unit_test(halves_f64),
+        cmocka_unit_test(all_digits_count),
+        cmocka_unit_test(digits_against_exponent),
+        cmocka_unit_test(random_texts),
+        cmocka_unit_test(round_trip_f32),
+        cmocka_unit_test(round_trip_f64),
+        cmocka_unit_test(layout),
+        cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(decimal_commas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,6 +189,41 @@ static void test_remove(void **state)
     assert_true(tasks[0].ran && tasks[1].ran && !tasks[2].ran && !tasks[3].ran);
 }
 
+/* Runs of 10 ms on one thread, of which 25 may wait. A queue that is there for a third of a second makes it six, and a second
+ * without a refusal 25 again. */
+static void test_standing(void **state)
+{
+    struct task warm = {0}, tasks[40] = {0};
+    struct lane *lane = begin(1, 250, 1000);
+    struct net_lane_stats stats = {.running = 1};
+    uint64_t wait_us = 0;
+    size_t count = 0;
+    (void)state;
+    atomic_store(&run_us, 10000);
+    atomic_store(&gate, 1);
+    assert_true(lane_submit(lane, &warm.item, &wait_us));
+    wait_for(&warm.ran, 1);
+    while (stats.running)
+        lane_stats(lane, &stats);
+    atomic_store(&gate, 0);
+    assert_true(lane_submit(lane, &tasks[count++].item, &wait_us));
+    wait_for(&inside, 1);
+    for (int i = 0; i < 8; i++)
+        assert_true(lane_submit(lane, &tasks[count++].item, &wait_us));
+    atomic_fetch_add(&now_us, 320000);
+    assert_true(lane_has_room(lane, &wait_us));
+    atomic_fetch_add(&now_us, 1);
+    assert_false(lane_has_room(lane, &wait_us));
+    assert_int_equal(wait_us, 80000);
+    atomic_fetch_add(&now_us, 1000001);
+    while (count > 1)
+        assert_true(lane_remove(lane, &tasks[--count].item));
+    for (count = 10; count < 20; count++)
+        assert_true(lane_submit(lane, &tasks[count].item, &wait_us));
+    atomic_store(&run_us, 0);
+    finish(lane);
+}
+
 /* Submitted and removed from several threads: each is run once, or was removed. */
 #define HAMMERS 3
 #define BLOWS   2000
@@ -236,7 +271,7 @@ int main(void)
         cmocka_unit_test(test_order),    cmocka_unit_test(test_count),
         cmocka_unit_test(test_estimate), cmocka_unit_test(test_late),
         cmocka_unit_test(test_remove),   cmocka_unit_test(test_hammer),
-        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_options),  cmocka_unit_test(test_standing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
