@@ -237,7 +237,7 @@ static struct task *take_out(struct recall_sampler *sampler, size_t i)
     struct task *task = sampler->queue[i];
     sampler->count--;
     memmove(&sampler->queue[i], &sampler->queue[i + 1],
-            (sampler->count - i) * sizeof *sampler->queue);
+            (sampler->count - i) * sizeof(struct task *));
     atomic_store_explicit(&sampler->waiting, (uint32_t)sampler->count, memory_order_relaxed);
     return task;
 }
