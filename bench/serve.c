@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +126,7 @@ struct service {
 
 static void become(const char *program, const char *dir, int output)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* not longer than this process */
     dup2(output, STDOUT_FILENO);
     execl(program, program, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--auth", "no",
           "--limits.requests-per-second", "1000000000", "--limits.bytes-per-second", "1TiB",
@@ -222,8 +224,8 @@ static void measure_run(const struct service *service, const struct client_reque
     cpu = service_cpu(service) - cpu;
     struct bench_series *ms = &run->outcome.answered_ms;
     if (run->outcome.failed || run->outcome.refused_ms.count || !ms->count)
-        bench_fail("%s: of %zu requests %" PRIu64 " failed", run->body, ms->count,
-                   run->outcome.failed);
+        bench_fail("%s: %zu were answered, %zu refused, %" PRIu64 " failed", run->body, ms->count,
+                   run->outcome.refused_ms.count, run->outcome.failed);
     run->p50_ms = bench_percentile(ms->values, ms->count, .5);
     run->p99_ms = bench_percentile(ms->values, ms->count, .99);
     run->p999_ms = bench_percentile(ms->values, ms->count, .999);

@@ -8,10 +8,7 @@
 
 #define AVERAGE_SHARE 16 /* the newest time counts for 1/16 of the average */
 
-/* A queue that was not empty for so long is no burst: more comes than can be done. */
-#define STANDING_US   ((uint64_t)100000)
-#define STANDING_RUNS 32 /* and at least as long as so many runs take */
-/* From then on so many runs may lie before one that comes, and until nothing was refused for RECOVERY_US. */
+/* Once one was refused for its wait, and until none was for RECOVERY_US, so many runs may lie before one that comes. */
 #define SHORT_RUNS   6
 #define SHORT_US_MIN ((uint64_t)1000)
 #define RECOVERY_US  ((uint64_t)1000000)
@@ -26,9 +23,8 @@ struct lane {
     unsigned queued, running, idle;
     uint64_t admitted, refused;
     uint64_t average_us; /* of a run; 0: none has ended */
-    uint64_t filled_us;  /* when the queue was last empty and is so no more */
-    uint64_t since_us;   /* when one was last refused, or is_standing became true */
-    bool is_standing;    /* more comes than can be done */
+    uint64_t refused_us; /* when one was last refused for its wait */
+    bool is_overloaded;  /* more comes than can be done */
     bool is_stopping;
     unsigned thread_count;
     struct thread threads[];
@@ -68,12 +64,10 @@ static void push(struct lane *lane, struct lane_item *item)
 {
     *item = (struct lane_item){
         .previous = lane->last, .queued_us = clock_now_us(lane->clock), .is_queued = true};
-    if (lane->last) {
+    if (lane->last)
         lane->last->next = item;
-    } else {
+    else
         lane->first = item;
-        lane->filled_us = item->queued_us;
-    }
     lane->last = item;
     lane->queued++;
 }
@@ -102,38 +96,32 @@ static uint64_t wait_us_max(const struct lane *lane)
     return (uint64_t)lane->options.wait_ms_max * 1000;
 }
 
-/* How long one that comes now may have to wait: of a burst each may wait long, since it ends. A queue that stands makes
- * all wait for nothing: as many are answered when it is short. */
+/* How long one that comes now may have to wait: of a burst each may wait long, since it ends, and so may clients
+ * that ask again when they are answered. When more comes than can be done a long queue makes all wait for nothing: as many are
+ * answered when it is short. */
 static uint64_t wait_us_now(const struct lane *lane)
 {
     uint64_t most = wait_us_max(lane), least = SHORT_RUNS * lane->average_us;
     least = least < SHORT_US_MIN ? SHORT_US_MIN : least;
-    return lane->is_standing && least < most ? least : most;
+    return lane->is_overloaded && least < most ? least : most;
 }
 
-static void judge(struct lane *lane)
+static bool has_time(struct lane *lane, uint64_t wait_us)
 {
-    uint64_t now_us = clock_now_us(lane->clock), standing_us = STANDING_RUNS * lane->average_us;
-    standing_us = standing_us < STANDING_US ? STANDING_US : standing_us;
-    if (lane->queued && now_us > lane->filled_us + standing_us) {
-        lane->since_us = lane->is_standing ? lane->since_us : now_us;
-        lane->is_standing = true;
-    } else if (lane->is_standing && now_us > lane->since_us + RECOVERY_US) {
-        lane->is_standing = false;
-    }
-}
-
-static void count_refused(struct lane *lane)
-{
-    lane->refused++;
-    lane->since_us = clock_now_us(lane->clock);
+    uint64_t now_us = clock_now_us(lane->clock);
+    if (now_us > lane->refused_us + RECOVERY_US)
+        lane->is_overloaded = false;
+    if (wait_us <= wait_us_now(lane))
+        return true;
+    lane->is_overloaded = true;
+    lane->refused_us = now_us;
+    return false;
 }
 
 static bool has_room(struct lane *lane, uint64_t *ret_wait_us)
 {
-    judge(lane);
     *ret_wait_us = expected_wait_us(lane);
-    return *ret_wait_us <= wait_us_now(lane) && lane->queued < lane->options.queue_max;
+    return has_time(lane, *ret_wait_us) && lane->queued < lane->options.queue_max;
 }
 
 /* What was let in waits no less than it was told, though others fare worse meanwhile. */
@@ -167,7 +155,7 @@ static struct lane_item *take(struct lane *lane, uint64_t *ret_now_us, bool *ret
     *ret_late = is_late(lane, item, *ret_now_us);
     unlink_item(lane, item);
     if (*ret_late)
-        count_refused(lane);
+        lane->refused++;
     else
         lane->running++;
     return item;
@@ -226,7 +214,7 @@ bool lane_has_room(struct lane *lane, uint64_t *ret_wait_us)
     mutex_lock(&lane->mutex);
     bool room = has_room(lane, ret_wait_us);
     if (!room)
-        count_refused(lane);
+        lane->refused++;
     mutex_unlock(&lane->mutex);
     return room;
 }
@@ -240,7 +228,7 @@ bool lane_submit(struct lane *lane, struct lane_item *item, uint64_t *ret_wait_u
         push(lane, item);
         lane->admitted++;
     } else {
-        count_refused(lane);
+        lane->refused++;
     }
     mutex_unlock(&lane->mutex);
     if (wakes)
@@ -265,7 +253,7 @@ static struct lane_item *take_late(struct lane *lane, uint64_t now_us)
     struct lane_item *item = lane->first;
     if (item && is_late(lane, item, now_us)) {
         unlink_item(lane, item);
-        count_refused(lane);
+        lane->refused++;
     } else {
         item = NULL;
     }

@@ -189,11 +189,11 @@ static void test_remove(void **state)
     assert_true(tasks[0].ran && tasks[1].ran && !tasks[2].ran && !tasks[3].ran);
 }
 
-/* Runs of 10 ms on one thread, of which 25 may wait. A queue that is there for a third of a second makes it six, and a second
- * without a refusal 25 again. */
-static void test_standing(void **state)
+/* Runs of 10 ms on one thread, of which 25 may wait. Once one more was refused it is six, and after a second without
+ * a refusal 25 again. */
+static void test_overload(void **state)
 {
-    struct task warm = {0}, tasks[40] = {0};
+    struct task warm = {0}, tasks[60] = {0};
     struct lane *lane = begin(1, 250, 1000);
     struct net_lane_stats stats = {.running = 1};
     uint64_t wait_us = 0;
@@ -208,17 +208,19 @@ static void test_standing(void **state)
     atomic_store(&gate, 0);
     assert_true(lane_submit(lane, &tasks[count++].item, &wait_us));
     wait_for(&inside, 1);
-    for (int i = 0; i < 8; i++)
-        assert_true(lane_submit(lane, &tasks[count++].item, &wait_us));
-    atomic_fetch_add(&now_us, 320000);
-    assert_true(lane_has_room(lane, &wait_us));
-    atomic_fetch_add(&now_us, 1);
+    while (lane_submit(lane, &tasks[count].item, &wait_us))
+        count++;
+    assert_int_equal(count, 1 + 26);
+    while (count > 1 + 7)
+        assert_true(lane_remove(lane, &tasks[--count].item));
     assert_false(lane_has_room(lane, &wait_us));
-    assert_int_equal(wait_us, 80000);
+    assert_int_equal(wait_us, 70000);
+    assert_true(lane_remove(lane, &tasks[--count].item));
+    assert_true(lane_has_room(lane, &wait_us));
     atomic_fetch_add(&now_us, 1000001);
     while (count > 1)
         assert_true(lane_remove(lane, &tasks[--count].item));
-    for (count = 10; count < 20; count++)
+    for (count = 30; count < 40; count++)
         assert_true(lane_submit(lane, &tasks[count].item, &wait_us));
     atomic_store(&run_us, 0);
     finish(lane);
@@ -271,7 +273,7 @@ int main(void)
         cmocka_unit_test(test_order),    cmocka_unit_test(test_count),
         cmocka_unit_test(test_estimate), cmocka_unit_test(test_late),
         cmocka_unit_test(test_remove),   cmocka_unit_test(test_hammer),
-        cmocka_unit_test(test_options),  cmocka_unit_test(test_standing),
+        cmocka_unit_test(test_options),  cmocka_unit_test(test_overload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
