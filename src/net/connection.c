@@ -378,17 +378,22 @@ static void set_event(struct event *event, bool wanted, bool *is_added)
         event_del(event);
 }
 
-static void set_events(struct connection *connection)
+/* An event is made active only while it is added: event_add does nothing for one that is active, so that what is told of by
+ * is_reading and is_writing would not be so. */
+static void set_events(struct connection *connection, bool goes_on)
 {
     bool reads = !connection->has_eof && !connection->pending.size;
     if (connection->state == CONNECTION_SNIFFING)
         reads = true;
-    bool writes = connection->transport.wants_write || (connection->state != CONNECTION_LINGERING &&
-                                                        evbuffer_get_length(connection->out) > 0);
+    bool writes =
+        goes_on || connection->transport.wants_write ||
+        (connection->state != CONNECTION_LINGERING && evbuffer_get_length(connection->out) > 0);
     set_event(&connection->readable, reads, &connection->is_reading);
     set_event(&connection->writable, writes, &connection->is_writing);
     if (reads && connection->reads_on && connection->transport.ssl)
         event_active(&connection->readable, EV_READ, 0);
+    if (goes_on)
+        event_active(&connection->writable, EV_WRITE, 0);
 }
 
 void connection_pump(struct connection *connection)
@@ -404,9 +409,7 @@ void connection_pump(struct connection *connection)
         tear_down(connection); /* it may be gone now */
         return;
     }
-    set_events(connection);
-    if (round == PUMP_ROUNDS)
-        event_active(&connection->writable, EV_WRITE, 0);
+    set_events(connection, round == PUMP_ROUNDS);
 }
 
 /* --- Waiting for too long ---------------------------------------------------------------------------------------------------- */
