@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Clients that are slow, large, gone, too many or late, and a server that stops."""
 
+import struct
 import threading
 import time
 
-from net_kit import SLOW, Server, main, read_all, read_answer, request, status
+from net_kit import SLOW, WINDOW_UPDATE, Http2, Server, frame, main, read_all, read_answer, request, status
 
 
 def test_slow_heads():
@@ -299,6 +300,27 @@ def test_crowd():
         for thread in threads:
             thread.join()
         assert len(done) == 1600
+
+
+def test_answers_go_on():
+    """Answers in parts, of several threads at once on one connection, to a client that stops and reads on: a connection whose
+    turn had ended is written to again when its socket takes more, whatever came between."""
+    size, streams = 10_000_000, range(1, 9, 2)
+    with Server() as server:
+        for _ in range(8):
+            connection = Http2(server, struct.pack(">HI", 4, 0x7fffffff))
+            connection.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x70000000)))
+            for stream in streams:
+                connection.get(stream, f"/stream?bytes={size}")
+            total, rested = 0, 0
+            while total < size * len(streams):
+                piece = connection.socket.recv(1 << 18)
+                assert piece, total
+                total += len(piece)
+                if total - rested >= 4_000_000:
+                    rested = total
+                    time.sleep(0.02)
+            connection.close()
 
 
 if __name__ == "__main__":
