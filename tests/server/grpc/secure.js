@@ -50,6 +50,14 @@ test('keys for a namespace', async () => {
     has(failure(error), {code: DENIED});
 });
 
+test('idempotency keys of two callers never meet', async () => {
+    const once = (i) => ({index: 'k', namespace: 'shared', points: [{id: number(i), values: [1, 2]}], idempotency_key: '1'});
+    has(await askAs('writer', vectors, 'Upsert', once(1)), {upserted: '1', repeated: false});
+    has(await askAs('admin', vectors, 'Upsert', once(2)), {upserted: '1', repeated: false});
+    has(await askAs('writer', vectors, 'Upsert', once(1)), {repeated: true});
+    has(await askAs('reader', vectors, 'Count', {index: 'k', namespace: 'shared'}), {count: '2'});
+});
+
 test('keys with a filter', async () => {
     has(await askAs('filtered', vectors, 'Count', {index: 'k'}), {count: '1'});
     has((await askAs('filtered', vectors, 'Query', {index: 'k', query: {values: [1, 2]}})).hits, [{id: number('1')}]);
