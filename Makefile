@@ -10,7 +10,7 @@ setup = $(if $(filter no,$(SETUP)),@:,@tools/setup.sh $(1))
 cmake-build = cmake --build $(1) -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: build debug test crash asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-serve bench-sustained bench-namespaces bench-build demo format install deb clean help fuzz
+.PHONY: build debug test crash soak asan tsan tidy bench bench-speed bench-churn bench-filters bench-open bench-serve bench-sustained bench-namespaces bench-build demo format install deb clean help fuzz
 
 build: ## the library and the command, optimised, in build/release
 	$(call setup,build)
@@ -31,6 +31,9 @@ crash: build ## crashes counted, 6 minutes; MINUTES=60 for longer, SEED=n to rep
 	@cmake -S . -B build/release >/dev/null
 	@$(call cmake-build,build/release) >/dev/null
 	@tests/crash/crash.py --build build/release --jobs $(JOBS) --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+soak: build ## a server under mixed traffic, killed again and again, 2 minutes; MINUTES=30 for longer, SEED=n
+	@LODE_BIN=$(CURDIR)/build/release/lode tests/soak/soak.py --minutes $(or $(MINUTES),2) $(if $(SEED),--seed $(SEED))
 
 fuzz: ## every decoder fuzzed for a minute; SECONDS=600 for longer, HARNESS=wal for one
 	$(call setup,test)

@@ -27,7 +27,7 @@ done
 generated=$(mktemp -d)
 trap 'rm -rf "$generated"' EXIT
 mkdir "$generated/proto"
-(cd api && protoc-c --c_out="$generated/proto" lode.proto grpc/*/v1/*.proto) || status=1
+[ ! -d api ] || (cd api && protoc-c --c_out="$generated/proto" lode.proto grpc/*/v1/*.proto) || status=1
 for header in src/*/*.h; do
     alone "${header#src/}" gcc -x c -std=gnu17 -D_GNU_SOURCE -Wshadow -Wconversion \
         -Wstrict-prototypes -Iinclude -Isrc -isystem "$generated"

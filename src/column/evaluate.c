@@ -10,16 +10,22 @@
 #include "base/le.h"
 #include "column/leaves.h"
 #include "column/set.h"
+#include "os/spare.h"
 #include "os/stop.h"
 
 /* --- Sets --------------------------------------------------------------------------------------- */
+
+static size_t bounds_size(const struct evaluation *evaluation)
+{
+    return evaluation->word_count * sizeof(uint64_t) * 2 + 16;
+}
 
 static struct bounds *take(struct evaluation *evaluation)
 {
     struct bounds *bounds = &evaluation->pool[evaluation->used];
     INVARIANT(evaluation->used < EVALUATION_SETS);
     if (!bounds->must) {
-        bounds->must = malloc(evaluation->word_count * sizeof(uint64_t) * 2 + 16);
+        bounds->must = spare_take(bounds_size(evaluation));
         bounds->may = bounds->must ? bounds->must + evaluation->word_count : NULL;
     }
     if (!bounds->must)
@@ -190,7 +196,8 @@ static lode_status evaluate_at_least(struct evaluation *evaluation, const struct
                                      struct bounds *bounds)
 {
     uint32_t rows = evaluation->columns->row_count;
-    uint32_t *counts = calloc((size_t)rows * 2 + 1, sizeof *counts);
+    size_t size = ((size_t)rows * 2 + 1) * sizeof(uint32_t);
+    uint32_t *counts = spare_take_zeroed(size);
     struct bounds *item = take(evaluation);
     lode_status status = counts && item ? LODE_OK : leaves_nomem(evaluation);
     for (uint32_t i = 0; !status && i < filter->group.count; i++) {
@@ -204,7 +211,7 @@ static lode_status evaluate_at_least(struct evaluation *evaluation, const struct
         at_least(evaluation, counts, filter->group.least, bounds->must);
         at_least(evaluation, counts + rows, filter->group.least, bounds->may);
     }
-    free(counts);
+    spare_give(counts, size);
     if (item)
         give(evaluation);
     return status;
@@ -332,7 +339,7 @@ static lode_status begin(const struct column_query *query, struct evaluation **r
 static void end(struct evaluation *evaluation)
 {
     for (size_t i = 0; i < EVALUATION_SETS; i++)
-        free(evaluation->pool[i].must);
+        spare_give(evaluation->pool[i].must, bounds_size(evaluation));
     arena_release(&evaluation->arena);
     free(evaluation);
 }

@@ -157,9 +157,8 @@ struct list_places {
 
 static void add_place(struct list_places *places, uint32_t place)
 {
-    struct value_range *last = places->count ? &places->runs[places->count - 1] : NULL;
-    if (last && last->end == place)
-        last->end++;
+    if (places->count > 0 && places->runs[places->count - 1].end == place)
+        places->runs[places->count - 1].end++;
     else
         places->runs[places->count++] = (struct value_range){place, place + 1};
 }

@@ -5,27 +5,25 @@
 #include <string.h>
 
 #include "base/bitset.h"
+#include "base/le.h"
 #include "os/budget.h"
 
 /* --- Sets --------------------------------------------------------------------------------------- */
 
 static size_t size_of(const struct remembered_set *set, uint32_t row_count)
 {
-    return sizeof *set + bitset_words(row_count) * sizeof *set->words + set->text_size;
+    return sizeof *set + bitset_words(row_count) * sizeof *set->words;
 }
 
 static struct remembered_set *make(const struct filter_key *key, const uint64_t *words,
                                    uint32_t row_count)
 {
     size_t words_size = bitset_words(row_count) * sizeof *words;
-    struct remembered_set *set = malloc(sizeof *set + words_size + key->size);
+    struct remembered_set *set = malloc(sizeof *set + words_size);
     if (!set)
         return NULL;
-    char *text = (char *)set + sizeof *set + words_size;
     atomic_init(&set->refs, 1);
-    set->hash = key->hash;
-    set->text = memcpy(text, key->text, key->size);
-    set->text_size = key->size;
+    set->key = *key;
     set->row_count = row_count;
     set->count = (uint32_t)bitset_count(words, row_count);
     memcpy(set->words, words, words_size);
@@ -44,8 +42,7 @@ void remembered_unref(struct remembered_set *set)
 
 static int is_of(const struct remembered_set *set, const struct filter_key *key)
 {
-    return set->hash == key->hash && set->text_size == key->size &&
-           memcmp(set->text, key->text, key->size) == 0;
+    return memcmp(set->key.digest, key->digest, sizeof key->digest) == 0;
 }
 
 /* --- Remembering -------------------------------------------------------------------------------- */
@@ -94,12 +91,13 @@ struct remembered_set *remembered_find(struct remembered *remembered, const stru
 }
 
 /* Whether it was asked before; it is noted that it was. */
-static int was_asked(struct remembered *remembered, uint64_t hash)
+static int was_asked(struct remembered *remembered, const struct filter_key *key)
 {
+    uint64_t part = le_load_u64(key->digest);
     for (size_t i = 0; i < REMEMBERED_ONCE; i++)
-        if (remembered->once[i] == hash)
+        if (remembered->once[i] == part)
             return 1;
-    remembered->once[remembered->once_next++ % REMEMBERED_ONCE] = hash;
+    remembered->once[remembered->once_next++ % REMEMBERED_ONCE] = part;
     return 0;
 }
 
@@ -107,7 +105,7 @@ void remembered_keep(struct remembered *remembered, const struct filter_key *key
                      const uint64_t *words, uint32_t row_count)
 {
     mutex_lock(&remembered->mutex);
-    int wanted = was_asked(remembered, key->hash);
+    int wanted = was_asked(remembered, key);
     mutex_unlock(&remembered->mutex);
     struct remembered_set *set = wanted ? make(key, words, row_count) : NULL, *old = set;
     if (!set)

@@ -2,25 +2,27 @@
  * never change, and what lives is asked anew each time, so that what is remembered stays right as long as the columns
  * are there.
  *
- * A filter that is asked for the second time is remembered; of those asked once the hashes are. At most REMEMBERED_SETS
+ * A filter that is asked for the second time is remembered; of those asked once a part of their keys is. At most REMEMBERED_SETS
  * sets, one byte a row in all; the one that was not asked for the longest goes first. Thread-safe. */
 #ifndef COLUMN_REMEMBERED_H
 #define COLUMN_REMEMBERED_H
 
 #include <stdatomic.h>
 
-#include "base/buf.h"
+#include "base/sha256.h"
 #include "os/thread.h"
 
-#define REMEMBERED_SETS     8u
-#define REMEMBERED_ONCE     32u
-#define REMEMBERED_TEXT_MAX 4096u /* bytes of a filter as text: a longer one is not remembered */
+#define REMEMBERED_SETS 8u
+#define REMEMBERED_ONCE 32u
+
+struct
+    filter_key { /* what a filter is: nobody finds two that have the same, so that it need not be kept itself */
+    uint8_t digest[SHA256_SIZE];
+};
 
 struct remembered_set { /* immutable, counted */
     _Atomic uint32_t refs;
-    uint64_t hash;
-    const char *text;
-    size_t text_size;
+    struct filter_key key;
     uint32_t row_count;
     uint32_t count; /* of rows that match */
     uint64_t words[];
@@ -29,14 +31,8 @@ struct remembered_set { /* immutable, counted */
 struct remembered {
     struct mutex mutex;                           /* guards the rest */
     struct remembered_set *sets[REMEMBERED_SETS]; /* asked last first; then NULL */
-    uint64_t once[REMEMBERED_ONCE];               /* hashes, a ring; 0: none */
+    uint64_t once[REMEMBERED_ONCE];               /* the first bytes of keys, a ring; 0: none */
     uint32_t once_next;
-};
-
-struct filter_key { /* a bound filter, printed as text, and the types of its fields */
-    const char *text;
-    size_t size;
-    uint64_t hash;
 };
 
 void remembered_init(struct remembered *remembered);

@@ -8,6 +8,7 @@
 #include "base/bitset.h"
 #include "base/le.h"
 #include "column/set.h"
+#include "os/spare.h"
 #include "os/stop.h"
 #include "simd/simd.h"
 
@@ -519,13 +520,14 @@ lode_status column_pick(const struct columns *columns, const struct column *colu
                         const struct value_ranges *ranges, uint64_t *words, const lode_stop *stop,
                         lode_error *error)
 {
-    uint8_t *table = calloc((size_t)column->value_count + 1, 1); /* the last: of rows without any */
+    size_t size = (size_t)column->value_count + 1; /* the last: of rows without any */
+    uint8_t *table = spare_take_zeroed(size);
     if (!table)
         return error_nomem(error, "a set of values", column->value_count);
     for (size_t i = 0; i < ranges->count; i++)
         memset(table + ranges->ranges[i].begin, 1, ranges->ranges[i].end - ranges->ranges[i].begin);
     lode_status status = pick_all(columns, column, table, words, stop, error);
-    free(table);
+    spare_give(table, size);
     return status;
 }
 
@@ -559,7 +561,7 @@ lode_status column_counts(const struct columns *columns, const struct column *co
     memset(counts, 0, column->value_count * sizeof *counts);
     if (column->ord_width > 0)
         return count_ords(columns, column, words, counts, stop, error);
-    uint64_t *one = malloc(word_count * sizeof *one + 8);
+    uint64_t *one = spare_take(word_count * sizeof *one + 8);
     lode_status status = one ? LODE_OK : error_nomem(error, "a set of rows", word_count * 8);
     for (uint32_t place = 0; !status && place < column->value_count; place++) {
         if (place % PLACES_OF_SETS == 0)
@@ -571,7 +573,7 @@ lode_status column_counts(const struct columns *columns, const struct column *co
         for (size_t w = 0; !status && w < word_count; w++)
             counts[place] += (uint32_t)__builtin_popcountll(one[w] & words[w]);
     }
-    free(one);
+    spare_give(one, word_count * sizeof *one + 8);
     return status;
 }
 
@@ -606,7 +608,7 @@ static lode_status rows_of_none(const struct columns *columns, const struct colu
                                 uint64_t *words, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
-    uint64_t *exists = calloc(count + 1, sizeof *exists);
+    uint64_t *exists = spare_take_zeroed((count + 1) * sizeof *exists);
     lode_status status = exists ? LODE_OK : error_nomem(error, "a set of rows", count * 8);
     if (!status && column)
         status = column_set(columns, column, COLUMN_EXISTS, exists, error);
@@ -614,7 +616,7 @@ static lode_status rows_of_none(const struct columns *columns, const struct colu
         words_fill(words, 0, columns->row_count);
     for (size_t w = 0; !status && w < count; w++)
         words[w] &= ~exists[w];
-    free(exists);
+    spare_give(exists, (count + 1) * sizeof *exists);
     return status;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/text.h"
 #include "engine/repair.h"
 #include "engine/verify.h"
+#include "os/spare.h"
 #include "query/fetch.h"
 #include "simd/simd.h"
 #include "storage/backup_reader.h"
@@ -122,8 +123,10 @@ uint64_t lode_db_log_keep_bytes(const lode_db *db)
 
 void lode_db_close(lode_db *db)
 {
-    if (db)
-        db_close(db);
+    if (!db)
+        return;
+    db_close(db);
+    spare_release(); /* others will make it anew */
 }
 
 /* --- Collections ------------------------------------------------------------------------------- */

@@ -1,11 +1,10 @@
 /* api_check.c: see api_check.h. */
 #include "engine/api_check.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/utf8.h"
-
-#include <inttypes.h>
 
 lode_status check_count(const char *what, uint64_t value, uint64_t max, lode_error *error)
 {

@@ -378,6 +378,13 @@ static void set_event(struct event *event, bool wanted, bool *is_added)
         event_del(event);
 }
 
+/* Whether there is something to read that the socket will not tell of. */
+static bool reads_on(const struct connection *connection)
+{
+    return connection->reads_on && connection->transport.ssl && !connection->has_eof &&
+           !connection->pending.size && connection->state != CONNECTION_SHAKING;
+}
+
 static void set_events(struct connection *connection)
 {
     bool reads = !connection->has_eof && !connection->pending.size;
@@ -387,8 +394,8 @@ static void set_events(struct connection *connection)
                                                         evbuffer_get_length(connection->out) > 0);
     set_event(&connection->readable, reads, &connection->is_reading);
     set_event(&connection->writable, writes, &connection->is_writing);
-    if (reads && connection->reads_on && connection->transport.ssl)
-        event_active(&connection->readable, EV_READ, 0);
+    if (reads_on(connection))
+        loop_go_on_later(connection->loop, connection);
 }
 
 void connection_pump(struct connection *connection)
@@ -406,7 +413,19 @@ void connection_pump(struct connection *connection)
     }
     set_events(connection);
     if (round == PUMP_ROUNDS)
-        event_active(&connection->writable, EV_WRITE, 0);
+        loop_go_on_later(connection->loop, connection);
+}
+
+void connection_go_on(struct connection *connection)
+{
+    if (connection->depth || !connection->is_listed)
+        return;
+    if (reads_on(connection) && !connection->has_failed) {
+        connection->depth++;
+        read_some(connection);
+        connection->depth--;
+    }
+    connection_pump(connection);
 }
 
 /* --- Waiting for too long ---------------------------------------------------------------------------------------------------- */

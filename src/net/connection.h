@@ -73,6 +73,8 @@ void connection_fail(struct connection *connection);
 void connection_close_when_sent(struct connection *connection);
 /* Offer pending bytes, fill, write, until nothing moves. */
 void connection_pump(struct connection *connection);
+/* The same, having read first what OpenSSL holds if reading stopped early. */
+void connection_go_on(struct connection *connection);
 void connection_check(struct connection *connection, uint64_t now_us);
 /* What is no request was met; for statistics and the service. */
 void connection_malformed(struct connection *connection, unsigned status, const char *why);

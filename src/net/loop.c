@@ -69,15 +69,36 @@ void loop_touch(struct loop *loop, struct connection *connection)
     loop->touched = connection;
 }
 
+/* An event of a socket must not be activated by hand: libevent does not watch one that is added while it is active. */
+void loop_go_on_later(struct loop *loop, struct connection *connection)
+{
+    loop_touch(loop, connection);
+    event_active(&loop->again, EV_TIMEOUT, 0);
+}
+
+/* Those that are touched meanwhile have their turn later. */
 static void pump_touched(struct loop *loop)
 {
-    while (loop->touched) {
-        struct connection *connection = loop->touched;
-        loop->touched = connection->next_touched;
+    struct connection *touched = loop->touched;
+    loop->touched = NULL;
+    while (touched) {
+        struct connection *connection = touched;
+        touched = connection->next_touched;
         connection->is_touched = false;
-        connection_pump(connection);
+        connection_go_on(connection);
         connection_unref(connection);
     }
+    if (loop->touched)
+        event_active(&loop->again, EV_TIMEOUT, 0);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    struct loop *loop = context;
+    pump_touched(loop);
+    server_maybe_leave(loop->server, loop);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *context)
@@ -135,6 +156,7 @@ static bool open_parts(struct loop *loop, unsigned tick_us)
         return false;
     event_assign(&loop->wake, loop->base, loop->wake_fd, EV_READ | EV_PERSIST | EV_ET, on_wake,
                  loop);
+    event_assign(&loop->again, loop->base, -1, EV_PERSIST, on_again, loop);
     event_assign(&loop->tick, loop->base, -1, EV_PERSIST, on_tick, loop);
     return !event_add(&loop->wake, NULL) && !event_add(&loop->tick, &interval);
 }
@@ -165,6 +187,8 @@ void loop_free(struct loop *loop)
         event_del(&loop->wake);
     if (event_initialized(&loop->tick))
         event_del(&loop->tick);
+    if (event_initialized(&loop->again))
+        event_del(&loop->again);
     if (loop->base)
         event_base_free(loop->base);
     if (loop->wake_fd >= 0)

@@ -28,6 +28,8 @@ struct loop {
     struct net_server *server;
     struct event_base *base;
     struct event wake, tick;
+    struct event
+        again; /* never added, only activated: what is touched goes on after others had their turn */
     int wake_fd;
     _Atomic(struct mail *) mailbox;
     atomic_int is_nudged; /* the server wants to be asked for its state */
@@ -55,6 +57,8 @@ void loop_nudge(struct loop *loop);
 struct loop *loop_here(void);
 /* Pump this connection once the batch of mail is delivered. */
 void loop_touch(struct loop *loop, struct connection *connection);
+/* The same, after other events had their turn. */
+void loop_go_on_later(struct loop *loop, struct connection *connection);
 const char *loop_date(struct loop *loop);
 
 #endif

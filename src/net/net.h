@@ -67,7 +67,8 @@ const atomic_int *exchange_cancelled(const struct exchange *exchange);
 
 /* --- Deciding, in net_service.begin ------------------------------------------------------------- */
 
-enum net_lane { NET_LANE_READ, NET_LANE_WRITE, NET_LANE_SLOW, NET_LANE_COUNT };
+/* WATCH: for what must be answered when all others are full. */
+enum net_lane { NET_LANE_READ, NET_LANE_WRITE, NET_LANE_SLOW, NET_LANE_WATCH, NET_LANE_COUNT };
 
 /* Gather the body, at most bytes_max of it (else `refused` with NET_REFUSED_SIZE, at once when content_size says so), and
  * then call run on a thread of the lane. */

@@ -216,7 +216,8 @@ static void run_loop(void *context)
 
 static lode_status start_lanes(struct net_server *server, lode_error *error)
 {
-    static const char *const names[NET_LANE_COUNT] = {"lode-read", "lode-write", "lode-slow"};
+    static const char *const names[NET_LANE_COUNT] = {"lode-read", "lode-write", "lode-slow",
+                                                      "lode-watch"};
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < NET_LANE_COUNT; i++)
         status = lane_start(server->lanes[i], names[i], error);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
+#include "base/sha256.h"
 #include "filter/matches.h"
 #include "filter/syntax.h"
-#include "os/budget.h"
+#include "os/spare.h"
 #include "column/evaluate.h"
 #include "column/row_walk.h"
 #include "query/view_columns.h"
@@ -18,6 +18,9 @@
 
 /* Of so many rows of a view to one that its namespace leaves, documents take less time than sets of all rows. */
 #define ROWS_TO_ONE 512u
+
+#define KEY_TEXT_MAX                                                                               \
+    ((size_t)256 << 10) /* bytes of a filter as text: of a longer one nothing is remembered */
 
 /* What evaluating one view takes. */
 struct evaluation {
@@ -147,7 +150,7 @@ static lode_status filter_covered(const struct evaluation *evaluation, struct co
                                   uint64_t *words, lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
-    uint64_t *sets = malloc((count * 3 + 1) * sizeof *sets);
+    uint64_t *sets = spare_take((count * 3 + 1) * sizeof *sets);
     if (!sets)
         return error_nomem(error, "the rows that a filter allows", count * 3 * sizeof *sets);
     size_t view_words = bitset_words(evaluation->view->row_count), rest = columns->row_count % 64;
@@ -161,7 +164,7 @@ static lode_status filter_covered(const struct evaluation *evaluation, struct co
         uint64_t behind = rest && w == count - 1 ? ~(uint64_t)0 << rest : 0;
         words[w] = sets[w] | (words[w] & behind);
     }
-    free(sets);
+    spare_give(sets, (count * 3 + 1) * sizeof *sets);
     return status;
 }
 
@@ -290,10 +293,8 @@ static const struct filter_key *key_of(const struct evaluation *evaluation, stru
 {
     const struct filter *filter = evaluation->request->filter;
     if (!filter || matcher_asks_ids(evaluation->matcher) || filter_print_text(filter, text, NULL) ||
-        append_types(filter, text))
+        append_types(filter, text) || sha256_of(text->data, text->size, ret_key->digest, NULL))
         return NULL;
-    *ret_key = (struct filter_key){(const char *)text->data, text->size,
-                                   hash64(text->data, text->size, 0)};
     return ret_key;
 }
 
@@ -305,7 +306,7 @@ static lode_status filter_views(const struct allowed_request *request, struct al
     struct filter_key key;
     lode_status status =
         request->filter ? matcher_new(request->filter, &evaluation.matcher, error) : LODE_OK;
-    buf_init(&text, REMEMBERED_TEXT_MAX);
+    buf_init(&text, KEY_TEXT_MAX);
     if (!status)
         evaluation.key = key_of(&evaluation, &text, &key);
     for (size_t i = 0; !status && i < set->view_count; i++) {
@@ -327,7 +328,7 @@ static struct allowed_set *make_set(const struct version *version)
     size_t words = 0;
     for (size_t i = 0; i < version->view_count; i++)
         words += bitset_words(version->views[i].row_count);
-    struct allowed_set *set = calloc(1, head + words * sizeof(uint64_t));
+    struct allowed_set *set = spare_take_zeroed(head + words * sizeof(uint64_t));
     if (!set)
         return NULL;
     set->held = head + words * sizeof(uint64_t);
@@ -337,7 +338,6 @@ static struct allowed_set *make_set(const struct version *version)
         set->views[i].words = next;
         next += bitset_words(version->views[i].row_count);
     }
-    budget_take(BUDGET_SCRATCH, set->held); /* reads are not refused */
     return set;
 }
 
@@ -372,10 +372,8 @@ lode_status allowed_set_all(const struct version *version, struct allowed_set **
 
 void allowed_set_free(struct allowed_set *set)
 {
-    if (!set)
-        return;
-    budget_give(BUDGET_SCRATCH, set->held);
-    free(set);
+    if (set)
+        spare_give(set, set->held);
 }
 
 uint64_t allowed_set_count(const struct allowed_set *set)

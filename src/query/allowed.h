@@ -15,7 +15,7 @@ struct allowed {     /* of one view */
 };
 
 struct allowed_set {
-    uint64_t held; /* of the memory budget */
+    size_t held; /* bytes */
     size_t view_count;
     struct allowed views[]; /* of the version's views, in their order */
 };

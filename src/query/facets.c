@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "column/columns.h"
+#include "os/spare.h"
 #include "os/stop.h"
 #include "storage/columns_part.h"
 
@@ -43,7 +44,8 @@ static lode_status count_values(const struct counting *counting, const struct co
 {
     const lode_stop *stop = counting->request->stop;
     lode_error *error = counting->error;
-    uint32_t *counts = malloc((size_t)column->value_count * sizeof *counts + 1);
+    size_t size = (size_t)column->value_count * sizeof(uint32_t) + 1;
+    uint32_t *counts = spare_take(size);
     if (!counts)
         return error_nomem(error, "facets", column->value_count * sizeof *counts);
     lode_status status = column_counts(columns, column, words, counts, stop, error);
@@ -57,7 +59,7 @@ static lode_status count_values(const struct counting *counting, const struct co
         if (!status)
             status = keep(counting->facets, &value, counts[place], error);
     }
-    free(counts);
+    spare_give(counts, size);
     return status;
 }
 
@@ -67,13 +69,13 @@ static lode_status count_set(const struct columns *columns, const struct column 
                              lode_error *error)
 {
     size_t count = bitset_words(columns->row_count);
-    uint64_t *set = calloc(count + 1, sizeof *set);
+    uint64_t *set = spare_take_zeroed((count + 1) * sizeof *set);
     lode_status status = set ? LODE_OK : error_nomem(error, "a set of rows", count * sizeof *set);
     if (!status)
         status = column_set(columns, column, which, set, error);
     for (size_t w = 0; !status && w < count; w++)
         *sum += (uint64_t)__builtin_popcountll(set[w] & words[w]);
-    free(set);
+    spare_give(set, (count + 1) * sizeof *set);
     return status;
 }
 

@@ -1,11 +1,15 @@
 /* field_rows.c: see field_rows.h. */
 #include "query/field_rows.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "os/budget.h"
+#include "os/spare.h"
 #include "query/view_columns.h"
+
+static size_t sets_size(const struct field_rows *rows)
+{
+    return (rows->word_count * 3 + 1) * sizeof *rows->told;
+}
 
 static lode_status make_sets(struct field_rows *rows, lode_error *error)
 {
@@ -13,12 +17,11 @@ static lode_status make_sets(struct field_rows *rows, lode_error *error)
     if (rows->columns && rows->columns->row_count > row_count)
         row_count = rows->columns->row_count;
     rows->word_count = bitset_words(row_count);
-    rows->told = calloc(rows->word_count * 3 + 1, sizeof *rows->told);
+    rows->told = spare_take_zeroed(sets_size(rows));
     if (!rows->told)
-        return error_nomem(error, "sets of rows", rows->word_count * 3 * sizeof *rows->told);
+        return error_nomem(error, "sets of rows", sets_size(rows));
     rows->open = rows->told + rows->word_count;
     rows->spare = rows->open + rows->word_count;
-    budget_take(BUDGET_SCRATCH, rows->word_count * 3 * sizeof *rows->told);
     return LODE_OK;
 }
 
@@ -74,9 +77,7 @@ lode_status field_rows_init(struct field_rows *rows, const struct field_rows_req
 
 void field_rows_release(struct field_rows *rows)
 {
-    if (rows->told)
-        budget_give(BUDGET_SCRATCH, rows->word_count * 3 * sizeof *rows->told);
-    free(rows->told);
+    spare_give(rows->told, sets_size(rows));
     columns_unref(rows->columns);
     *rows = (struct field_rows){0};
 }

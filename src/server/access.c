@@ -32,6 +32,8 @@ static lode_status begin(struct access *access, const struct config *config, lod
     if (!status)
         status = token_cache_new(access->quotas, &access->cache, error);
     if (!status)
+        status = token_tries_new(&access->tries, error);
+    if (!status)
         status = make_anonymous(access, config, error);
     if (!status)
         status = access_settings_new(config, ++access->serial, &access->settings, error);
@@ -76,6 +78,7 @@ void access_free(struct access *access)
     access_settings_unref(access->settings);
     key_table_free(access->table, access->quotas);
     token_cache_free(access->cache);
+    token_tries_free(access->tries);
     principal_give(access->quotas, access->anonymous);
     quotas_free(access->quotas);
     cond_release(&access->cond);
@@ -140,11 +143,17 @@ void principal_unref(struct access *access, struct principal *principal)
     principal_give(access->quotas, principal);
 }
 
+void access_token_counts(struct access *access, uint64_t *ret_hits, uint64_t *ret_misses)
+{
+    token_cache_counts(access->cache, ret_hits, ret_misses);
+}
+
 /* --- What a request shows ----------------------------------------------------------------------- */
 
 struct shown {
     const char *text; /* NULL: nothing */
     size_t size;
+    const char *peer;
 };
 
 static enum access_fault fail(lode_error *error, enum access_fault fault, const char *text)
@@ -162,7 +171,8 @@ static enum access_fault read_bearer(const struct net_header *header, struct sho
         return fail(error, ACCESS_UNKNOWN, "Authorization: Bearer, and a key or token, is needed");
     while (size < header->value_size && header->value[size] == ' ')
         size++;
-    *shown = (struct shown){header->value + size, header->value_size - size};
+    shown->text = header->value + size;
+    shown->size = header->value_size - size;
     return ACCESS_OK;
 }
 
@@ -171,7 +181,7 @@ static enum access_fault find_shown(const struct net_request *request, struct sh
                                     lode_error *error)
 {
     enum access_fault fault = ACCESS_OK;
-    *ret_shown = (struct shown){.text = NULL};
+    *ret_shown = (struct shown){.peer = request->peer};
     for (size_t i = 0; !fault && i < request->header_count; i++) {
         const struct net_header *header = &request->headers[i];
         int is_bearer = strcmp(header->name, "authorization") == 0;
@@ -182,7 +192,7 @@ static enum access_fault find_shown(const struct net_request *request, struct sh
         if (is_bearer)
             fault = read_bearer(header, ret_shown, error);
         else
-            *ret_shown = (struct shown){header->value, header->value_size};
+            *ret_shown = (struct shown){header->value, header->value_size, request->peer};
     }
     if (!fault && !ret_shown->text)
         return fail(error, ACCESS_MISSING,
@@ -237,15 +247,34 @@ static lode_status new_token_principal(struct access *access,
     return principal_new(&seed, ret_principal, error);
 }
 
-static enum access_fault verify_token(struct access *access, const struct access_settings *settings,
-                                      const struct jwt_request *request, struct token_mark *mark,
-                                      struct principal **ret_principal, lode_error *error)
+/* What is no good is paid for by the address that it came from, so that nobody can keep a loop at signatures. */
+static enum access_fault check_signed(struct access *access, const struct access_settings *settings,
+                                      const struct jwt_request *request, const char *peer,
+                                      struct jwt_claims *ret_claims, lode_error *error)
 {
-    struct jwt_claims claims;
     int is_new_kid = 0;
-    enum access_fault fault = jwt_verify(request, &claims, &is_new_kid, error);
+    unsigned tries = 0;
+    uint64_t now_us = clock_now_us(access->options.clock);
+    struct jwt_request counted = *request;
+    counted.ret_tries = &tries;
+    if (!token_tries_may(access->tries, peer, now_us))
+        return fail(error, ACCESS_RATE,
+                    "token: too many that are not valid came from this address; again in a second");
+    enum access_fault fault = jwt_verify(&counted, ret_claims, &is_new_kid, error);
     if (is_new_kid)
         jwks_want_new(settings->jwks);
+    if (fault)
+        token_tries_take(access->tries, peer, tries, now_us);
+    return fault;
+}
+
+static enum access_fault verify_token(struct access *access, const struct access_settings *settings,
+                                      const struct jwt_request *request, const char *peer,
+                                      struct token_mark *mark, struct principal **ret_principal,
+                                      lode_error *error)
+{
+    struct jwt_claims claims;
+    enum access_fault fault = check_signed(access, settings, request, peer, &claims, error);
     if (fault)
         return fault;
     if (new_token_principal(access, settings, mark, &claims, ret_principal, error))
@@ -272,7 +301,7 @@ static enum access_fault use_token(struct access *access, const struct access_se
     else
         *ret_principal = token_cache_get(access->cache, &mark, request.now_us);
     if (!fault && !*ret_principal)
-        fault = verify_token(access, settings, &request, &mark, ret_principal, error);
+        fault = verify_token(access, settings, &request, shown->peer, &mark, ret_principal, error);
     jwt_keys_unref(keys);
     return fault;
 }

@@ -56,12 +56,17 @@ enum access_fault {
     ACCESS_ROLE,       /* 403: the role is not enough */
     ACCESS_COLLECTION, /* 403 */
     ACCESS_NAMESPACE,  /* 403 */
-    ACCESS_RATE,       /* 429: requests or bytes a second; see ret_retry_ms */
+    ACCESS_RATE, /* 429: requests or bytes a second; see ret_retry_ms. Of access_check: too many
+                          tokens that are none came from this address */
 };
 
+/* How often a token was one that had been verified before, and how often not, since the beginning. */
+void access_token_counts(struct access *access, uint64_t *ret_hits, uint64_t *ret_misses);
+
 /* Who asks. *ret_principal is a reference, to be given back with principal_unref; NULL when it is refused. error->message, which
- * is for the client, never holds the secret. A token that was not seen before costs one signature (about 0.1 ms); the others,
- * and keys, a hash. */
+ * is for the client, never holds the secret. A token that was not seen before costs one signature (about 0.1 ms), and at most
+ * JWT_TRIES_MAX when it names no key; the others, and keys, a hash. How many signatures may be checked in vain is bounded for
+ * each address (access_parts.h). */
 enum access_fault access_check(struct access *access, const struct net_request *request,
                                struct principal **ret_principal, lode_error *error);
 void principal_unref(struct access *access, struct principal *principal); /* NULL is allowed */

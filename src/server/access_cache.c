@@ -17,6 +17,7 @@ struct place {
 struct token_cache {
     struct mutex mutex;
     struct quotas *quotas;
+    uint64_t hits, misses; /* under the mutex too */
     struct place sets[SETS][WAYS];
 };
 
@@ -64,8 +65,18 @@ struct principal *token_cache_get(struct token_cache *cache, const struct token_
         if (is_there(&set[i], mark) && set[i].mark.generation == mark->generation &&
             wall_us < set[i].expires_us)
             found = principal_ref(set[i].principal);
+    cache->hits += found != NULL;
+    cache->misses += !found;
     mutex_unlock(&cache->mutex);
     return found;
+}
+
+void token_cache_counts(struct token_cache *cache, uint64_t *ret_hits, uint64_t *ret_misses)
+{
+    mutex_lock(&cache->mutex);
+    *ret_hits = cache->hits;
+    *ret_misses = cache->misses;
+    mutex_unlock(&cache->mutex);
 }
 
 /* The place of the same token, else an empty one, else that which expires first. */

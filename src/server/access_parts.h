@@ -63,9 +63,26 @@ void token_cache_free(struct token_cache *cache);
 /* A reference, or NULL: not there, of another generation, or expired. */
 struct principal *token_cache_get(struct token_cache *cache, const struct token_mark *mark,
                                   uint64_t wall_us);
+void token_cache_counts(struct token_cache *cache, uint64_t *ret_hits, uint64_t *ret_misses);
 /* Keeps a reference of its own until expires_us, or until others take its place. */
 void token_cache_put(struct token_cache *cache, const struct token_mark *mark, uint64_t expires_us,
                      struct principal *principal);
+
+/* --- Signatures that were no good (access_tries.c) ------------------------------------------------ */
+
+/* What one peer's address (of IPv6 its first 64 bits) may have a loop check in vain: so many signatures a second, and this
+ * many at once. */
+#define TOKEN_TRIES_PER_S 200
+#define TOKEN_TRIES_BURST 1000
+
+struct token_tries;
+
+NODISCARD lode_status token_tries_new(struct token_tries **ret_tries, lode_error *error);
+void token_tries_free(struct token_tries *tries); /* NULL is allowed */
+/* Whether a token of this peer ("192.0.2.7:51234"; NULL: unknown) may be looked at. */
+int token_tries_may(struct token_tries *tries, const char *peer, uint64_t now_us);
+/* So many signatures were checked for a token that is refused. */
+void token_tries_take(struct token_tries *tries, const char *peer, unsigned count, uint64_t now_us);
 
 /* --- Settings (access_settings.c) ----------------------------------------------------------------- */
 
@@ -112,6 +129,7 @@ struct access {
     struct access_options options;
     struct quotas *quotas;
     struct token_cache *cache;
+    struct token_tries *tries;
     struct principal *anonymous; /* what everybody is where access is off */
 
     struct mutex changing;

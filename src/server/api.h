@@ -24,6 +24,7 @@ void api_namespaces_delete(struct call *call);
 void api_snapshots_list(struct call *call);
 void api_snapshots_create(struct call *call);
 void api_snapshots_delete(struct call *call);
+void api_metrics(struct call *call); /* api_metrics.c */
 void api_import(struct call *call);
 void api_export(struct call *call);
 /* api_vectors.c, api_query.c, api_lists.c */
@@ -50,6 +51,8 @@ const struct handle *api_take(struct call *call, const char *namespace_);
 /* The same of the collection as a whole: not for who is narrowed to a part of it. */
 const struct handle *api_take_whole(struct call *call);
 void api_give(struct call *call, const struct handle *handle); /* NULL is allowed */
+/* Refuses (403) what call->who may not, for a reason that principal_may does not know of; counted and audited as denied. */
+void api_deny(struct call *call, const char *code, const char *message);
 /* Whether call->who may do that (principal_may); false, and the call has failed. */
 bool api_may(struct call *call, enum role needed, const char *collection, const char *namespace_);
 

@@ -152,6 +152,8 @@ static lode_status answer_groups(struct json_writer *json, const struct queries 
     lode_groups *groups;
     lode_groups_request request = {
         .search = query->request, .by = query->group_by, .per_group = (size_t)query->per_group};
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, queries->asked.call, queries->asked.handle, &request.search);
     lode_status status =
         lode_search_groups(queries->asked.handle->collection, &request, &groups, error);
     if (status)
@@ -160,8 +162,7 @@ static lode_status answer_groups(struct json_writer *json, const struct queries 
     json_write_object(json);
     write_groups(json, groups, &form);
     write_info(json, &groups->info);
-    metrics_queries(queries->asked.call->server->metrics, 1, groups->info.distances,
-                    groups->info.hops);
+    query_seen_end_groups(&seen, &groups->info);
     lode_groups_free(groups);
     status = query->is_explained ? explain(json, queries, query, error) : LODE_OK;
     json_write_object_end(json);
@@ -173,7 +174,8 @@ static lode_status answer_one(struct json_writer *json, const struct queries *qu
 {
     lode_result *result = NULL;
     lode_search_request request = query->request;
-    struct query_seen seen = {0};
+    const struct server *server = queries->asked.call->server;
+    struct query_seen seen = {.recall = server ? server->recall : NULL};
     if (query->group_by)
         return answer_groups(json, queries, query, error);
     query_seen_begin(&seen, queries->asked.call, queries->asked.handle, &request);

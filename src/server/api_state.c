@@ -238,9 +238,8 @@ static const struct handle *take_own(struct call *call)
     lode_error error = {.status = LODE_OK};
     call->collection = call->parameters[0];
     if (call->who->filter) {
-        call->is_denied = true;
-        call_refuse(call, 403, "namespace", NULL,
-                    "namespaces are counted whole; this key sees what its filter allows");
+        api_deny(call, "namespace",
+                 "this is about whole namespaces, and this key sees what its filter allows");
         return NULL;
     }
     if (!handles_take(server_handles(call->server), call->collection, NULL, NULL, &handle, &error))

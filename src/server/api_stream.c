@@ -5,10 +5,10 @@
  * one are applied, and it is named. With an Idempotency-Key each batch has a request id made of the key, its first line
  * and what its lines hold: who sends the same lines again with the same key gets what was applied passed over. */
 #include "base/hash.h"
-#include "base/sha256.h"
 #include "os/clock.h"
 #include "os/thread.h"
 #include "server/api.h"
+#include "server/idempotency.h"
 #include "server/json_hits.h"
 #include "server/json_points.h"
 #include "server/json_values.h"
@@ -32,7 +32,8 @@ struct import {
     struct call *call;
     const struct handle *handle;
     lode_ack ack;
-    const char *key; /* NULL: none */
+    bool has_key;
+    uint8_t key[SHA256_SIZE]; /* idempotency_id */
     /* Lines: what was read and not taken yet is text.data[begin, text.size). */
     struct buf text;
     size_t begin;
@@ -46,6 +47,7 @@ struct import {
     uint64_t hashes[BATCH_POINTS_MAX]; /* of what each line holds */
     /* What was done. */
     uint64_t written, batches, repeated, sequence;
+    uint64_t fresh;         /* of those written, how many were not there by an earlier attempt */
     uint64_t applied_lines; /* all up to this one */
 };
 
@@ -145,7 +147,7 @@ static lode_status request_id(const struct import *import, size_t begin, size_t 
     struct sha256 sha;
     lode_status status = sha256_init(&sha, error);
     if (status == LODE_OK) {
-        sha256_update(&sha, import->key, strlen(import->key) + 1);
+        sha256_update(&sha, import->key, sizeof import->key);
         sha256_update(&sha, &import->lines[begin], sizeof import->lines[begin]);
         sha256_update(&sha, &import->hashes[begin], count * sizeof *import->hashes);
         sha256_digest(&sha, ret_id);
@@ -160,7 +162,7 @@ static lode_status write_once(struct import *import, size_t begin, size_t count,
     lode_write_info info = {0};
     lode_write_options options = {.ack = import->ack};
     lode_status status = LODE_OK;
-    if (import->key) {
+    if (import->has_key) {
         status = request_id(import, begin, count, id, error);
         options.request_id = id;
         options.request_id_size = sizeof id;
@@ -173,6 +175,7 @@ static lode_status write_once(struct import *import, size_t begin, size_t count,
     import->batches++;
     import->repeated += info.repeated ? 1 : 0;
     import->written += count;
+    import->fresh += info.repeated ? 0 : count;
     import->sequence = info.sequence;
     import->applied_lines = import->lines[begin + count - 1];
     return LODE_OK;
@@ -318,15 +321,18 @@ static bool read_ack(struct call *call, lode_ack *ret_ack)
     return !text;
 }
 
-static bool read_key(struct call *call, const char **ret_key)
+static bool read_key(struct import *import)
 {
+    struct call *call = import->call;
     const char *key = net_request_header(exchange_request(call->exchange), "idempotency-key");
-    *ret_key = key && *key ? key : NULL;
-    if (!key || strlen(key) <= KEY_SIZE_MAX)
-        return true;
-    call_refuse(call, 400, "limit", "idempotency-key", "Idempotency-Key has %zu bytes; at most %d",
-                strlen(key), KEY_SIZE_MAX);
-    return false;
+    lode_error error = {.status = LODE_OK};
+    import->has_key = key && *key;
+    if (key && strlen(key) > KEY_SIZE_MAX)
+        call_refuse(call, 400, "limit", "idempotency-key",
+                    "Idempotency-Key has %zu bytes; at most %d", strlen(key), KEY_SIZE_MAX);
+    else if (import->has_key && idempotency_id(call, key, import->key, &error))
+        call_fail(call, &error, NULL, -1);
+    return !call_has_failed(call);
 }
 
 static void run_import(struct import *import)
@@ -343,7 +349,7 @@ static void run_import(struct import *import)
         take_lines(import);
     call->points = import->written;
     call->sequence = import->sequence;
-    metrics_points(call->server->metrics, import->written, 0);
+    metrics_points(call->server->metrics, import->fresh, 0);
     if (!call_has_failed(call))
         answer_import(import);
     json_points_release(&import->points);
@@ -362,8 +368,7 @@ void api_import(struct call *call)
         return;
     }
     import->call = call;
-    if (call_query_only(call, names) && read_ack(call, &import->ack) &&
-        read_key(call, &import->key))
+    if (call_query_only(call, names) && read_ack(call, &import->ack) && read_key(import))
         import->handle = api_take(call, call_query(call, "namespace"));
     if (import->handle)
         run_import(import);

@@ -181,4 +181,5 @@ void config_net_options(const struct config *config, struct net_options *ret_opt
         lane(config, threads(config->http.write_threads, 2 * cores, 8), WRITES_WAIT);
     ret_options->lanes[NET_LANE_SLOW] =
         lane(config, threads(config->http.slow_threads, cores, 4), SLOW_WAIT);
+    ret_options->lanes[NET_LANE_WATCH] = lane(config, 1, SLOW_WAIT);
 }

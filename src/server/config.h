@@ -86,6 +86,9 @@ struct config {
         double share;   /* of requests that are traced when the caller does not say; 0 to 1 */
     } traces;
     struct {
+        double share; /* of queries that are answered exactly too, to measure recall; 0 to 1 */
+    } recall;
+    struct {
         char *key_file, *key_command; /* of an encrypted database */
         uint64_t memory_bytes;        /* lode_memory_budget_set; 0: none */
         uint64_t log_keep_bytes;

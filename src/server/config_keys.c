@@ -164,6 +164,10 @@ static const struct config_key keys[] = {
     KEY("traces.share", CONFIG_SHARE, traces.share, "0.01",
         "Share of requests that are traced when the caller does not say, from 0 to 1."),
 
+    KEY("recall.share", CONFIG_SHARE, recall.share, "0",
+        "Share of queries that are answered once more, exactly, to measure recall, from 0 to 1. 0: "
+        "none is."),
+
     KEY("engine.key-file", CONFIG_TEXT, engine.key_file, "",
         "Of an encrypted database: the file that holds its key, for its owner alone.",
         .variable = "LODE_KEY_FILE"),

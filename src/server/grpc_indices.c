@@ -154,7 +154,7 @@ static const struct handle *take_schema(struct call *call, const char *name)
         return NULL;
     call->collection = call_copy(call, name, strlen(name));
     if (!principal_sees(call->who, name)) {
-        call_refuse(call, 403, "collection", NULL, "this key is not for index '%.128s'", name);
+        api_deny(call, "collection", "this key is not for this index");
         return NULL;
     }
     if (!handles_take(server_handles(call->server), name, NULL, NULL, &handle, &error))

@@ -73,7 +73,6 @@ void grpc_scroll(struct call *call, const void *message)
     target.filter = request->filter;
     if (!grpc_open(call, &target, &asked) || !fits(call, &asked, "limit", request->limit))
         goto out;
-    const lode_stop stop = grpc_stop(call);
     const lode_scroll_request scroll = {.snapshot = asked.snapshot,
                                         .filter = asked.filter.text,
                                         .filter_size = asked.filter.size,
@@ -82,7 +81,7 @@ void grpc_scroll(struct call *call, const void *message)
                                         .limit = request->limit,
                                         .after = grpc_text(request->cursor),
                                         .with = asked.with,
-                                        .stop = &stop};
+                                        .stop = &asked.stop};
     if (lode_scroll(asked.handle->collection, &scroll, &page, &error)) {
         grpc_read_fail(call, &error, NULL);
         goto out;
@@ -107,14 +106,13 @@ void grpc_sample(struct call *call, const void *message)
     target.filter = request->filter;
     if (!grpc_open(call, &target, &asked) || !fits(call, &asked, "count", request->count))
         goto out;
-    const lode_stop stop = grpc_stop(call);
     const lode_sample_request sample = {.snapshot = asked.snapshot,
                                         .filter = asked.filter.text,
                                         .filter_size = asked.filter.size,
                                         .count = request->count,
                                         .seed = request->seed,
                                         .with = asked.with,
-                                        .stop = &stop};
+                                        .stop = &asked.stop};
     if (lode_sample(asked.handle->collection, &sample, &result, &error)) {
         grpc_read_fail(call, &error, NULL);
         goto out;
@@ -133,11 +131,10 @@ void grpc_count(struct call *call, const void *message)
     struct grpc_target target = TARGET(request);
     Lode__V1__CountResponse response = LODE__V1__COUNT_RESPONSE__INIT;
     struct asked asked = {.call = call};
-    const lode_stop stop = grpc_stop(call);
     lode_error error;
     target.filter = request->filter;
     if (grpc_open(call, &target, &asked)) {
-        asked.filter.stop = &stop;
+        asked.filter.stop = &asked.stop;
         if (lode_count(asked.handle->collection, asked.snapshot, asked.filter, &response.count,
                        &error))
             grpc_read_fail(call, &error, NULL);
@@ -180,12 +177,11 @@ void grpc_facets(struct call *call, const void *message)
         grpc_invalid(call, "limit", "limit is %u; at most 10000", request->limit);
     if (call_has_failed(call) || !grpc_open(call, &target, &asked))
         goto out;
-    const lode_stop stop = grpc_stop(call);
     const lode_facet_request wanted = {.snapshot = asked.snapshot,
                                        .filter = asked.filter,
                                        .field = request->field,
                                        .limit = request->limit,
-                                       .stop = &stop};
+                                       .stop = &asked.stop};
     if (lode_facets_get(asked.handle->collection, &wanted, &facets, &error)) {
         grpc_read_fail(call, &error, NULL);
         goto out;

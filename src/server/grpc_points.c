@@ -129,16 +129,6 @@ unsigned grpc_with(const Lode__V1__With *with)
     return flags;
 }
 
-static int is_gone(void *context)
-{
-    return call_is_cancelled(context);
-}
-
-lode_stop grpc_stop(struct call *call)
-{
-    return (lode_stop){.deadline_us = call->deadline_us, .is_wanted = is_gone, .context = call};
-}
-
 bool grpc_open(struct call *call, const struct grpc_target *target, struct asked *ret_asked)
 {
     *ret_asked = (struct asked){.call = call, .with = grpc_with(target->with)};

@@ -42,8 +42,6 @@ struct grpc_target {
 /* Take the collection, pin the snapshot. Then, either way, asked_close. */
 bool grpc_open(struct call *call, const struct grpc_target *target, struct asked *ret_asked);
 unsigned grpc_with(const Lode__V1__With *with);
-/* For the engine to look at while it works: the call's deadline, and whether anybody waits still. */
-lode_stop grpc_stop(struct call *call);
 
 /* The engine has failed, at item n of an array, perhaps ("ops[3] (id 7): ..."): that is told by the message's own name for it,
  * NULL: there is none. first: position of the array's first item in what the client sent. */

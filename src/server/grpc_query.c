@@ -45,9 +45,8 @@ static bool check_k(struct call *call, const char *field, const Lode__V1__Query 
     return false;
 }
 
-/* stop: of all queries of a call. */
 static bool read_query(const struct asked *asked, const char *field, const Lode__V1__Query *from,
-                       const lode_stop *stop, struct query *query)
+                       struct query *query)
 {
     struct call *call = asked->call;
     lode_search_request *to = &query->request;
@@ -74,7 +73,7 @@ static bool read_query(const struct asked *asked, const char *field, const Lode_
     to->filter = grpc_text(from->filter);
     to->filter_size = strlen(from->filter);
     to->allow_damaged = from->allow_damaged;
-    to->stop = stop;
+    to->stop = &asked->stop;
     return true;
 }
 
@@ -181,10 +180,12 @@ static void put_group(struct put *put, const lode_group *group, struct grpc_form
 static lode_status answer_groups(struct put *put, const struct asked *asked,
                                  const struct query *query)
 {
-    const lode_groups_request request = {.search = query->request,
-                                         .by = query->message->group_by,
-                                         .per_group = query->message->per_group};
+    lode_groups_request request = {.search = query->request,
+                                   .by = query->message->group_by,
+                                   .per_group = query->message->per_group};
     lode_groups *groups;
+    struct query_seen seen = {0};
+    query_seen_begin(&seen, asked->call, asked->handle, &request.search);
     lode_status status =
         lode_search_groups(asked->handle->collection, &request, &groups, put->error);
     if (status)
@@ -194,7 +195,7 @@ static lode_status answer_groups(struct put *put, const struct asked *asked,
         put_group(put, &groups->groups[i], &form);
     grpc_form_release(&form);
     put_info(put, &groups->info);
-    metrics_queries(asked->call->server->metrics, 1, groups->info.distances, groups->info.hops);
+    query_seen_end_groups(&seen, &groups->info);
     lode_groups_free(groups);
     return query->message->explain ? put_explanation(put, asked, query) : put->status;
 }
@@ -203,7 +204,7 @@ static lode_status answer_one(struct put *put, const struct asked *asked, const 
 {
     lode_result *result = NULL;
     lode_search_request request = query->request;
-    struct query_seen seen = {0};
+    struct query_seen seen = {.recall = asked->call->server->recall};
     if (*query->message->group_by)
         return answer_groups(put, asked, query);
     query_seen_begin(&seen, asked->call, asked->handle, &request);
@@ -231,15 +232,14 @@ void grpc_query(struct call *call, const void *message)
     const struct grpc_target target = {
         .index = request->index, .namespace_ = request->namespace_, .snapshot = request->snapshot};
     struct asked asked = {.call = call};
-    const lode_stop stop = grpc_stop(call);
     struct query query;
     struct put put;
     lode_error error = {0};
     put_init(&put, &call->out, &error);
     if (grpc_open(call, &target, &asked) &&
         (!request->query || !request->query->explain || pin(&asked)) &&
-        read_query(&asked, "query", request->query, &stop, &query) &&
-        fits(&asked, &request->query, 1) && answer_one(&put, &asked, &query))
+        read_query(&asked, "query", request->query, &query) && fits(&asked, &request->query, 1) &&
+        answer_one(&put, &asked, &query))
         grpc_read_fail(call, &error, NULL);
     asked_close(&asked);
 }
@@ -248,7 +248,6 @@ void grpc_query(struct call *call, const void *message)
 
 struct batch {
     struct asked *asked;
-    lode_stop stop;
     struct query *queries;
     size_t count;
 };
@@ -268,6 +267,8 @@ static lode_status put_results(struct put *put, const struct batch *batch, lode_
 static lode_status answer_together(struct put *put, const struct batch *batch)
 {
     struct arena *memory = &batch->asked->call->memory;
+    if (batch->count == 0)
+        return LODE_OK;
     lode_search_request *requests = arena_alloc(memory, batch->count * sizeof *requests);
     lode_result **results = arena_alloc(memory, batch->count * sizeof(lode_result *));
     if (!requests || !results)
@@ -330,8 +331,7 @@ static bool read_batch(struct batch *batch, const Lode__V1__QueryBatchRequest *r
     }
     for (; batch->count < request->n_queries; batch->count++)
         if (!read_query(batch->asked, grpc_field("queries", batch->count, "").text,
-                        request->queries[batch->count], &batch->stop,
-                        &batch->queries[batch->count]))
+                        request->queries[batch->count], &batch->queries[batch->count]))
             return false;
     return fits(batch->asked, request->queries, batch->count);
 }
@@ -342,7 +342,7 @@ void grpc_query_batch(struct call *call, const void *message)
     const struct grpc_target target = {
         .index = request->index, .namespace_ = request->namespace_, .snapshot = request->snapshot};
     struct asked asked = {.call = call};
-    struct batch batch = {.asked = &asked, .stop = grpc_stop(call)};
+    struct batch batch = {.asked = &asked};
     if (grpc_open(call, &target, &asked) && pin(&asked) && read_batch(&batch, request))
         answer_batch(&batch);
     asked_close(&asked);

@@ -151,14 +151,15 @@ static const struct handle *take_for_namespaces(struct call *call, const char *i
     call->collection = call_copy(call, index, strlen(index));
     if (namespace_)
         call->namespace_ = call_copy(call, namespace_, strlen(namespace_));
-    if (namespace_ ? !api_may(call, call->route->role, index, namespace_)
-                   : !principal_sees(call->who, index)) {
-        call_refuse(call, 403, "collection", NULL, "this key is not for index '%.128s'", index);
+    if (namespace_ && !api_may(call, call->route->role, index, namespace_))
+        return NULL;
+    if (!principal_sees(call->who, index)) {
+        api_deny(call, "collection", "this key is not for this index");
         return NULL;
     }
     if (call->who->filter) {
-        call_refuse(call, 403, "namespace", NULL,
-                    "%s is about whole namespaces; this key has a filter", call->route->operation);
+        api_deny(call, "namespace",
+                 "this is about whole namespaces, and this key sees what its filter allows");
         return NULL;
     }
     if (!handles_take(server_handles(call->server), index, NULL, NULL, &handle, &error))

@@ -21,8 +21,8 @@ struct import {
     struct call *call;
     struct frame_reader reader;
     struct asked asked;
-    Lode__V1__Ack ack;
-    const char *key; /* "": none; NULL: the first message has not come yet */
+    bool is_open; /* the first message has come */
+    struct write_head head;
     /* The batch that is being gathered; its messages are in `memory`. */
     lode_write_op *ops;
     size_t ops_max, count, bytes;
@@ -38,7 +38,7 @@ static lode_status batch_key(const struct import *import, uint8_t key[SHA256_SIZ
     lode_status status = sha256_init(&sha, error);
     if (!status) {
         sha256_update(&sha, "import", sizeof "import");
-        sha256_update(&sha, import->key, strlen(import->key) + 1);
+        sha256_update(&sha, import->head.request_id, sizeof import->head.request_id);
         sha256_update(&sha, &import->done.batches, sizeof import->done.batches);
         sha256_digest(&sha, key);
     }
@@ -48,9 +48,9 @@ static lode_status batch_key(const struct import *import, uint8_t key[SHA256_SIZ
 
 static lode_status write_ops(struct import *import, lode_write_info *info, lode_error *error)
 {
-    lode_write_options options = {.ack = (lode_ack)import->ack};
+    lode_write_options options = import->head.options;
     uint8_t key[SHA256_SIZE];
-    if (*import->key) {
+    if (options.request_id_size) {
         lode_status status = batch_key(import, key, error);
         if (status)
             return status;
@@ -86,15 +86,13 @@ static bool write_batch(struct import *import)
 static bool open_import(struct import *import, const Lode__V1__ImportRequest *request)
 {
     struct call *call = import->call;
-    lode_write_options options;
-    if (!grpc_write_options(call, request->ack, request->idempotency_key, &options))
+    if (!grpc_write_head(call, request->ack, request->idempotency_key, &import->head))
         return false;
-    import->ack = request->ack;
-    import->key = call_copy(call, request->idempotency_key, strlen(request->idempotency_key));
+    import->is_open = true;
     import->ops_max = grpc_points_max(call);
     import->ops = grpc_ops(call, import->ops_max);
     char *namespace_ = call_copy(call, request->namespace_, strlen(request->namespace_));
-    if (!import->key || !import->ops || !namespace_)
+    if (!import->ops || !namespace_)
         return false;
     const struct grpc_target target = {.index = request->index, .namespace_ = namespace_};
     return grpc_open(call, &target, &import->asked);
@@ -140,7 +138,7 @@ static bool take_message(struct import *import)
                     message->data, message->size);
     if (!request)
         return false;
-    if (!(import->key ? is_headless(import->call, request) : open_import(import, request)) ||
+    if (!(import->is_open ? is_headless(import->call, request) : open_import(import, request)) ||
         !add_points(import, request))
         return false;
     if (import->count < BATCH_POINTS && import->bytes < BATCH_BYTES)
@@ -172,7 +170,7 @@ static bool take_messages(struct import *import)
     }
     if (fault.http_status)
         grpc_fault(import->call, &fault);
-    else if (!import->key)
+    else if (!import->is_open)
         grpc_invalid(import->call, "index", "there is no message: the first names the index");
     else if (call_is_cancelled(import->call)) /* some clients end a stream before they reset it */
         call_refuse(import->call, 503, "cancelled", NULL, "nobody waits for the answer");
@@ -233,14 +231,11 @@ static lode_status write_points(struct call *call, lode_iterator *iterator, stru
 static void export_points(struct call *call, const struct asked *asked,
                           const Lode__V1__ExportRequest *request)
 {
-    const lode_stop stop = grpc_stop(call);
-    lode_filter filter = asked->filter;
     struct grpc_form form;
     lode_iterator *iterator;
     lode_error error;
-    filter.stop = &stop;
     lode_status status = lode_iterator_open_filtered(asked->handle->collection, asked->snapshot,
-                                                     filter, asked->with, &iterator, &error);
+                                                     asked->filter, asked->with, &iterator, &error);
     if (status) {
         grpc_read_fail(call, &error, NULL);
         return;

@@ -3,6 +3,7 @@
 
 #include "server/answers.h"
 #include "server/grpc_methods.h"
+#include "server/idempotency.h"
 
 #include <string.h>
 
@@ -63,17 +64,22 @@ bool grpc_upsert_op(struct call *call, const Lode__V1__Point *point, size_t i, u
     return true;
 }
 
-bool grpc_write_options(struct call *call, Lode__V1__Ack ack, const char *key,
-                        lode_write_options *ret_options)
+bool grpc_write_head(struct call *call, Lode__V1__Ack ack, const char *key,
+                     struct write_head *ret_head)
 {
     size_t size = strlen(key);
-    *ret_options = (lode_write_options){
-        .ack = (lode_ack)ack, .request_id = grpc_text(key), .request_id_size = size};
-    if (size <= LODE_REQUEST_ID_SIZE_MAX)
-        return true;
-    grpc_invalid(call, "idempotency_key", "idempotency_key: %zu bytes; at most %d", size,
-                 LODE_REQUEST_ID_SIZE_MAX);
-    return false;
+    lode_error error;
+    *ret_head = (struct write_head){.options.ack = (lode_ack)ack};
+    if (size > LODE_REQUEST_ID_SIZE_MAX) {
+        grpc_invalid(call, "idempotency_key", "idempotency_key: %zu bytes; at most %d", size,
+                     LODE_REQUEST_ID_SIZE_MAX);
+    } else if (size && idempotency_id(call, key, ret_head->request_id, &error)) {
+        grpc_fail(call, &error, NULL);
+    } else if (size) {
+        ret_head->options.request_id = ret_head->request_id;
+        ret_head->options.request_id_size = sizeof ret_head->request_id;
+    }
+    return !call_has_failed(call);
 }
 
 /* --- Writing ------------------------------------------------------------------------------------- */
@@ -102,12 +108,13 @@ struct batch {
 
 static void write_batch(struct call *call, const struct asked *asked, const struct batch *batch)
 {
-    lode_write_options options;
+    struct write_head head;
     lode_write_info info;
     lode_error error;
-    if (!grpc_write_options(call, batch->ack, batch->key, &options))
+    if (!grpc_write_head(call, batch->ack, batch->key, &head))
         return;
-    if (lode_write(asked->handle->collection, batch->ops, batch->count, &options, &info, &error))
+    if (lode_write(asked->handle->collection, batch->ops, batch->count, &head.options, &info,
+                   &error))
         grpc_write_fail(call, &error, batch->list, 0);
     else
         reply(call, &info);
@@ -117,19 +124,16 @@ static void write_batch(struct call *call, const struct asked *asked, const stru
 static void write_filtered(struct call *call, const struct asked *asked, const lode_write_op *patch)
 {
     lode_collection *collection = asked->handle->collection;
-    const lode_stop stop = grpc_stop(call);
-    lode_filter filter = asked->filter;
     lode_write_info info = {0};
     lode_error error = {0};
-    filter.stop = &stop;
-    lode_status status = patch ? lode_patch_filtered(collection, filter, patch, &info, &error)
-                               : lode_delete_filtered(collection, filter, &info, &error);
+    lode_status status = patch
+                             ? lode_patch_filtered(collection, asked->filter, patch, &info, &error)
+                             : lode_delete_filtered(collection, asked->filter, &info, &error);
     if (!status) {
         reply(call, &info);
         return;
     }
-    call->points = info.deleted + info.patched;
-    call->sequence = info.sequence;
+    answer_write_done(call, &info);
     if (call->points)
         error_prefix(&error, "after %llu points: ", (unsigned long long)call->points);
     grpc_read_fail(call, &error, NULL);

@@ -5,7 +5,7 @@
  * closes its own again.
  *
  * Aliases are resolved by a copy of the catalog, so that an alias and its target share handles. Whoever changes the catalog
- * holds `changing` while he does so and then puts a new copy in place.
+ * holds `changing` while he does so and then puts a new copy in place; so does who opens a collection by its name.
  *
  * Locks: `changing` before `lock`. */
 #include "server/handles.h"
@@ -48,6 +48,7 @@ struct handles {
     size_t idle_count;
     struct dropping *dropping;
     lode_catalog *catalog;
+    uint64_t hits, misses; /* of take: it was open; it had to be opened */
 };
 
 /* What an entry is found by. */
@@ -271,6 +272,21 @@ static lode_status open_part(struct handles *handles, const struct key *key,
     return status;
 }
 
+/* The collection's own. The engine opens by alias too: what has become one since the name was resolved must not be entered
+ * under that name, or it would keep its target open. No alias is made meanwhile. */
+static lode_status open_own(struct handles *handles, const char *name,
+                            lode_collection **ret_collection, lode_error *error)
+{
+    mutex_lock(&handles->changing);
+    mutex_lock(&handles->lock);
+    bool is_alias = resolve(handles, name) != name;
+    mutex_unlock(&handles->lock);
+    lode_status status =
+        is_alias ? LODE_NOT_FOUND : lode_collection_open(handles->db, name, ret_collection, error);
+    mutex_unlock(&handles->changing);
+    return status;
+}
+
 static lode_status open_entry(struct handles *handles, const struct key *key,
                               struct entry **ret_entry, lode_error *error)
 {
@@ -279,7 +295,7 @@ static lode_status open_entry(struct handles *handles, const struct key *key,
     if (*key->namespace_ || *key->filter)
         status = open_part(handles, key, &collection, error);
     else
-        status = lode_collection_open(handles->db, key->collection, &collection, error);
+        status = open_own(handles, key->collection, &collection, error);
     if (status)
         return status == LODE_NOT_FOUND ? no_collection(key->collection, error) : status;
     struct entry *entry = entry_new(key, error);
@@ -323,6 +339,8 @@ static lode_status take(struct handles *handles, const struct key *key, struct e
     struct entry *entry = is_gone ? NULL : find(handles, key);
     if (entry)
         use(handles, entry);
+    handles->hits += entry != NULL;
+    handles->misses += !entry && !is_gone;
     mutex_unlock(&handles->lock);
     if (is_gone)
         return no_collection(key->collection, error);
@@ -379,6 +397,14 @@ bool handle_is_unwanted(const struct handle *handle)
 {
     const struct entry *entry = (const struct entry *)handle;
     return atomic_load_explicit(&entry->is_unwanted, memory_order_relaxed);
+}
+
+void handles_counts(struct handles *handles, uint64_t *ret_hits, uint64_t *ret_misses)
+{
+    mutex_lock(&handles->lock);
+    *ret_hits = handles->hits;
+    *ret_misses = handles->misses;
+    mutex_unlock(&handles->lock);
 }
 
 /* --- The catalog --------------------------------------------------------------------------------- */

@@ -38,6 +38,9 @@ void handles_give(struct handles *handles, const struct handle *handle); /* NULL
 /* Somebody waits for its collection to be dropped: long work should end. */
 bool handle_is_unwanted(const struct handle *handle);
 
+/* How often what was asked for was open already, and how often it had to be opened; since handles_open. */
+void handles_counts(struct handles *handles, uint64_t *ret_hits, uint64_t *ret_misses);
+
 /* The collection that the name stands for: itself, or what the alias points at. Into ret_name. */
 #define HANDLES_NAME_SIZE (LODE_NAME_SIZE_MAX + 1)
 void handles_resolve(struct handles *handles, const char *name, char ret_name[HANDLES_NAME_SIZE]);

@@ -1,7 +1,7 @@
 /* json_writes.c: see json_writes.h. */
 #include "server/json_writes.h"
 
-#include "base/sha256.h"
+#include "server/idempotency.h"
 
 #include <string.h>
 
@@ -27,32 +27,20 @@ static bool read_ack(struct call *call, lode_ack *ret_ack)
     return false;
 }
 
-static size_t put(char *to, const char *text, size_t size)
-{
-    memcpy(to, text, size);
-    to[size] = '\0';
-    return size + 1;
-}
-
 static bool read_key(struct call *call, struct write_head *head)
 {
     static const char name[] = "idempotency-key";
     const char *key = net_request_header(exchange_request(call->exchange), name);
     if (!key)
         return true;
-    size_t size = strlen(key), used = 0;
+    size_t size = strlen(key);
     if (size == 0 || size > IDEMPOTENCY_KEY_MAX) {
         call_refuse(call, 400, "limit", "Idempotency-Key",
                     "Idempotency-Key of %zu bytes: from 1 to %d", size, IDEMPOTENCY_KEY_MAX);
         return false;
     }
-    char text[sizeof call->who->name + 64 + IDEMPOTENCY_KEY_MAX + 3];
-    const char *who = call->who ? call->who->name : "";
-    used += put(text, who, strnlen(who, sizeof call->who->name));
-    used += put(text + used, call->route->operation, strnlen(call->route->operation, 64));
-    used += put(text + used, key, size);
     lode_error error = {0};
-    if (sha256_of(text, used, head->request_id, &error)) {
+    if (idempotency_id(call, key, head->request_id, &error)) {
         call_fail(call, &error, NULL, -1);
         return false;
     }

@@ -19,6 +19,7 @@ struct token {
     struct buf parts[PART_COUNT]; /* decoded */
     size_t signed_size;           /* of the text: header, dot and claims */
     unsigned algorithm;
+    unsigned tries;                 /* signatures that were computed */
     char kid[JWT_KID_SIZE_MAX + 1]; /* "": it names none */
 };
 
@@ -128,30 +129,41 @@ static enum access_fault read_header(struct token *token, lode_error *error)
 
 /* --- Its signature ------------------------------------------------------------------------------ */
 
-static enum access_fault check_signature(const struct token *token, int *ret_is_new_kid,
+/* What cannot have signed it costs nothing. */
+static int verifies(struct token *token, const struct jwt_key *key)
+{
+    const struct buf *signature = &token->parts[PART_SIGNATURE];
+    if (!(key->algorithms & token->algorithm) || token->tries == JWT_TRIES_MAX)
+        return 0;
+    token->tries++;
+    return jwt_key_verifies(key, token->algorithm, token->request->text, token->signed_size,
+                            signature->data, signature->size);
+}
+
+static enum access_fault check_signature(struct token *token, int *ret_is_new_kid,
                                          lode_error *error)
 {
     const struct jwt_keys *keys = token->request->keys;
-    const struct buf *signature = &token->parts[PART_SIGNATURE];
     int is_known = !token->kid[0];
     for (size_t i = 0; i < keys->count; i++) {
         const struct jwt_key *key = &keys->items[i];
         if (token->kid[0] && strcmp(key->kid, token->kid) != 0)
             continue;
         is_known = 1;
-        if (jwt_key_verifies(key, token->algorithm, token->request->text, token->signed_size,
-                             signature->data, signature->size))
+        if (verifies(token, key))
             return ACCESS_OK;
     }
     /* A secret has no name of its own: the issuer may call it anything. */
     for (size_t i = 0; token->algorithm == JWT_HS256 && token->kid[0] && i < keys->count; i++)
-        if (!keys->items[i].kid[0] &&
-            jwt_key_verifies(&keys->items[i], JWT_HS256, token->request->text, token->signed_size,
-                             signature->data, signature->size))
+        if (!keys->items[i].kid[0] && verifies(token, &keys->items[i]))
             return ACCESS_OK;
     *ret_is_new_kid = !is_known && token->algorithm != JWT_HS256;
     if (*ret_is_new_kid)
         return refuse(error, ACCESS_UNKNOWN, "none of the keys here has its kid");
+    if (token->tries == JWT_TRIES_MAX && !token->kid[0])
+        return refuse(error, ACCESS_FORGED,
+                      "its signature is none of the first %d keys'; further ones need its kid",
+                      JWT_TRIES_MAX);
     return refuse(error, ACCESS_FORGED, "its signature is not valid");
 }
 
@@ -286,6 +298,8 @@ enum access_fault jwt_verify(const struct jwt_request *request, struct jwt_claim
         fault = check_signature(&token, ret_is_new_kid, error);
     if (!fault)
         fault = read_claims(&token, ret_claims, error);
+    if (request->ret_tries)
+        *request->ret_tries = token.tries;
     for (size_t i = 0; i < PART_COUNT; i++)
         buf_release(&token.parts[i]);
     return fault;

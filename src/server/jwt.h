@@ -10,9 +10,12 @@
 
 #include <stdatomic.h>
 
-#define JWT_SIZE_MAX        8192 /* bytes of a token */
-#define JWT_KID_SIZE_MAX    256
-#define JWT_KEYS_MAX        64 /* of a set: a token without kid may be tried with each */
+#define JWT_SIZE_MAX     8192 /* bytes of a token */
+#define JWT_KID_SIZE_MAX 256
+#define JWT_TRIES_MAX    4  /* keys that a token without kid is tried with; those that come first */
+#define JWT_KEYS_MAX     64 /* of a set */
+#define JWT_TRIES_MAX                                                                              \
+    4 /* of these, how many a token is tried with: without kid the first of its algorithm */
 #define JWT_SECRET_SIZE_MIN 32
 #define JWT_SECRET_SIZE_MAX 4096
 #define JWKS_SIZE_MAX       262144 /* bytes of a set */
@@ -74,7 +77,8 @@ struct jwt_request {
     const struct jwt_policy *policy;
     const char *text; /* the token */
     size_t size;
-    uint64_t now_us; /* since 1970 */
+    uint64_t now_us;     /* since 1970 */
+    unsigned *ret_tries; /* how many signatures were computed; NULL: not wanted */
 };
 
 /* Verify. ACCESS_OK: *ret_claims is filled. ACCESS_UNKNOWN: it is no token, or none of the keys has its kid (then

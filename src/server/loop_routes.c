@@ -38,47 +38,6 @@ static void readiness(struct call *call)
     call_header(call, "retry-after", "1");
 }
 
-/* Collections that the principal is not for are left out; what is of the server as a whole is shown to everybody who may
- * read. */
-static void collect_seen(struct call *call, const struct collected *collected,
-                         struct metrics_sources *sources)
-{
-    struct metrics_collection *seen =
-        arena_alloc(&call->memory, (collected->count + 1) * sizeof *seen);
-    size_t count = 0;
-    for (size_t i = 0; seen && i < collected->count; i++)
-        if (principal_sees(call->who, collected->collections[i].name))
-            seen[count++] = collected->collections[i];
-    sources->collections = seen;
-    sources->collection_count = count;
-}
-
-static void metrics_answer(struct call *call)
-{
-    struct server *server = call->server;
-    struct net_stats net;
-    const struct collected *collected = NULL;
-    lode_error error = {.status = LODE_OK};
-    net_server_stats(server->net, &net);
-    struct metrics_sources sources = {.net = &net,
-                                      .data = server->config->data,
-                                      .traces_dropped = tracer_dropped(server->tracer),
-                                      .traces_sent = tracer_sent(server->tracer),
-                                      .log_suppressed = log_suppressed(server->log)};
-    sources.audit_failures = server->audit && audit_error(server->audit, NULL) ? 1 : 0;
-    enum server_state state = atomic_load_explicit(&server->state, memory_order_acquire);
-    sources.is_ready = state == SERVER_READY;
-    if (state == SERVER_READY || state == SERVER_STOPPING) {
-        collected = collector_take(server->collector);
-        collect_seen(call, collected, &sources);
-    }
-    lode_status status = metrics_text(server->metrics, &sources, &call->out, &error);
-    collected_give(collected);
-    call->content_type = METRICS_CONTENT_TYPE;
-    if (status)
-        call_fail(call, &error, NULL, -1);
-}
-
 static void openapi_answer(struct call *call)
 {
     lode_error error = {.status = LODE_OK};
@@ -94,8 +53,6 @@ void loop_route(struct call *call)
         answer_status(call, "ok");
     else if (strcmp(operation, "readyz") == 0)
         readiness(call);
-    else if (strcmp(operation, "metrics") == 0)
-        metrics_answer(call);
     else
         openapi_answer(call);
 }

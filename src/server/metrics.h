@@ -55,7 +55,8 @@ struct metrics_sources {
     size_t cache_count;
     const char *data; /* directory of the database: its file system is told; NULL: it is not */
     bool is_ready;
-    uint64_t audit_failures; /* not 0: the audit log cannot be written */
+    bool is_audit_failing;   /* the audit log cannot be written now */
+    uint64_t audit_failures; /* entries that could not be written */
     uint64_t traces_dropped, traces_sent, log_suppressed;
     uint64_t recall_skipped; /* samples: recall_sampler_skipped */
 };

@@ -161,7 +161,7 @@ void metrics_text_requests(const struct metrics *metrics, struct exposition *tex
 
 /* --- Connections and lanes ---------------------------------------------------------------------- */
 
-static const char *const lane_names[NET_LANE_COUNT] = {"read", "write", "slow"};
+static const char *const lane_names[NET_LANE_COUNT] = {"read", "write", "slow", "watch"};
 
 static void put_lanes(const struct net_stats *net, struct exposition *text, const char *name,
                       const char *type, const char *help,
@@ -299,7 +299,10 @@ static void put_server(const struct metrics_sources *sources, struct exposition 
     exposition_one_u64(text, "lode_ready", "gauge", "1: it takes requests; 0: it opens or stops.",
                        sources->is_ready);
     exposition_one_u64(text, "lode_audit_failing", "gauge",
-                       "1: the audit log could not be written.", sources->audit_failures > 0);
+                       "1: the audit log could not be written.", sources->is_audit_failing);
+    exposition_one_u64(text, "lode_audit_failures_total", "counter",
+                       "Entries of the audit log that could not be written.",
+                       sources->audit_failures);
     exposition_one_u64(text, "lode_trace_spans_sent_total", "counter",
                        "Spans that the collector of traces has taken.", sources->traces_sent);
     exposition_one_u64(text, "lode_trace_spans_dropped_total", "counter",

@@ -69,7 +69,9 @@ static lode_explanation *plan_of(const struct query_seen *seen)
     lode_explanation *explanation = NULL;
     request.vector = NULL;
     request.text = NULL;
+    request.text_size = 0;
     request.like = NULL;
+    request.stop = NULL; /* its moment may be past: that is what made it slow */
     if (lode_explain(seen->handle->collection, &request, &explanation, NULL))
         return NULL;
     return explanation;
@@ -223,6 +225,12 @@ static void let_go(void *context)
     free(hold);
 }
 
+static int is_unwanted(void *context)
+{
+    const struct hold *hold = context;
+    return handle_is_unwanted(hold->handle);
+}
+
 /* Holds the handle on, apart from the call: NULL when that cannot be. */
 static struct hold *hold_on(const struct query_seen *seen)
 {
@@ -246,13 +254,16 @@ static void give_sample(struct query_seen *seen, lode_result *own_result)
         lode_snapshot_close(seen->own_snapshot);
         return;
     }
-    struct recall_sample sample = {.name = seen->call->collection,
+    char name[HANDLES_NAME_SIZE]; /* not that of an alias: metrics are told by collections */
+    handles_resolve(hold->handles, seen->call->collection, name);
+    struct recall_sample sample = {.name = name,
                                    .collection = hold->handle->collection,
                                    .dim = hold->handle->schema->dim,
                                    .request = seen->request,
                                    .own_snapshot = seen->own_snapshot,
                                    .own_result = own_result,
                                    .release = let_go,
+                                   .is_unwanted = is_unwanted,
                                    .own_hold = hold};
     recall_sample_give(seen->recall, &sample);
 }
@@ -280,6 +291,12 @@ void query_seen_end(struct query_seen *seen, lode_result *own_result)
         give_sample(seen, own_result);
     else
         lode_result_free(own_result);
+}
+
+void query_seen_end_groups(struct query_seen *seen, const lode_search_info *info)
+{
+    if (info)
+        tell(seen, info, 1);
 }
 
 void query_seen_end_batch(struct query_seen *seen, lode_result *const *results, size_t count)

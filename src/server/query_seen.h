@@ -25,11 +25,14 @@ struct query_seen {
     lode_snapshot *own_snapshot;        /* of a sample */
 };
 
-/* request->snapshot is set when recall is to be measured and none was set. seen->recall is to be set before. */
+/* request->snapshot is set when recall is to be measured and none was set. seen->recall is to be set before, which only
+ * query_seen_end measures by: to that of the server, or to NULL. */
 void query_seen_begin(struct query_seen *seen, struct call *call, const struct handle *handle,
                       lode_search_request *request);
 /* Takes the result; NULL: it failed, which report.c tells. */
 void query_seen_end(struct query_seen *seen, lode_result *own_result);
+/* Of lode_search_groups; NULL: it failed. */
+void query_seen_end_groups(struct query_seen *seen, const lode_search_info *info);
 /* Of lode_search_batch: results borrowed, `request` is one of them. Instead of query_seen_end. */
 void query_seen_end_batch(struct query_seen *seen, lode_result *const *results, size_t count);
 

@@ -14,11 +14,14 @@
 #define NICENESS     19
 #define REST_PER_RUN 9u
 #define REST_US_MAX  60000000u /* also where one exact query takes very long */
+#define LOOK_US      50000u /* how often it is looked for samples that are unwanted, while it rests */
 
 /* A sample with copies of what its request points at. */
 struct task {
+    const struct recall_sampler *sampler;
     char name[LODE_NAME_SIZE_MAX + 1];
     struct recall_sample sample;
+    lode_stop stop;
     lode_search_request request; /* exact */
     lode_id like;
     void *copies[4]; /* vector, text, filter, string of like */
@@ -30,11 +33,11 @@ struct recall_sampler {
     _Atomic uint32_t waiting; /* relaxed: a hint, before the lock is taken */
     struct thread thread;
     bool is_started;
-    struct mutex lock; /* guards what follows */
+    _Atomic bool is_stopping; /* written under the lock; relaxed where it is read without: a hint */
+    struct mutex lock;        /* guards what follows */
     struct cond wake;
-    struct task *queue[RECALL_QUEUE_MAX]; /* a ring */
-    size_t first, count;
-    bool is_stopping;
+    struct task *queue[RECALL_QUEUE_MAX]; /* the oldest first */
+    size_t count;
 };
 
 /* --- Samples -------------------------------------------------------------------------------------- */
@@ -71,6 +74,14 @@ static int copy(struct task *task, size_t i, const void *bytes, size_t size, con
     return 1;
 }
 
+/* Asked by the engine, now and then. */
+static int is_unwanted(void *context)
+{
+    const struct task *task = context;
+    return atomic_load_explicit(&task->sampler->is_stopping, memory_order_relaxed) ||
+           (task->sample.is_unwanted && task->sample.is_unwanted(task->sample.own_hold));
+}
+
 static int copy_request(struct task *task, const struct recall_sample *sample)
 {
     const lode_search_request *from = sample->request;
@@ -91,19 +102,23 @@ static int copy_request(struct task *task, const struct recall_sample *sample)
     task->request.text = text;
     task->request.filter = filter;
     task->request.like = from->like ? &task->like : NULL;
+    task->stop = (lode_stop){.is_wanted = is_unwanted, .context = task};
+    task->request.stop = &task->stop;
     task->request.exact = 1;
     task->request.with = 0;
     return 1;
 }
 
 /* Takes the sample: NULL when memory was refused. */
-static struct task *task_new(const struct recall_sample *sample)
+static struct task *task_new(const struct recall_sampler *sampler,
+                             const struct recall_sample *sample)
 {
     struct task *task = calloc(1, sizeof *task);
     if (!task) {
         let_go(sample);
         return NULL;
     }
+    task->sampler = sampler;
     task->sample = *sample;
     strncpy(task->name, sample->name, sizeof task->name - 1);
     if (copy_request(task, sample))
@@ -146,7 +161,7 @@ static int enqueue(struct recall_sampler *sampler, struct task *task)
     mutex_lock(&sampler->lock);
     int fits = !sampler->is_stopping && sampler->count < RECALL_QUEUE_MAX;
     if (fits) {
-        sampler->queue[(sampler->first + sampler->count++) % RECALL_QUEUE_MAX] = task;
+        sampler->queue[sampler->count++] = task;
         atomic_store_explicit(&sampler->waiting, (uint32_t)sampler->count, memory_order_relaxed);
         cond_signal(&sampler->wake);
     }
@@ -156,7 +171,7 @@ static int enqueue(struct recall_sampler *sampler, struct task *task)
 
 void recall_sample_give(struct recall_sampler *sampler, const struct recall_sample *sample)
 {
-    struct task *task = task_new(sample);
+    struct task *task = task_new(sampler, sample);
     if (task && enqueue(sampler, task))
         return;
     if (task)
@@ -201,12 +216,12 @@ static int count_shared(const lode_result *exact, const lode_result *found, uint
     return 1;
 }
 
-static void measure(struct recall_sampler *sampler, const struct task *task)
+static void measure(struct recall_sampler *sampler, struct task *task)
 {
     lode_result *exact = NULL;
     uint64_t shared = 0;
-    if (lode_search(task->sample.collection, &task->request, &exact, NULL)) {
-        skip(sampler); /* damaged, or dropped */
+    if (is_unwanted(task) || lode_search(task->sample.collection, &task->request, &exact, NULL)) {
+        skip(sampler); /* given up, or damaged */
         return;
     }
     if (count_shared(exact, task->sample.own_result, &shared))
@@ -216,18 +231,43 @@ static void measure(struct recall_sampler *sampler, const struct task *task)
     lode_result_free(exact);
 }
 
+/* Under the lock: take the task at `i` out of the queue. */
+static struct task *take_out(struct recall_sampler *sampler, size_t i)
+{
+    struct task *task = sampler->queue[i];
+    sampler->count--;
+    memmove(&sampler->queue[i], &sampler->queue[i + 1],
+            (sampler->count - i) * sizeof(struct task *));
+    atomic_store_explicit(&sampler->waiting, (uint32_t)sampler->count, memory_order_relaxed);
+    return task;
+}
+
 /* Under the lock: NULL when it is to end. */
 static struct task *next_task(struct recall_sampler *sampler)
 {
     while (!sampler->count && !sampler->is_stopping)
         cond_wait(&sampler->wake, &sampler->lock);
-    if (sampler->is_stopping)
-        return NULL;
-    struct task *task = sampler->queue[sampler->first];
-    sampler->first = (sampler->first + 1) % RECALL_QUEUE_MAX;
-    sampler->count--;
-    atomic_store_explicit(&sampler->waiting, (uint32_t)sampler->count, memory_order_relaxed);
-    return task;
+    return sampler->is_stopping ? NULL : take_out(sampler, 0);
+}
+
+/* Under the lock, which is let go meanwhile: whoever waits for a collection need not wait for its samples' turn. */
+static void give_up_unwanted(struct recall_sampler *sampler)
+{
+    struct task *unwanted[RECALL_QUEUE_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < sampler->count;)
+        if (is_unwanted(sampler->queue[i]))
+            unwanted[count++] = take_out(sampler, i);
+        else
+            i++;
+    if (!count)
+        return;
+    mutex_unlock(&sampler->lock);
+    for (size_t i = 0; i < count; i++) {
+        task_free(unwanted[i]);
+        skip(sampler);
+    }
+    mutex_lock(&sampler->lock);
 }
 
 /* Under the lock. */
@@ -237,8 +277,11 @@ static void rest(struct recall_sampler *sampler, uint64_t worked_us)
     uint64_t until_us =
         clock_now_us(&clock_system) + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX);
     for (uint64_t now_us;
-         !sampler->is_stopping && (now_us = clock_now_us(&clock_system)) < until_us;)
-        (void)cond_wait_us(&sampler->wake, &sampler->lock, until_us - now_us);
+         !sampler->is_stopping && (now_us = clock_now_us(&clock_system)) < until_us;) {
+        uint64_t left_us = until_us - now_us;
+        (void)cond_wait_us(&sampler->wake, &sampler->lock, left_us < LOOK_US ? left_us : LOOK_US);
+        give_up_unwanted(sampler);
+    }
 }
 
 static void run(void *context)
@@ -292,10 +335,8 @@ void recall_sampler_free(struct recall_sampler *sampler)
     mutex_unlock(&sampler->lock);
     if (sampler->is_started)
         thread_join(&sampler->thread);
-    for (; sampler->count; sampler->count--) {
-        task_free(sampler->queue[sampler->first]);
-        sampler->first = (sampler->first + 1) % RECALL_QUEUE_MAX;
-    }
+    for (size_t i = 0; i < sampler->count; i++)
+        task_free(sampler->queue[i]);
     cond_release(&sampler->wake);
     mutex_release(&sampler->lock);
     free(sampler);

@@ -41,12 +41,15 @@ struct recall_sample {
     lode_collection *collection;
     size_t dim;
     const lode_search_request
-        *request; /* that was carried out; what it points at is copied, but for its snapshot */
+        *request; /* that was carried out; what it points at is copied, but for snapshot and stop */
     lode_snapshot
         *own_snapshot;       /* of request->snapshot; taken. NULL: later writes count as errors */
     lode_result *own_result; /* taken */
     /* Called once, when the collection is not used any more; on any thread. NULL: not needed. */
     void (*release)(void *hold);
+    /* Not 0: somebody waits for the collection, and the sample is given up. Asked often while it waits and while it is
+     * measured; must return at once. NULL: nobody ever does. */
+    int (*is_unwanted)(void *hold);
     void *own_hold;
 };
 

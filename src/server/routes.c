@@ -9,6 +9,7 @@
 #define READS   .role = ROLE_READ, .lane = NET_LANE_READ
 #define WRITES  .role = ROLE_WRITE, .lane = NET_LANE_WRITE, .is_mutation = true
 #define MANAGES .role = ROLE_ADMIN, .lane = NET_LANE_SLOW, .is_mutation = true
+#define WATCHES .role = ROLE_READ, .lane = NET_LANE_WATCH
 #define EXPORTS .role = ROLE_READ, .lane = NET_LANE_SLOW, .is_streamed = true
 #define IMPORTS .role = ROLE_WRITE, .lane = NET_LANE_SLOW, .is_streamed = true, .is_mutation = true
 #define ROUTE(operation_, method_, pattern_, run_, kind_, reach_, bodies_)                         \
@@ -62,7 +63,7 @@ const struct route routes[] = {
 
     LOOP("healthz", "/healthz", ROLE_NONE),
     LOOP("readyz", "/readyz", ROLE_NONE),
-    LOOP("metrics", "/metrics", ROLE_READ),
+    ROUTE("metrics", "GET", "/metrics", api_metrics, WATCHES, REACH_NONE, BODY_NONE),
     LOOP("openapi", "/openapi.yaml", ROLE_NONE),
 };
 /* clang-format on */

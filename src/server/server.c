@@ -116,6 +116,13 @@ static void open_failed(void *context, const char *collection, const lode_error 
         2);
 }
 
+/* What a query that was measured has shown; on the sampler's thread. */
+static void recall_found(void *context, const char *collection, uint64_t shared, uint64_t hits)
+{
+    struct server *server = context;
+    metrics_recall(server->metrics, collection, shared, hits);
+}
+
 static lode_status open_db(struct server *server, lode_error *error)
 {
     const struct config *config = server->config;
@@ -131,6 +138,10 @@ static lode_status open_db(struct server *server, lode_error *error)
         status = handles_open_all(server->handles, open_failed, server, error);
     if (status == LODE_OK)
         status = collector_new(server->db, server->handles, &server->collector, error);
+    const struct recall_options recall = {
+        .share = config->recall.share, .report = recall_found, .context = server};
+    if (status == LODE_OK)
+        status = recall_sampler_new(&recall, &server->recall, error);
     return status;
 }
 
@@ -151,11 +162,14 @@ static void opening(void *context)
         log_write(server->log, LOG_INFO, "ready", NULL, 0);
 }
 
+/* Samples hold handles, and these collections. */
 static void close_db(struct server *server)
 {
+    recall_sampler_free(server->recall);
     collector_free(server->collector);
     handles_close(server->handles);
     lode_db_close(server->db);
+    server->recall = NULL;
     server->collector = NULL;
     server->handles = NULL;
     server->db = NULL;

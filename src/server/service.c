@@ -1,7 +1,7 @@
 /* service.c: how a request goes through the server. On its loop: begin makes the call, finds the route, asks who it is and
  * what he may, takes it out of his quota, and has the body gathered or streamed. On a worker: run calls the handler and
  * answers. On the loop again: end counts, logs, audits, traces, and frees the call. What is answered without waiting
- * (health, metrics, refusals) never leaves the loop. */
+ * (health, refusals) never leaves the loop. */
 #include "server/service.h"
 
 #include "os/clock.h"
@@ -103,6 +103,12 @@ static void deny(struct call *call, enum access_fault why, const lode_error *err
     call_refuse(call, fault.status, fault.code, NULL, "%s", error->message);
 }
 
+void api_deny(struct call *call, const char *code, const char *message)
+{
+    call->is_denied = true;
+    call_refuse(call, 403, code, NULL, "%s", message);
+}
+
 static const char *role_name(enum role role)
 {
     static const char *const names[] = {"none", "read", "write", "admin"};
@@ -153,6 +159,8 @@ static bool identify(struct call *call)
         return true;
     enum access_fault why =
         access_check(call->server->access, exchange_request(call->exchange), &call->who, &error);
+    if (why == ACCESS_RATE)
+        call_header(call, "retry-after", "1");
     if (why)
         deny(call, why, &error);
     return !why;
@@ -246,6 +254,8 @@ static void begin_trace(struct call *call)
 {
     const char *parent = net_request_header(exchange_request(call->exchange), "traceparent");
     trace_begin(call->server->tracer, parent, &call->trace);
+    if (trace_has_parent(&call->trace))
+        call->trace.state = net_request_header(exchange_request(call->exchange), "tracestate");
     if (parent || call->trace.is_sampled)
         trace_parent_text(&call->trace, call->trace_parent);
 }
@@ -350,7 +360,8 @@ static bool is_ready(struct call *call)
     enum server_state state = atomic_load_explicit(&call->server->state, memory_order_acquire);
     if (state == SERVER_READY || state == SERVER_STOPPING || !call->route->run)
         return true;
-    if (call->route->role == ROLE_NONE) /* health over gRPC, which tells just that */
+    /* What tells how the server is: health over gRPC, and metrics. */
+    if (call->route->role == ROLE_NONE || call->route->lane == NET_LANE_WATCH)
         return true;
     call_refuse(call, 503, "not_ready", NULL, "the database is being opened");
     return false;

@@ -11,6 +11,7 @@
 #include "server/handles.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/recall_sample.h"
 #include "server/server.h"
 #include "server/trace.h"
 
@@ -38,6 +39,7 @@ struct server {
     lode_db *db;
     struct handles *handles;
     struct collector *collector;
+    struct recall_sampler *recall;
     _Atomic enum server_state state;
     _Atomic unsigned stops;   /* how often server_stop was called */
     lode_error opening_error; /* the opening thread's, read once it has been joined */

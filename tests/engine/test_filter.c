@@ -10,33 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/collection.h"
-#include "support/engine_kit.h"
-#include "support/filter_kit.h"
-
-enum { DIM = 2, IDS = 300, AGAIN = 4 };
-
-/* What there should be. */
-struct films {
-    char *documents[IDS]; /* NULL: no such point */
-    size_t sizes[IDS];
-    int values[IDS]; /* of engine_vector */
-};
-
-struct world {
-    struct vfs *vfs;
-    lode_db *db;
-    lode_collection *films;
-    struct films model;
-    struct rng rng;
-    char *again[AGAIN]; /* filters asked before, as text or JSON; NULL: none yet */
-    unsigned again_next;
-};
-
-static const lode_field declared[] = {{"title", LODE_FIELD_TEXT},
-                                      {"released", LODE_FIELD_DATETIME},
-                                      {"place", LODE_FIELD_GEO},
-                                      {"uid", LODE_FIELD_UUID}};
+#include "support/mixed_kit.h"
 
 static void ok(lode_status status, const lode_error *error)
 {
@@ -44,169 +18,51 @@ static void ok(lode_status status, const lode_error *error)
         fail_msg("%s: %s", lode_status_name(status), error->message);
 }
 
-static void model_put(struct films *model, unsigned i, const char *document, size_t size, int value)
-{
-    free(model->documents[i]);
-    model->documents[i] = NULL;
-    if (!document)
-        return;
-    model->documents[i] = malloc(size + 1);
-    assert_non_null(model->documents[i]);
-    memcpy(model->documents[i], document, size);
-    model->documents[i][size] = '\0';
-    model->sizes[i] = size;
-    model->values[i] = value;
-}
-
-static void model_free(struct films *model)
-{
-    for (unsigned i = 0; i < IDS; i++)
-        model_put(model, i, NULL, 0, 0);
-}
-
-static void upsert(struct world *world, unsigned i, const char *document, size_t size)
-{
-    lode_error error = {0};
-    float vector[DIM];
-    char text[24];
-    int value = (int)rng_below(&world->rng, 200);
-    engine_vector((unsigned)value, DIM, vector);
-    lode_point point = {.id = kit_point_id(i, text),
-                        .vector = vector,
-                        .metadata = size ? document : NULL,
-                        .metadata_size = size};
-    ok(lode_upsert(world->films, &point, 1, NULL, &error), &error);
-    model_put(&world->model, i, size ? document : "{}", size ? size : 2, value);
-}
-
-static void upsert_some(struct world *world, unsigned count)
-{
-    struct buf document;
-    buf_init(&document, 1u << 16);
-    while (count-- > 0) {
-        buf_clear(&document);
-        if (rng_below(&world->rng, 20))
-            kit_document(&world->rng, &document);
-        upsert(world, rng_below(&world->rng, IDS), (const char *)document.data, document.size);
-    }
-    buf_release(&document);
-}
-
-static void delete_some(struct world *world, unsigned count)
-{
-    lode_error error = {0};
-    char text[24];
-    while (count-- > 0) {
-        unsigned i = rng_below(&world->rng, IDS);
-        lode_id id = kit_point_id(i, text);
-        ok(lode_delete(world->films, &id, 1, NULL, &error), &error);
-        model_put(&world->model, i, NULL, 0, 0);
-    }
-}
-
-static void open_world(struct world *world)
-{
-    lode_error error = {0};
-    world->db = engine_open(world->vfs, "db", NULL, 4096);
-    if (lode_collection_open(world->db, "films", &world->films, &error) == LODE_OK)
-        return;
-    world->films = engine_create(world->db, "films",
-                                 (lode_schema){.dim = DIM, .fields = declared, .field_count = 4});
-}
-
-static void close_world(struct world *world)
-{
-    lode_collection_close(world->films);
-    engine_close(world->db);
-}
-
-/* A point that has all fields: a field that no point has is known until the database is closed, perhaps longer. */
-static void put_all_fields(struct world *world)
-{
-    static const char all[] =
-        "{\"genre\":\"x\",\"year\":1,\"rating\":1.5,\"seen\":true,\"tags\":[\"x\"],\"scores\":[1],"
-        "\"cast\":[{\"name\":\"x\",\"role\":\"x\",\"age\":1}],\"studio\":{\"name\":\"x\"},"
-        "\"note\":\"x\",\"nothing\":null}";
-    upsert(world, 0, all, sizeof all - 1);
-}
-
-static void begin_world(struct world *world, uint64_t seed)
-{
-    *world = (struct world){.vfs = vfs_memory_new()};
-    rng_init(&world->rng, seed);
-    open_world(world);
-    put_all_fields(world);
-}
-
-static void end_world(struct world *world)
-{
-    close_world(world);
-    vfs_memory_free(world->vfs);
-    model_free(&world->model);
-    for (unsigned i = 0; i < AGAIN; i++)
-        free(world->again[i]);
-}
-
 /* --- Naive evaluation --------------------------------------------------------------------------- */
 
 struct expected {
-    uint8_t in[IDS];
+    uint8_t in[MIXED_IDS];
     uint64_t count;
 };
 
-static void evaluate(const struct world *world, const struct filter *filter, struct arena *arena,
+static void evaluate(const struct mixed *world, const struct filter *filter, struct arena *arena,
                      struct expected *expected)
 {
-    struct field_set *set = known_fields_get(&world->films->shared->fields);
+    struct field_set *set = known_fields_get(&world->collection->shared->fields);
     const struct filter *bound = kit_bind(arena, set->fields, filter);
     memset(expected, 0, sizeof *expected);
-    for (unsigned i = 0; i < IDS; i++) {
-        char text[24];
-        lode_id id = kit_point_id(i, text);
-        const struct films *model = &world->model;
-        if (model->documents[i] && kit_matches(bound, model->documents[i], model->sizes[i], &id))
-            expected->in[i] = 1;
+    for (unsigned i = 0; i < MIXED_IDS; i++) {
+        expected->in[i] = (uint8_t)mixed_matches(world, bound, i);
         expected->count += expected->in[i];
     }
     field_set_unref(set);
 }
 
-static unsigned number_of(const lode_id *id)
-{
-    for (unsigned i = 0; i < IDS; i++) {
-        char text[24];
-        lode_id other = kit_point_id(i, text);
-        if (lode_id_compare(id, &other) == 0)
-            return i;
-    }
-    fail_msg("an id that was never written");
-    return 0;
-}
-
-static void check_count(const struct world *world, const lode_snapshot *snapshot,
+static void check_count(const struct mixed *world, const lode_snapshot *snapshot,
                         lode_filter filter, const struct expected *expected)
 {
     lode_error error = {0};
     uint64_t count = 0;
-    ok(lode_count(world->films, snapshot, filter, &count, &error), &error);
+    ok(lode_count(world->collection, snapshot, filter, &count, &error), &error);
     if (count != expected->count)
         fail_msg("%s: counted %llu, expected %llu", filter.text, (unsigned long long)count,
                  (unsigned long long)expected->count);
 }
 
-static void check_walk(const struct world *world, const lode_snapshot *snapshot, lode_filter filter,
+static void check_walk(const struct mixed *world, const lode_snapshot *snapshot, lode_filter filter,
                        const struct expected *expected)
 {
     lode_error error = {0};
     lode_iterator *iterator;
     const lode_hit *hit;
     uint64_t count = 0;
-    ok(lode_iterator_open_filtered(world->films, snapshot, filter, 0, &iterator, &error), &error);
+    ok(lode_iterator_open_filtered(world->collection, snapshot, filter, 0, &iterator, &error),
+       &error);
     for (;; count++) {
         ok(lode_iterator_next(iterator, &hit, &error), &error);
         if (!hit)
             break;
-        if (!expected->in[number_of(&hit->id)])
+        if (!expected->in[mixed_number(&hit->id)])
             fail_msg("%s: walked over what does not match", filter.text);
     }
     lode_iterator_close(iterator);
@@ -214,48 +70,48 @@ static void check_walk(const struct world *world, const lode_snapshot *snapshot,
 }
 
 /* The distance of the k-th of those expected, and that there are so many. */
-static void check_hits(const struct world *world, const lode_result *result, size_t k,
+static void check_hits(const struct mixed *world, const lode_result *result, size_t k,
                        unsigned value, const struct expected *expected)
 {
-    float query[DIM], stored[DIM];
-    engine_vector(value, DIM, query);
+    float query[MIXED_DIM], stored[MIXED_DIM];
+    engine_vector(value, MIXED_DIM, query);
     assert_int_equal(result->hit_count, expected->count < k ? expected->count : k);
     float last = result->hit_count ? result->hits[result->hit_count - 1].score : 0;
     size_t nearer = 0;
     for (size_t h = 0; h < result->hit_count; h++)
-        assert_true(expected->in[number_of(&result->hits[h].id)]);
-    for (unsigned i = 0; i < IDS; i++) {
+        assert_true(expected->in[mixed_number(&result->hits[h].id)]);
+    for (unsigned i = 0; i < MIXED_IDS; i++) {
         if (!expected->in[i])
             continue;
-        engine_vector((unsigned)world->model.values[i], DIM, stored);
+        engine_vector((unsigned)world->values[i], MIXED_DIM, stored);
         float x = query[0] - stored[0], y = query[1] - stored[1];
         nearer += x * x + y * y < last;
     }
     assert_true(result->hit_count == 0 || nearer < result->hit_count);
 }
 
-static void check_search(struct world *world, const lode_snapshot *snapshot, lode_filter filter,
+static void check_search(struct mixed *world, const lode_snapshot *snapshot, lode_filter filter,
                          const struct expected *expected)
 {
     lode_error error = {0};
     lode_result *results[3];
     lode_search_request requests[3] = {0};
-    float queries[3][DIM];
+    float queries[3][MIXED_DIM];
     unsigned values[3];
     size_t k = 1 + rng_below(&world->rng, 20);
     for (size_t i = 0; i < 3; i++) {
         values[i] = rng_below(&world->rng, 200);
-        engine_vector(values[i], DIM, queries[i]);
+        engine_vector(values[i], MIXED_DIM, queries[i]);
         requests[i] = (lode_search_request){.snapshot = snapshot,
                                             .vector = queries[i],
                                             .k = k,
                                             .filter = i == 1 ? NULL : filter.text,
                                             .filter_size = i == 1 ? 0 : filter.size};
     }
-    ok(lode_search(world->films, &requests[0], &results[0], &error), &error);
+    ok(lode_search(world->collection, &requests[0], &results[0], &error), &error);
     check_hits(world, results[0], k, values[0], expected);
     lode_result_free(results[0]);
-    ok(lode_search_batch(world->films, requests, 3, results, &error), &error);
+    ok(lode_search_batch(world->collection, requests, 3, results, &error), &error);
     check_hits(world, results[0], k, values[0], expected);
     check_hits(world, results[2], k, values[2], expected);
     for (size_t i = 0; i < 3; i++)
@@ -263,7 +119,7 @@ static void check_search(struct world *world, const lode_snapshot *snapshot, lod
 }
 
 /* A tree drawn at random, in one of both forms, and what it should match. */
-static lode_filter draw(struct world *world, struct arena *arena, struct buf *out,
+static lode_filter draw(struct mixed *world, struct arena *arena, struct buf *out,
                         struct expected *expected)
 {
     lode_error error = {0};
@@ -277,35 +133,57 @@ static lode_filter draw(struct world *world, struct arena *arena, struct buf *ou
     return (lode_filter){.text = (const char *)out->data, .size = out->size};
 }
 
-/* Filters that were asked before, of what has become of the points since: what is remembered of them must not show. */
-static void check_again(struct world *world, const lode_snapshot *snapshot)
+/* --- Asked again -------------------------------------------------------------------------------- */
+
+enum { AGAIN = 4 };
+
+struct asked { /* filters that were asked before, as text; NULL: none yet */
+    char *texts[AGAIN];
+    unsigned next;
+};
+
+/* Of what has become of the points since: what is remembered of these filters must not show. */
+static void check_again(struct mixed *world, const struct asked *asked)
 {
-    for (unsigned i = 0; i < AGAIN && world->again[i]; i++) {
+    for (unsigned i = 0; i < AGAIN && asked->texts[i]; i++) {
         struct arena arena;
         struct expected expected;
-        lode_filter filter = lode_filter_text(world->again[i]);
+        lode_filter filter = lode_filter_text(asked->texts[i]);
         arena_init(&arena);
         evaluate(world, kit_parse(&arena, filter.text), &arena, &expected);
         for (int times = 0; times < 3; times++)
-            check_count(world, snapshot, filter, &expected);
-        check_search(world, snapshot, filter, &expected);
+            check_count(world, NULL, filter, &expected);
+        check_search(world, NULL, filter, &expected);
         arena_release(&arena);
     }
 }
 
-static void ask_again(struct world *world, lode_filter filter)
+static void draw_another(struct mixed *world, struct asked *asked)
 {
-    char **place = &world->again[world->again_next++ % AGAIN];
+    struct buf out;
+    struct arena arena;
+    struct expected expected;
+    char **place = &asked->texts[asked->next++ % AGAIN];
+    buf_init(&out, 1u << 20);
+    arena_init(&arena);
+    lode_filter filter = draw(world, &arena, &out, &expected);
     free(*place);
     *place = strndup(filter.text, filter.size);
     assert_non_null(*place);
+    arena_release(&arena);
+    buf_release(&out);
 }
 
-static void check_some(struct world *world, const lode_snapshot *snapshot, unsigned count)
+static void asked_release(struct asked *asked)
+{
+    for (unsigned i = 0; i < AGAIN; i++)
+        free(asked->texts[i]);
+}
+
+static void check_some(struct mixed *world, const lode_snapshot *snapshot, unsigned count)
 {
     struct buf out;
     buf_init(&out, 1u << 20);
-    check_again(world, snapshot);
     while (count-- > 0) {
         struct arena arena;
         struct expected expected;
@@ -314,8 +192,6 @@ static void check_some(struct world *world, const lode_snapshot *snapshot, unsig
         check_count(world, snapshot, filter, &expected);
         check_walk(world, snapshot, filter, &expected);
         check_search(world, snapshot, filter, &expected);
-        if (count == 0)
-            ask_again(world, filter);
         arena_release(&arena);
     }
     buf_release(&out);
@@ -323,7 +199,7 @@ static void check_some(struct world *world, const lode_snapshot *snapshot, unsig
 
 /* --- Lives -------------------------------------------------------------------------------------- */
 
-static void delete_by_filter(struct world *world)
+static void delete_by_filter(struct mixed *world)
 {
     lode_error error = {0};
     struct arena arena;
@@ -335,16 +211,16 @@ static void delete_by_filter(struct world *world)
     lode_filter filter = draw(world, &arena, &out, &expected);
     for (unsigned tries = 0; tries < 20 && expected.count > 100; tries++)
         filter = draw(world, &arena, &out, &expected);
-    ok(lode_delete_filtered(world->films, filter, &info, &error), &error);
+    ok(lode_delete_filtered(world->collection, filter, &info, &error), &error);
     assert_int_equal(info.deleted, expected.count);
-    for (unsigned i = 0; i < IDS; i++)
+    for (unsigned i = 0; i < MIXED_IDS; i++)
         if (expected.in[i])
-            model_put(&world->model, i, NULL, 0, 0);
+            mixed_put(world, i, NULL, 0, 0);
     arena_release(&arena);
     buf_release(&out);
 }
 
-static void patch_by_filter(struct world *world)
+static void patch_by_filter(struct mixed *world)
 {
     static const char patched[] = "{\"genre\":\"patched\"}";
     lode_error error = {0};
@@ -359,38 +235,28 @@ static void patch_by_filter(struct world *world)
     arena_init(&arena);
     lode_filter filter = draw(world, &arena, &out, &expected);
     if (expected.count < 60) {
-        ok(lode_patch_filtered(world->films, filter, &patch, &info, &error), &error);
+        ok(lode_patch_filtered(world->collection, filter, &patch, &info, &error), &error);
         assert_int_equal(info.patched, expected.count);
-        for (unsigned i = 0; i < IDS; i++)
+        for (unsigned i = 0; i < MIXED_IDS; i++)
             if (expected.in[i])
-                model_put(&world->model, i, patched, sizeof patched - 1, world->model.values[i]);
+                mixed_put(world, i, patched, sizeof patched - 1, world->values[i]);
     }
     arena_release(&arena);
     buf_release(&out);
 }
 
-static void step(struct world *world)
+static void step(struct mixed *world)
 {
     lode_error error = {0};
     switch (rng_below(&world->rng, 10)) {
-    case 0: delete_some(world, 20); break;
-    case 1: ok(lode_flush(world->films, &error), &error); break;
-    case 2: ok(lode_compact(world->films, &error), &error); break;
-    case 3:
-        vfs_memory_crash_random(world->vfs, rng_below(&world->rng, 1000));
-        close_world(world);
-        vfs_memory_crash_random(world->vfs, rng_below(&world->rng, 1000));
-        open_world(world);
-        put_all_fields(world);
-        break;
-    case 4:
-        close_world(world);
-        open_world(world);
-        put_all_fields(world);
-        break;
+    case 0: mixed_delete(world, 20); break;
+    case 1: ok(lode_flush(world->collection, &error), &error); break;
+    case 2: ok(lode_compact(world->collection, &error), &error); break;
+    case 3: mixed_crash(world); break;
+    case 4: mixed_reopen(world); break;
     case 5: delete_by_filter(world); break;
     case 6: patch_by_filter(world); break;
-    default: upsert_some(world, 60); break;
+    default: mixed_upsert(world, 60); break;
     }
 }
 
@@ -398,14 +264,18 @@ static void filters_match_what_they_should(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 12; seed++) {
-        struct world world;
-        begin_world(&world, seed);
-        upsert_some(&world, 100);
+        struct mixed world;
+        struct asked asked = {.next = 0};
+        mixed_begin(&world, seed);
+        mixed_upsert(&world, 100);
         for (unsigned i = 0; i < 14; i++) {
             step(&world);
+            check_again(&world, &asked);
+            draw_another(&world, &asked);
             check_some(&world, NULL, 6);
         }
-        end_world(&world);
+        mixed_end(&world);
+        asked_release(&asked);
     }
 }
 
@@ -413,23 +283,23 @@ static void filters_match_what_they_should(void **state)
 static void kept_states_are_filtered(void **state)
 {
     (void)state;
-    struct world world;
+    struct mixed world;
     lode_error error = {0};
     lode_snapshot *snapshot;
     uint64_t count;
-    begin_world(&world, 77);
-    upsert_some(&world, 100);
-    ok(lode_snapshot_create(world.films, "kept", &error), &error);
-    ok(lode_delete_filtered(world.films, lode_filter_text("TRUE"), NULL, &error), &error);
-    ok(lode_compact(world.films, &error), &error);
-    close_world(&world);
-    open_world(&world);
-    ok(lode_count(world.films, NULL, (lode_filter){0}, &count, &error), &error);
+    mixed_begin(&world, 77);
+    mixed_upsert(&world, 100);
+    ok(lode_snapshot_create(world.collection, "kept", &error), &error);
+    ok(lode_delete_filtered(world.collection, lode_filter_text("TRUE"), NULL, &error), &error);
+    ok(lode_compact(world.collection, &error), &error);
+    mixed_close(&world);
+    mixed_open(&world);
+    ok(lode_count(world.collection, NULL, (lode_filter){0}, &count, &error), &error);
     assert_int_equal(count, 0);
-    ok(lode_snapshot_open_named(world.films, "kept", &snapshot, &error), &error);
+    ok(lode_snapshot_open_named(world.collection, "kept", &snapshot, &error), &error);
     check_some(&world, snapshot, 40);
     lode_snapshot_close(snapshot);
-    end_world(&world);
+    mixed_end(&world);
 }
 
 /* --- Columns ------------------------------------------------------------------------------------ */
@@ -442,12 +312,12 @@ static void growing_segments_have_columns(void **state)
     struct vfs *vfs = vfs_memory_new();
     lode_error error = {0};
     lode_db *db = engine_open(vfs, "db", NULL, 0);
-    lode_collection *films = engine_create(db, "films", (lode_schema){.dim = DIM});
+    lode_collection *films = engine_create(db, "films", (lode_schema){.dim = MIXED_DIM});
     uint64_t count;
     for (unsigned done = 0; done < POINTS; done += 500) {
         static lode_point points[500];
         static char texts[500][64];
-        float vector[DIM] = {1, 2};
+        float vector[MIXED_DIM] = {1, 2};
         for (unsigned i = 0; i < 500; i++) {
             snprintf(texts[i], sizeof texts[i], "{\"n\":%u,\"even\":%s}", done + i,
                      i % 2 ? "false" : "true");
@@ -485,11 +355,11 @@ static void growing_segments_have_columns(void **state)
 static void segments_are_explained(void **state)
 {
     (void)state;
-    struct world world;
+    struct mixed world;
     lode_error error = {0};
-    begin_world(&world, 3);
-    upsert_some(&world, 200);
-    ok(lode_compact(world.films, &error), &error);
+    mixed_begin(&world, 3);
+    mixed_upsert(&world, 200);
+    ok(lode_compact(world.collection, &error), &error);
     static const char *const filters[] = {"genre = \"drama\" AND year >= 1998",
                                           "cast NESTED (name = \"Ann\" AND age > 1)"};
     for (size_t i = 0; i < 2; i++) {
@@ -497,8 +367,8 @@ static void segments_are_explained(void **state)
         uint64_t count;
         lode_filter filter = lode_filter_text(filters[i]);
         lode_search_request request = {.filter = filter.text, .filter_size = filter.size};
-        ok(lode_count(world.films, NULL, filter, &count, &error), &error);
-        ok(lode_explain(world.films, &request, &explanation, &error), &error);
+        ok(lode_count(world.collection, NULL, filter, &count, &error), &error);
+        ok(lode_explain(world.collection, &request, &explanation, &error), &error);
         assert_int_equal(explanation->segment_count, 1);
         const lode_explain_segment *segment = &explanation->segments[0];
         assert_int_equal(explanation->allowed_rows, count);
@@ -512,10 +382,10 @@ static void segments_are_explained(void **state)
         assert_non_null(explanation->filter);
         lode_explanation_free(explanation);
     }
-    end_world(&world);
+    mixed_end(&world);
 }
 
-static uint64_t count_of(const struct world *world, const char *format, const char *filter,
+static uint64_t count_of(const struct mixed *world, const char *format, const char *filter,
                          const char *field, const char *value)
 {
     lode_error error = {0};
@@ -524,19 +394,20 @@ static uint64_t count_of(const struct world *world, const char *format, const ch
     buf_init(&text, 1u << 20);
     ok(buf_printf(&text, &error, format, filter, field, value), &error);
     ok(buf_terminate(&text, &error), &error);
-    ok(lode_count(world->films, NULL, lode_filter_text((const char *)text.data), &count, &error),
+    ok(lode_count(world->collection, NULL, lode_filter_text((const char *)text.data), &count,
+                  &error),
        &error);
     buf_release(&text);
     return count;
 }
 
-static void check_facets(const struct world *world, const char *filter, const char *field)
+static void check_facets(const struct mixed *world, const char *filter, const char *field)
 {
     lode_error error = {0};
     lode_facets *facets;
     lode_facet_request request = {
         .filter = lode_filter_text(filter), .field = field, .limit = 1000};
-    ok(lode_facets_get(world->films, &request, &facets, &error), &error);
+    ok(lode_facets_get(world->collection, &request, &facets, &error), &error);
     assert_int_equal(facets->points, count_of(world, "%s%.0s%.0s", filter, "", ""));
     assert_int_equal(facets->missing,
                      count_of(world, "(%s) AND %s IS MISSING%.0s", filter, field, ""));
@@ -573,41 +444,21 @@ static void facets_count_what_filters_count(void **state)
                                          "cast.age", "studio.name", "nothing"};
     static const char *const filters[] = {"TRUE", "year > 1999", "NOT tags = \"cult\"",
                                           "genre = \"drama\" OR seen = true", "FALSE"};
-    struct world world;
+    struct mixed world;
     lode_error error = {0};
-    begin_world(&world, 21);
-    upsert_some(&world, 250);
+    mixed_begin(&world, 21);
+    mixed_upsert(&world, 250);
     for (int round = 0; round < 2; round++) {
         for (size_t f = 0; f < sizeof filters / sizeof *filters; f++)
             for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
                 check_facets(&world, filters[f], fields[i]);
-        ok(lode_compact(world.films, &error), &error);
+        ok(lode_compact(world.collection, &error), &error);
     }
     lode_facets *facets;
     lode_facet_request request = {.field = "gerne"};
-    assert_int_equal(lode_facets_get(world.films, &request, &facets, &error), LODE_INVALID);
+    assert_int_equal(lode_facets_get(world.collection, &request, &facets, &error), LODE_INVALID);
     assert_string_equal(error.message, "there is no field 'gerne'");
-    end_world(&world);
-}
-
-static unsigned damage_columns(struct world *world, const char *dir, uint64_t seed)
-{
-    struct rng rng;
-    unsigned damaged = 0;
-    rng_init(&rng, seed);
-    char path[128];
-    for (unsigned number = 1; number < 200; number++) {
-        size_t size;
-        snprintf(path, sizeof path, "%s/seg-%u.columns", dir, number);
-        if (!kit_exists(world->vfs, path))
-            continue;
-        uint8_t *bytes = kit_read(world->vfs, path, &size);
-        bytes[rng_below(&rng, (uint32_t)size)] ^= 1;
-        kit_write(world->vfs, path, bytes, size);
-        free(bytes);
-        damaged++;
-    }
-    return damaged;
+    mixed_end(&world);
 }
 
 /* Documents answer where columns are damaged. */
@@ -615,51 +466,45 @@ static void damaged_columns_cost_no_answer(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 8; seed++) {
-        struct world world;
+        struct mixed world;
         lode_error error = {0};
-        begin_world(&world, seed);
-        upsert_some(&world, 150);
-        ok(lode_flush(world.films, &error), &error);
-        char dir[64];
-        snprintf(dir, sizeof dir, "%s", world.films->shared->dir);
-        damage_columns(&world, dir, seed);
-        close_world(&world);
-        assert_true(damage_columns(&world, dir, seed + 100) > 0);
-        open_world(&world);
-        put_all_fields(&world);
+        mixed_begin(&world, seed);
+        mixed_upsert(&world, 150);
+        ok(lode_flush(world.collection, &error), &error);
+        mixed_damage_columns(&world, seed);
         check_some(&world, NULL, 20);
-        ok(lode_compact(world.films, &error), &error);
+        ok(lode_compact(world.collection, &error), &error);
         check_some(&world, NULL, 20);
-        end_world(&world);
+        mixed_end(&world);
     }
 }
 
 /* --- Refusals ----------------------------------------------------------------------------------- */
 
-static void refused(const struct world *world, const char *filter, lode_status expected,
+static void refused(const struct mixed *world, const char *filter, lode_status expected,
                     const char *message)
 {
     lode_error error = {0};
     uint64_t count = 7;
-    float vector[DIM] = {1, 1};
+    float vector[MIXED_DIM] = {1, 1};
     lode_result *result;
     lode_filter given = lode_filter_text(filter);
     lode_search_request request = {
         .vector = vector, .filter = given.text, .filter_size = given.size};
-    assert_int_equal(lode_count(world->films, NULL, given, &count, &error), expected);
+    assert_int_equal(lode_count(world->collection, NULL, given, &count, &error), expected);
     assert_string_equal(error.message, message);
     assert_int_equal(count, 7);
-    assert_int_equal(lode_search(world->films, &request, &result, &error), expected);
+    assert_int_equal(lode_search(world->collection, &request, &result, &error), expected);
     assert_string_equal(error.message, message);
-    assert_int_equal(lode_delete_filtered(world->films, given, NULL, &error), expected);
+    assert_int_equal(lode_delete_filtered(world->collection, given, NULL, &error), expected);
 }
 
 static void what_is_wrong_is_refused_with_its_place(void **state)
 {
     (void)state;
-    struct world world;
+    struct mixed world;
     lode_error error = {0};
-    begin_world(&world, 1);
+    mixed_begin(&world, 1);
     refused(&world, "gerne = \"x\"", LODE_INVALID,
             "filter, line 1, column 1 (byte 0): there is no field 'gerne'; the nearest is 'genre'");
     refused(&world, "year = \"x\"", LODE_INVALID,
@@ -668,20 +513,20 @@ static void what_is_wrong_is_refused_with_its_place(void **state)
     refused(&world, "year >\n= 3", LODE_INVALID,
             "filter, line 2, column 1 (byte 7): found =, expected a string, a number, true or "
             "false");
-    assert_int_equal(lode_delete_filtered(world.films, (lode_filter){0}, NULL, &error),
+    assert_int_equal(lode_delete_filtered(world.collection, (lode_filter){0}, NULL, &error),
                      LODE_INVALID);
     assert_string_equal(error.message, "filter.text is NULL");
-    end_world(&world);
+    mixed_end(&world);
 }
 
 static void clashing_types_are_refused(void **state)
 {
     (void)state;
-    struct world world;
+    struct mixed world;
     lode_error error = {0};
-    float vector[DIM] = {1, 1};
+    float vector[MIXED_DIM] = {1, 1};
     static const char metadata[] = "{\"other\":1,\"genre\":5}";
-    begin_world(&world, 1);
+    mixed_begin(&world, 1);
     lode_point points[2] = {
         {.id = lode_id_number(7), .vector = vector},
         {.id = lode_id_number(8),
@@ -689,7 +534,7 @@ static void clashing_types_are_refused(void **state)
          .metadata = metadata,
          .metadata_size = sizeof metadata - 1},
     };
-    assert_int_equal(lode_upsert(world.films, points, 2, NULL, &error), LODE_INVALID);
+    assert_int_equal(lode_upsert(world.collection, points, 2, NULL, &error), LODE_INVALID);
     assert_string_equal(error.message, "ops[1] (id 8): field 'genre' is keyword, found integer 5");
     refused(&world, "other = 1", LODE_INVALID,
             "filter, line 1, column 1 (byte 0): there is no field 'other'");
@@ -697,8 +542,8 @@ static void clashing_types_are_refused(void **state)
                            .point = {.id = lode_id_number(0),
                                      .metadata = metadata,
                                      .metadata_size = sizeof metadata - 1}};
-    assert_int_equal(lode_write(world.films, &patch, 1, NULL, NULL, &error), LODE_INVALID);
-    end_world(&world);
+    assert_int_equal(lode_write(world.collection, &patch, 1, NULL, NULL, &error), LODE_INVALID);
+    mixed_end(&world);
 }
 
 int main(void)

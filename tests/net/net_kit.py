@@ -84,13 +84,13 @@ class Server:
 
 
 def read_all(connection):
-    data = b""
+    pieces = []
     try:
         while piece := connection.recv(1 << 20):
-            data += piece
+            pieces.append(piece)
     except ConnectionResetError:
-        data += b"<reset>"
-    return data
+        pieces.append(b"<reset>")
+    return b"".join(pieces)
 
 
 def read_answer(connection):

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Clients that are slow, large, gone, too many or late, and a server that stops."""
 
+import struct
 import threading
 import time
 
-from net_kit import SLOW, Server, main, read_all, read_answer, request, status
+from net_kit import SLOW, WINDOW_UPDATE, Http2, Server, frame, main, read_all, read_answer, request, status
 
 
 def test_slow_heads():
@@ -199,8 +200,9 @@ def test_connections_max():
             read_answer(connection)
         extra = [server.connect() for _ in range(5)]
         assert sum(read_all(connection) != b"" for connection in extra[1:]) == 0
+        kept[0].sendall(request("/stats"))
+        assert b'"turned_away":4' in read_answer(kept[0])[1]
         extra[0].close()
-        server.wait_stats(lambda stats: stats["turned_away"] == 4)
         for connection in kept:
             connection.close()
 
@@ -210,6 +212,16 @@ def test_unanswered():
         assert server.get("/never")[0] == 500
         status_code, body = server.get("/broken")
         assert status_code == 200 and body.startswith(b"4\r\nhalf\r\n") and not body.endswith(b"0\r\n\r\n")
+
+
+def test_answers_flow():
+    """Large answers that fill the socket's buffer again and again never come to a stop."""
+    with Server() as server:
+        for _ in range(40):
+            begin = time.monotonic()
+            _, body = server.get("/stream?bytes=10000000")
+            assert len(body) > 10000000 and body.endswith(b"0\r\n\r\n")
+            assert time.monotonic() - begin < 3 * SLOW
 
 
 def drained(loops):
@@ -288,6 +300,27 @@ def test_crowd():
         for thread in threads:
             thread.join()
         assert len(done) == 1600
+
+
+def test_answers_go_on():
+    """Answers in parts, of several threads at once on one connection, to a client that stops and reads on: a connection whose
+    turn had ended is written to again when its socket takes more, whatever came between."""
+    size, streams = 10_000_000, range(1, 9, 2)
+    with Server() as server:
+        for _ in range(8):
+            connection = Http2(server, struct.pack(">HI", 4, 0x7fffffff))
+            connection.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x70000000)))
+            for stream in streams:
+                connection.get(stream, f"/stream?bytes={size}")
+            total, rested = 0, 0
+            while total < size * len(streams):
+                piece = connection.socket.recv(1 << 18)
+                assert piece, total
+                total += len(piece)
+                if total - rested >= 4_000_000:
+                    rested = total
+                    time.sleep(0.02)
+            connection.close()
 
 
 if __name__ == "__main__":

@@ -263,7 +263,7 @@ def test_trailers():
 
 def test_real_clients():
     """curl, nghttp and h2load."""
-    with Server(loops=2) as server, tempfile.NamedTemporaryFile() as big:
+    with Server(loops=2, wait=60000) as server, tempfile.NamedTemporaryFile() as big:
         big.write(bytes(range(256)) * 40000)
         big.flush()
         url = f"http://{server.address}"

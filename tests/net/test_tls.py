@@ -164,6 +164,18 @@ def test_slow_readers():
         stop(server)
 
 
+def test_answers_flow():
+    """Large answers that fill the socket's buffer again and again never come to a stop."""
+    with Server(**PAIR) as server:
+        for _ in range(40):
+            begin = time.monotonic()
+            with connect(server, context()) as connection:
+                connection.sendall(request("/stream?bytes=10000000", head="Connection: close\r\n"))
+                assert len(read_all(connection)) > 10000000
+            assert time.monotonic() - begin < 3 * SLOW
+        stop(server)
+
+
 def exact_answer(connection, size):
     """The body, of this size, of an answer; not a byte more is read."""
     head = b""

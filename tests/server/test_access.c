@@ -17,6 +17,7 @@
 /* --- A clock, a config, requests ------------------------------------------------------------------ */
 
 static atomic_ullong moved_us;
+static const char *peer; /* of the requests that follow */
 
 static uint64_t test_now(void *context)
 {
@@ -87,7 +88,8 @@ static enum access_fault show_two(struct kit *kit, const char *name, const char 
         {name, value, strlen(value)},
         {other_name, other, other ? strlen(other) : 0},
     };
-    const struct net_request request = {.headers = headers,
+    const struct net_request request = {.peer = peer,
+                                        .headers = headers,
                                         .header_count = other_name ? 3
                                                         : name[0]  ? 2
                                                                    : 1};
@@ -398,6 +400,55 @@ static void settings_can_be_others(void **state)
     end(&kit);
 }
 
+/* Until it is told that there were too many: how many tokens that are none an address may show at once. */
+static unsigned show_bad(struct kit *kit, const char *from)
+{
+    char bad[256];
+    unsigned count = 0;
+    enum access_fault fault;
+    char *token = make_token("anna", "write", NOW_S + 60);
+    snprintf(bad, sizeof bad, "%s", token);
+    free(token);
+    bad[strlen(bad) - 3] ^= 1;
+    peer = from;
+    while ((fault = check_bearer(kit, bad)) != ACCESS_RATE && count < 5000) {
+        assert_int_equal(fault, ACCESS_FORGED);
+        count++;
+    }
+    return count;
+}
+
+/* Signatures that are checked in vain are counted: of an address no more than that, whatever its port; others, and what was
+ * verified before, are not touched by it; and it fills again. */
+static void bad_tokens_of_an_address_are_bounded(void **state)
+{
+    struct kit kit = {.path = ""};
+    uint64_t hits, misses;
+    with_tokens(&kit, state);
+    char *known = make_token("anna", "write", NOW_S + 600),
+         *fresh = make_token("anna", "read", NOW_S + 600);
+    peer = "192.0.2.7:1000";
+    assert_int_equal(check_bearer(&kit, known), ACCESS_OK);
+    assert_int_equal(show_bad(&kit, "192.0.2.7:1000"), TOKEN_TRIES_BURST);
+    assert_int_equal(show_bad(&kit, "192.0.2.7:1001"), 0);
+    assert_int_equal(check_bearer(&kit, known), ACCESS_OK);
+    assert_int_equal(check_bearer(&kit, fresh), ACCESS_RATE);
+    assert_int_equal(show_bad(&kit, "[2001:db8:1:2:3:4:5:6]:443"), TOKEN_TRIES_BURST);
+    assert_int_equal(show_bad(&kit, "[2001:db8:1:2:ffff:1:2:3]:443"), 0);
+    assert_true(show_bad(&kit, "[2001:db8:1:3:3:4:5:6]:443") > 0);
+    atomic_fetch_add(&moved_us, 1000000);
+    assert_int_equal(show_bad(&kit, "192.0.2.7:1002"), TOKEN_TRIES_PER_S);
+    peer = "192.0.2.8:1";
+    assert_int_equal(check_bearer(&kit, fresh), ACCESS_OK);
+    access_token_counts(kit.access, &hits, &misses);
+    assert_int_equal(hits, 1);
+    assert_true(misses > TOKEN_TRIES_BURST);
+    peer = NULL;
+    free(known);
+    free(fresh);
+    end(&kit);
+}
+
 /* More tokens than the cache holds, and the oldest again. */
 static void the_cache_is_bounded(void **state)
 {
@@ -498,6 +549,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_changed_secret_ends_its_tokens, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(settings_can_be_others, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(the_cache_is_bounded, dir_setup, dir_teardown),
+        cmocka_unit_test_setup_teardown(bad_tokens_of_an_address_are_bounded, dir_setup,
+                                        dir_teardown),
         cmocka_unit_test(scopes_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

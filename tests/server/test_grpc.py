@@ -126,6 +126,27 @@ def secure(name, modules):
         return server.stop() or code
 
 
+def matrix(name, modules):
+    """Keys of every role and scope."""
+    scopes = [{}, {"collections": "films"}, {"collections": "fil*"}, {"namespaces": "anna"},
+              {"collections": "books", "namespaces": "an*"}, {"filter": "open = true"}, {"namespaces": "anna", "filter": "open = true"}]
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "db").mkdir()
+        holders = []
+        for role in ("admin", "write", "read"):
+            for i, scope in enumerate(scopes):
+                words = [word for option, value in scope.items() for word in ("--" + option, value)]
+                made = subprocess.run([LODE, "key", "create", str(folder / "db"), "--name", f"{role}-{i}", "--role", role, "--json",
+                                       *words], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+                lists = {name: value if name == "filter" else value.split(",") for name, value in scope.items()}
+                holders.append({"key": json.loads(made.stdout)["key"], "role": role, **lists})
+        server = Server(folder)
+        server.wait_until_ready()
+        code = run_script(name, server, modules, KEYS=json.dumps(holders))
+        return server.stop() or code
+
+
 def opening(name, modules):
     """The database is encrypted, and its key is a while in coming."""
     with tempfile.TemporaryDirectory() as folder:
@@ -160,7 +181,7 @@ def main():
     modules = install()
     failed = []
     scripts = {"methods.js": plain, "errors.js": plain, "streams.js": plain, "deadlines.js": plain,
-               "services.js": plain, "opening.js": opening, "secure.js": secure,
+               "services.js": plain, "opening.js": opening, "secure.js": secure, "matrix.js": matrix,
                "docs/grpc.md": documented}
     for name, run in scripts.items():
         if len(sys.argv) > 1 and name not in sys.argv[1:]:

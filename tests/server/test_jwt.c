@@ -515,6 +515,48 @@ static void new_kids_are_told(void **state)
     }
 }
 
+/* A set of 64 keys, and a token that says none of them: few signatures are computed, and none where the algorithm is of no
+ * key at all. What names its key is found wherever it stands. */
+static void tries_are_few(void **state)
+{
+    (void)state;
+    static char set[64 * 512];
+    char kid[8];
+    struct jwt_keys *keys;
+    struct jwt_claims claims;
+    int is_new_kid;
+    unsigned tries = 99;
+    const struct signer signer = {.algorithm = "ES256", .key = kit.other_ec};
+    strcpy(set, "{\"keys\":[");
+    for (int i = 0; i < JWT_KEYS_MAX; i++) {
+        snprintf(kid, sizeof kid, "k%d", i);
+        append_jwk(set, sizeof set, i == JWT_KEYS_MAX - 1 ? kit.other_ec : kit.ec, kid, NULL);
+        strcat(set, i == JWT_KEYS_MAX - 1 ? "]}" : ",");
+    }
+    assert_int_equal(jwt_keys_new(&keys, NULL), LODE_OK);
+    assert_int_equal(jwt_keys_add_set(keys, set, strlen(set), NULL), LODE_OK);
+    const char *const kids[] = {NULL, "k63", "k62", "k64"};
+    const unsigned wanted[] = {JWT_TRIES_MAX, 1, 1, 0};
+    for (size_t i = 0; i < 4; i++) {
+        char *token = token_with(&signer, kids[i], CLAIMS);
+        struct jwt_request request = {.keys = keys,
+                                      .policy = &policy,
+                                      .text = token,
+                                      .size = strlen(token),
+                                      .now_us = (uint64_t)NOW * 1000000,
+                                      .ret_tries = &tries};
+        assert_int_equal(jwt_verify(&request, &claims, &is_new_kid, NULL) == ACCESS_OK, i == 1);
+        assert_int_equal(tries, wanted[i]);
+        if (i == 1)
+            grant_release(&claims.grant);
+        request.ret_tries = NULL;
+        request.keys = kit.keys; /* one key that could have signed it */
+        assert_int_not_equal(jwt_verify(&request, &claims, &is_new_kid, NULL), ACCESS_OK);
+        free(token);
+    }
+    jwt_keys_unref(keys);
+}
+
 /* --- Key sets ----------------------------------------------------------------------------------- */
 
 static lode_status add_set(const char *text, lode_error *error)
@@ -603,6 +645,7 @@ int main(void)
         cmocka_unit_test(claims_become_a_grant),
         cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(new_kids_are_told),
+        cmocka_unit_test(tries_are_few),
         cmocka_unit_test(sets_are_checked),
         cmocka_unit_test(sets_are_bounded),
     };

@@ -182,7 +182,8 @@ static void faults_are_told(void **state)
     metrics_queries(metrics, 3, 500, 60);
     metrics_points(metrics, 9, 2);
     metrics_slow(metrics);
-    struct metrics_sources sources = {.is_ready = true, .audit_failures = 4, .log_suppressed = 5};
+    struct metrics_sources sources = {
+        .is_ready = true, .is_audit_failing = true, .audit_failures = 4, .log_suppressed = 5};
     char *text = text_of(metrics, &sources);
     check(text, "lode_http_denied_total{reason=\"expired\"}", 2);
     check(text, "lode_http_denied_total{reason=\"reason30\"}", 1);
@@ -199,6 +200,7 @@ static void faults_are_told(void **state)
     check(text, "lode_slow_queries_total", 1);
     check(text, "lode_ready", 1);
     check(text, "lode_audit_failing", 1);
+    check(text, "lode_audit_failures_total", 4);
     check(text, "lode_log_lines_suppressed_total", 5);
     free(text);
     metrics_free(metrics);

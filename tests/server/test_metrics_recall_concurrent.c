@@ -33,6 +33,14 @@ static void report(void *context, const char *collection, uint64_t shared, uint6
     atomic_fetch_add(&found->hits, hits);
 }
 
+static atomic_int wants_all; /* everybody waits for the collection */
+
+static int is_unwanted(void *hold)
+{
+    (void)hold;
+    return atomic_load(&wants_all);
+}
+
 static void release(void *hold)
 {
     atomic_fetch_add(&((struct found *)hold)->released, 1);
@@ -80,8 +88,11 @@ static int ask(struct recall_sampler *sampler, lode_collection *films, struct fo
     random_vector(&rng, vector);
     lode_id like = lode_id_number(seed % POINTS);
     char filter[] = "a = 1";
-    lode_search_request request = {
-        .vector = seed % 3 ? vector : NULL, .like = seed % 3 ? NULL : &like, .k = 10};
+    lode_stop stop = {.deadline_us = 0}; /* of the caller: nobody may look at it later */
+    lode_search_request request = {.vector = seed % 3 ? vector : NULL,
+                                   .like = seed % 3 ? NULL : &like,
+                                   .k = 10,
+                                   .stop = &stop};
     request.filter = seed % 2 ? filter : NULL;
     request.filter_size = seed % 2 ? strlen(filter) : 0;
     lode_snapshot *snapshot = NULL;
@@ -98,12 +109,14 @@ static int ask(struct recall_sampler *sampler, lode_collection *films, struct fo
                                    .own_snapshot = snapshot,
                                    .own_result = result,
                                    .release = release,
+                                   .is_unwanted = is_unwanted,
                                    .own_hold = found};
     if (is_wanted)
         recall_sample_give(sampler, &sample);
     else
         lode_result_free(result);
     memset(vector, 0, sizeof vector); /* what the sample points at is gone */
+    stop.deadline_us = 1;
     memset(filter, '!', sizeof filter);
     like.number = UINT64_MAX;
     return is_wanted;
@@ -215,6 +228,30 @@ static void what_is_too_much_is_skipped(void **state)
     temp_dir_remove(dir);
 }
 
+/* Whoever waits for the collection need not wait until all samples have had their turn. */
+static void what_is_unwanted_is_given_up(void **state)
+{
+    (void)state;
+    lode_db *db = NULL;
+    lode_collection *films = open_films(&db);
+    struct found found = {0};
+    struct recall_sampler *sampler = make(1, &found);
+    uint64_t wanted = 0;
+    atomic_store(&wants_all, 1);
+    for (uint64_t i = 0; i < RECALL_QUEUE_MAX; i++)
+        wanted += (uint64_t)ask(sampler, films, &found, i);
+    wait_for(&found.released, wanted);
+    assert_int_equal(found.reports, 0);
+    atomic_store(&wants_all, 0);
+    assert_true(ask(sampler, films, &found, 1));
+    wait_for(&found.released, wanted + 1);
+    assert_int_equal(found.reports, 1);
+    recall_sampler_free(sampler);
+    lode_collection_close(films);
+    lode_db_close(db);
+    temp_dir_remove(dir);
+}
+
 static void not_all_are_wanted(void **state)
 {
     (void)state;
@@ -246,6 +283,7 @@ int main(void)
         cmocka_unit_test(measures_the_state_of_the_query),
         cmocka_unit_test(misses_show),
         cmocka_unit_test(what_is_too_much_is_skipped),
+        cmocka_unit_test(what_is_unwanted_is_given_up),
         cmocka_unit_test(not_all_are_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

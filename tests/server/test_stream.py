@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from server_kit import SLOW, Server, check, run
+from server_kit import SLOW, Server, check, lode, run
 
 LARGE = 20_000 if SLOW else 100_000
 DIM = 32
@@ -155,6 +155,19 @@ def test_export_of_parts():
         assert exported(server, "?namespace=b&with=vector")[0]["vector"] == point(4)["vector"]
 
 
+def test_keys_of_others():
+    """Two callers who chose the same Idempotency-Key never meet."""
+    server = Server(auth=True)
+    keys = [json.loads(lode("key", "create", server.data, "--name", name, "--role", "admin", "--json"))["key"]
+            for name in ("anna", "bert")]
+    with server:
+        check(server.put("/indices/films", {"dim": 3}, key=keys[0]), 201)
+        for key, repeated in (keys[0], 0), (keys[0], 1), (keys[1], 0), (keys[1], 1):
+            server.key = key
+            answer = check(server.lines("/indices/films/import", [point(1)], **{"Idempotency-Key": "once"}), 200)
+            assert answer.json["repeated_batches"] == repeated, answer
+
+
 def test_retries():
     """The same lines with the same key are applied once; a retry after a broken connection goes on where that one was."""
     with Server() as server:
@@ -230,4 +243,4 @@ def test_client_that_goes():
 
 if __name__ == "__main__":
     run([test_large, test_what_lines_may_be, test_bad_lines, test_refused_before_anything, test_export_of_parts,
-         test_retries, test_killed_amid, test_client_that_goes])
+         test_keys_of_others, test_retries, test_killed_amid, test_client_that_goes])

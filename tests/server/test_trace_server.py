@@ -3,6 +3,7 @@
 these as they are."""
 
 import http.server
+import itertools
 import json
 import os
 import pathlib
@@ -63,6 +64,7 @@ class Seen(unittest.TestCase):
         cls.collector = Collector()
         cls.log = cls.dir / "log"
         environment = {**os.environ, "no_proxy": "127.0.0.1", "http_proxy": ""}
+        cls.train(environment)
         cls.server = subprocess.Popen(
             [os.environ["LODE_BIN"], "serve", "--data", cls.dir / "data", "--listen", "127.0.0.1:0", "--auth", "no",
              "--log.file", cls.log, "--log.format", "json", "--log.slow-query", "1ms",
@@ -72,10 +74,20 @@ class Seen(unittest.TestCase):
         wait_for(lambda: cls.get("/readyz")[0] == 200)
         cls.ask("PUT", "/indices/films", {"dim": DIM, "index": {"type": "flat"}})
         rng = random.Random(1)
-        for begin in range(0, POINTS, 5000):
-            cls.ask("POST", "/indices/films/vectors", {"vectors": [
+        for begin, name in itertools.product(range(0, POINTS, 5000), ("films", "texts")):
+            cls.ask("POST", f"/indices/{name}/vectors", {"vectors": [
                 {"id": i, "vector": [round(rng.random(), 3) for _ in range(DIM)], "metadata": {"genre": "zq9", "n": i}}
                 for i in range(begin, begin + 5000)]})
+
+    @classmethod
+    def train(cls, environment):
+        """An index that can embed texts."""
+        rng, words = random.Random(2), [f"word{i}" for i in range(300)]
+        texts = cls.dir / "texts.jsonl"
+        texts.write_text("".join(json.dumps({"id": i, "text": " ".join(rng.choices(words, k=20))}) + "\n" for i in range(500)))
+        subprocess.run([os.environ["LODE_BIN"], "create", cls.dir / "data", "texts", "--dim", str(DIM), "--metric", "cosine",
+                        "--index", "flat", "--train", texts, "--language", "english"], check=True, env=environment,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     @classmethod
     def tearDownClass(cls):
@@ -128,8 +140,11 @@ class Seen(unittest.TestCase):
             self.assertEqual(segment["parentSpanId"], plan["spanId"])
         values = {a["key"]: a["value"] for a in search["attributes"]}
         self.assertEqual(values["lode.k"], {"intValue": "5"})
+        self.assertEqual({s["traceState"] for s in self.collector.spans if s["traceId"] == TRACE}, {"rojo=1"})
         self.assertEqual(values["lode.filter"], {"stringValue": '{"genre": ?}'})
         self.assertGreaterEqual(int(values["lode.distances"]["intValue"]), POINTS)
+        # A state without a trace is of nobody's.
+        self.query(traceparent=f"00-{'0' * 32}-{PARENT}-01", tracestate="rojo=2")
         # Whoever does not ask for it is not traced.
         self.query(traceparent=f"00-{TRACE[::-1]}-{PARENT}-00")
         self.assertFalse([s for s in self.collector.spans if s["traceId"] == TRACE[::-1]])
@@ -148,6 +163,24 @@ class Seen(unittest.TestCase):
         self.assertEqual(line["plan"]["longest"][0]["plan"], "scan")
         self.assertNotIn("zq9", self.log.read_text())
         self.assertGreaterEqual(self.value("lode_slow_queries_total"), 1)
+
+    def slow_line(self, **wanted):
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [line for line in lines if line["message"] == "slow query" and wanted.items() <= line.items() and "plan" in line]
+
+    def test_slow_groups(self):
+        def slow():
+            self.ask("POST", "/indices/films/query", {"vector": [0.5] * DIM, "k": 3, "exact": True, "group_by": "n", "filter": "n < 15000"})
+            return self.slow_line(by="vector", k=3)
+
+        self.assertGreaterEqual(wait_for(slow)[0]["distances"], 15000)
+
+    def test_slow_texts(self):
+        def slow():
+            self.ask("POST", "/indices/texts/query", {"text": "word1 word2", "k": 999, "with": ["vector"], "exact": True})
+            return self.slow_line(collection="texts", by="text", k=999)
+
+        self.assertEqual(wait_for(slow)[0]["plan"]["longest"][0]["plan"], "scan")
 
     def test_queries_are_counted(self):
         before = self.value("lode_queries_total"), self.value("lode_query_distances_total")

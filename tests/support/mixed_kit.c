@@ -78,7 +78,7 @@ static void append_more(struct rng *rng, struct buf *out)
     append(out, "}");
 }
 
-static void put(struct mixed *mixed, unsigned i, const char *document, size_t size, int value)
+void mixed_put(struct mixed *mixed, unsigned i, const char *document, size_t size, int value)
 {
     free(mixed->documents[i]);
     mixed->documents[i] = NULL;
@@ -105,7 +105,7 @@ static void upsert(struct mixed *mixed, unsigned i, const char *document, size_t
                         .metadata = size ? document : NULL,
                         .metadata_size = size};
     assert_ok(lode_upsert(mixed->collection, &point, 1, NULL, &error));
-    put(mixed, i, size ? document : "{}", size ? size : 2, value);
+    mixed_put(mixed, i, size ? document : "{}", size ? size : 2, value);
 }
 
 static unsigned draw_id(struct mixed *mixed)
@@ -136,7 +136,7 @@ void mixed_delete(struct mixed *mixed, unsigned count)
         unsigned i = draw_id(mixed);
         lode_id id = kit_point_id(i, text);
         assert_ok(lode_delete(mixed->collection, &id, 1, NULL, &error));
-        put(mixed, i, NULL, 0, 0);
+        mixed_put(mixed, i, NULL, 0, 0);
     }
 }
 
@@ -152,7 +152,7 @@ static void put_all_fields(struct mixed *mixed)
     upsert(mixed, 0, all, sizeof all - 1);
 }
 
-static void open_db(struct mixed *mixed)
+void mixed_open(struct mixed *mixed)
 {
     mixed->db = engine_open(mixed->vfs, "db", NULL, 4096);
     if (lode_collection_open(mixed->db, "points", &mixed->collection, &error) != LODE_OK)
@@ -161,10 +161,15 @@ static void open_db(struct mixed *mixed)
                           (lode_schema){.dim = MIXED_DIM,
                                         .fields = declared,
                                         .field_count = sizeof declared / sizeof *declared});
+}
+
+static void open_db(struct mixed *mixed)
+{
+    mixed_open(mixed);
     put_all_fields(mixed);
 }
 
-static void close_db(struct mixed *mixed)
+void mixed_close(struct mixed *mixed)
 {
     lode_collection_close(mixed->collection);
     engine_close(mixed->db);
@@ -179,15 +184,23 @@ void mixed_begin(struct mixed *mixed, uint64_t seed)
 
 void mixed_end(struct mixed *mixed)
 {
-    close_db(mixed);
+    mixed_close(mixed);
     vfs_memory_free(mixed->vfs);
     for (unsigned i = 0; i < MIXED_IDS; i++)
-        put(mixed, i, NULL, 0, 0);
+        mixed_put(mixed, i, NULL, 0, 0);
 }
 
 void mixed_reopen(struct mixed *mixed)
 {
-    close_db(mixed);
+    mixed_close(mixed);
+    open_db(mixed);
+}
+
+void mixed_crash(struct mixed *mixed)
+{
+    vfs_memory_crash_random(mixed->vfs, rng_below(&mixed->rng, 1000));
+    mixed_close(mixed);
+    vfs_memory_crash_random(mixed->vfs, rng_below(&mixed->rng, 1000));
     open_db(mixed);
 }
 
@@ -198,19 +211,15 @@ void mixed_step(struct mixed *mixed)
     case 1: assert_ok(lode_flush(mixed->collection, &error)); break;
     case 2: assert_ok(lode_compact(mixed->collection, &error)); break;
     case 3: mixed_reopen(mixed); break;
-    case 4:
-        vfs_memory_crash_random(mixed->vfs, rng_below(&mixed->rng, 1000));
-        close_db(mixed);
-        vfs_memory_crash_random(mixed->vfs, rng_below(&mixed->rng, 1000));
-        open_db(mixed);
-        break;
+    case 4: mixed_crash(mixed); break;
     default: mixed_upsert(mixed, 60); break;
     }
 }
 
-static void flip_columns(struct mixed *mixed, const char *dir, uint64_t seed)
+static unsigned flip_columns(struct mixed *mixed, const char *dir, uint64_t seed)
 {
     struct rng rng;
+    unsigned flipped = 0;
     rng_init(&rng, seed);
     for (unsigned number = 1; number < 300; number++) {
         char path[128];
@@ -222,7 +231,9 @@ static void flip_columns(struct mixed *mixed, const char *dir, uint64_t seed)
         bytes[rng_below(&rng, (uint32_t)size)] ^= 1;
         kit_write(mixed->vfs, path, bytes, size);
         free(bytes);
+        flipped++;
     }
+    return flipped;
 }
 
 void mixed_damage_columns(struct mixed *mixed, uint64_t seed)
@@ -230,8 +241,8 @@ void mixed_damage_columns(struct mixed *mixed, uint64_t seed)
     char dir[64];
     assert_ok(lode_flush(mixed->collection, &error));
     snprintf(dir, sizeof dir, "%s", mixed->collection->shared->dir);
-    close_db(mixed);
-    flip_columns(mixed, dir, seed);
+    mixed_close(mixed);
+    assert_true(flip_columns(mixed, dir, seed) > 0);
     open_db(mixed);
 }
 

@@ -1,5 +1,5 @@
 /* mixed_kit.h: a collection of points with metadata of all types, and what it should hold, through writes, flushes,
- * merges, crashes and damaged columns: for tests of what reads points in order, by groups and at random. */
+ * merges, crashes and damaged columns: for tests of what filters points and reads them in order, by groups and at random. */
 #ifndef TESTS_SUPPORT_MIXED_KIT_H
 #define TESTS_SUPPORT_MIXED_KIT_H
 
@@ -28,9 +28,15 @@ extern const char *const mixed_fields[]; /* that have an order; ends with NULL *
 void mixed_begin(struct mixed *mixed, uint64_t seed);
 void mixed_end(struct mixed *mixed);
 void mixed_reopen(struct mixed *mixed);
+void mixed_crash(struct mixed *mixed); /* and open it again */
+/* The halves of mixed_reopen, without the point that has all fields. */
+void mixed_close(struct mixed *mixed);
+void mixed_open(struct mixed *mixed);
 
 void mixed_upsert(struct mixed *mixed, unsigned count); /* so many, of random ids */
 void mixed_delete(struct mixed *mixed, unsigned count);
+/* What point i should be from now on; document NULL: there is none. The collection is left as it is. */
+void mixed_put(struct mixed *mixed, unsigned i, const char *document, size_t size, int value);
 /* One of: upserts, deletes, flush, compaction, reopening, a crash. */
 void mixed_step(struct mixed *mixed);
 /* Flip a bit of the columns of each sealed segment, while the database is closed. */

@@ -50,13 +50,26 @@ test('keys for a namespace', async () => {
     has(failure(error), {code: DENIED});
 });
 
+test('idempotency keys of two callers never meet', async () => {
+    const once = (i) => ({index: 'k', namespace: 'shared', points: [{id: number(i), values: [1, 2]}], idempotency_key: '1'});
+    has(await askAs('writer', vectors, 'Upsert', once(1)), {upserted: '1', repeated: false});
+    has(await askAs('admin', vectors, 'Upsert', once(2)), {upserted: '1', repeated: false});
+    has(await askAs('writer', vectors, 'Upsert', once(1)), {repeated: true});
+    has(await askAs('reader', vectors, 'Count', {index: 'k', namespace: 'shared'}), {count: '2'});
+});
+
 test('keys with a filter', async () => {
     has(await askAs('filtered', vectors, 'Count', {index: 'k'}), {count: '1'});
     has((await askAs('filtered', vectors, 'Query', {index: 'k', query: {values: [1, 2]}})).hits, [{id: number('1')}]);
     const {messages} = await collect(vectors.Export({index: 'k'}, as('filtered')));
     has(messages.flatMap((one) => one.points), [{id: number('1')}]);
     has(await failAs('filtered', vectors, 'Upsert', {index: 'k', points: [{id: number(5), values: [1, 2]}]}), {code: DENIED});
-    has(await failAs('filtered', client('lode.v1.Namespaces'), 'List', {index: 'k'}), {code: DENIED});
+    const namespaces = client('lode.v1.Namespaces');
+    has(await failAs('filtered', namespaces, 'List', {index: 'k'}), {code: DENIED, reason: 'namespace'});
+    // Points that the filter hides would go with it.
+    await askAs('writer', vectors, 'Upsert', {index: 'k', namespace: 'carl', points: [{id: number(1), values: [1, 2]}]});
+    has(await failAs('filtered', namespaces, 'Delete', {index: 'k', namespace: 'carl'}), {code: DENIED, reason: 'namespace'});
+    has(await askAs('writer', vectors, 'Count', {index: 'k', namespace: 'carl'}), {count: '1'});
 });
 
 test('streams need keys too; health needs none, reflection one', async () => {
