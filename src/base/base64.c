@@ -5,6 +5,19 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+int base64_value(char digit)
+{
+    if (digit >= 'A' && digit <= 'Z')
+        return digit - 'A';
+    if (digit >= 'a' && digit <= 'z')
+        return digit - 'a' + 26;
+    if (digit >= '0' && digit <= '9')
+        return digit - '0' + 52;
+    if (digit == '+' || digit == '-')
+        return 62;
+    return digit == '/' || digit == '_' ? 63 : -1;
+}
+
 lode_status base64_append(struct buf *out, const uint8_t *data, size_t size, lode_error *error)
 {
     lode_status status = buf_reserve(out, (size * 4 + 2) / 3, error);

@@ -4,6 +4,8 @@
 
 #include "base/buf.h"
 
+/* 0 to 63: of the alphabet of this section or of section 4; -1: it is no digit of either. */
+int base64_value(char digit);
 NODISCARD lode_status base64_append(struct buf *out, const uint8_t *data, size_t size,
                                     lode_error *error);
 /* Append the bytes that text[0, size) stands for. *ret_valid 0: it is none, and out is as it was. Each sequence of bytes

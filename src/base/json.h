@@ -81,6 +81,8 @@ void json_write_array(struct json_writer *writer);
 void json_write_array_end(struct json_writer *writer);
 void json_write_key(struct json_writer *writer, const char *key);
 void json_write_string(struct json_writer *writer, const char *text, size_t size);
+/* A member whose value is a text that ends with NUL. */
+void json_write_text(struct json_writer *writer, const char *key, const char *text);
 void json_write_u64(struct json_writer *writer, uint64_t value);
 void json_write_i64(struct json_writer *writer, int64_t value);
 void json_write_f32(struct json_writer *writer, float value);  /* null when not finite */

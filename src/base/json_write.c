@@ -146,6 +146,12 @@ void json_write_string(struct json_writer *writer, const char *text, size_t size
     put_string(writer, text, size);
 }
 
+void json_write_text(struct json_writer *writer, const char *key, const char *text)
+{
+    json_write_key(writer, key);
+    json_write_string(writer, text, strlen(text));
+}
+
 void json_write_u64(struct json_writer *writer, uint64_t value)
 {
     char text[24];

@@ -1,6 +1,7 @@
 /* key_source.c: see key_source.h. No error holds any of what was read. */
 #include "crypt/key_source.h"
 
+#include "base/base64.h"
 #include "base/hex.h"
 
 #include <stdio.h>
@@ -43,19 +44,6 @@ static int parse_hex(const char *text, uint8_t key[CIPHER_KEY_SIZE])
         key[i] = (uint8_t)(high << 4 | low);
     }
     return 1;
-}
-
-static int base64_value(char digit)
-{
-    if (digit >= 'A' && digit <= 'Z')
-        return digit - 'A';
-    if (digit >= 'a' && digit <= 'z')
-        return digit - 'a' + 26;
-    if (digit >= '0' && digit <= '9')
-        return digit - '0' + 52;
-    if (digit == '+' || digit == '-')
-        return 62;
-    return digit == '/' || digit == '_' ? 63 : -1;
 }
 
 /* 43 digits and "=": 258 bits, of which the last two are 0. */

@@ -136,15 +136,10 @@ static int relieve(void)
 
 /* --- Rows that wait for room ------------------------------------------------------------------- */
 
-static uint64_t now_us(void)
-{
-    return clock_now_us(&clock_system);
-}
-
 /* Whether memory has been given back since the last look, or it is too early to say. */
 static int still_moves(struct pressure *pressure)
 {
-    uint64_t now = now_us(), used = budget_used(BUDGET_GROWING);
+    uint64_t now = clock_us(), used = budget_used(BUDGET_GROWING);
     if (pressure->begin_us == 0)
         pressure->begin_us = now;
     if (pressure->moved_us == 0 || used < pressure->used)
@@ -174,7 +169,7 @@ lode_status pressure_wait(struct collection *collection, struct pressure *pressu
         return refuse(pressure, error);
     if (frozen > 0) {
         lode_status status = jobs_wait_frozen(collection, frozen - 1, UINT64_MAX, 0, error);
-        pressure->moved_us = now_us();
+        pressure->moved_us = clock_us();
         return status;
     }
     if (relieve() && jobs_frozen_count(&collection->jobs) > 0)
@@ -186,7 +181,7 @@ lode_status pressure_wait(struct collection *collection, struct pressure *pressu
 void pressure_end(const struct pressure *pressure)
 {
     if (pressure->begin_us)
-        budget_waited(now_us() - pressure->begin_us);
+        budget_waited(clock_us() - pressure->begin_us);
 }
 
 /* --- Batches ----------------------------------------------------------------------------------- */
@@ -216,17 +211,17 @@ lode_status pressure_admit_batch(const struct collection *collection, size_t cou
 {
     if (budget_try(BUDGET_WRITE, bytes))
         return LODE_OK;
-    uint64_t begin = now_us(), moved = begin, used = budget_used(BUDGET_WRITE);
+    uint64_t begin = clock_us(), moved = begin, used = budget_used(BUDGET_WRITE);
     for (;;) {
         uint64_t seen = budget_returns();
         if (budget_try(BUDGET_WRITE, bytes)) {
-            budget_waited(now_us() - begin);
+            budget_waited(clock_us() - begin);
             return LODE_OK;
         }
         uint64_t before = used;
         used = budget_used(BUDGET_WRITE);
-        moved = used < before ? now_us() : moved;
-        if (bytes > budget_share(BUDGET_WRITE) || now_us() - moved >= PRESSURE_PATIENCE_US)
+        moved = used < before ? clock_us() : moved;
+        if (bytes > budget_share(BUDGET_WRITE) || clock_us() - moved >= PRESSURE_PATIENCE_US)
             return refuse_batch(collection, count, bytes, error);
         (void)budget_wait(seen, WAIT_STEP_US);
     }

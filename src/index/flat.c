@@ -13,8 +13,7 @@
 #define ALL_BITS   (~(uint64_t)0)
 #define GLANCE     16u /* distances compared with the bound at once */
 
-#define ROWS_AHEAD    8u    /* rows asked for before they are compared */
-#define ASK_BYTES_MAX 1024u /* of each; the processor's own prefetcher goes on from there */
+#define ROWS_AHEAD 8u /* rows asked for before they are compared */
 
 /* Between two looks at the caller's wish: */
 #define LOOK_BYTES ((uint64_t)1 << 20) /* of rows */
@@ -120,14 +119,6 @@ static lode_status scan_dense(const struct rows *rows, const struct index_query 
     return LODE_OK;
 }
 
-static void ask_for(const struct rows *rows, uint32_t row)
-{
-    const uint8_t *at = rows_at(rows, row);
-    size_t size = rows->space->row_size < ASK_BYTES_MAX ? rows->space->row_size : ASK_BYTES_MAX;
-    for (size_t offset = 0; offset < size; offset += 64)
-        __builtin_prefetch(at + offset, 0, 2);
-}
-
 static lode_status compare_next(struct scan *scan, lode_error *error)
 {
     const struct rows *rows = scan->rows;
@@ -147,7 +138,7 @@ static lode_status scan_sparse(struct scan *scan, uint32_t base, uint64_t word, 
         uint32_t row = base + (uint32_t)__builtin_ctzll(word);
         if (scan->end - scan->begin == ROWS_AHEAD)
             status = compare_next(scan, error);
-        ask_for(scan->rows, row);
+        rows_prefetch(scan->rows, row);
         scan->waiting[scan->end++ % ROWS_AHEAD] = row;
     }
     return status;

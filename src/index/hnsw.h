@@ -269,7 +269,6 @@ struct neighbor hnsw_descend(const struct hnsw *hnsw, struct hnsw_scratch *scrat
  * until the next call. */
 const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t row,
                                 uint32_t layer, uint32_t *ret_count);
-void hnsw_prefetch(const struct rows *rows, uint32_t row);
 /* Fill scratch->beam, just begun, with the nearest rows of a layer that a walk from `entry` finds. */
 void hnsw_walk(const struct hnsw *hnsw, struct hnsw_scratch *scratch, struct neighbor entry,
                uint32_t layer, struct index_counts *counts);

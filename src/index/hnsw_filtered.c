@@ -122,7 +122,7 @@ static void look_through(struct filtered_walk *walk, uint32_t row, int is_other,
         walk->allowed_met++;
         if (!visit(walk, link))
             continue;
-        hnsw_prefetch(walk->scratch->rows, link);
+        rows_prefetch(walk->scratch->rows, link);
         links->found[links->found_count++] = link;
     }
     walk->spent += PLAN_LIST_NS;

@@ -74,7 +74,7 @@ static int shrink_with(struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t
     const struct rows *rows = scratch->rows;
     struct neighbor *candidates = scratch->closest, kept[2 * LODE_M_MAX];
     for (uint32_t i = 0; i < degree; i++)
-        hnsw_prefetch(rows, hnsw_link(list, i));
+        rows_prefetch(rows, hnsw_link(list, i));
     for (uint32_t i = 0; i < degree; i++) {
         uint32_t row = hnsw_link(list, i);
         candidates[i] = (struct neighbor){hnsw_distance(rows, rows_at(rows, base), row), row};

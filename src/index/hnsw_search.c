@@ -93,7 +93,7 @@ static lode_status push_by_vector(const struct hnsw *hnsw, const struct hnsw_bea
 {
     lode_status status = LODE_OK;
     for (uint32_t i = 0; i < beam->count; i++)
-        hnsw_prefetch(&hnsw->rows, hnsw_item_row(beam->items[i]));
+        rows_prefetch(&hnsw->rows, hnsw_item_row(beam->items[i]));
     for (uint32_t i = 0; !status && i < beam->count; i++) {
         uint32_t row = hnsw_item_row(beam->items[i]);
         topk_push(query->topk, hnsw_distance(&hnsw->rows, query->query, row), row);

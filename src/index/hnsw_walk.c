@@ -16,18 +16,6 @@
 
 #include "base/bitset.h"
 
-#define PREFETCH_MAX 4096u /* bytes of a row; the processor's own prefetcher goes on from there */
-
-void hnsw_prefetch(const struct rows *rows, uint32_t row)
-{
-    const uint8_t *bytes = rows_at(rows, row);
-    size_t size = rows->space->row_size < PREFETCH_MAX ? rows->space->row_size : PREFETCH_MAX;
-    for (size_t at = 0; at < size; at += 64)
-        __builtin_prefetch(bytes + at, 0, 2);
-    if (rows->stride % 64)
-        __builtin_prefetch(bytes + size - 1, 0, 2);
-}
-
 /* The nearest of the links of nearest->row, if nearer. 1 when there was one. */
 static int step_nearer(const struct hnsw *hnsw, struct hnsw_scratch *scratch, uint32_t layer,
                        struct neighbor *nearest, struct index_counts *counts)
@@ -80,7 +68,7 @@ const uint32_t *hnsw_meet_links(const struct hnsw *hnsw, struct hnsw_scratch *sc
         if (bitset_test(visited->bits, link))
             continue;
         bitset_set(visited->bits, link);
-        hnsw_prefetch(scratch->rows, link);
+        rows_prefetch(scratch->rows, link);
         batch[count++] = link;
     }
     hnsw_visited_add(visited, count);

@@ -19,11 +19,6 @@
 static void on_readable(evutil_socket_t fd, short what, void *context);
 static void on_writable(evutil_socket_t fd, short what, void *context);
 
-static uint64_t now_us(void)
-{
-    return clock_now_us(&clock_system);
-}
-
 /* --- Life ------------------------------------------------------------------------------------------------------ */
 
 static bool make(struct connection *connection)
@@ -102,7 +97,7 @@ void connection_open(struct loop *loop, int fd, const char *peer)
     connection->server = loop->server;
     connection->transport.fd = fd;
     connection->refs = 1;
-    connection->since_us = connection->wrote_us = now_us();
+    connection->since_us = connection->wrote_us = clock_us();
     buf_init(&connection->pending, PENDING_MAX);
     memcpy(connection->peer, peer, strnlen(peer, PEER_TEXT_SIZE - 1));
     event_assign(&connection->readable, loop->base, fd, EV_READ | EV_PERSIST, on_readable,
@@ -148,7 +143,7 @@ void connection_malformed(struct connection *connection, unsigned status, const 
 static void serve(struct connection *connection, bool is_http2)
 {
     connection->state = CONNECTION_SERVING;
-    connection->since_us = now_us();
+    connection->since_us = clock_us();
     bool is_open = is_http2 ? protocol_http2_open(connection) : protocol_http1_open(connection);
     if (!is_open)
         connection->has_failed = true;
@@ -319,7 +314,7 @@ static bool write_out(struct connection *connection)
     size_t after = evbuffer_get_length(connection->out);
     connection->written += before - after;
     if (after < before)
-        connection->wrote_us = now_us();
+        connection->wrote_us = clock_us();
     if (result == TRANSPORT_ERROR || result == TRANSPORT_EOF)
         connection->has_failed = true;
     return result == TRANSPORT_OK;
@@ -343,7 +338,7 @@ static void linger(struct connection *connection)
     }
     transport_shut(&connection->transport);
     connection->state = CONNECTION_LINGERING;
-    connection->since_us = now_us();
+    connection->since_us = clock_us();
     buf_release(&connection->pending);
 }
 
@@ -352,7 +347,7 @@ static bool pump_once(struct connection *connection)
 {
     bool has_offered = offer(connection);
     if (!evbuffer_get_length(connection->out))
-        connection->wrote_us = now_us();
+        connection->wrote_us = clock_us();
     if (connection->state == CONNECTION_SERVING && !connection->has_failed)
         connection->protocol->fill(connection);
     if (connection->has_failed)

@@ -24,11 +24,6 @@ static struct exchange *of_item(struct lane_item *item)
     return (struct exchange *)(void *)((char *)item - offsetof(struct exchange, item));
 }
 
-static uint64_t now_us(void)
-{
-    return clock_now_us(&clock_system);
-}
-
 /* --- Birth and end ----------------------------------------------------------------------------------------- */
 
 struct exchange *exchange_new(struct connection *connection)
@@ -93,7 +88,7 @@ static void end(struct exchange *exchange)
         .bytes_out = exchange->bytes_out,
         .waited_us = exchange->waited_us,
         .ran_us = exchange->ran_us,
-        .total_us = now_us() - exchange->request.arrived_us,
+        .total_us = clock_us() - exchange->request.arrived_us,
     };
     if (exchange->is_begun)
         service->end(service->context, exchange, &outcome);
@@ -192,7 +187,7 @@ static void tell_protocol(struct exchange *exchange)
     struct connection *connection = exchange->connection;
     if (!connection || connection->has_failed || exchange->is_parted)
         return;
-    exchange->moved_us = now_us();
+    exchange->moved_us = clock_us();
     connection->protocol->news(connection, exchange);
     loop_touch(exchange->loop, connection);
 }
@@ -202,7 +197,7 @@ static void set_timer(struct exchange *exchange)
     uint64_t deadline_us = atomic_load_explicit(&exchange->deadline_us, memory_order_relaxed);
     if (deadline_us == exchange->timer_us || !exchange->connection)
         return;
-    uint64_t now = now_us(), left_us = deadline_us > now ? deadline_us - now : 0;
+    uint64_t now = clock_us(), left_us = deadline_us > now ? deadline_us - now : 0;
     const struct timeval interval = {.tv_sec = (time_t)(left_us / 1000000),
                                      .tv_usec = (suseconds_t)(left_us % 1000000)};
     if (!exchange->has_timer)
@@ -266,7 +261,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     (void)what;
     struct exchange *exchange = context;
     struct connection *connection = exchange->connection;
-    if (now_us() < exchange->timer_us) { /* the loop's clock is coarse */
+    if (clock_us() < exchange->timer_us) { /* the loop's clock is coarse */
         static const struct timeval soon = {.tv_usec = 1000};
         event_add(&exchange->timer, &soon);
         return;
@@ -297,10 +292,10 @@ static void run_item(struct lane_item *item, uint64_t waited_us)
 {
     struct exchange *exchange = of_item(item);
     exchange->waited_us = waited_us;
-    exchange->started_us = now_us();
+    exchange->started_us = clock_us();
     if (!atomic_load_explicit(&exchange->cancelled, memory_order_acquire)) {
         exchange->run(exchange->server->service.context, exchange);
-        uint64_t ran_us = now_us() - exchange->started_us;
+        uint64_t ran_us = clock_us() - exchange->started_us;
         exchange->ran_us = ran_us ? ran_us : 1;
         if (exchange->has_streamed)
             exchange_stream_over(exchange);
@@ -354,7 +349,7 @@ void exchange_begin_request(struct exchange *exchange)
     request->is_tls = connection->transport.ssl != NULL;
     request->peer = connection->peer;
     request->peer_name = connection->peer_name;
-    request->arrived_us = exchange->moved_us = now_us();
+    request->arrived_us = exchange->moved_us = clock_us();
     exchange->is_begun = exchange->is_in_service = true;
     service->begin(service->context, exchange);
     exchange->is_in_service = false;
@@ -455,7 +450,7 @@ void exchange_moved(struct exchange *exchange, size_t size)
     exchange->moved_bytes += size;
     if (exchange->moved_bytes >= MOVED_BYTES_MIN) {
         exchange->moved_bytes = 0;
-        exchange->moved_us = now_us();
+        exchange->moved_us = clock_us();
     }
 }
 

@@ -2,6 +2,8 @@
  * they lie. Trailers are held to the rules of headers and dropped. */
 #include "net/http1_body.h"
 
+#include "base/hex.h"
+
 #include <string.h>
 
 #define CHUNK_DIGITS_MAX 15 /* more than any body has, and no overflow */
@@ -34,20 +36,9 @@ static enum http1_event take_chunk_data(struct http1 *http1, const uint8_t *data
     return event;
 }
 
-static int hex_digit(unsigned char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
-
 static enum http1_event take_size_byte(struct http1 *http1, unsigned char byte)
 {
-    int digit = hex_digit(byte);
+    int digit = hex_value((char)byte);
     if (digit >= 0) {
         if (http1->digits == CHUNK_DIGITS_MAX)
             return http1_fail(http1, 413, "a chunk is too large");

@@ -25,11 +25,6 @@ struct session {
     uint64_t head_since_us; /* 0: no byte of it has come */
 };
 
-static uint64_t now_us(void)
-{
-    return clock_now_us(&clock_system);
-}
-
 static void add(struct connection *connection, const void *data, size_t size)
 {
     if (size && evbuffer_add(connection->out, data, size))
@@ -128,7 +123,7 @@ static void finish_answer(struct connection *connection)
     exchange_sent(session->current);
     session->current = NULL;
     connection->may_offer = true;
-    connection->since_us = now_us();
+    connection->since_us = clock_us();
     if (session->closes || !rest_is_small(session))
         end_session(connection);
 }
@@ -318,7 +313,7 @@ static void end_request(struct connection *connection)
 {
     struct session *session = connection->session;
     session->in_body = false;
-    connection->since_us = now_us();
+    connection->since_us = clock_us();
     if (session->current)
         exchange_body_end(session->current);
 }
@@ -340,7 +335,7 @@ static bool step(struct connection *connection, const uint8_t *data, size_t size
     switch (http1_next(&session->parser, data, size, ret_used, &piece)) {
     case HTTP1_MORE:
         if (!session->in_body && !session->head_since_us && !http1_is_between(&session->parser))
-            session->head_since_us = now_us();
+            session->head_since_us = clock_us();
         return false;
     case HTTP1_HEAD: begin_request(connection); break;
     case HTTP1_BODY: take_piece(connection, &piece); break;

@@ -18,11 +18,6 @@
 #define OUT_READING_MAX                                                                            \
     (4 * OUT_BYTES_HIGH) /* of answers to frames, before no more frames are read */
 
-static uint64_t now_us(void)
-{
-    return clock_now_us(&clock_system);
-}
-
 static struct http2 *session_of(const struct connection *connection)
 {
     return connection->session;
@@ -45,7 +40,7 @@ static void reset(struct http2 *http2, int32_t stream_id, uint32_t code)
 static void count_reset(struct http2 *http2)
 {
     uint64_t rate = http2->connection->server->settings.resets_per_s_max;
-    uint64_t now = now_us(), limit = rate * RESETS_BURST * 1000000;
+    uint64_t now = clock_us(), limit = rate * RESETS_BURST * 1000000;
     http2->tokens += (now - http2->tokens_us) * rate; /* in millionths */
     http2->tokens_us = now;
     if (http2->tokens > limit)
@@ -126,7 +121,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (!exchange)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     exchange->stream_id = frame->hd.stream_id;
-    http2->head_since_us = now_us();
+    http2->head_since_us = clock_us();
     http2_head_begin(http2);
     return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, exchange);
 }
@@ -190,7 +185,7 @@ static void answer_is_out(struct http2 *http2, struct exchange *exchange)
     forget_unread(http2, exchange);
     (void)nghttp2_session_set_stream_user_data(http2->session, exchange->stream_id, NULL);
     exchange_sent(exchange);
-    http2->connection->since_us = now_us();
+    http2->connection->since_us = clock_us();
 }
 
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context)
@@ -209,7 +204,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 {
     struct http2 *http2 = context;
     struct exchange *exchange = exchange_of(session, stream_id);
-    http2->connection->since_us = now_us();
+    http2->connection->since_us = clock_us();
     if (exchange) {
         forget_unread(http2, exchange);
         exchange_gone(exchange);
@@ -382,7 +377,7 @@ bool protocol_http2_open(struct connection *connection)
     if (!http2)
         return false;
     http2->connection = connection;
-    http2->tokens_us = now_us();
+    http2->tokens_us = clock_us();
     http2->tokens =
         (uint64_t)connection->server->settings.resets_per_s_max * RESETS_BURST * 1000000;
     if (session_new(http2)) {

@@ -17,11 +17,6 @@
 #define RESETS_PER_S 100
 #define GATHER_BYTES ((uint64_t)256 << 20)
 
-static uint64_t now_us(void)
-{
-    return clock_now_us(&clock_system);
-}
-
 /* --- Memory of bodies --------------------------------------------------------------------------------------- */
 
 bool server_reserve(struct net_server *server, size_t size)
@@ -72,7 +67,7 @@ static void drain(struct net_server *server, struct connection *connection, uint
 
 void server_check(struct net_server *server, struct loop *loop)
 {
-    uint64_t now = now_us();
+    uint64_t now = clock_us();
     bool is_draining = server_is_draining(server);
     if (loop == server->loops[0] && is_draining)
         listen_stop(server);
@@ -259,7 +254,7 @@ lode_status net_server_run(struct net_server *server, lode_error *error)
 
 void net_server_stop(struct net_server *server, unsigned drain_ms)
 {
-    uint64_t now = now_us();
+    uint64_t now = clock_us();
     atomic_store_explicit(&server->drain_until_us, now + (uint64_t)drain_ms * 1000,
                           memory_order_release);
     atomic_store_explicit(&server->is_draining, 1, memory_order_release);

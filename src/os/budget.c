@@ -107,11 +107,11 @@ uint64_t budget_returns(void)
 
 int budget_wait(uint64_t seen, uint64_t timeout_us)
 {
-    uint64_t end = clock_now_us(&clock_system) + timeout_us, now;
+    uint64_t end = clock_us() + timeout_us, now;
     pthread_once(&given_once, init_given);
     mutex_lock(&wait_mutex);
     atomic_fetch_add(&waiting, 1);
-    while (atomic_load(&returns) == seen && (now = clock_now_us(&clock_system)) < end)
+    while (atomic_load(&returns) == seen && (now = clock_us()) < end)
         (void)cond_wait_us(&given, &wait_mutex, end - now);
     atomic_fetch_sub(&waiting, 1);
     mutex_unlock(&wait_mutex);

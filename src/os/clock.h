@@ -17,6 +17,12 @@ static inline uint64_t clock_now_us(const struct clock *clock)
     return clock->now_us(clock->context);
 }
 
+/* Of clock_system. */
+static inline uint64_t clock_us(void)
+{
+    return clock_now_us(&clock_system);
+}
+
 static inline uint64_t clock_wall_us(const struct clock *clock)
 {
     return clock->wall_us(clock->context);

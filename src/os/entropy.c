@@ -16,3 +16,13 @@ uint64_t entropy_u64(void)
         number = random_mix(clock_system.wall_us(NULL) ^ (uint64_t)getpid() << 48);
     return number ? number : 1;
 }
+
+struct rng *entropy_rng(void)
+{
+    static _Thread_local struct rng rng;
+    static _Thread_local int is_seeded;
+    if (!is_seeded)
+        rng_init(&rng, entropy_u64());
+    is_seeded = 1;
+    return &rng;
+}

@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+struct rng;
+
 uint64_t entropy_u64(void); /* random, never 0 */
+/* This thread's own generator (base/random.h), seeded so when it is first asked for. */
+struct rng *entropy_rng(void);
 
 #endif

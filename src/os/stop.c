@@ -7,7 +7,7 @@ lode_status stop_ask(const lode_stop *stop, lode_error *error)
 {
     if (stop->is_wanted && stop->is_wanted(stop->context))
         return error_set(error, LODE_CANCELLED, "stopped by the caller");
-    if (stop->deadline_us && clock_now_us(&clock_system) >= stop->deadline_us)
+    if (stop->deadline_us && clock_us() >= stop->deadline_us)
         return error_set(error, LODE_TIMEOUT, "the deadline has passed");
     return LODE_OK;
 }

@@ -64,6 +64,21 @@ static inline const uint8_t *rows_at(const struct rows *rows, uint32_t row)
     return rows->base + (size_t)row * rows->stride;
 }
 
+#define ROWS_PREFETCH_MAX                                                                          \
+    4096u /* bytes of a row; the processor's own prefetcher goes on from there */
+
+/* A hint: the row is going to be read soon. */
+static inline void rows_prefetch(const struct rows *rows, uint32_t row)
+{
+    const uint8_t *bytes = rows_at(rows, row);
+    size_t size =
+        rows->space->row_size < ROWS_PREFETCH_MAX ? rows->space->row_size : ROWS_PREFETCH_MAX;
+    for (size_t at = 0; at < size; at += 64)
+        __builtin_prefetch(bytes + at, 0, 2);
+    if (rows->stride % 64)
+        __builtin_prefetch(bytes + size - 1, 0, 2);
+}
+
 /* Before `count` rows from `first` on are read; at least 1. */
 NODISCARD static inline lode_status rows_touch(const struct rows *rows, uint32_t first,
                                                uint32_t count, lode_error *error)

@@ -235,7 +235,7 @@ static lode_status begin_view(struct executions *executions, struct execution *e
     struct view_plan plan;
     struct query_step *step = step_of(execution, view);
     if (step)
-        *step = (struct query_step){.us = clock_now_us(&clock_system),
+        *step = (struct query_step){.us = clock_us(),
                                     .distances = execution->counts.distances,
                                     .hops = execution->counts.hops};
     lode_status status = search_view(executions, execution, view, &plan, error);
@@ -250,7 +250,7 @@ static void end_view(struct execution *execution, const struct segment_view *vie
     keep(execution, view);
     if (!step)
         return;
-    step->us = clock_now_us(&clock_system) - step->us;
+    step->us = clock_us() - step->us;
     step->distances = execution->counts.distances - step->distances;
     step->hops = execution->counts.hops - step->hops;
 }

@@ -47,19 +47,13 @@ static const char *reason_name(lode_plan_reason reason)
     return "unknown";
 }
 
-static void write_text(struct json_writer *json, const char *key, const char *text)
-{
-    json_write_key(json, key);
-    json_write_string(json, text, strlen(text));
-}
-
 static void write_segment(struct json_writer *json, const lode_explain_segment *segment)
 {
     json_write_object(json);
     write_u64(json, "segment", segment->number);
-    write_text(json, "plan", plan_name(segment->plan));
-    write_text(json, "first", plan_name(segment->first));
-    write_text(json, "reason", reason_name(segment->reason));
+    json_write_text(json, "plan", plan_name(segment->plan));
+    json_write_text(json, "first", plan_name(segment->first));
+    json_write_text(json, "reason", reason_name(segment->reason));
     write_u64(json, "rows", segment->rows);
     write_u64(json, "live_rows", segment->live_rows);
     write_u64(json, "allowed_rows", segment->allowed_rows);
@@ -84,7 +78,7 @@ static void write_explanation(struct json_writer *json, const lode_explanation *
     json_write_key(json, "explain");
     json_write_object(json);
     if (explanation->filter)
-        write_text(json, "filter", explanation->filter);
+        json_write_text(json, "filter", explanation->filter);
     write_u64(json, "allowed_rows", explanation->allowed_rows);
     write_u64(json, "filter_us", explanation->filter_us);
     json_write_key(json, "segments");

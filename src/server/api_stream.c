@@ -71,7 +71,7 @@ static void fail_import(struct import *import, const lode_error *error, uint64_t
 /* Who sends faster than his quota waits; so do the bytes behind. */
 static void throttle(struct import *import, size_t size)
 {
-    uint64_t wait_ms = principal_take_bytes(import->call->who, size, clock_now_us(&clock_system));
+    uint64_t wait_ms = principal_take_bytes(import->call->who, size, clock_us());
     while (wait_ms > 0 && !call_is_cancelled(import->call)) {
         unsigned ms = wait_ms < 100 ? (unsigned)wait_ms : 100;
         thread_sleep_us(ms * 1000);

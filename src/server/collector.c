@@ -100,11 +100,11 @@ static void collect_all(struct collector *collector)
 /* Wait; whether to go on. */
 static bool rest(struct collector *collector, uint64_t us)
 {
-    uint64_t now_us = clock_now_us(&clock_system), until_us = now_us + us;
+    uint64_t now_us = clock_us(), until_us = now_us + us;
     mutex_lock(&collector->lock);
     while (!collector->is_stopping && now_us < until_us) {
         (void)cond_wait_us(&collector->stop, &collector->lock, until_us - now_us);
-        now_us = clock_now_us(&clock_system);
+        now_us = clock_us();
     }
     bool goes_on = !collector->is_stopping;
     mutex_unlock(&collector->lock);
@@ -116,9 +116,9 @@ static void run(void *context)
     struct collector *collector = context;
     uint64_t rest_us = PERIOD_US;
     while (rest(collector, rest_us)) {
-        uint64_t began_us = clock_now_us(&clock_system);
+        uint64_t began_us = clock_us();
         collect_all(collector);
-        rest_us = (clock_now_us(&clock_system) - began_us) * REST_FACTOR;
+        rest_us = (clock_us() - began_us) * REST_FACTOR;
         rest_us = rest_us > PERIOD_US ? rest_us : PERIOD_US;
     }
 }

@@ -112,12 +112,6 @@ static lode_status print_yaml(const struct config *config, struct buf *out, lode
 
 /* --- JSON ---------------------------------------------------------------------------------------- */
 
-static void write_text(struct json_writer *json, const char *name, const char *text)
-{
-    json_write_key(json, name);
-    json_write_string(json, text, strlen(text));
-}
-
 static lode_status write_setting(struct json_writer *json, const struct config *config, size_t i,
                                  struct buf *scratch)
 {
@@ -129,17 +123,17 @@ static lode_status write_setting(struct json_writer *json, const struct config *
     if (status)
         return status;
     json_write_object(json);
-    write_text(json, "key", key->path);
+    json_write_text(json, "key", key->path);
     if (is_list(key)) {
         json_write_key(json, "value");
         write_items(json, config, key);
     } else {
-        write_text(json, "value", (const char *)scratch->data);
+        json_write_text(json, "value", (const char *)scratch->data);
     }
-    write_text(json, "default", default_text(key));
-    write_text(json, "origin", origin_names[config->origins[i]]);
-    write_text(json, "environment", variable);
-    write_text(json, "help", key->help);
+    json_write_text(json, "default", default_text(key));
+    json_write_text(json, "origin", origin_names[config->origins[i]]);
+    json_write_text(json, "environment", variable);
+    json_write_text(json, "help", key->help);
     json_write_object_end(json);
     return json->status;
 }

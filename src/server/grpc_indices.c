@@ -122,27 +122,42 @@ void grpc_indices_create(struct call *call, const void *message)
     api_give(call, handle);
 }
 
-void grpc_indices_list(struct call *call, const void *message)
+/* Answer with what put_one makes of the entries that whoever asks may see, and the fields of `rest`. */
+static void reply_catalog(struct call *call,
+                          void (*put_one)(struct put *put, const struct principal *who,
+                                          const lode_catalog_entry *entry),
+                          const ProtobufCMessage *rest)
 {
-    Lode__V1__ListIndicesResponse rest = LODE__V1__LIST_INDICES_RESPONSE__INIT;
     lode_catalog *catalog;
     struct put put;
     lode_error error;
-    (void)message;
     if (lode_catalog_list(server_db(call->server), &catalog, &error)) {
         grpc_fail(call, &error, NULL);
         return;
     }
     put_init(&put, &call->out, &error);
-    for (size_t i = 0; i < catalog->entry_count; i++) {
-        const lode_catalog_entry *entry = &catalog->entries[i];
-        if (!entry->target && principal_sees(call->who, entry->name))
-            put_bytes(&put, 1, entry->name, strlen(entry->name));
-    }
-    put_fields(&put, &rest.base);
+    for (size_t i = 0; i < catalog->entry_count; i++)
+        if (principal_sees(call->who, catalog->entries[i].name))
+            put_one(&put, call->who, &catalog->entries[i]);
+    put_fields(&put, rest);
     lode_catalog_free(catalog);
     if (put.status)
         grpc_fail(call, &error, NULL);
+}
+
+static void put_index_name(struct put *put, const struct principal *who,
+                           const lode_catalog_entry *entry)
+{
+    (void)who;
+    if (!entry->target)
+        put_bytes(put, 1, entry->name, strlen(entry->name));
+}
+
+void grpc_indices_list(struct call *call, const void *message)
+{
+    Lode__V1__ListIndicesResponse rest = LODE__V1__LIST_INDICES_RESPONSE__INIT;
+    (void)message;
+    reply_catalog(call, put_index_name, &rest.base);
 }
 
 /* The index as such, for whoever sees anything of it; NULL, and the call has failed. */
@@ -227,32 +242,21 @@ void grpc_indices_delete(struct call *call, const void *message)
 
 /* --- Aliases ------------------------------------------------------------------------------------- */
 
+static void put_alias(struct put *put, const struct principal *who, const lode_catalog_entry *entry)
+{
+    if (!entry->target || !principal_sees(who, entry->target))
+        return;
+    size_t begin = put_begin(put);
+    put_bytes(put, 1, entry->name, strlen(entry->name));
+    put_bytes(put, 2, entry->target, strlen(entry->target));
+    put_end(put, 1, begin);
+}
+
 void grpc_aliases_list(struct call *call, const void *message)
 {
     Lode__V1__ListAliasesResponse rest = LODE__V1__LIST_ALIASES_RESPONSE__INIT;
-    lode_catalog *catalog;
-    struct put put;
-    lode_error error;
     (void)message;
-    if (lode_catalog_list(server_db(call->server), &catalog, &error)) {
-        grpc_fail(call, &error, NULL);
-        return;
-    }
-    put_init(&put, &call->out, &error);
-    for (size_t i = 0; i < catalog->entry_count; i++) {
-        const lode_catalog_entry *entry = &catalog->entries[i];
-        if (!entry->target || !principal_sees(call->who, entry->name) ||
-            !principal_sees(call->who, entry->target))
-            continue;
-        size_t begin = put_begin(&put);
-        put_bytes(&put, 1, entry->name, strlen(entry->name));
-        put_bytes(&put, 2, entry->target, strlen(entry->target));
-        put_end(&put, 1, begin);
-    }
-    put_fields(&put, &rest.base);
-    lode_catalog_free(catalog);
-    if (put.status)
-        grpc_fail(call, &error, NULL);
+    reply_catalog(call, put_alias, &rest.base);
 }
 
 void grpc_aliases_set(struct call *call, const void *message)

@@ -152,7 +152,7 @@ static bool take_message(struct import *import)
 /* Who sends faster than his quota waits; so does what is behind. */
 static void throttle(struct call *call, size_t size)
 {
-    uint64_t wait_ms = principal_take_bytes(call->who, size, clock_now_us(&clock_system));
+    uint64_t wait_ms = principal_take_bytes(call->who, size, clock_us());
     while (wait_ms > 0 && !call_is_cancelled(call)) {
         unsigned ms = wait_ms < 100 ? (unsigned)wait_ms : 100;
         thread_sleep_us(ms * 1000);

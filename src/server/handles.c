@@ -490,10 +490,10 @@ static void free_list(struct entry *list)
 static bool close_all(struct handles *handles, const char *collection, uint64_t until_us)
 {
     mutex_lock(&handles->lock);
-    uint64_t now_us = clock_now_us(&clock_system);
+    uint64_t now_us = clock_us();
     while (mark(handles, collection, true) > 0 && now_us < until_us) {
         (void)cond_wait_us(&handles->given, &handles->lock, until_us - now_us);
-        now_us = clock_now_us(&clock_system);
+        now_us = clock_us();
     }
     bool is_free = mark(handles, collection, true) == 0;
     struct entry *list = is_free ? take_out(handles, collection) : NULL;
@@ -513,7 +513,7 @@ static lode_status drop_closed(struct handles *handles, const char *collection, 
         if (status == LODE_OK && read_catalog(handles, NULL))
             status = LODE_OK; /* an alias of it that is still known leads to nothing */
         mutex_unlock(&handles->changing);
-        if (status != LODE_BUSY || clock_now_us(&clock_system) >= until_us)
+        if (status != LODE_BUSY || clock_us() >= until_us)
             return status;
         thread_sleep_us(10000);
     }
@@ -546,7 +546,7 @@ lode_status handles_drop(struct handles *handles, const char *collection, unsign
                          lode_error *error)
 {
     struct dropping dropping = {.collection = collection};
-    uint64_t until_us = clock_now_us(&clock_system) + (uint64_t)wait_ms * 1000;
+    uint64_t until_us = clock_us() + (uint64_t)wait_ms * 1000;
     if (!dropping_begin(handles, &dropping))
         return no_collection(collection, error);
     lode_status status =

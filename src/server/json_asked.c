@@ -243,7 +243,7 @@ void asked_fail_at(struct call *call, const lode_error *error, const char *items
     if (is_write && error->status == LODE_INVALID)
         call_refuse(call, 422, "schema", field, "%s", told.message);
     else if (error->status == LODE_CANCELLED && call->deadline_us &&
-             clock_now_us(&clock_system) >= call->deadline_us)
+             clock_us() >= call->deadline_us)
         call_refuse(call, 504, "deadline", NULL, "the deadline has passed");
     else
         call_fail(call, &told, field, -1);

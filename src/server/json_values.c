@@ -1,6 +1,7 @@
 /* json_values.c: see json_values.h. */
 #include "server/json_values.h"
 
+#include "base/base64.h"
 #include "base/datetime.h"
 #include "base/hex.h"
 #include "base/number.h"
@@ -157,23 +158,12 @@ static lode_status read_numbers(struct json_input *input, uint32_t *dim, const f
     return LODE_OK;
 }
 
-static int digit_value(char digit)
-{
-    if (digit >= 'A' && digit <= 'Z')
-        return digit - 'A';
-    if (digit >= 'a' && digit <= 'z')
-        return digit - 'a' + 26;
-    if (digit >= '0' && digit <= '9')
-        return digit - '0' + 52;
-    return digit == '+' || digit == '-' ? 62 : digit == '/' || digit == '_' ? 63 : -1;
-}
-
 /* Decode size bytes of base64 without padding; out has room for size / 4 * 3 + 2. Returns where it is none, or `size`. */
 static size_t decode(const char *text, size_t size, uint8_t *out)
 {
     uint32_t bits = 0, count = 0;
     for (size_t i = 0; i < size; i++) {
-        int value = digit_value(text[i]);
+        int value = base64_value(text[i]);
         if (value < 0)
             return i;
         bits = bits << 6 | (uint32_t)value;

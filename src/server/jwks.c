@@ -39,7 +39,7 @@ struct jwks {
 
 static uint64_t now(void)
 {
-    return clock_now_us(&clock_system);
+    return clock_us();
 }
 
 /* --- Building a set ----------------------------------------------------------------------------- */

@@ -12,23 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void write_text(struct json_writer *json, const char *name, const char *text)
-{
-    json_write_key(json, name);
-    json_write_string(json, text, strlen(text));
-}
-
 static void write_time(struct json_writer *json, const char *name, uint64_t us)
 {
     char text[ACCESS_TIME_TEXT_SIZE];
     if (us)
-        write_text(json, name, access_time_text(us, text));
+        json_write_text(json, name, access_time_text(us, text));
 }
 
 static void write_hash(struct json_writer *json, const uint8_t hash[SHA256_SIZE])
 {
     char text[SHA256_TEXT_SIZE];
-    write_text(json, "hash", sha256_text(hash, text));
+    json_write_text(json, "hash", sha256_text(hash, text));
 }
 
 static void write_patterns(struct json_writer *json, const char *name,
@@ -77,13 +71,13 @@ static void write_previous(struct json_writer *json, const struct api_key *key)
 static void write_key(struct json_writer *json, const struct api_key *key)
 {
     json_write_object(json);
-    write_text(json, "id", key->id);
-    write_text(json, "name", key->name);
-    write_text(json, "role", role_name(key->grant.role));
+    json_write_text(json, "id", key->id);
+    json_write_text(json, "name", key->name);
+    json_write_text(json, "role", role_name(key->grant.role));
     write_patterns(json, "collections", &key->grant.collections);
     write_patterns(json, "namespaces", &key->grant.namespaces);
     if (key->grant.filter)
-        write_text(json, "filter", key->grant.filter);
+        json_write_text(json, "filter", key->grant.filter);
     write_limits(json, &key->grant.limits);
     write_time(json, "created", key->created_us);
     write_time(json, "expires", key->expires_us);

@@ -170,12 +170,6 @@ static void write_value(struct json_writer *json, const struct log_field *field)
         json_write_f64(json, field->real);
 }
 
-static void write_text(struct json_writer *json, const char *name, const char *text)
-{
-    json_write_key(json, name);
-    json_write_string(json, text, strlen(text));
-}
-
 struct line {
     enum log_level level;
     const char *message;
@@ -189,9 +183,9 @@ static lode_status make_json(struct buf *out, const char *time, const struct lin
     struct json_writer json;
     json_writer_init(&json, out, NULL);
     json_write_object(&json);
-    write_text(&json, "time", time);
-    write_text(&json, "level", level_names[line->level]);
-    write_text(&json, "message", line->message);
+    json_write_text(&json, "time", time);
+    json_write_text(&json, "level", level_names[line->level]);
+    json_write_text(&json, "message", line->message);
     for (size_t i = 0; i < line->field_count; i++) {
         if (is_left_out(&line->fields[i]))
             continue;
@@ -298,7 +292,7 @@ void log_write(struct log *log, enum log_level level, const char *message,
     if (!log_is_on(log, level))
         return;
     struct line line = {level, message, fields, field_count, 0};
-    uint64_t now_us = clock_now_us(&clock_system);
+    uint64_t now_us = clock_us();
     mutex_lock(&log->lock);
     if (level > LOG_WARNING ||
         log_limit_take(&log->limit, (int)level, message, now_us, &line.suppressed))

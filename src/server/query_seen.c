@@ -27,7 +27,7 @@ void query_seen_begin(struct query_seen *seen, struct call *call, const struct h
     if (seen->recall && !request->snapshot && recall_sample_wants(seen->recall, request) &&
         lode_snapshot_open(seen->handle->collection, &seen->own_snapshot, NULL) == LODE_OK)
         request->snapshot = seen->own_snapshot;
-    seen->begun_us = clock_now_us(&clock_system);
+    seen->begun_us = clock_us();
     seen->begun_wall_us = clock_wall_us(&clock_system);
 }
 
@@ -109,7 +109,7 @@ static void log_slow(const struct query_seen *seen, const lode_search_info *info
 static void look_whether_slow(const struct query_seen *seen, const lode_search_info *info,
                               uint64_t queries)
 {
-    uint64_t now_us = clock_now_us(&clock_system);
+    uint64_t now_us = clock_us();
     uint64_t took_us = now_us - exchange_request(seen->call->exchange)->arrived_us;
     uint64_t slow_us = seen->call->server->config->log.slow_query_ms * 1000;
     if (!slow_us || took_us < slow_us)

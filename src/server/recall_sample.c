@@ -129,16 +129,6 @@ static struct task *task_new(const struct recall_sampler *sampler,
 
 /* --- Asking and giving ---------------------------------------------------------------------------- */
 
-static struct rng *own_random(void)
-{
-    static _Thread_local struct rng rng;
-    static _Thread_local bool is_seeded;
-    if (!is_seeded)
-        rng_init(&rng, entropy_u64());
-    is_seeded = true;
-    return &rng;
-}
-
 static void skip(struct recall_sampler *sampler)
 {
     atomic_fetch_add_explicit(&sampler->skipped, 1, memory_order_relaxed);
@@ -148,7 +138,7 @@ int recall_sample_wants(struct recall_sampler *sampler, const lode_search_reques
 {
     if (!sampler || !sampler->is_started || request->exact || request->one_per)
         return 0;
-    if (rng_unit(own_random()) >= sampler->options.share)
+    if (rng_unit(entropy_rng()) >= sampler->options.share)
         return 0;
     if (atomic_load_explicit(&sampler->waiting, memory_order_relaxed) < RECALL_QUEUE_MAX)
         return 1;
@@ -274,10 +264,8 @@ static void give_up_unwanted(struct recall_sampler *sampler)
 static void rest(struct recall_sampler *sampler, uint64_t worked_us)
 {
     uint64_t rest_us = worked_us * REST_PER_RUN;
-    uint64_t until_us =
-        clock_now_us(&clock_system) + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX);
-    for (uint64_t now_us;
-         !sampler->is_stopping && (now_us = clock_now_us(&clock_system)) < until_us;) {
+    uint64_t until_us = clock_us() + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX);
+    for (uint64_t now_us; !sampler->is_stopping && (now_us = clock_us()) < until_us;) {
         uint64_t left_us = until_us - now_us;
         (void)cond_wait_us(&sampler->wake, &sampler->lock, left_us < LOOK_US ? left_us : LOOK_US);
         give_up_unwanted(sampler);
@@ -291,10 +279,10 @@ static void run(void *context)
     mutex_lock(&sampler->lock);
     for (struct task *task; (task = next_task(sampler));) {
         mutex_unlock(&sampler->lock);
-        uint64_t begun_us = clock_now_us(&clock_system);
+        uint64_t begun_us = clock_us();
         measure(sampler, task);
         task_free(task);
-        uint64_t worked_us = clock_now_us(&clock_system) - begun_us;
+        uint64_t worked_us = clock_us() - begun_us;
         mutex_lock(&sampler->lock);
         rest(sampler, worked_us);
     }

@@ -10,12 +10,6 @@ static const char *const layout_names[] = {"fast", "compact", NULL};
 static const char *const field_types[] = {"keyword",  "text", "integer", "float", "boolean",
                                           "datetime", "geo",  "uuid",    NULL};
 
-void json_write_text(struct json_writer *json, const char *key, const char *text)
-{
-    json_write_key(json, key);
-    json_write_string(json, text, strlen(text));
-}
-
 void json_write_count(struct json_writer *json, const char *key, uint64_t value)
 {
     json_write_key(json, key);

@@ -26,7 +26,6 @@ void schema_write(struct json_writer *json, const lode_schema *schema);
 /* Name of the first member that the body says and that is another in the schema; NULL: none is. */
 const char *schema_difference(const struct schema_body *body, const lode_schema *schema);
 
-void json_write_text(struct json_writer *json, const char *key, const char *text);
 void json_write_count(struct json_writer *json, const char *key, uint64_t value);
 
 #endif

@@ -173,8 +173,7 @@ static bool take_quota(struct call *call, uint64_t bytes)
     lode_error error = {.status = LODE_OK};
     if (!call->who)
         return true;
-    enum access_fault why =
-        principal_take(call->who, bytes, clock_now_us(&clock_system), &retry_ms, &error);
+    enum access_fault why = principal_take(call->who, bytes, clock_us(), &retry_ms, &error);
     if (!why)
         return true;
     (void)snprintf(retry, sizeof retry, "%llu", (unsigned long long)((retry_ms + 999) / 1000));

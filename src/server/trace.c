@@ -56,21 +56,11 @@ struct tracer {
 
 /* --- Contexts ------------------------------------------------------------------------------------ */
 
-static struct rng *own_random(void)
-{
-    static _Thread_local struct rng rng;
-    static _Thread_local bool is_seeded;
-    if (!is_seeded)
-        rng_init(&rng, entropy_u64());
-    is_seeded = true;
-    return &rng;
-}
-
 static void make_id(uint8_t *id, size_t size)
 {
     for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
         uint64_t number;
-        while (!(number = rng_u64(own_random()))) {
+        while (!(number = rng_u64(entropy_rng()))) {
         }
         memcpy(id + i, &number, sizeof number);
     }
@@ -94,7 +84,7 @@ void trace_begin(struct tracer *tracer, const char *traceparent, struct trace_co
         return;
     }
     make_id(ret_context->trace_id, sizeof ret_context->trace_id);
-    ret_context->is_sampled = tracer->url && rng_unit(own_random()) < tracer->share;
+    ret_context->is_sampled = tracer->url && rng_unit(entropy_rng()) < tracer->share;
 }
 
 bool trace_has_parent(const struct trace_context *context)
@@ -199,9 +189,9 @@ static struct piece *wait_for_batch(struct tracer *tracer)
 {
     while (!tracer->first && !tracer->is_stopping)
         cond_wait(&tracer->wake, &tracer->lock);
-    uint64_t due_us = clock_now_us(&clock_system) + BATCH_US;
+    uint64_t due_us = clock_us() + BATCH_US;
     while (!tracer->is_stopping && tracer->queued_spans < BATCH_SPANS) {
-        uint64_t now_us = clock_now_us(&clock_system);
+        uint64_t now_us = clock_us();
         if (now_us >= due_us)
             break;
         (void)cond_wait_us(&tracer->wake, &tracer->lock, due_us - now_us);
@@ -238,7 +228,7 @@ static size_t take_batch(struct tracer *tracer, struct buf *batch)
 static long time_left_ms(struct tracer *tracer)
 {
     mutex_lock(&tracer->lock);
-    uint64_t now_us = clock_now_us(&clock_system);
+    uint64_t now_us = clock_us();
     long left_ms = SEND_MS;
     if (tracer->is_stopping)
         left_ms = now_us < tracer->stop_us ? (long)((tracer->stop_us - now_us) / 1000) : 0;
@@ -270,9 +260,8 @@ static enum sending post(struct tracer *tracer, const struct buf *batch)
 static void rest_before_retry(struct tracer *tracer)
 {
     mutex_lock(&tracer->lock);
-    uint64_t until_us = clock_now_us(&clock_system) + RETRY_US;
-    for (uint64_t now_us;
-         !tracer->is_stopping && (now_us = clock_now_us(&clock_system)) < until_us;)
+    uint64_t until_us = clock_us() + RETRY_US;
+    for (uint64_t now_us; !tracer->is_stopping && (now_us = clock_us()) < until_us;)
         (void)cond_wait_us(&tracer->wake, &tracer->lock, until_us - now_us);
     mutex_unlock(&tracer->lock);
 }
@@ -407,7 +396,7 @@ static void stop(struct tracer *tracer)
 {
     mutex_lock(&tracer->lock);
     tracer->is_stopping = true;
-    tracer->stop_us = clock_now_us(&clock_system) + FLUSH_US;
+    tracer->stop_us = clock_us() + FLUSH_US;
     cond_signal(&tracer->wake);
     mutex_unlock(&tracer->lock);
     thread_join(&tracer->thread);
