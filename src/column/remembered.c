@@ -90,24 +90,23 @@ struct remembered_set *remembered_find(struct remembered *remembered, const stru
     return set;
 }
 
-/* Whether it was asked before; it is noted that it was. */
-static int was_asked(struct remembered *remembered, const struct filter_key *key)
+int remembered_wants(struct remembered *remembered, const struct filter_key *key)
 {
     uint64_t part = le_load_u64(key->digest);
+    int was_asked = 0;
+    mutex_lock(&remembered->mutex);
     for (size_t i = 0; i < REMEMBERED_ONCE; i++)
-        if (remembered->once[i] == part)
-            return 1;
-    remembered->once[remembered->once_next++ % REMEMBERED_ONCE] = part;
-    return 0;
+        was_asked |= remembered->once[i] == part;
+    if (!was_asked)
+        remembered->once[remembered->once_next++ % REMEMBERED_ONCE] = part;
+    mutex_unlock(&remembered->mutex);
+    return was_asked;
 }
 
 void remembered_keep(struct remembered *remembered, const struct filter_key *key,
                      const uint64_t *words, uint32_t row_count)
 {
-    mutex_lock(&remembered->mutex);
-    int wanted = was_asked(remembered, key);
-    mutex_unlock(&remembered->mutex);
-    struct remembered_set *set = wanted ? make(key, words, row_count) : NULL, *old = set;
+    struct remembered_set *set = make(key, words, row_count), *old = set;
     if (!set)
         return;
     mutex_lock(&remembered->mutex);

@@ -40,7 +40,9 @@ void remembered_release(struct remembered *remembered);
 /* The rows of that filter: remembered_unref; or NULL. */
 struct remembered_set *remembered_find(struct remembered *remembered, const struct filter_key *key);
 void remembered_unref(struct remembered_set *set); /* NULL is allowed */
-/* It matched these of the rows [0, row_count). Copies words, if it keeps them. */
+/* Whether it is worth keeping: it was asked before. Notes that it is asked now. */
+int remembered_wants(struct remembered *remembered, const struct filter_key *key);
+/* It matched these of the rows [0, row_count). Copies words. */
 void remembered_keep(struct remembered *remembered, const struct filter_key *key,
                      const uint64_t *words, uint32_t row_count);
 size_t remembered_memory(struct remembered *remembered);

@@ -160,7 +160,8 @@ static lode_status allow(const lode_collection *handle, struct explaining *expla
         return status;
     struct allowed_request asked = {.version = explaining->version,
                                     .allow_damaged = request->allow_damaged,
-                                    .stop = request->stop};
+                                    .stop = request->stop,
+                                    .is_explained = 1};
     uint64_t begin = clock_us();
     status = filtering_set(handle, &explaining->filtering, &asked, &explaining->allowed, error);
     explaining->filter_us = clock_us() - begin;

@@ -127,11 +127,14 @@ static lode_status by_columns(const struct evaluation *evaluation, struct column
                                  .stop = request->stop,
                                  .rows_of_ids = rows_of_ids,
                                  .context = &covered};
-    lode_status status = columns_estimate(&query, &evaluation->allowed->estimated, error);
+    lode_status status = request->is_explained
+                             ? columns_estimate(&query, &evaluation->allowed->estimated, error)
+                             : LODE_OK;
     if (!status)
         status = columns_evaluate(&query, must, may, error);
     uint64_t open = 0;
-    if (!status && evaluation->key && memcmp(must, may, count * sizeof *must) == 0)
+    if (!status && evaluation->key && remembered_wants(&columns->remembered, evaluation->key) &&
+        memcmp(must, may, count * sizeof *must) == 0)
         remembered_keep(&columns->remembered, evaluation->key, must, columns->row_count);
     for (size_t w = 0; !status && w < count; w++) {
         must[w] &= words[w];

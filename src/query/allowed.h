@@ -9,9 +9,10 @@ struct allowed {     /* of one view */
     uint64_t *words; /* a bit for each row of the view: 1, it lives and matches */
     uint32_t count;  /* of 1 bits */
     /* For explanations: */
-    uint32_t asked;     /* rows whose documents were evaluated */
-    uint32_t covered;   /* rows [0, covered) have columns */
-    uint32_t estimated; /* rows that match, by what was known before; no columns: all */
+    uint32_t asked;   /* rows whose documents were evaluated */
+    uint32_t covered; /* rows [0, covered) have columns */
+    uint32_t
+        estimated; /* rows that match, by what was known before; no columns: all. Of requests that are explained */
 };
 
 struct allowed_set {
@@ -29,6 +30,7 @@ struct allowed_request {
      * that of the living rows, so that whoever asks sees that something is missing. */
     int allow_damaged;
     const lode_stop *stop; /* NULL: never */
+    int is_explained;      /* `estimated` is wanted */
 };
 
 /* LODE_NOMEM; LODE_CORRUPT and LODE_IO when a document cannot be read; LODE_CANCELLED, LODE_TIMEOUT. */

@@ -5,6 +5,7 @@
 #include "server/service.h"
 
 #include "os/clock.h"
+#include "server/access_grant.h"
 #include "server/api.h"
 #include "server/errors.h"
 #include "server/grpc.h"
@@ -107,12 +108,6 @@ void api_deny(struct call *call, const char *code, const char *message)
 {
     call->is_denied = true;
     call_refuse(call, 403, code, NULL, "%s", message);
-}
-
-static const char *role_name(enum role role)
-{
-    static const char *const names[] = {"none", "read", "write", "admin"};
-    return names[role];
 }
 
 bool service_may(struct call *call, enum role needed, const char *collection,

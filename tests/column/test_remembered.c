@@ -33,7 +33,8 @@ static void keep(struct remembered *remembered, const char *text, unsigned n)
     struct filter_key key = key_of(text);
     uint64_t words[4];
     fill(words, n);
-    remembered_keep(remembered, &key, words, ROWS);
+    if (remembered_wants(remembered, &key))
+        remembered_keep(remembered, &key, words, ROWS);
 }
 
 static int has(struct remembered *remembered, const char *text, unsigned n)
