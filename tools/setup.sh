@@ -9,9 +9,12 @@ build="gcc g++ make cmake pkg-config libc6-dev libxxhash-dev libstemmer-dev libu
 demo="python3"
 deb="dpkg-dev binutils"
 test="python3 zstd clang clang-format clang-tidy libcmocka-dev binutils libclang-rt-14-dev
-      curl openssl prometheus nghttp2-client nodejs npm dpkg-dev python3-yaml python3-jsonschema
+      curl openssl prometheus nghttp2-client dpkg-dev python3-yaml python3-jsonschema
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 bench="python3 zstd libhnswlib-dev libfaiss-dev libopenblas-dev gnuplot-nox wrk nghttp2-client"
+
+# Node.js from elsewhere than Debian brings npm with it, and does not go together with Debian's.
+command -v node >/dev/null && command -v npm >/dev/null || test+=" nodejs npm"
 
 fail() {
     echo "setup: $*" >&2
