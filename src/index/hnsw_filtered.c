@@ -227,12 +227,13 @@ static void begin_at_sample(struct filtered_walk *walk)
             }
 }
 
-/* The first hop tells whether allowed rows lie near the query. */
+/* The first hop tells whether allowed rows lie near the query, unless a sieved walk has told. */
 static enum hnsw_walk_end walk_confined(struct filtered_walk *walk, struct neighbor entry)
 {
     double share = (double)walk->choice->allowed / walk->costs.count;
+    walk->is_far = walk->choice->reason == INDEX_REASON_FAR;
     expand_confined(walk, entry.row);
-    walk->is_far = (double)walk->allowed_met * RARE < (double)walk->tested * share;
+    walk->is_far |= (double)walk->allowed_met * RARE < (double)walk->tested * share;
     if (walk->is_far && FAR_COST * walk->choice->costs[INDEX_PLAN_CONFINED] > walk->choice->budget)
         return HNSW_WALK_FAR;
     if (walk->is_far)

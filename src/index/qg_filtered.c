@@ -208,7 +208,8 @@ static void begin(struct qg_walk *walk)
             found(walk, entries[i]);
 }
 
-/* What lies around the query tells whether allowed rows do. If not, there is more to walk around. */
+/* What lies around the query tells whether allowed rows do, unless a sieved walk has told: links of links may lead
+ * to a few where none is near. If not, there is more to walk around. */
 static void look_around(struct qg_walk *walk, const struct plan_graph *costs,
                         const struct index_choice *choice)
 {
@@ -217,9 +218,10 @@ static void look_around(struct qg_walk *walk, const struct plan_graph *costs,
     double share = (double)choice->allowed / walk->qg->count;
     pool->limit /= QG_FAR_EFFORT;
     walk->few = share < RARE_SHARE ? FEW_OF_RARE : FEW;
+    walk->is_far = choice->reason == INDEX_REASON_FAR;
     qg_visit(walk->scratch, row);
     expand(walk, row, costs);
-    walk->is_far = (double)walk->allowed_met * RARE < (double)walk->tested * share;
+    walk->is_far |= (double)walk->allowed_met * RARE < (double)walk->tested * share;
     if (walk->is_far)
         pool->limit *= QG_FAR_EFFORT;
 }

@@ -117,6 +117,38 @@ static void check_all(lode_collection *collection)
     check(collection, "cluster != 3", 3, 0);
 }
 
+static void ask(lode_collection *collection, const char *filter, const float *query,
+                lode_explanation **ret_explanation)
+{
+    lode_search_request request = {
+        .vector = query, .filter = filter, .filter_size = filter ? strlen(filter) : 0};
+    assert_ok(lode_explain(collection, &request, ret_explanation, &error));
+}
+
+/* Where a sieved walk has met no row that may be found, none is near: segments as small as these are scanned then, also
+ * when some links of links lead to such rows. */
+static void check_far(lode_collection *collection)
+{
+    struct rng rng;
+    size_t far_count = 0;
+    rng_init(&rng, 99);
+    for (unsigned q = 0; q < QUERIES; q++) {
+        float query[DIM];
+        lode_explanation *said;
+        make_vector(&rng, 3, query);
+        ask(collection, "cluster != 3", query, &said);
+        for (size_t i = 0; i < said->segment_count; i++) {
+            if (said->segments[i].reason != LODE_PLAN_FAR)
+                continue;
+            far_count++;
+            assert_int_equal(said->segments[i].first, LODE_PLAN_WALK);
+            assert_int_equal(said->segments[i].plan, LODE_PLAN_SCAN);
+        }
+        lode_explanation_free(said);
+    }
+    assert_true(far_count > 0);
+}
+
 static lode_collection *make(lode_db *db, lode_layout layout)
 {
     struct rng rng;
@@ -148,8 +180,10 @@ static void keep_floor(lode_layout layout)
     lode_db *db = engine_open(NULL, path, NULL, 64 << 20);
     lode_collection *collection = make(db, layout);
     check_all(collection);
+    check_far(collection);
     delete_some(collection, 3);
     check_all(collection);
+    check_far(collection);
     assert_ok(lode_compact(collection, &error));
     check_all(collection);
     lode_collection_close(collection);
@@ -170,14 +204,6 @@ static void compact_graphs_keep_the_floor(void **state)
 }
 
 /* --- Explanations ------------------------------------------------------------------------------- */
-
-static void ask(lode_collection *collection, const char *filter, const float *query,
-                lode_explanation **ret_explanation)
-{
-    lode_search_request request = {
-        .vector = query, .filter = filter, .filter_size = filter ? strlen(filter) : 0};
-    assert_ok(lode_explain(collection, &request, ret_explanation, &error));
-}
 
 static void check_costs(const lode_explain_segment *segment)
 {
