@@ -231,6 +231,18 @@ static lode_status copy_options(struct jwks *jwks, const struct jwks_options *op
     return status;
 }
 
+/* A reload must not cost the keys when the URL cannot be had at that moment. */
+static lode_status inherit(struct jwks *jwks, struct jwks *before, lode_error *error)
+{
+    if (!before || !jwks->url || !before->url || strcmp(jwks->url, before->url) != 0)
+        return LODE_OK;
+    mutex_lock(&before->reading);
+    lode_status status =
+        buf_append(&jwks->fetched, before->fetched.data, before->fetched.size, error);
+    mutex_unlock(&before->reading);
+    return status;
+}
+
 static lode_status begin_fetching(struct jwks *jwks, lode_error *error)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT))
@@ -255,6 +267,8 @@ lode_status jwks_new(const struct jwks_options *options, struct jwks **ret_jwks,
     atomic_init(&jwks->is_stopped, 0);
     buf_init(&jwks->fetched, JWKS_SIZE_MAX);
     lode_status status = copy_options(jwks, options, error);
+    if (!status)
+        status = inherit(jwks, options->before, error);
     if (!status) {
         mutex_lock(&jwks->reading);
         status = build(jwks, error);

@@ -208,6 +208,29 @@ static void what_was_known_stays(void **state)
     jwks_free(jwks);
 }
 
+/* One that takes the place of another, as after a reload, has what that one knew until the URL answers; of another URL nothing. */
+static void a_successor_knows_what_was_known(void **state)
+{
+    (void)state;
+    char url[100];
+    struct jwks *jwks = open_jwks(GOOD, 3600, 3600), *next = NULL, *other = NULL;
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/keys", http.port);
+    atomic_store(&http.mode, FAILING);
+    assert_int_equal(jwks_new(&(struct jwks_options){.url = url, .before = jwks, .refresh_s = 3600},
+                              &next, NULL),
+                     LODE_OK);
+    assert_true(has_kid(next, "first"));
+    assert_int_equal(jwks_fault(next, NULL), LODE_IO);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/others", http.port);
+    assert_int_equal(jwks_new(&(struct jwks_options){.url = url, .before = next, .refresh_s = 3600},
+                              &other, NULL),
+                     LODE_OK);
+    assert_false(has_kid(other, "first"));
+    jwks_free(jwks);
+    jwks_free(next);
+    jwks_free(other);
+}
+
 /* A provider that is down when the server begins is no reason not to begin. */
 static void it_begins_without(void **state)
 {
@@ -295,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_are_fetched_and_refreshed),
         cmocka_unit_test(what_was_known_stays),
+        cmocka_unit_test(a_successor_knows_what_was_known),
         cmocka_unit_test(it_begins_without),
         cmocka_unit_test(unknown_kids_ask_early_but_rarely),
         cmocka_unit_test(slow_servers_hold_nobody_up),
