@@ -81,17 +81,29 @@ static lode_status read_all(int fd, const char *path, uint8_t *data, size_t size
     return LODE_OK;
 }
 
-lode_status private_file_read(const char *path, void *data, size_t size_max, size_t *ret_size,
-                              lode_error *error)
+static lode_status read_by(enum private_rule rule, const char *path, void *data, size_t size_max,
+                           size_t *ret_size, lode_error *error)
 {
     int fd = open_again(path, O_RDONLY);
     if (fd < 0)
         return vfs_fail(error, errno, "open", path);
-    lode_status status = private_file_check(fd, path, PRIVATE_TO_OWNER, error);
+    lode_status status = private_file_check(fd, path, rule, error);
     if (!status)
         status = read_all(fd, path, data, size_max, ret_size, error);
     close(fd);
     return status;
+}
+
+lode_status private_file_read(const char *path, void *data, size_t size_max, size_t *ret_size,
+                              lode_error *error)
+{
+    return read_by(PRIVATE_TO_OWNER, path, data, size_max, ret_size, error);
+}
+
+lode_status guarded_file_read(const char *path, void *data, size_t size_max, size_t *ret_size,
+                              lode_error *error)
+{
+    return read_by(PRIVATE_TO_WRITERS, path, data, size_max, ret_size, error);
 }
 
 static lode_status write_all(int fd, const char *path, const uint8_t *data, size_t size,

@@ -19,6 +19,9 @@ NODISCARD lode_status private_file_check(int fd, const char *path, enum private_
 /* Read all of a file of at most size_max bytes that is PRIVATE_TO_OWNER. LODE_INVALID, LODE_NOT_FOUND, LODE_IO. */
 NODISCARD lode_status private_file_read(const char *path, void *data, size_t size_max,
                                         size_t *ret_size, lode_error *error);
+/* The same of a file that is PRIVATE_TO_WRITERS. */
+NODISCARD lode_status guarded_file_read(const char *path, void *data, size_t size_max,
+                                        size_t *ret_size, lode_error *error);
 /* Write a new file, for its owner alone, durable with its name. LODE_EXISTS. */
 NODISCARD lode_status private_file_write(const char *path, const void *data, size_t size,
                                          lode_error *error);

@@ -122,8 +122,8 @@ lode_status config_check_sockets(const struct config *config, const int *sockets
 
 struct wanted_file {
     const char *key, *path; /* path NULL: nothing is wanted */
-    bool is_secret;
-    enum private_rule rule; /* of a secret: the one that it is read by */
+    bool is_ruled;
+    enum private_rule rule; /* that it is read by */
     off_t size_min;
 };
 
@@ -131,7 +131,7 @@ static lode_status check_opened(const struct wanted_file *file, int fd, lode_err
 {
     struct stat info;
     const char *path = vfs_path_tail(file->path);
-    if (file->is_secret) {
+    if (file->is_ruled) {
         lode_status status = private_file_check(fd, file->path, file->rule, error);
         if (status)
             return status;
@@ -164,9 +164,10 @@ static lode_status check_files(const struct config *config, lode_error *error)
     const struct wanted_file files[] = {
         {"tls.certificate", config->tls.certificate, .size_min = 1},
         {"tls.key", config->tls.key, true, PRIVATE_TO_GROUP, 1},
-        {"tls.client-ca", config->tls.client_ca, .size_min = 1},
+        {"tls.client-ca", config->tls.client_ca, true, PRIVATE_TO_WRITERS, 1},
         {"auth.keys-file", keys ? config->auth.keys_file : NULL, true, PRIVATE_TO_OWNER, 0},
-        {"auth.jwt.jwks-file", jwt ? config->auth.jwt.jwks_file : NULL, .size_min = 1},
+        {"auth.jwt.jwks-file", jwt ? config->auth.jwt.jwks_file : NULL, true, PRIVATE_TO_WRITERS,
+         1},
         {"auth.jwt.secret-file", jwt ? config->auth.jwt.secret_file : NULL, true, PRIVATE_TO_OWNER,
          JWT_SECRET_SIZE_MIN},
         {"engine.key-file", config->engine.key_file, true, PRIVATE_TO_OWNER, 1},

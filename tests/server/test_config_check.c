@@ -216,6 +216,8 @@ static void tokens_need_their_settings(void **state)
     fails("needs auth.jwt.audience");
     sets("auth.jwt.audience", "lode");
     fails("its algorithms need auth.jwt.jwks-file or auth.jwt.jwks-url");
+    sets("auth.jwt.jwks-file", file("jwks", 9, 0664)); /* whoever writes to it signs tokens */
+    fails("may be written by others than its owner (mode 0664): chmod go-w");
     sets("auth.jwt.jwks-file", file("jwks", 9, 0644));
     passes();
     sets("auth.jwt.jwks-url", "https://issuer.example/keys");

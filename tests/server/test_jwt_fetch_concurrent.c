@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -282,6 +283,27 @@ static void slow_servers_hold_nobody_up(void **state)
     atomic_store(&http.mode, GOOD);
 }
 
+/* Whoever writes to the file signs tokens. */
+static void files_that_others_may_write_are_refused(void **state)
+{
+    char path[PATH_SIZE_MAX];
+    struct jwks *jwks;
+    lode_error error = {.message = ""};
+    snprintf(path, sizeof path, "%s/keys.json", (char *)*state);
+    write_file(path, http.good, strlen(http.good));
+    const struct jwks_options options = {.file = path};
+    assert_int_equal(chmod(path, 0646), 0);
+    assert_int_equal(jwks_new(&options, &jwks, &error), LODE_INVALID);
+    assert_non_null(strstr(error.message, "chmod go-w"));
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(jwks_new(&options, &jwks, &error), LODE_OK);
+    assert_true(has_kid(jwks, "first"));
+    assert_int_equal(chmod(path, 0664), 0);
+    assert_int_equal(jwks_reload(jwks, &error), LODE_INVALID);
+    assert_true(has_kid(jwks, "first"));
+    jwks_free(jwks);
+}
+
 static void only_safe_urls(void **state)
 {
     (void)state;
@@ -322,6 +344,8 @@ int main(void)
         cmocka_unit_test(it_begins_without),
         cmocka_unit_test(unknown_kids_ask_early_but_rarely),
         cmocka_unit_test(slow_servers_hold_nobody_up),
+        cmocka_unit_test_setup_teardown(files_that_others_may_write_are_refused, dir_setup,
+                                        dir_teardown),
         cmocka_unit_test(only_safe_urls),
     };
     return cmocka_run_group_tests(tests, begin, end);
