@@ -27,11 +27,12 @@ static int parse(struct audit_job *job, int argc, char **argv, int *ret_exit)
         .usage = "verify DIR [--last HASH]",
         .about = "Verifies the audit log of a server: that every line follows from the one before, "
                  "and no file is missing. DIR is the database, or the directory of the log itself.",
-        .details = "It prints the hash of the last line. Keep it where whoever may write to this "
-                   "disk may not, and\ngive it with --last the next time. "
-                   "A server may be running meanwhile.\n\n"
-                   "With --json: {\"sound\", \"files\", \"lines\", \"first_line\", \"torn\", "
-                   "\"lost\", \"open_bytes\",\n\"last_hash\"} (docs/format/audit.md).\n",
+        .details =
+            "It prints the hash of the last line. Keep it where whoever may write to this "
+            "disk may not, and\ngive it with --last the next time. "
+            "A server may be running meanwhile.\n\n"
+            "With --json: {\"sound\", \"files\", \"lines\", \"first_line\", \"torn\", "
+            "\"lost\", \"skipped\",\n\"open_bytes\", \"last_hash\"} (docs/format/audit.md).\n",
         .examples = "  lode audit verify films.lode\n"
                     "  lode audit verify films.lode --last \"$(cat last-hash)\"\n"
                     "  lode audit verify /var/log/lode/audit\n",
@@ -64,6 +65,7 @@ static int report_json(const struct audit_report *report)
     document_key_u64(&document, "first_line", report->first_line);
     document_key_u64(&document, "torn", report->torn);
     document_key_u64(&document, "lost", report->lost);
+    document_key_u64(&document, "skipped", report->skipped);
     document_key_u64(&document, "open_bytes", report->open_bytes);
     document_key_text(&document, "last_hash", report->last_hash);
     return document_end(&document);
@@ -81,6 +83,9 @@ static int report_text(const struct audit_report *report)
         printf("%" PRIu64 " times a crash tore the last line, which was cut off\n", report->torn);
     if (report->lost)
         printf("%" PRIu64 " entries could not be written\n", report->lost);
+    if (report->skipped)
+        printf("%" PRIu64 " denied requests were counted and have no lines of their own\n",
+               report->skipped);
     if (report->open_bytes)
         printf("%" PRIu64 " bytes behind the last line: being written, or torn by a crash\n",
                report->open_bytes);

@@ -32,6 +32,19 @@ struct service {
 
 /* --- Signals --------------------------------------------------------------------------------------- */
 
+/* What is listened at stays as it is until a restart: so new settings of auth are held against that, too. */
+static lode_status check_reloaded(const struct service *service, const struct config *config,
+                                  lode_error *error)
+{
+    struct config in_force = *config; /* borrows */
+    in_force.listen = service->config.listen;
+    lode_status status = config_check(config, error);
+    if (!status)
+        status = config_check(&in_force, error);
+    return status ? status
+                  : config_check_sockets(config, service->sockets, service->socket_count, error);
+}
+
 /* A wrong new file changes nothing: it is said, and the service goes on. */
 static void reload(struct service *service)
 {
@@ -40,7 +53,7 @@ static void reload(struct service *service)
     serve_notify_reloading();
     lode_status status = serve_load(&service->words, service->socket_count > 0, &config, &error);
     if (!status)
-        status = config_check(&config, &error);
+        status = check_reloaded(service, &config, &error);
     if (status) {
         config_release(&config);
     } else {

@@ -19,21 +19,42 @@ static int open_again(const char *path, int flags)
     return fd;
 }
 
-static lode_status check_private(int fd, const char *path, lode_error *error)
+/* What others may not, and how to have it so. */
+static const struct {
+    mode_t others;
+    const char *what, *mend;
+} rules[] = {
+    [PRIVATE_TO_OWNER] = {077, "used by others than its owner", "chmod 600"},
+    [PRIVATE_TO_GROUP] = {007, "used by everybody, and holds a secret", "chmod o="},
+    [PRIVATE_TO_WRITERS] = {022, "written by others than its owner", "chmod go-w"},
+};
+
+static int is_trusted(const struct stat *info, const char *path)
+{
+    char parent[PATH_SIZE_MAX];
+    struct stat dir;
+    if (info->st_uid == geteuid() || info->st_uid == 0)
+        return 1;
+    if (geteuid() != 0 || strlen(path) >= sizeof parent)
+        return 0;
+    vfs_parent(path, parent);
+    return stat(parent, &dir) == 0 && dir.st_uid == info->st_uid;
+}
+
+lode_status private_file_check(int fd, const char *path, enum private_rule rule, lode_error *error)
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
         return vfs_fail(error, errno, "look at", path);
-    path = vfs_path_tail(path);
-    if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode))
-        return error_set(error, LODE_INVALID, "%s is neither a file nor a pipe", path);
-    if (info.st_uid != geteuid() && info.st_uid != 0)
-        return error_set(error, LODE_INVALID, "%s belongs to user %u, and this is user %u", path,
+    const char *tail = vfs_path_tail(path);
+    if (!S_ISREG(info.st_mode) && (rule == PRIVATE_TO_WRITERS || !S_ISFIFO(info.st_mode)))
+        return error_set(error, LODE_INVALID, "%s is not a file", tail);
+    if (rule != PRIVATE_TO_GROUP && !is_trusted(&info, path))
+        return error_set(error, LODE_INVALID, "%s belongs to user %u, and this is user %u", tail,
                          (unsigned)info.st_uid, (unsigned)geteuid());
-    if (info.st_mode & 077)
-        return error_set(error, LODE_INVALID,
-                         "%s may be used by others than its owner (mode %04o): chmod 600", path,
-                         (unsigned)(info.st_mode & 07777));
+    if (info.st_mode & rules[rule].others)
+        return error_set(error, LODE_INVALID, "%s may be %s (mode %04o): %s", tail,
+                         rules[rule].what, (unsigned)(info.st_mode & 07777), rules[rule].mend);
     return LODE_OK;
 }
 
@@ -60,17 +81,29 @@ static lode_status read_all(int fd, const char *path, uint8_t *data, size_t size
     return LODE_OK;
 }
 
-lode_status private_file_read(const char *path, void *data, size_t size_max, size_t *ret_size,
-                              lode_error *error)
+static lode_status read_by(enum private_rule rule, const char *path, void *data, size_t size_max,
+                           size_t *ret_size, lode_error *error)
 {
     int fd = open_again(path, O_RDONLY);
     if (fd < 0)
         return vfs_fail(error, errno, "open", path);
-    lode_status status = check_private(fd, path, error);
+    lode_status status = private_file_check(fd, path, rule, error);
     if (!status)
         status = read_all(fd, path, data, size_max, ret_size, error);
     close(fd);
     return status;
+}
+
+lode_status private_file_read(const char *path, void *data, size_t size_max, size_t *ret_size,
+                              lode_error *error)
+{
+    return read_by(PRIVATE_TO_OWNER, path, data, size_max, ret_size, error);
+}
+
+lode_status guarded_file_read(const char *path, void *data, size_t size_max, size_t *ret_size,
+                              lode_error *error)
+{
+    return read_by(PRIVATE_TO_WRITERS, path, data, size_max, ret_size, error);
 }
 
 static lode_status write_all(int fd, const char *path, const uint8_t *data, size_t size,

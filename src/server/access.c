@@ -16,9 +16,9 @@ static lode_status make_anonymous(struct access *access, const struct config *co
                                   lode_error *error)
 {
     struct grant everything = {.role = ROLE_ADMIN};
-    const struct principal_seed seed = {.name = "anonymous",
+    const struct principal_seed seed = {.kind = PRINCIPAL_ANONYMOUS,
+                                        .name = "anonymous",
                                         .id = "",
-                                        .quota_name = "anonymous",
                                         .grant = &everything,
                                         .defaults = &config->limits,
                                         .quotas = access->quotas,
@@ -36,7 +36,7 @@ static lode_status begin(struct access *access, const struct config *config, lod
     if (!status)
         status = make_anonymous(access, config, error);
     if (!status)
-        status = access_settings_new(config, ++access->serial, &access->settings, error);
+        status = access_settings_new(config, NULL, &access->settings, error);
     if (!status && !access->settings->is_off) {
         mutex_lock(&access->changing);
         status = access_read_keys(access, access->settings, error);
@@ -78,7 +78,7 @@ void access_free(struct access *access)
     access_settings_unref(access->settings);
     key_table_free(access->table, access->quotas);
     token_cache_free(access->cache);
-    token_tries_free(access->tries);
+    rates_free(access->tries);
     principal_give(access->quotas, access->anonymous);
     quotas_free(access->quotas);
     cond_release(&access->cond);
@@ -127,7 +127,9 @@ lode_status access_reconfigure(struct access *access, const struct config *confi
 {
     struct access_settings *settings = NULL;
     mutex_lock(&access->changing);
-    lode_status status = access_settings_new(config, ++access->serial, &settings, error);
+    lode_status status = access_settings_new(config, access->settings, &settings, error);
+    if (!status)
+        settings->serial = ++access->serial;
     if (!status && !settings->is_off)
         status = access_read_keys(access, settings, error);
     if (status)
@@ -233,13 +235,13 @@ static lode_status new_token_principal(struct access *access,
                                        const struct token_mark *mark, struct jwt_claims *claims,
                                        struct principal **ret_principal, lode_error *error)
 {
-    char id[17], quota_name[sizeof "token:" + sizeof claims->subject];
+    char id[17];
     for (size_t i = 0; i < sizeof id / 2; i++)
         snprintf(id + 2 * i, 3, "%02x", mark->hash[i]);
-    snprintf(quota_name, sizeof quota_name, "token:%s", claims->subject);
-    const struct principal_seed seed = {.name = claims->subject,
+    const struct principal_seed seed = {.kind = PRINCIPAL_TOKEN,
+                                        .expires_us = claims->expires_us,
+                                        .name = claims->subject,
                                         .id = id,
-                                        .quota_name = quota_name,
                                         .grant = &claims->grant,
                                         .defaults = &settings->limits,
                                         .quotas = access->quotas,
@@ -259,12 +261,13 @@ static enum access_fault check_signed(struct access *access, const struct access
     counted.ret_tries = &tries;
     if (!token_tries_may(access->tries, peer, now_us))
         return fail(error, ACCESS_RATE,
-                    "token: too many that are not valid came from this address; again in a second");
+                    "token: too many that are not valid came from this address, or from all that "
+                    "are not known; again in a second");
     enum access_fault fault = jwt_verify(&counted, ret_claims, &is_new_kid, error);
     if (is_new_kid)
         jwks_want_new(settings->jwks);
-    if (fault)
-        token_tries_take(access->tries, peer, tries, now_us);
+    const struct token_tried tried = {.peer = peer, .is_good = !fault, .count = tries};
+    token_tries_end(access->tries, &tried, now_us);
     return fault;
 }
 

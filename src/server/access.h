@@ -12,9 +12,14 @@
 
 enum role { ROLE_NONE, ROLE_READ, ROLE_WRITE, ROLE_ADMIN }; /* each may what those before it may */
 
+enum principal_kind { PRINCIPAL_ANONYMOUS, PRINCIPAL_KEY, PRINCIPAL_TOKEN };
+
 struct principal {
-    char name[128]; /* of the key, or the token's subject; "anonymous" */
+    enum principal_kind kind;
+    char name[128]; /* of the key, or the token's subject; "anonymous": for eyes */
     char id[32];    /* of the key: its public part; of a token: the beginning of its hash; "" */
+    /* Who it is to the server: "key:<id>", "token:<subject>", "anonymous". A subject that is called as a key is somebody else. */
+    char caller[136];
     enum role role;
     /* Names, or names that end with *: a prefix. Empty: all. */
     struct config_strings collections;
@@ -22,8 +27,10 @@ struct principal {
         namespaces; /* empty: all and the default one; else no work outside of them: the default one cannot be among them */
     char *filter;   /* NULL: none. Who has one may not write but by what it sees: see scope.h */
     struct config_limits limits;
-    struct quota
-        *quota; /* what it has used: shared by all requests of the same key, or token's subject */
+    uint64_t expires_us; /* since 1970, of the key or token; 0: it does not */
+    atomic_int
+        is_ended; /* the key was revoked, or has another secret; relaxed: it orders nothing */
+    struct quota *quota; /* what it has used: shared by all requests of the same caller */
     atomic_uint references;
 };
 
@@ -70,6 +77,8 @@ void access_token_counts(struct access *access, uint64_t *ret_hits, uint64_t *re
 enum access_fault access_check(struct access *access, const struct net_request *request,
                                struct principal **ret_principal, lode_error *error);
 void principal_unref(struct access *access, struct principal *principal); /* NULL is allowed */
+/* Its id, if it is of that kind; NULL: it is not, or there is no principal. */
+const char *principal_id(const struct principal *principal, enum principal_kind kind);
 
 /* Whether it may do that; collection and namespace_ NULL: the operation is about none ("": the default namespace). Without a
  * collection it is about the whole database: who is narrowed to anything may read there (lists: show what principal_sees
@@ -80,9 +89,13 @@ enum access_fault principal_may(const struct principal *principal, enum role nee
                                 const char *collection, const char *namespace_, lode_error *error);
 /* Whether the collection is one of those it is for. */
 int principal_sees(const struct principal *principal, const char *collection);
+/* Whether the key or token still is what it was when its request came. What takes long asks now and then. */
+int principal_is_valid(const struct principal *principal, uint64_t wall_us);
 /* Take one request of body_bytes out of its quota. ACCESS_RATE: nothing is taken; *ret_retry_ms is at least 1. now_us: monotonic. */
 enum access_fault principal_take(struct principal *principal, uint64_t body_bytes, uint64_t now_us,
                                  uint64_t *ret_retry_ms, lode_error *error);
+/* The request, which was taken, is so many queries: the others are taken too, and paid off before the next request. */
+void principal_take_queries(struct principal *principal, uint64_t queries, uint64_t now_us);
 /* Take bytes of a body whose size was not known at its beginning; how long to wait, in milliseconds, before more of it is read. */
 uint64_t principal_take_bytes(struct principal *principal, uint64_t bytes, uint64_t now_us);
 

@@ -15,11 +15,10 @@ static lode_status add(struct key_table *table, struct api_key *own_key,
                        lode_error *error)
 {
     struct key_entry *entry = &table->entries[table->count];
-    char quota_name[sizeof "key:" + API_KEY_ID_SIZE];
-    snprintf(quota_name, sizeof quota_name, "key:%s", own_key->id);
-    const struct principal_seed seed = {.name = own_key->name,
+    const struct principal_seed seed = {.kind = PRINCIPAL_KEY,
+                                        .expires_us = own_key->expires_us,
+                                        .name = own_key->name,
                                         .id = own_key->id,
-                                        .quota_name = quota_name,
                                         .grant = &own_key->grant,
                                         .defaults = defaults,
                                         .quotas = quotas,
@@ -64,15 +63,31 @@ void key_table_free(struct key_table *table, struct quotas *quotas)
     free(table);
 }
 
+static const struct key_entry *find(const struct key_table *table, const char *id)
+{
+    struct key_entry wanted = {.principal = NULL};
+    snprintf(wanted.key.id, sizeof wanted.key.id, "%s", id);
+    return bsearch(&wanted, table->entries, table->count, sizeof wanted, by_id);
+}
+
+void key_table_end(const struct key_table *before, const struct key_table *table)
+{
+    for (size_t i = 0; before && i < before->count; i++) {
+        const struct api_key *key = &before->entries[i].key;
+        const struct key_entry *now = find(table, key->id);
+        if (!now || now->key.revoked_us ||
+            (memcmp(now->key.hash, key->hash, sizeof key->hash) != 0 &&
+             !now->key.previous_until_us))
+            atomic_store_explicit(&before->entries[i].principal->is_ended, 1, memory_order_relaxed);
+    }
+}
+
 /* What is wrong with a key is told to who has its secret alone. */
 enum access_fault key_table_check(const struct key_table *table, const char *id,
                                   const uint8_t hash[SHA256_SIZE], uint64_t wall_us,
                                   struct principal **ret_principal)
 {
-    struct key_entry wanted = {.principal = NULL};
-    snprintf(wanted.key.id, sizeof wanted.key.id, "%s", id);
-    const struct key_entry *entry =
-        bsearch(&wanted, table->entries, table->count, sizeof wanted, by_id);
+    const struct key_entry *entry = find(table, id);
     if (!entry || !api_key_accepts(&entry->key, hash, wall_us))
         return ACCESS_UNKNOWN;
     if (entry->key.revoked_us)

@@ -7,15 +7,18 @@
 #include "server/jwks.h"
 #include "server/keys.h"
 #include "server/quota.h"
+#include "server/rates.h"
 
 /* --- Principals (access_principal.c) ------------------------------------------------------------ */
 
 struct principal_seed {
-    const char *name, *id, *quota_name;
+    enum principal_kind kind;
+    const char *name, *id;
     struct grant *grant; /* taken */
     const struct config_limits *defaults;
     struct quotas *quotas;
-    uint64_t now_us; /* monotonic */
+    uint64_t now_us;     /* monotonic */
+    uint64_t expires_us; /* 0: it does not */
 };
 
 /* With one reference. On an error the grant is released too. */
@@ -41,6 +44,9 @@ NODISCARD lode_status key_table_new(struct api_keys *own_keys, const struct conf
                                     struct quotas *quotas, uint64_t now_us,
                                     struct key_table **ret_table, lode_error *error);
 void key_table_free(struct key_table *table, struct quotas *quotas); /* NULL is allowed */
+/* Tell the principals of a table (NULL is allowed) that another takes the place of which keys are gone, revoked, or have
+ * another secret that does not leave them theirs for a while. */
+void key_table_end(const struct key_table *before, const struct key_table *table);
 /* Whose secret that is. ACCESS_OK: *ret_principal is borrowed from the table. */
 enum access_fault key_table_check(const struct key_table *table, const char *id,
                                   const uint8_t hash[SHA256_SIZE], uint64_t wall_us,
@@ -74,15 +80,22 @@ void token_cache_put(struct token_cache *cache, const struct token_mark *mark, u
  * many at once. */
 #define TOKEN_TRIES_PER_S 200
 #define TOKEN_TRIES_BURST 1000
+/* What all may together from which no good token came for so long: whoever has many addresses keeps no loop busy either. */
+#define TOKEN_TRIES_ALL_PER_S 1000
+#define TOKEN_TRIES_ALL_BURST 2000
+#define TOKEN_TRIES_KNOWN_US  ((uint64_t)3600 * 1000000)
 
-struct token_tries;
+struct token_tried {
+    const char *peer; /* "192.0.2.7:51234"; NULL: unknown */
+    int is_good;
+    unsigned count; /* signatures that were checked */
+};
 
-NODISCARD lode_status token_tries_new(struct token_tries **ret_tries, lode_error *error);
-void token_tries_free(struct token_tries *tries); /* NULL is allowed */
-/* Whether a token of this peer ("192.0.2.7:51234"; NULL: unknown) may be looked at. */
-int token_tries_may(struct token_tries *tries, const char *peer, uint64_t now_us);
-/* So many signatures were checked for a token that is refused. */
-void token_tries_take(struct token_tries *tries, const char *peer, unsigned count, uint64_t now_us);
+NODISCARD lode_status token_tries_new(struct rates **ret_tries, lode_error *error);
+/* Whether a token of this peer may be looked at. */
+int token_tries_may(struct rates *tries, const char *peer, uint64_t now_us);
+/* One was. */
+void token_tries_end(struct rates *tries, const struct token_tried *tried, uint64_t now_us);
 
 /* --- Settings (access_settings.c) ----------------------------------------------------------------- */
 
@@ -101,7 +114,9 @@ struct access_settings {
     struct access_settings *next; /* of those that are no longer used */
 };
 
-NODISCARD lode_status access_settings_new(const struct config *config, uint64_t serial,
+/* before: those that these take the place of, or NULL: what their key set was fetched from, if it is the same, is not forgotten. */
+NODISCARD lode_status access_settings_new(const struct config *config,
+                                          const struct access_settings *before,
                                           struct access_settings **ret_settings, lode_error *error);
 struct access_settings *access_settings_ref(struct access_settings *settings);
 void access_settings_unref(struct access_settings *settings); /* NULL is allowed */
@@ -129,7 +144,7 @@ struct access {
     struct access_options options;
     struct quotas *quotas;
     struct token_cache *cache;
-    struct token_tries *tries;
+    struct rates *tries;
     struct principal *anonymous; /* what everybody is where access is off */
 
     struct mutex changing;

@@ -17,6 +17,23 @@ static struct config_limits merged(const struct config_limits *own,
     return limits;
 }
 
+static void set_caller(struct principal *principal)
+{
+    char *caller = principal->caller;
+    switch (principal->kind) {
+    case PRINCIPAL_ANONYMOUS: snprintf(caller, sizeof principal->caller, "anonymous"); break;
+    case PRINCIPAL_KEY: snprintf(caller, sizeof principal->caller, "key:%s", principal->id); break;
+    case PRINCIPAL_TOKEN:
+        snprintf(caller, sizeof principal->caller, "token:%s", principal->name);
+        break;
+    }
+}
+
+const char *principal_id(const struct principal *principal, enum principal_kind kind)
+{
+    return principal && principal->kind == kind && *principal->id ? principal->id : NULL;
+}
+
 lode_status principal_new(const struct principal_seed *seed, struct principal **ret_principal,
                           lode_error *error)
 {
@@ -27,6 +44,10 @@ lode_status principal_new(const struct principal_seed *seed, struct principal **
     }
     snprintf(principal->name, sizeof principal->name, "%s", seed->name);
     snprintf(principal->id, sizeof principal->id, "%s", seed->id);
+    principal->kind = seed->kind;
+    principal->expires_us = seed->expires_us;
+    atomic_init(&principal->is_ended, 0);
+    set_caller(principal);
     principal->role = seed->grant->role;
     principal->collections = seed->grant->collections;
     principal->namespaces = seed->grant->namespaces;
@@ -36,7 +57,7 @@ lode_status principal_new(const struct principal_seed *seed, struct principal **
     atomic_init(&principal->references, 1);
     struct quota_rates rates = {principal->limits.requests_per_s, principal->limits.bytes_per_s};
     lode_status status =
-        quotas_take(seed->quotas, seed->quota_name, rates, seed->now_us, &principal->quota, error);
+        quotas_take(seed->quotas, principal->caller, rates, seed->now_us, &principal->quota, error);
     if (status)
         principal_give(seed->quotas, principal);
     else

@@ -38,42 +38,28 @@ static lode_status copy_texts(struct access_settings *settings, const struct con
     return status;
 }
 
-/* Without a list: what public keys do; and HS256 where there is a secret. */
-static lode_status read_algorithms(const struct config_jwt *jwt, unsigned *ret_algorithms,
-                                   lode_error *error)
+/* Without a list: what public keys do. */
+static unsigned algorithms_of(const struct config_jwt *jwt)
 {
-    *ret_algorithms = 0;
-    for (size_t i = 0; i < jwt->algorithms.count; i++) {
-        unsigned algorithm = jwt_algorithm_of(jwt->algorithms.items[i]);
-        if (!algorithm)
-            return error_set(error, LODE_INVALID,
-                             "auth.jwt.algorithms '%.40s': one of HS256, RS256, ES256, PS256",
-                             jwt->algorithms.items[i]);
-        *ret_algorithms |= algorithm;
-    }
-    if (!*ret_algorithms)
-        *ret_algorithms =
-            JWT_RS256 | JWT_ES256 | JWT_PS256 | (is_set(jwt->secret_file) ? JWT_HS256 : 0);
-    return LODE_OK;
+    unsigned algorithms = 0;
+    for (size_t i = 0; i < jwt->algorithms.count; i++)
+        algorithms |= jwt_algorithm_of(jwt->algorithms.items[i]);
+    return algorithms ? algorithms : JWT_RS256 | JWT_ES256 | JWT_PS256;
 }
 
 static lode_status begin_tokens(struct access_settings *settings, const struct config_jwt *jwt,
-                                lode_error *error)
+                                struct jwks *before, lode_error *error)
 {
     const struct jwks_options options = {.file = jwt->jwks_file,
                                          .url = jwt->jwks_url,
                                          .secret_file = jwt->secret_file,
-                                         .refresh_s = jwt->refresh_s};
-    if (!is_set(jwt->issuer) || !is_set(jwt->audience))
-        return error_set(error, LODE_INVALID,
-                         "auth.jwt: issuer and audience are needed: without them tokens made for "
-                         "others would pass");
+                                         .refresh_s = jwt->refresh_s,
+                                         .before = before};
     lode_status status = copy_texts(settings, jwt, error);
-    if (!status)
-        status = read_algorithms(jwt, &settings->policy.algorithms, error);
     if (status)
         return status;
     settings->has_tokens = 1;
+    settings->policy.algorithms = algorithms_of(jwt);
     settings->policy.issuer = settings->texts[TEXT_ISSUER];
     settings->policy.audience = settings->texts[TEXT_AUDIENCE];
     settings->policy.leeway_s = jwt->leeway_s;
@@ -95,7 +81,7 @@ static lode_status set_keys_path(struct access_settings *settings, const struct 
     return status ? status : copy_text(path, "", &settings->keys_path, error);
 }
 
-lode_status access_settings_new(const struct config *config, uint64_t serial,
+lode_status access_settings_new(const struct config *config, const struct access_settings *before,
                                 struct access_settings **ret_settings, lode_error *error)
 {
     struct access_settings *settings = calloc(1, sizeof *settings);
@@ -104,10 +90,11 @@ lode_status access_settings_new(const struct config *config, uint64_t serial,
     atomic_init(&settings->references, 1);
     settings->is_off = config->auth.is_off;
     settings->limits = config->limits;
-    settings->serial = serial;
-    lode_status status = set_keys_path(settings, config, error);
+    lode_status status = config_check_auth(config, error);
+    if (!status)
+        status = set_keys_path(settings, config, error);
     if (!status && !settings->is_off && config->auth.jwt.is_on)
-        status = begin_tokens(settings, &config->auth.jwt, error);
+        status = begin_tokens(settings, &config->auth.jwt, before ? before->jwks : NULL, error);
     if (status)
         access_settings_unref(settings);
     else

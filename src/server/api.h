@@ -53,6 +53,9 @@ const struct handle *api_take_whole(struct call *call);
 void api_give(struct call *call, const struct handle *handle); /* NULL is allowed */
 /* Refuses (403) what call->who may not, for a reason that principal_may does not know of; counted and audited as denied. */
 void api_deny(struct call *call, const char *code, const char *message);
+/* Whether call->who still may: false when the key was revoked, or it or the token has expired, since the call began; the call has
+ * failed then. For imports and exports, which may take hours. */
+bool api_may_go_on(struct call *call);
 /* Whether call->who may do that (principal_may); false, and the call has failed. */
 bool api_may(struct call *call, enum role needed, const char *collection, const char *namespace_);
 

@@ -2,13 +2,12 @@
  * snapshots. */
 #include "server/api.h"
 #include "server/metrics.h"
+#include "server/namespaces.h"
 #include "server/routes.h"
 #include "server/schema_json.h"
 #include "server/service.h"
 
 #include <string.h>
-
-#define NAMESPACES_LIMIT_MAX 10000
 
 static const char *const no_names[] = {NULL};
 static const char *const segment_states[] = {"",       "growing", "flushing",
@@ -248,51 +247,13 @@ static const struct handle *take_own(struct call *call)
     return NULL;
 }
 
-static bool sees_namespace(const struct call *call, const char *name)
+static void put_namespace(void *context, const lode_namespace_entry *entry)
 {
-    return principal_may(call->who, ROLE_READ, call->collection, name, NULL) == ACCESS_OK;
-}
-
-/* One page of what the principal sees, which may take several of the engine's. */
-struct namespace_page {
-    size_t limit, count;
-    char after[LODE_NAMESPACE_SIZE_MAX + 1]; /* the last name that was looked at; "": none */
-    bool is_last;
-};
-
-static void write_namespaces(struct call *call, struct json_writer *json,
-                             const lode_namespace_list *list, struct namespace_page *page)
-{
-    for (size_t i = 0; i < list->entry_count && page->count < page->limit; i++) {
-        const lode_namespace_entry *entry = &list->entries[i];
-        memcpy(page->after, entry->name, strlen(entry->name) + 1);
-        if (!sees_namespace(call, entry->name))
-            continue;
-        page->count++;
-        json_write_object(json);
-        json_write_text(json, "name", entry->name);
-        json_write_count(json, "points", entry->points);
-        json_write_object_end(json);
-    }
-}
-
-static lode_status list_namespaces(struct call *call, lode_collection *collection,
-                                   struct json_writer *json, struct namespace_page *page,
-                                   lode_error *error)
-{
-    lode_status status = LODE_OK;
-    while (status == LODE_OK && !page->is_last && page->count < page->limit) {
-        lode_namespace_list *list = NULL;
-        size_t wanted = call->who->namespaces.count ? NAMESPACES_LIMIT_MAX : page->limit;
-        status = lode_namespace_list_get(collection, *page->after ? page->after : NULL, wanted,
-                                         &list, error);
-        if (status)
-            break;
-        write_namespaces(call, json, list, page);
-        page->is_last = list->entry_count < wanted && page->count < page->limit;
-        lode_namespace_list_free(list);
-    }
-    return status;
+    struct json_writer *json = context;
+    json_write_object(json);
+    json_write_text(json, "name", entry->name);
+    json_write_count(json, "points", entry->points);
+    json_write_object_end(json);
 }
 
 static void answer_namespaces(struct call *call, const struct handle *handle,
@@ -300,17 +261,18 @@ static void answer_namespaces(struct call *call, const struct handle *handle,
 {
     struct json_writer json;
     lode_error error = {.status = LODE_OK};
+    page->put = put_namespace;
+    page->context = &json;
     call_json(call, &json);
     json_write_object(&json);
     json_write_key(&json, "namespaces");
     json_write_array(&json);
-    if (list_namespaces(call, handle->collection, &json, page, &error)) {
+    if (namespaces_read(call, handle->collection, page, &error)) {
         call_fail(call, &error, NULL, -1);
         return;
     }
     json_write_array_end(&json);
-    json_write_key(&json,
-                   "next"); /* the page ended with a name that was shown, if there may be more */
+    json_write_key(&json, "next");
     if (page->is_last)
         json_write_null(&json);
     else

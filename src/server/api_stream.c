@@ -103,7 +103,9 @@ static lode_status read_more(struct import *import, lode_error *error)
     text->size += size;
     import->is_ended = size == 0;
     throttle(import, size);
-    return LODE_OK;
+    return api_may_go_on(import->call)
+               ? LODE_OK
+               : error_set(error, LODE_CANCELLED, "the key or token is no longer valid");
 }
 
 /* The next line without its end; *ret_line NULL: there is none. Valid until the next call. */
@@ -446,6 +448,8 @@ static lode_status open_export(struct export *export, lode_error *error)
 
 static lode_status write_out(struct call *call, lode_error *error)
 {
+    if (!api_may_go_on(call))
+        return error_set(error, LODE_CANCELLED, "the key or token is no longer valid");
     lode_status status = exchange_write(call->exchange, call->out.data, call->out.size, error);
     buf_clear(&call->out);
     return status;

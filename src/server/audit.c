@@ -35,9 +35,10 @@ struct audit {
     struct audit_chain chain;
     struct buf text;
     int is_dirty, is_stopped, has_thread;
-    int must_rotate; /* what was written to the file may not be there: a sync failed */
+    int must_rotate; /* what was written to the file may not be there: a sync failed, or it is gone */
+    uint64_t gone;   /* number of a file that is not where it was made; 0: none */
     lode_error fault;
-    uint64_t lost, failures;
+    uint64_t lost, failures, skipped;
     struct thread thread;
 };
 
@@ -130,7 +131,8 @@ static lode_status write_entry(struct audit *audit, const struct audit_entry *en
     put_text(&json, "outcome", entry->outcome);
     put_number(&json, "status", entry->status);
     put_text(&json, "who", entry->who);
-    put_text(&json, "key", entry->key_id && *entry->key_id ? entry->key_id : NULL);
+    put_text(&json, "key", entry->key_id);
+    put_text(&json, "token", entry->token_id);
     put_text(&json, "peer", entry->peer);
     put_text(&json, "collection", entry->collection);
     put_text(&json, "namespace", entry->namespace_);
@@ -234,6 +236,15 @@ void audit_append(struct audit *audit, const struct audit_entry *entry)
     mutex_unlock(&audit->mutex);
 }
 
+void audit_skip(struct audit *audit)
+{
+    if (!audit)
+        return;
+    mutex_lock(&audit->mutex);
+    audit->skipped++;
+    mutex_unlock(&audit->mutex);
+}
+
 lode_status audit_error(struct audit *audit, lode_error *error)
 {
     if (!audit)
@@ -268,13 +279,17 @@ void audit_head(struct audit *audit, char ret_hash[65])
 /* With the mutex held. */
 static void recover(struct audit *audit)
 {
+    char name[AUDIT_NAME_SIZE];
     lode_error error = {.status = LODE_OK};
     lode_status status = LODE_OK;
     if (ftruncate(audit->fd, (off_t)audit->size) != 0)
         status = error_os(&error, errno, "cannot cut the audit log");
+    audit_file_name(audit->gone, name);
     if (!status && audit->must_rotate)
         status = rotate(audit, &error);
-    if (!status)
+    if (!status && audit->gone)
+        status = write_note(audit, AUDIT_GONE, name, 0, 0, &error);
+    if (!status && (audit->lost || !audit->gone))
         status = write_note(audit, AUDIT_LOST, NULL, audit->lost, 0, &error);
     if (!status && fdatasync(audit->fd) != 0)
         status = error_os(&error, errno, "cannot sync the audit log");
@@ -284,6 +299,40 @@ static void recover(struct audit *audit)
     }
     audit->fault = (lode_error){.status = LODE_OK};
     audit->lost = 0;
+    audit->gone = 0;
+}
+
+/* With the mutex held. */
+static void tell_skipped(struct audit *audit)
+{
+    lode_error error = {.status = LODE_OK};
+    if (!audit->skipped || audit->fault.status)
+        return;
+    if (write_note(audit, AUDIT_SKIPPED, NULL, audit->skipped, 0, &error))
+        audit->fault = error;
+    else
+        audit->skipped = 0;
+}
+
+/* Whether the newest file still is where it was made: what is written to one that was removed or moved nobody finds. */
+static int is_there(const struct audit *audit)
+{
+    char path[PATH_SIZE_MAX];
+    struct stat here, there;
+    return path_of(audit, audit->number, path, NULL) || fstat(audit->fd, &here) != 0 ||
+           (stat(path, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino);
+}
+
+/* With the mutex held. The next file says so; that this one is missing shows when the log is verified. */
+static void look_for_file(struct audit *audit)
+{
+    char name[AUDIT_NAME_SIZE];
+    if (audit->fault.status || is_there(audit))
+        return;
+    audit_file_name(audit->number, name);
+    (void)error_set(&audit->fault, LODE_IO, "the audit log's %s was removed or replaced", name);
+    audit->must_rotate = 1;
+    audit->gone = audit->number;
 }
 
 /* With the mutex held, which is released meanwhile. */
@@ -308,6 +357,8 @@ static void run(void *context)
     mutex_lock(&audit->mutex);
     while (!audit->is_stopped) {
         (void)cond_wait_us(&audit->cond, &audit->mutex, SYNC_US);
+        look_for_file(audit);
+        tell_skipped(audit);
         if (audit->fault.status)
             recover(audit);
         else if (audit->is_dirty)
@@ -470,6 +521,7 @@ void audit_close(struct audit *audit)
         return;
     stop(audit);
     if (audit->fd >= 0) {
+        tell_skipped(audit);
         (void)fdatasync(audit->fd);
         close(audit->fd);
     }

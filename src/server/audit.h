@@ -13,7 +13,7 @@ struct audit_entry {
     const char *operation; /* "vectors.upsert" */
     const char *outcome;   /* "ok", "denied", "failed" */
     unsigned status;
-    const char *who, *key_id; /* principal */
+    const char *who, *key_id, *token_id; /* principal; NULL: none */
     const char *peer;
     const char *collection, *namespace_; /* NULL: none */
     const char *reason;                  /* of a denial or failure: its code; NULL */
@@ -30,7 +30,9 @@ NODISCARD lode_status audit_open(const struct config *config, struct audit **ret
 /* Written before it returns. A failure is remembered: audit_error; requests that must be audited are then refused. Each
  * second it is tried again; the first line that succeeds says how many are missing. */
 void audit_append(struct audit *audit, const struct audit_entry *entry); /* audit NULL: nothing */
-lode_status audit_error(struct audit *audit, lode_error *error);         /* audit NULL: LODE_OK */
+/* An entry that is left out since there are too many like it: each second a line says how many were. */
+void audit_skip(struct audit *audit);                            /* audit NULL: nothing */
+lode_status audit_error(struct audit *audit, lode_error *error); /* audit NULL: LODE_OK */
 uint64_t audit_failures(
     struct audit *audit); /* entries that could not be written, since it was opened */
 /* Hash of the last line: to be kept where whoever writes to this disk cannot; 64 zeros: there is none. */
@@ -40,8 +42,8 @@ void audit_close(struct audit *audit); /* NULL is allowed */
 struct audit_report {
     uint64_t files, lines;
     uint64_t first_line; /* its number; above 1: older files were deleted, as lines after it say */
-    uint64_t torn,
-        lost; /* last lines that crashes tore; entries that could not be written, as lines say */
+    /* As lines say: last lines that crashes tore; entries that could not be written, and that were left out. */
+    uint64_t torn, lost, skipped;
     uint64_t
         open_bytes; /* behind the last line: one being written, or torn by a crash and not yet cut off */
     char last_hash[65];

@@ -146,6 +146,8 @@ static void note(struct audit_chain *chain, const struct line *line)
         chain->torn++;
     else if (is_operation(line, AUDIT_LOST))
         chain->lost += line->entries;
+    else if (is_operation(line, AUDIT_SKIPPED))
+        chain->skipped += line->entries;
     if (!is_operation(line, AUDIT_DELETED) || !line->file || line->file_size >= sizeof name)
         return;
     snprintf(name, sizeof name, "%.*s", (int)line->file_size, line->file);

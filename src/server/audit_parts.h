@@ -11,6 +11,8 @@
 #define AUDIT_TORN    "audit.torn" /* operations of lines about the log itself */
 #define AUDIT_LOST    "audit.lost"
 #define AUDIT_DELETED "audit.deleted"
+#define AUDIT_SKIPPED "audit.skipped"
+#define AUDIT_GONE    "audit.gone"
 
 /* "audit-00000001.jsonl", and back; 0: it is none. */
 void audit_file_name(uint64_t number, char name[AUDIT_NAME_SIZE]);
@@ -31,7 +33,7 @@ struct audit_chain {
     uint64_t line;               /* number of the last; 0: none yet */
     char last[SHA256_TEXT_SIZE]; /* its hash; 64 zeros */
     int is_open;                 /* the next line may be of any number, and follow from anything */
-    uint64_t torn, lost;
+    uint64_t torn, lost, skipped;
     uint64_t deleted_to; /* the newest file that was deleted */
 };
 

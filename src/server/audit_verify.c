@@ -90,6 +90,7 @@ lode_status audit_verify(const char *dir, const char *known_hash, struct audit_r
     it.report.files = it.files.count;
     it.report.torn = it.chain.torn;
     it.report.lost = it.chain.lost;
+    it.report.skipped = it.chain.skipped;
     memcpy(it.report.last_hash, it.chain.last, sizeof it.report.last_hash);
     *ret_report = it.report;
     return LODE_OK;

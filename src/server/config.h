@@ -114,6 +114,8 @@ NODISCARD lode_status config_set(struct config *config, const char *key, const c
 void config_complete(struct config *config);
 /* What no single key can tell: public addresses without auth, mutual TLS without TLS, files that cannot be read. */
 NODISCARD lode_status config_check(const struct config *config, lode_error *error);
+/* config_check's rules about who may what: what tokens need, and where their keys are. */
+NODISCARD lode_status config_check_auth(const struct config *config, lode_error *error);
 /* Whether only this machine can reach an address, "127.0.0.1:7700", "[::1]:0", "localhost:7700". */
 bool config_is_loopback(const char *address);
 /* config_check's rule about addresses, for sockets that listen already. */

@@ -1,6 +1,8 @@
 /* config_check.c: what keys mean together, and the files that they name. */
+#include "os/private_file.h"
 #include "os/vfs.h"
 #include "server/config_keys.h"
+#include "server/jwks.h"
 
 #include "base/number.h"
 
@@ -13,9 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HOST_SIZE_MAX   256
-#define SECRET_SIZE_MIN 32 /* bytes: as strong as HS256's hash */
-#define PUBLIC_ADVICE   "switch it on, or say auth.allow-anonymous-on-public-address: yes"
+#define HOST_SIZE_MAX 256
+#define PUBLIC_ADVICE "switch it on, or say auth.allow-anonymous-on-public-address: yes"
 
 /* --- Addresses ---------------------------------------------------------------------------------- */
 
@@ -121,47 +122,55 @@ lode_status config_check_sockets(const struct config *config, const int *sockets
 
 struct wanted_file {
     const char *key, *path; /* path NULL: nothing is wanted */
-    bool is_secret;
+    bool is_ruled;
+    enum private_rule rule; /* that it is read by */
     off_t size_min;
 };
 
-static lode_status check_file(const struct wanted_file *file, lode_error *error)
+static lode_status check_opened(const struct wanted_file *file, int fd, lode_error *error)
 {
     struct stat info;
+    const char *path = vfs_path_tail(file->path);
+    if (file->is_ruled) {
+        lode_status status = private_file_check(fd, file->path, file->rule, error);
+        if (status)
+            return status;
+    }
+    if (fstat(fd, &info) != 0 || S_ISDIR(info.st_mode))
+        return error_set(error, LODE_INVALID, "%s is not a file", path);
+    if (S_ISREG(info.st_mode) && info.st_size < file->size_min)
+        return error_set(error, LODE_INVALID, "%s has %lld bytes; at least %lld", path,
+                         (long long)info.st_size, (long long)file->size_min);
+    return LODE_OK;
+}
+
+static lode_status check_file(const struct wanted_file *file, lode_error *error)
+{
     if (!file->path)
         return LODE_OK;
     int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        lode_status status = vfs_fail(error, errno, "open", file->path);
+    lode_status status =
+        fd < 0 ? vfs_fail(error, errno, "open", file->path) : check_opened(file, fd, error);
+    if (fd >= 0)
+        close(fd);
+    if (status)
         error_prefix(error, "%s: ", file->key);
-        return status;
-    }
-    int failed = fstat(fd, &info) != 0;
-    close(fd);
-    const char *path = vfs_path_tail(file->path);
-    if (failed || S_ISDIR(info.st_mode))
-        return error_set(error, LODE_INVALID, "%s: %s is not a file", file->key, path);
-    if (file->is_secret && (info.st_mode & 07))
-        return error_set(error, LODE_INVALID,
-                         "%s: everybody may use %s (mode %04o), which holds a secret: chmod o=",
-                         file->key, path, (unsigned)(info.st_mode & 07777));
-    if (S_ISREG(info.st_mode) && info.st_size < file->size_min)
-        return error_set(error, LODE_INVALID, "%s: %s has %lld bytes; at least %lld", file->key,
-                         path, (long long)info.st_size, (long long)file->size_min);
-    return LODE_OK;
+    return status;
 }
 
 static lode_status check_files(const struct config *config, lode_error *error)
 {
-    bool jwt = config->auth.jwt.is_on;
+    bool keys = !config->auth.is_off, jwt = config->auth.jwt.is_on;
     const struct wanted_file files[] = {
-        {"tls.certificate", config->tls.certificate, false, 1},
-        {"tls.key", config->tls.key, true, 1},
-        {"tls.client-ca", config->tls.client_ca, false, 1},
-        {"auth.keys-file", config->auth.is_off ? NULL : config->auth.keys_file, true, 0},
-        {"auth.jwt.jwks-file", jwt ? config->auth.jwt.jwks_file : NULL, false, 1},
-        {"auth.jwt.secret-file", jwt ? config->auth.jwt.secret_file : NULL, true, SECRET_SIZE_MIN},
-        {"engine.key-file", config->engine.key_file, true, 1},
+        {"tls.certificate", config->tls.certificate, .size_min = 1},
+        {"tls.key", config->tls.key, true, PRIVATE_TO_GROUP, 1},
+        {"tls.client-ca", config->tls.client_ca, true, PRIVATE_TO_WRITERS, 1},
+        {"auth.keys-file", keys ? config->auth.keys_file : NULL, true, PRIVATE_TO_OWNER, 0},
+        {"auth.jwt.jwks-file", jwt ? config->auth.jwt.jwks_file : NULL, true, PRIVATE_TO_WRITERS,
+         1},
+        {"auth.jwt.secret-file", jwt ? config->auth.jwt.secret_file : NULL, true, PRIVATE_TO_OWNER,
+         JWT_SECRET_SIZE_MIN},
+        {"engine.key-file", config->engine.key_file, true, PRIVATE_TO_OWNER, 1},
     };
     lode_status status = LODE_OK;
     for (size_t i = 0; !status && i < sizeof files / sizeof *files; i++)
@@ -189,22 +198,6 @@ static lode_status check_tls(const struct config *config, lode_error *error)
     return LODE_OK;
 }
 
-/* https, or http from this machine alone. */
-static bool is_safe_url(const char *url)
-{
-    char host[HOST_SIZE_MAX];
-    if (strncmp(url, "https://", 8) == 0)
-        return url[8] != '\0';
-    if (strncmp(url, "http://", 7) != 0)
-        return false;
-    size_t size = strcspn(url + 7, "/?#");
-    if (size == 0 || size >= sizeof host)
-        return false;
-    memcpy(host, url + 7, size);
-    host[size] = '\0';
-    return is_loopback_host(host) || config_is_loopback(host);
-}
-
 static lode_status check_jwt_keys(const struct config_jwt *jwt, lode_error *error)
 {
     bool hs256 = false, others = jwt->algorithms.count == 0;
@@ -229,15 +222,13 @@ static lode_status check_jwt_keys(const struct config_jwt *jwt, lode_error *erro
                              : "auth.jwt.jwks-%s is set, and auth.jwt.algorithms has nothing but "
                                "HS256",
                          jwt->jwks_file ? "file" : "url");
-    if (jwt->jwks_url && !is_safe_url(jwt->jwks_url))
-        return error_set(error, LODE_INVALID,
-                         "auth.jwt.jwks-url is '%.100s': it must begin with https:// (http:// only "
-                         "for this machine)",
-                         jwt->jwks_url);
-    return LODE_OK;
+    if (!jwt->jwks_url || !jwks_check_url(jwt->jwks_url, error))
+        return LODE_OK;
+    error_prefix(error, "auth.jwt.jwks-url: ");
+    return LODE_INVALID;
 }
 
-static lode_status check_auth(const struct config *config, lode_error *error)
+lode_status config_check_auth(const struct config *config, lode_error *error)
 {
     const struct config_jwt *jwt = &config->auth.jwt;
     if (!jwt->is_on)
@@ -299,7 +290,7 @@ static lode_status check_ranges(const struct config *config, lode_error *error)
 lode_status config_check(const struct config *config, lode_error *error)
 {
     static lode_status (*const checks[])(const struct config *, lode_error *) = {
-        check_ranges, check_addresses, check_tls,    check_auth,
+        check_ranges, check_addresses, check_tls,    config_check_auth,
         check_http,   check_traces,    check_engine, check_files,
     };
     if (!config->data)

@@ -4,6 +4,7 @@
  * libcyaml tells lines only in the log of a failed load, and of a key that it does not know the line where the section
  * begins. So the file is loaded once more with a schema that has that key but refuses all its values: the log has the
  * line then. The same tells the line of a value that libcyaml took and config_value.c refuses. */
+#include "os/private_file.h"
 #include "os/vfs.h"
 #include "server/config_keys.h"
 
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_SIZE_MAX 1048576u /* a hand-written file has a hundredth of it */
@@ -381,24 +381,6 @@ static lode_status parse(struct config *config, struct schema *schema, const cha
 
 /* --- The file ------------------------------------------------------------------------------------ */
 
-static lode_status check_file(int fd, const char *path, lode_error *error)
-{
-    struct stat info;
-    if (fstat(fd, &info) != 0)
-        return vfs_fail(error, errno, "look at", path);
-    path = vfs_path_tail(path);
-    if (!S_ISREG(info.st_mode))
-        return error_set(error, LODE_INVALID, "%s is not a file", path);
-    if (info.st_uid != geteuid() && info.st_uid != 0)
-        return error_set(error, LODE_INVALID, "%s belongs to user %u, and this is user %u", path,
-                         (unsigned)info.st_uid, (unsigned)geteuid());
-    if (info.st_mode & (S_IWGRP | S_IWOTH))
-        return error_set(error, LODE_INVALID,
-                         "%s may be written by others than its owner (mode %04o): chmod go-w", path,
-                         (unsigned)(info.st_mode & 07777));
-    return LODE_OK;
-}
-
 static lode_status read_file(int fd, const char *path, struct buf *text, lode_error *error)
 {
     uint8_t bytes[4096];
@@ -432,7 +414,7 @@ lode_status config_read(struct config *config, const char *path, lode_error *err
     struct schema *schema = malloc(sizeof *schema);
     lode_status status = schema ? LODE_OK : error_nomem(error, "a schema", sizeof *schema);
     if (!status)
-        status = check_file(fd, path, error);
+        status = private_file_check(fd, path, PRIVATE_TO_WRITERS, error);
     if (!status)
         status = read_file(fd, path, &text, error);
     if (!status && text.size > 0)

@@ -124,8 +124,7 @@ void grpc_indices_create(struct call *call, const void *message)
 
 /* Answer with what put_one makes of the entries that whoever asks may see, and the fields of `rest`. */
 static void reply_catalog(struct call *call,
-                          void (*put_one)(struct put *put, const struct principal *who,
-                                          const lode_catalog_entry *entry),
+                          void (*put_one)(struct put *put, const lode_catalog_entry *entry),
                           const ProtobufCMessage *rest)
 {
     lode_catalog *catalog;
@@ -138,17 +137,15 @@ static void reply_catalog(struct call *call,
     put_init(&put, &call->out, &error);
     for (size_t i = 0; i < catalog->entry_count; i++)
         if (principal_sees(call->who, catalog->entries[i].name))
-            put_one(&put, call->who, &catalog->entries[i]);
+            put_one(&put, &catalog->entries[i]);
     put_fields(&put, rest);
     lode_catalog_free(catalog);
     if (put.status)
         grpc_fail(call, &error, NULL);
 }
 
-static void put_index_name(struct put *put, const struct principal *who,
-                           const lode_catalog_entry *entry)
+static void put_index_name(struct put *put, const lode_catalog_entry *entry)
 {
-    (void)who;
     if (!entry->target)
         put_bytes(put, 1, entry->name, strlen(entry->name));
 }
@@ -242,9 +239,9 @@ void grpc_indices_delete(struct call *call, const void *message)
 
 /* --- Aliases ------------------------------------------------------------------------------------- */
 
-static void put_alias(struct put *put, const struct principal *who, const lode_catalog_entry *entry)
+static void put_alias(struct put *put, const lode_catalog_entry *entry)
 {
-    if (!entry->target || !principal_sees(who, entry->target))
+    if (!entry->target)
         return;
     size_t begin = put_begin(put);
     put_bytes(put, 1, entry->name, strlen(entry->name));
@@ -266,7 +263,7 @@ void grpc_aliases_set(struct call *call, const void *message)
     if (!has_name(call, "target", alias->target) || !may(call, alias->name) ||
         !api_may(call, call->route->role, alias->target, NULL))
         return;
-    if (lode_alias_set(server_db(call->server), alias->name, alias->target, &error))
+    if (handles_alias(server_handles(call->server), alias->name, alias->target, &error))
         grpc_fail(call, &error, NULL);
     else
         grpc_reply(call, &alias->base);
@@ -279,7 +276,7 @@ void grpc_aliases_delete(struct call *call, const void *message)
     lode_error error;
     if (!may(call, request->name))
         return;
-    if (lode_alias_set(server_db(call->server), request->name, NULL, &error))
+    if (handles_alias(server_handles(call->server), request->name, NULL, &error))
         grpc_fail(call, &error, "name");
     else
         grpc_reply(call, &response.base);

@@ -1,4 +1,5 @@
 /* grpc_query.c: Query and QueryBatch of lode.v1.Vectors. */
+#include "os/clock.h"
 #include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
@@ -333,7 +334,10 @@ static bool read_batch(struct batch *batch, const Lode__V1__QueryBatchRequest *r
         if (!read_query(batch->asked, grpc_field("queries", batch->count, "").text,
                         request->queries[batch->count], &batch->queries[batch->count]))
             return false;
-    return fits(batch->asked, request->queries, batch->count);
+    if (!fits(batch->asked, request->queries, batch->count))
+        return false;
+    principal_take_queries(call->who, batch->count, clock_us());
+    return true;
 }
 
 void grpc_query_batch(struct call *call, const void *message)

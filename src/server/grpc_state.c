@@ -2,6 +2,7 @@
 #include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
+#include "server/namespaces.h"
 #include "server/routes.h"
 #include "server/service.h"
 
@@ -139,7 +140,7 @@ void grpc_compact(struct call *call, const void *message)
 
 /* --- Namespaces ---------------------------------------------------------------------------------- */
 
-enum { NAMESPACES_DEFAULT = 1000, NAMESPACES_MAX = 10000 };
+#define NAMESPACES_DEFAULT 1000
 
 /* The index for what is about namespaces, which its own handle alone can tell. Points that the principal's filter hides are
  * counted: not for who has one. namespace_ NULL: whoever sees the index. */
@@ -168,47 +169,53 @@ static const struct handle *take_for_namespaces(struct call *call, const char *i
     return NULL;
 }
 
-static void reply_namespaces(struct call *call, const lode_namespace_list *list, bool has_more)
+static void put_namespace(void *context, const lode_namespace_entry *entry)
+{
+    struct put *put = context;
+    size_t begin = put_begin(put);
+    put_bytes(put, 1, entry->name, strlen(entry->name));
+    put_u64(put, 2, entry->points);
+    put_end(put, 1, begin);
+}
+
+static void reply_namespaces(struct call *call, lode_collection *collection,
+                             struct namespace_page *page)
 {
     struct put put;
-    lode_error error, why;
-    const char *index = call->collection;
+    lode_error error;
     put_init(&put, &call->out, &error);
-    for (size_t i = 0; i < list->entry_count; i++) {
-        const lode_namespace_entry *entry = &list->entries[i];
-        if (principal_may(call->who, ROLE_READ, index, entry->name, &why))
-            continue;
-        size_t begin = put_begin(&put);
-        put_bytes(&put, 1, entry->name, strlen(entry->name));
-        put_u64(&put, 2, entry->points);
-        put_end(&put, 1, begin);
-    }
-    if (has_more) {
-        const char *last = list->entries[list->entry_count - 1].name;
-        put_bytes(&put, 2, last, strlen(last));
-    }
-    if (put.status)
+    page->put = put_namespace;
+    page->context = &put;
+    lode_status status = namespaces_read(call, collection, page, &error);
+    if (!status && !page->is_last)
+        put_bytes(&put, 2, page->after, strlen(page->after));
+    if (status || put.status)
         grpc_fail(call, &error, NULL);
+}
+
+static bool read_page(struct call *call, const Lode__V1__ListNamespacesRequest *request,
+                      struct namespace_page *page)
+{
+    size_t size = strlen(request->after);
+    page->limit = request->limit ? request->limit : NAMESPACES_DEFAULT;
+    if (page->limit > NAMESPACES_LIMIT_MAX)
+        grpc_invalid(call, "limit", "limit is %zu; at most %d", page->limit, NAMESPACES_LIMIT_MAX);
+    else if (size > LODE_NAMESPACE_SIZE_MAX)
+        grpc_invalid(call, "after", "after has %zu bytes; at most %d", size,
+                     LODE_NAMESPACE_SIZE_MAX);
+    else
+        memcpy(page->after, request->after, size + 1);
+    return !call_has_failed(call);
 }
 
 void grpc_namespaces_list(struct call *call, const void *message)
 {
     const Lode__V1__ListNamespacesRequest *request = message;
-    const struct handle *handle = NULL;
-    size_t limit = request->limit ? request->limit : NAMESPACES_DEFAULT;
-    lode_namespace_list *list;
-    lode_error error;
-    if (limit > NAMESPACES_MAX)
-        grpc_invalid(call, "limit", "limit is %zu; at most %d", limit, NAMESPACES_MAX);
-    else
-        handle = take_for_namespaces(call, request->index, NULL);
-    if (handle && lode_namespace_list_get(handle->collection, grpc_text(request->after), limit,
-                                          &list, &error)) {
-        grpc_fail(call, &error, NULL);
-    } else if (handle) {
-        reply_namespaces(call, list, list->entry_count == limit);
-        lode_namespace_list_free(list);
-    }
+    struct namespace_page page = {.count = 0};
+    const struct handle *handle =
+        read_page(call, request, &page) ? take_for_namespaces(call, request->index, NULL) : NULL;
+    if (handle)
+        reply_namespaces(call, handle->collection, &page);
     api_give(call, handle);
 }
 

@@ -165,7 +165,7 @@ static bool take_messages(struct import *import)
     struct frame_fault fault;
     while (frame_next(&import->reader, &fault)) {
         throttle(import->call, import->reader.message.size);
-        if (!take_message(import))
+        if (!api_may_go_on(import->call) || !take_message(import))
             return false;
     }
     if (fault.http_status)
@@ -220,6 +220,8 @@ static lode_status write_points(struct call *call, lode_iterator *iterator, stru
             grpc_put_hit(&put, 1, hit, form);
         status = status ? status : put.status;
         call->points++;
+        if (!status && call->out.size >= EXPORT_BYTES && !api_may_go_on(call))
+            status = error_set(error, LODE_CANCELLED, "the key or token is no longer valid");
         if (!status && call->out.size >= EXPORT_BYTES)
             status = grpc_stream_send(call, error);
     }

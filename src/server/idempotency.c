@@ -15,7 +15,7 @@ lode_status idempotency_id(const struct call *call, const char *key, uint8_t ret
     struct sha256 sha;
     lode_status status = sha256_init(&sha, error);
     if (status == LODE_OK) {
-        add(&sha, call->who ? call->who->name : "");
+        add(&sha, call->who ? call->who->caller : "");
         add(&sha, call->route->operation);
         add(&sha, key);
         sha256_digest(&sha, ret_id);

@@ -3,6 +3,7 @@
 #include "server/json_query.h"
 
 #include "base/array.h"
+#include "os/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -429,7 +430,11 @@ bool queries_read(struct call *call, struct queries *queries)
         return false;
     if (!is_json && !cut_body(queries))
         return false;
-    return check_k(queries) && asked_check_dim(&queries->asked, queries->dim, "vector");
+    if (!check_k(queries) || !asked_check_dim(&queries->asked, queries->dim, "vector"))
+        return false;
+    if (call->who)
+        principal_take_queries(call->who, queries->count, clock_us());
+    return true;
 }
 
 void queries_release(struct queries *queries)

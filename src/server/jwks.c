@@ -44,31 +44,17 @@ static uint64_t now(void)
 
 /* --- Building a set ----------------------------------------------------------------------------- */
 
+/* Whoever can write to it decides whom the server trusts. */
 static lode_status read_public(const char *path, struct buf *out, lode_error *error)
 {
-    struct vfs_file *file = NULL;
-    uint64_t size = 0;
-    lode_status status = vfs_open(vfs_posix(), path, VFS_READ, &file, error);
-    if (!status)
-        status = vfs_size(file, &size, error);
-    if (!status && size > JWKS_SIZE_MAX)
-        status = error_set(error, LODE_LIMIT, "%s has %llu bytes: at most %d", vfs_path_tail(path),
-                           (unsigned long long)size, JWKS_SIZE_MAX);
-    if (!status)
-        status = buf_reserve(out, (size_t)size + 1, error);
-    if (!status)
-        status = vfs_read(file, 0, out->data, (size_t)size, error);
-    if (!status)
-        out->size = (size_t)size;
-    if (file)
-        vfs_close(file);
-    return status;
+    lode_status status = buf_reserve(out, JWKS_SIZE_MAX, error);
+    return status ? status : guarded_file_read(path, out->data, JWKS_SIZE_MAX, &out->size, error);
 }
 
 static lode_status add_file(const struct jwks *jwks, struct jwt_keys *keys, lode_error *error)
 {
     struct buf text;
-    buf_init(&text, JWKS_SIZE_MAX + 1);
+    buf_init(&text, JWKS_SIZE_MAX);
     lode_status status = read_public(jwks->file, &text, error);
     if (!status) {
         status = jwt_keys_add_set(keys, (const char *)text.data, text.size, error);
@@ -231,6 +217,18 @@ static lode_status copy_options(struct jwks *jwks, const struct jwks_options *op
     return status;
 }
 
+/* A reload must not cost the keys when the URL cannot be had at that moment. */
+static lode_status inherit(struct jwks *jwks, struct jwks *before, lode_error *error)
+{
+    if (!before || !jwks->url || !before->url || strcmp(jwks->url, before->url) != 0)
+        return LODE_OK;
+    mutex_lock(&before->reading);
+    lode_status status =
+        buf_append(&jwks->fetched, before->fetched.data, before->fetched.size, error);
+    mutex_unlock(&before->reading);
+    return status;
+}
+
 static lode_status begin_fetching(struct jwks *jwks, lode_error *error)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT))
@@ -255,6 +253,8 @@ lode_status jwks_new(const struct jwks_options *options, struct jwks **ret_jwks,
     atomic_init(&jwks->is_stopped, 0);
     buf_init(&jwks->fetched, JWKS_SIZE_MAX);
     lode_status status = copy_options(jwks, options, error);
+    if (!status)
+        status = inherit(jwks, options->before, error);
     if (!status) {
         mutex_lock(&jwks->reading);
         status = build(jwks, error);

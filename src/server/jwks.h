@@ -9,13 +9,16 @@
 #define JWKS_EARLY_S    30   /* fetches that unknown key ids ask for are so far apart at least */
 #define JWKS_RETRY_S    30   /* after one that failed, unless refresh_s is less */
 
+struct jwks;
+
 struct jwks_options {
     const char *file, *url, *secret_file; /* NULL: none; borrowed for the call */
     uint64_t refresh_s;                   /* of the URL; 0: 300 */
     uint64_t early_s;                     /* 0: JWKS_EARLY_S */
+    /* One of the same URL whose place it takes: what was fetched last counts until it is fetched again. NULL: none; borrowed for
+     * the call. */
+    struct jwks *before;
 };
-
-struct jwks;
 
 /* Reads the files, whose errors are its own, and fetches the URL once: that it cannot be had yet is no error, see
  * jwks_fault. */

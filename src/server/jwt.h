@@ -12,7 +12,6 @@
 
 #define JWT_SIZE_MAX     8192 /* bytes of a token */
 #define JWT_KID_SIZE_MAX 256
-#define JWT_TRIES_MAX    4  /* keys that a token without kid is tried with; those that come first */
 #define JWT_KEYS_MAX     64 /* of a set */
 #define JWT_TRIES_MAX                                                                              \
     4 /* of these, how many a token is tried with: without kid the first of its algorithm */

@@ -130,6 +130,14 @@ uint64_t quota_bytes(struct quota *quota, uint64_t bytes, uint64_t now_us)
     return in_ms(wait);
 }
 
+void quota_more(struct quota *quota, uint64_t requests, uint64_t now_us)
+{
+    mutex_lock(&quota->mutex);
+    fill(quota, now_us);
+    bucket_take(&quota->requests, requests);
+    mutex_unlock(&quota->mutex);
+}
+
 static int is_full(struct quota *quota, uint64_t now_us)
 {
     mutex_lock(&quota->mutex);

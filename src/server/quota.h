@@ -30,5 +30,7 @@ size_t quotas_count(struct quotas *quotas);
 uint64_t quota_request(struct quota *quota, uint64_t bytes, uint64_t now_us);
 /* Take bytes of a body whose size was not known, and return how many milliseconds to wait until they are paid off. */
 uint64_t quota_bytes(struct quota *quota, uint64_t bytes, uint64_t now_us);
+/* Take requests that one which passed has turned out to be: they are paid off afterwards. */
+void quota_more(struct quota *quota, uint64_t requests, uint64_t now_us);
 
 #endif

@@ -33,8 +33,45 @@ static size_t operation_index(const struct call *call)
     return route ? (size_t)(route - routes) : SIZE_MAX;
 }
 
-static enum log_level level_of(const struct call *call, unsigned status)
+/* --- Denied requests ------------------------------------------------------------------------------ */
+
+/* Whoever is denied decides how often. Lines have his name, or his address, so many a second, and strangers all together so
+ * many: what is beyond is counted. A principal, who could be taken his key, is not hidden by a flood of strangers. */
+#define DENIED_PER_S     1
+#define DENIED_BURST     100
+#define DENIED_ALL_PER_S 10
+#define DENIED_ALL_BURST 1000
+
+lode_status report_rates(struct rates **ret_rates, lode_error *error)
 {
+    return rates_new((struct rate){DENIED_PER_S, DENIED_BURST},
+                     (struct rate){DENIED_ALL_PER_S, DENIED_ALL_BURST}, ret_rates, error);
+}
+
+/* Whether the call has lines of its own. */
+static bool take_line(const struct call *call)
+{
+    struct rates *rates = call->server->denials;
+    char peer[RATES_PEER_SIZE];
+    if (!call->is_denied)
+        return true;
+    uint64_t now_us = clock_us();
+    const char *name =
+        call->who ? call->who->caller : rates_peer(exchange_request(call->exchange)->peer, peer);
+    if (call->who)
+        rates_know(rates, name, now_us + 1);
+    if (!rates_may(rates, name, now_us))
+        return false;
+    rates_take(rates, name, 1, now_us);
+    return true;
+}
+
+/* --- Lines ---------------------------------------------------------------------------------------- */
+
+static enum log_level level_of(const struct call *call, unsigned status, bool is_told)
+{
+    if (!is_told)
+        return LOG_DEBUG;
     if (status >= 500 && status != 503 && status != 504)
         return LOG_WARNING;
     if (call->route && call->route->is_mutation && call->route->role == ROLE_ADMIN)
@@ -42,10 +79,11 @@ static enum log_level level_of(const struct call *call, unsigned status)
     return call->is_denied ? LOG_INFO : LOG_DEBUG;
 }
 
-static void report_log(const struct call *call, const struct net_outcome *outcome, unsigned status)
+static void report_log(const struct call *call, const struct net_outcome *outcome, unsigned status,
+                       bool is_told)
 {
     const struct log *log = call->server->log;
-    enum log_level level = level_of(call, status);
+    enum log_level level = level_of(call, status, is_told);
     char trace_id[TRACE_ID_TEXT_SIZE];
     if (!log_is_on(log, level))
         return;
@@ -61,6 +99,8 @@ static void report_log(const struct call *call, const struct net_outcome *outcom
         {.name = "error", .kind = LOG_TEXT, .text = message},
         {.name = "index", .kind = LOG_TEXT, .text = call->collection},
         {.name = "who", .kind = LOG_TEXT, .text = call->who ? call->who->name : NULL},
+        {.name = "key", .kind = LOG_TEXT, .text = principal_id(call->who, PRINCIPAL_KEY)},
+        {.name = "token", .kind = LOG_TEXT, .text = principal_id(call->who, PRINCIPAL_TOKEN)},
         {.name = "peer", .kind = LOG_TEXT, .text = request->peer},
         {.name = "us", .kind = LOG_NUMBER, .number = (int64_t)outcome->total_us},
         {.name = "waited_us", .kind = LOG_NUMBER, .number = (int64_t)outcome->waited_us},
@@ -81,11 +121,15 @@ static bool is_audited(const struct call *call)
     return call->server->config->audit.queries && call->route && call->who;
 }
 
-static void report_audit(const struct call *call, unsigned status)
+static void report_audit(const struct call *call, unsigned status, bool is_told)
 {
     char trace_id[TRACE_ID_TEXT_SIZE];
     if (!is_audited(call))
         return;
+    if (!is_told) {
+        audit_skip(call->server->audit);
+        return;
+    }
     trace_id_text(&call->trace, trace_id);
     const char *outcome = call->is_denied                 ? "denied"
                           : status >= 200 && status < 300 ? "ok"
@@ -96,7 +140,8 @@ static void report_audit(const struct call *call, unsigned status)
                      .outcome = outcome,
                      .status = status,
                      .who = call->who ? call->who->name : NULL,
-                     .key_id = call->who ? call->who->id : NULL,
+                     .key_id = principal_id(call->who, PRINCIPAL_KEY),
+                     .token_id = principal_id(call->who, PRINCIPAL_TOKEN),
                      .peer = exchange_request(call->exchange)->peer,
                      .collection = call->collection,
                      .namespace_ = call->namespace_,
@@ -146,7 +191,8 @@ void report(struct call *call, const struct net_outcome *outcome)
     metrics_request(call->server->metrics, operation_index(call), &counted);
     if (call->is_denied && call->fault_code)
         metrics_denied(call->server->metrics, call->fault_code);
-    report_log(call, outcome, status);
-    report_audit(call, status);
+    bool is_told = take_line(call);
+    report_log(call, outcome, status, is_told);
+    report_audit(call, status, is_told);
     report_trace(call, outcome, status);
 }

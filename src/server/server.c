@@ -3,6 +3,7 @@
 #include "server/service.h"
 
 #include "server/grpc.h"
+#include "server/report.h"
 #include "server/routes.h"
 
 #include <stdlib.h>
@@ -60,6 +61,8 @@ static lode_status make_parts(struct server *server, lode_error *error)
         status = access_new(config, &server->access, error);
     if (status == LODE_OK)
         access_set_report(server->access, access_report, server);
+    if (status == LODE_OK)
+        status = report_rates(&server->denials, error);
     if (status == LODE_OK && config->audit.is_on)
         status = audit_open(config, &server->audit, error);
     if (status == LODE_OK && config->engine.memory_bytes)
@@ -92,6 +95,7 @@ void server_free(struct server *server)
         return;
     net_server_free(server->net);
     audit_close(server->audit);
+    rates_free(server->denials);
     access_free(server->access);
     tracer_free(server->tracer);
     metrics_free(server->metrics);

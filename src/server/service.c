@@ -215,6 +215,16 @@ bool api_may(struct call *call, enum role needed, const char *collection, const 
     return service_may(call, needed, collection, namespace_);
 }
 
+bool api_may_go_on(struct call *call)
+{
+    if (principal_is_valid(call->who, clock_wall_us(&clock_system)))
+        return true;
+    /* Not counted as denied: what it did before is done, and has its line. */
+    call_refuse(call, 401, "revoked", NULL,
+                "the key or token was revoked, or has expired, since the request began");
+    return false;
+}
+
 void api_give(struct call *call, const struct handle *handle)
 {
     handles_give(call->server->handles, handle);
@@ -368,6 +378,9 @@ static bool is_auditable(struct call *call)
     if (!call->route->is_mutation || !call->server->audit ||
         audit_error(call->server->audit, &error) == LODE_OK)
         return true;
+    log_write(
+        call->server->log, LOG_ERROR, "changes are refused while the audit log fails",
+        (const struct log_field[]){{.name = "error", .kind = LOG_TEXT, .text = error.message}}, 1);
     call_refuse(call, 503, "audit", NULL, "changes are refused while the audit log fails: %s",
                 error.message);
     return false;

@@ -11,6 +11,7 @@
 #include "server/handles.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/rates.h"
 #include "server/recall_sample.h"
 #include "server/server.h"
 #include "server/trace.h"
@@ -30,7 +31,8 @@ struct server {
     struct net_service service;
     struct net_server *net;
     struct access *access;
-    struct audit *audit; /* NULL: nothing is audited */
+    struct audit *audit;   /* NULL: nothing is audited */
+    struct rates *denials; /* that are logged and audited one by one: see report.c */
     struct log *log;
     struct metrics *metrics;
     struct tracer *tracer;

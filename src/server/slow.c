@@ -128,6 +128,7 @@ static void add_asked(struct fields *fields, const struct slow_query *query)
     add_text(fields, "collection", query->collection);
     add_text(fields, "namespace", query->namespace_);
     add_text(fields, "key", query->key_id);
+    add_text(fields, "token", query->token_id);
     add_text(fields, "trace_id", query->trace_id);
     add_text(fields, "by", query->by);
     if (query->queries > 1)

@@ -6,13 +6,13 @@
 #include "server/log.h"
 
 struct slow_query {
-    const char *operation;                        /* "query" */
-    const char *collection, *namespace_, *key_id; /* NULL: none */
-    const char *trace_id;                         /* NULL: none */
-    const char *by;                               /* what is near: "vector", "text", "like" */
-    uint64_t queries;                             /* of a batch: how many; else 0 or 1 */
-    uint64_t k, ef_search;                        /* ef_search 0: it was exact */
-    const char *filter;                           /* as it was given; NULL: none */
+    const char *operation;                                   /* "query" */
+    const char *collection, *namespace_, *key_id, *token_id; /* NULL: none */
+    const char *trace_id;                                    /* NULL: none */
+    const char *by;        /* what is near: "vector", "text", "like" */
+    uint64_t queries;      /* of a batch: how many; else 0 or 1 */
+    uint64_t k, ef_search; /* ef_search 0: it was exact */
+    const char *filter;    /* as it was given; NULL: none */
     size_t filter_size;
     uint64_t took_us, waited_us;         /* all of it; of that, before it began */
     const lode_search_info *info;        /* NULL: it has not been answered */

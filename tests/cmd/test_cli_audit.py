@@ -45,7 +45,7 @@ def main():
         write("notes.txt", ["not ours"])
         found = json.loads(run("verify", "db", "--json"))
         assert found == {"sound": True, "files": 2, "lines": 5, "first_line": 1, "torn": 0, "lost": 0,
-                         "open_bytes": 0, "last_hash": last}, found
+                         "skipped": 0, "open_bytes": 0, "last_hash": last}, found
         assert last in run("verify", "db")
         run("verify", "db", "--last", last)
         run("verify", "db", "--last", head)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "os/private_file.h"
@@ -42,6 +43,28 @@ static void only_its_owner_may_read_it(void **state)
         assert_non_null(strstr(error.message, "chmod 600"));
     }
     assert_status(private_file_read(dir, data, sizeof data, &size, &error), LODE_INVALID);
+    temp_dir_remove(dir);
+}
+
+/* Root trusts whoever could replace the file, and nobody else. */
+static void root_reads_what_belongs_to_the_owner_of_the_directory(void **state)
+{
+    (void)state;
+    char dir[PATH_SIZE_MAX], path[PATH_SIZE_MAX], data[16];
+    size_t size = 0;
+    if (geteuid() != 0)
+        skip();
+    temp_dir_make(dir);
+    if (snprintf(path, sizeof path, "%s/key", dir) >= (int)sizeof path)
+        fail();
+    assert_ok(private_file_write(path, "0123456789", 10, &error));
+    assert_int_equal(chown(path, 12345, 12345), 0);
+    assert_status(private_file_read(path, data, sizeof data, &size, &error), LODE_INVALID);
+    assert_non_null(strstr(error.message, "belongs to user 12345, and this is user 0"));
+    assert_int_equal(chown(dir, 12345, 12345), 0);
+    assert_ok(private_file_read(path, data, sizeof data, &size, &error));
+    assert_int_equal(chown(path, 12346, 12345), 0);
+    assert_status(private_file_read(path, data, sizeof data, &size, &error), LODE_INVALID);
     temp_dir_remove(dir);
 }
 
@@ -85,6 +108,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_its_owner_may_read_it),
+        cmocka_unit_test(root_reads_what_belongs_to_the_owner_of_the_directory),
         cmocka_unit_test(a_program_is_run_without_a_shell),
         cmocka_unit_test(one_that_does_not_end_is_killed),
     };

@@ -78,6 +78,8 @@ static void nothing_is_lost(void **state)
     assert_int_equal(chmod(secret_path, 0600), 0);
     config.auth.jwt = (struct config_jwt){
         .is_on = true, .secret_file = secret_path, .issuer = me, .audience = audience};
+    static char algorithm[] = "HS256", *algorithms[] = {algorithm};
+    config.auth.jwt.algorithms = (struct config_strings){algorithms, 1};
     config.limits.requests_per_s = 1000;
     assert_int_equal(api_keys_create(*state, &key, shared.key, &error), LODE_OK);
     make_tokens();

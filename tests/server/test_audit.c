@@ -112,7 +112,7 @@ static void lines_say_what_happened(void **state)
                                                   .outcome = "denied",
                                                   .status = 403,
                                                   .who = "a\"b\n\xff",
-                                                  .key_id = "",
+                                                  .token_id = "0f",
                                                   .peer = "[::1]:1",
                                                   .collection = "films",
                                                   .namespace_ = "",
@@ -126,10 +126,11 @@ static void lines_say_what_happened(void **state)
         "\"0000000000000000000000000000000000000000000000000000000000000000"
         "\",\"time\":\"20";
     assert_memory_equal(text, begins, strlen(begins));
-    assert_non_null(
-        strstr(text, "Z\",\"operation\":\"indices.drop\",\"outcome\":\"denied\",\"status\":403,"
-                     "\"who\":\"a\\\"b\\n\xef\xbf\xbd\",\"peer\":\"[::1]:1\",\"collection\":"
-                     "\"films\",\"namespace\":\"\",\"reason\":\"role\",\"trace\":\"4bf9\"}\n"));
+    assert_non_null(strstr(
+        text,
+        "Z\",\"operation\":\"indices.drop\",\"outcome\":\"denied\",\"status\":403,"
+        "\"who\":\"a\\\"b\\n\xef\xbf\xbd\",\"token\":\"0f\",\"peer\":\"[::1]:1\",\"collection\":"
+        "\"films\",\"namespace\":\"\",\"reason\":\"role\",\"trace\":\"4bf9\"}\n"));
     assert_int_equal(sha256_of(text, size - 1, digest, NULL), LODE_OK);
     assert_string_equal(sha256_text(digest, digest_text), head);
     file_path(&kit, 1, path);
@@ -474,6 +475,60 @@ static void a_full_disk_is_told_and_recovered_from(void **state)
     assert_int_equal(report.lines, 7 - failures + 2);
 }
 
+/* What is left out is counted, within a second and at the end. */
+static void what_is_left_out_is_counted(void **state)
+{
+    struct kit kit;
+    begin(&kit, state, 0, 0);
+    start(&kit);
+    add(&kit, 1);
+    for (int i = 0; i < 1000; i++)
+        audit_skip(kit.audit);
+    for (int i = 0; i < 1000 && verify(&kit, NULL).skipped == 0; i++)
+        usleep(10000);
+    assert_int_equal(verify(&kit, NULL).lines, 2);
+    for (int i = 0; i < 7; i++)
+        audit_skip(kit.audit);
+    stop(&kit);
+    struct audit_report report = verify(&kit, NULL);
+    assert_int_equal(report.skipped, 1007);
+    assert_int_equal(report.lines, 3);
+    audit_skip(NULL);
+}
+
+/* Nobody finds what is written to a file that is no longer there: the next one is begun, and the log is not sound. */
+static void a_removed_file_is_noticed(void **state)
+{
+    static const char *const moved_to[] = {NULL, "elsewhere"};
+    for (size_t i = 0; i < 2; i++) {
+        struct kit kit;
+        char path[PATH_SIZE_MAX], to[PATH_SIZE_MAX];
+        size_t size = 0;
+        begin(&kit, state, 0, 0);
+        start(&kit);
+        add(&kit, 3);
+        file_path(&kit, 2 * i + 1, path);
+        snprintf(to, sizeof to, "%s/%s", (char *)*state, moved_to[1]);
+        assert_int_equal(moved_to[i] ? rename(path, to) : unlink(path), 0);
+        file_path(&kit, 2 * i + 2, path);
+        for (int j = 0; j < 1000 && (access(path, F_OK) != 0 || audit_error(kit.audit, NULL)); j++)
+            usleep(10000);
+        assert_int_equal(audit_error(kit.audit, NULL), LODE_OK);
+        add(&kit, 1);
+        stop(&kit);
+        char *text = file_text(&kit, 2 * i + 2, &size);
+        assert_non_null(strstr(text, "\"operation\":\"audit.gone\",\"file\":\"audit-0000000"));
+        free(text);
+        assert_int_equal(audit_verify(kit.dir, NULL, &(struct audit_report){0}, &kit.error),
+                         LODE_CORRUPT);
+        assert_non_null(strstr(kit.error.message, i ? "the file before it is missing"
+                                                    : "audit-00000001.jsonl is missing"));
+        /* For the second one: the log goes on in file 3. */
+        if (i == 0)
+            put_file(&kit, 3, "", 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +546,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(torn_lines_are_told, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(empty_files_are_gone_on_with, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(a_changed_log_is_not_opened, dir_setup, dir_teardown),
+        cmocka_unit_test_setup_teardown(what_is_left_out_is_counted, dir_setup, dir_teardown),
+        cmocka_unit_test_setup_teardown(a_removed_file_is_noticed, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_recovered_from, dir_setup,
                                         dir_teardown),
     };

@@ -278,6 +278,24 @@ def read_audit(server):
     return [json.loads(line) for name in names for line in open(os.path.join(directory, name))]
 
 
+def test_names_are_not_callers():
+    """A token whose subject is the name of a key is somebody else: its writes, its quota and its lines in the audit log."""
+    with start() as server:
+        made = make_key(server, "boss", ADMIN)
+        boss, other = made["key"], token(SECRET, sub="boss", role="admin")
+        wait_for(server, boss)
+        check(server.put("/indices/films", {"dim": 3}, key=boss), 201)
+        for i, who in enumerate((boss, other, boss, other)):
+            body = {"vectors": [{"id": i % 2, "vector": VECTOR}]}
+            answer = check(server.post("/indices/films/vectors", body, key=who, headers={"Idempotency-Key": "1"}), 200)
+            assert answer.json["repeated"] == (i > 1), (i, answer)
+        assert server.get("/indices/films", key=boss).json["points"] == 2
+        lines = [line for line in read_audit(server) if line["operation"] == "vectors.upsert"]
+        digest = hashlib.sha256(other.encode()).hexdigest()[:16]
+        assert [(line["who"], line.get("key"), line.get("token")) for line in lines] == [
+            ("boss", made["id"], None), ("boss", None, digest)] * 2, lines
+
+
 def test_quota():
     with start() as server:
         slow = make_key(server, "slow", READ, requests_per_s="2")["key"]
@@ -288,5 +306,19 @@ def test_quota():
         assert limited and all(answer.code == "rate" and int(answer.headers["retry-after"]) >= 1 for answer in limited), answers
 
 
+def test_batches_count_by_queries():
+    with start() as server:
+        boss = make_key(server, "boss", ADMIN)["key"]
+        slow = make_key(server, "slow", READ, requests_per_s="2")["key"]
+        wait_for(server, slow)
+        check(server.put("/indices/films", {"dim": 3}, key=boss), 201)
+        time.sleep(1.2)
+        batch = {"queries": [{"vector": VECTOR}] * 21}
+        check(server.post("/indices/films/query", batch, key=slow), 200)
+        refused = check(server.post("/indices/films/query", {"vector": VECTOR}, key=slow), 429, "rate")
+        assert 9 <= int(refused.headers["retry-after"]) <= 10, refused.headers
+
+
 if __name__ == "__main__":
-    run([test_matrix, test_bad_credentials, test_what_is_seen, test_quota])
+    run([test_matrix, test_bad_credentials, test_what_is_seen, test_names_are_not_callers, test_quota,
+         test_batches_count_by_queries])

@@ -188,7 +188,7 @@ static void files_must_be_there_and_secrets_secret(void **state)
     sets("tls.key", "/nowhere/key.pem");
     fails("tls.key: ");
     sets("tls.key", file("k.pem", 9, 0604));
-    fails("which holds a secret: chmod o=");
+    fails("used by everybody, and holds a secret (mode 0604): chmod o=");
     sets("tls.key", file("k.pem", 0, 0600));
     fails("has 0 bytes; at least 1");
     sets("tls.key", dir);
@@ -198,11 +198,13 @@ static void files_must_be_there_and_secrets_secret(void **state)
     sets("auth.keys-file", "/nowhere/keys");
     fails("auth.keys-file: cannot open /nowhere/keys");
     sets("auth.keys-file", file("keys", 9, 0644));
-    fails("auth.keys-file: everybody may use");
+    fails("may be used by others than its owner (mode 0644): chmod 600");
+    sets("auth.keys-file", file("keys", 9, 0640)); /* as it is read: not by a group either */
+    fails("auth.keys-file: ");
     sets("auth.enabled", "no");
     passes();
     sets("engine.key-file", file("e", 32, 0644));
-    fails("engine.key-file: everybody may use");
+    fails("engine.key-file: ");
 }
 
 static void tokens_need_their_settings(void **state)
@@ -214,6 +216,8 @@ static void tokens_need_their_settings(void **state)
     fails("needs auth.jwt.audience");
     sets("auth.jwt.audience", "lode");
     fails("its algorithms need auth.jwt.jwks-file or auth.jwt.jwks-url");
+    sets("auth.jwt.jwks-file", file("jwks", 9, 0664)); /* whoever writes to it signs tokens */
+    fails("may be written by others than its owner (mode 0664): chmod go-w");
     sets("auth.jwt.jwks-file", file("jwks", 9, 0644));
     passes();
     sets("auth.jwt.jwks-url", "https://issuer.example/keys");
@@ -237,7 +241,7 @@ static void keys_come_by_https(void **state)
     sets("auth.jwt.audience", "a");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         sets("auth.jwt.jwks-url", bad[i]);
-        fails("it must begin with https://");
+        fails("auth.jwt.jwks-url: ");
     }
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         sets("auth.jwt.jwks-url", good[i]);
@@ -258,7 +262,7 @@ static void hs256_and_its_secret_go_together(void **state)
     sets("auth.jwt.secret-file", file("secret", 31, 0600));
     fails("has 31 bytes; at least 32");
     sets("auth.jwt.secret-file", file("secret", 32, 0644));
-    fails("everybody may use");
+    fails("chmod 600");
     sets("auth.jwt.secret-file", file("secret", 32, 0600));
     sets("auth.jwt.jwks-url", "https://issuer.example/keys");
     fails("has nothing but HS256");

@@ -100,7 +100,7 @@ def make_keys(folder):
         "admin": key("admin", "admin"),
         "writer": key("writer", "write"),
         "reader": key("reader", "read"),
-        "narrow": key("narrow", "read", "--collections", "k"),
+        "narrow": key("narrow", "read", "--collections", "k,k-now"),
         "anna": key("anna", "write", "--namespaces", "anna"),
         "filtered": key("filtered", "write", "--filter", 'who = "anna"'),
     }

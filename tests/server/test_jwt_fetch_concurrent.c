@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -208,6 +209,29 @@ static void what_was_known_stays(void **state)
     jwks_free(jwks);
 }
 
+/* One that takes the place of another, as after a reload, has what that one knew until the URL answers; of another URL nothing. */
+static void a_successor_knows_what_was_known(void **state)
+{
+    (void)state;
+    char url[100];
+    struct jwks *jwks = open_jwks(GOOD, 3600, 3600), *next = NULL, *other = NULL;
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/keys", http.port);
+    atomic_store(&http.mode, FAILING);
+    assert_int_equal(jwks_new(&(struct jwks_options){.url = url, .before = jwks, .refresh_s = 3600},
+                              &next, NULL),
+                     LODE_OK);
+    assert_true(has_kid(next, "first"));
+    assert_int_equal(jwks_fault(next, NULL), LODE_IO);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/others", http.port);
+    assert_int_equal(jwks_new(&(struct jwks_options){.url = url, .before = next, .refresh_s = 3600},
+                              &other, NULL),
+                     LODE_OK);
+    assert_false(has_kid(other, "first"));
+    jwks_free(jwks);
+    jwks_free(next);
+    jwks_free(other);
+}
+
 /* A provider that is down when the server begins is no reason not to begin. */
 static void it_begins_without(void **state)
 {
@@ -259,6 +283,27 @@ static void slow_servers_hold_nobody_up(void **state)
     atomic_store(&http.mode, GOOD);
 }
 
+/* Whoever writes to the file signs tokens. */
+static void files_that_others_may_write_are_refused(void **state)
+{
+    char path[PATH_SIZE_MAX];
+    struct jwks *jwks;
+    lode_error error = {.message = ""};
+    snprintf(path, sizeof path, "%s/keys.json", (char *)*state);
+    write_file(path, http.good, strlen(http.good));
+    const struct jwks_options options = {.file = path};
+    assert_int_equal(chmod(path, 0646), 0);
+    assert_int_equal(jwks_new(&options, &jwks, &error), LODE_INVALID);
+    assert_non_null(strstr(error.message, "chmod go-w"));
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(jwks_new(&options, &jwks, &error), LODE_OK);
+    assert_true(has_kid(jwks, "first"));
+    assert_int_equal(chmod(path, 0664), 0);
+    assert_int_equal(jwks_reload(jwks, &error), LODE_INVALID);
+    assert_true(has_kid(jwks, "first"));
+    jwks_free(jwks);
+}
+
 static void only_safe_urls(void **state)
 {
     (void)state;
@@ -295,9 +340,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_are_fetched_and_refreshed),
         cmocka_unit_test(what_was_known_stays),
+        cmocka_unit_test(a_successor_knows_what_was_known),
         cmocka_unit_test(it_begins_without),
         cmocka_unit_test(unknown_kids_ask_early_but_rarely),
         cmocka_unit_test(slow_servers_hold_nobody_up),
+        cmocka_unit_test_setup_teardown(files_that_others_may_write_are_refused, dir_setup,
+                                        dir_teardown),
         cmocka_unit_test(only_safe_urls),
     };
     return cmocka_run_group_tests(tests, begin, end);

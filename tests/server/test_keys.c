@@ -312,6 +312,10 @@ static void root_gives_away(void **state)
         assert_int_equal(info.st_uid, 12345);
         assert_int_equal(info.st_gid, 54321);
     }
+    /* And root goes on with it. */
+    struct api_key other = key_named("b", ROLE_READ);
+    assert_int_equal(api_keys_create(dir, &other, text, &error), LODE_OK);
+    assert_int_equal(api_keys_revoke(dir, key.id, &error), LODE_OK);
 }
 
 int main(void)

@@ -73,6 +73,19 @@ static void bytes_larger_than_a_second_are_paid_off(void **state)
 }
 
 /* Both or nothing. */
+/* One that was several is paid off before the next. */
+static void several_in_one_are_paid_off(void **state)
+{
+    struct kit kit;
+    (void)state;
+    begin(&kit, 10, 0);
+    assert_int_equal(quota_request(kit.quota, 0, kit.now), 0);
+    quota_more(kit.quota, 29, kit.now); /* of 10: 20 are owed */
+    assert_int_equal(quota_request(kit.quota, 0, kit.now), 2100);
+    assert_int_equal(quota_request(kit.quota, 0, kit.now + 2100000), 0);
+    end(&kit);
+}
+
 static void a_refusal_takes_nothing(void **state)
 {
     (void)state;
@@ -175,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_second_of_requests_then_the_rate),
         cmocka_unit_test(bytes_larger_than_a_second_are_paid_off),
+        cmocka_unit_test(several_in_one_are_paid_off),
         cmocka_unit_test(a_refusal_takes_nothing),
         cmocka_unit_test(extremes_do_not_overflow),
         cmocka_unit_test(one_quota_for_one_name),

@@ -35,6 +35,18 @@ test('keys for some indices', async () => {
     has(await askAs('narrow', indices, 'List', {}), {names: ['k']});
 });
 
+test('an alias is judged by its own name', async () => {
+    await askAs('admin', indices, 'SetAlias', {name: 'k-now', target: 'other'});
+    await askAs('admin', indices, 'SetAlias', {name: 'o-now', target: 'k'});
+    has(await askAs('narrow', indices, 'ListAliases'), {aliases: [{name: 'k-now', target: 'other'}]});
+    has(await askAs('narrow', vectors, 'Count', {index: 'k-now'}), {count: '0'});
+    // Whoever has it by its alias is led to the new target.
+    await askAs('admin', indices, 'SetAlias', {name: 'k-now', target: 'k'});
+    has(await askAs('narrow', vectors, 'Count', {index: 'k-now'}), {count: '2'});
+    await askAs('admin', indices, 'DeleteAlias', {name: 'k-now'});
+    has(await failAs('narrow', vectors, 'Count', {index: 'k-now'}), {code: 5});
+});
+
 test('keys for a namespace', async () => {
     has(await failAs('anna', vectors, 'Count', {index: 'k'}), {code: DENIED, reason: 'namespace'});
     await askAs('anna', vectors, 'Upsert', {index: 'k', namespace: 'anna', points: [{id: number(1), values: [1, 2]}]});
@@ -44,6 +56,15 @@ test('keys for a namespace', async () => {
     const namespaces = client('lode.v1.Namespaces');
     await askAs('writer', vectors, 'Upsert', {index: 'k', namespace: 'bert', points: [{id: number(1), values: [1, 2]}]});
     has(await askAs('anna', namespaces, 'List', {index: 'k'}), {namespaces: [{name: 'anna'}]});
+    for (const name of ['aaa', 'zzz'])
+        await askAs('writer', vectors, 'Upsert', {index: 'k', namespace: name, points: [{id: number(1), values: [1, 2]}]});
+    const seen = [];
+    for (let after = '', pages = 0; pages < 9 && (pages === 0 || after); pages++) {
+        const page = await askAs('anna', namespaces, 'List', {index: 'k', limit: 1, after});
+        seen.push(...page.namespaces.map((one) => one.name), page.next);
+        after = page.next;
+    }
+    assert.deepStrictEqual(seen, ['anna', 'anna', '']);
     has(await failAs('anna', namespaces, 'Delete', {index: 'k', namespace: 'bert'}), {code: DENIED});
     has(await failAs('anna', namespaces, 'Get', {index: 'k', namespace: 'bert'}), {code: DENIED});
     const {error} = await collect(vectors.Export({index: 'k', namespace: 'bert'}, as('anna')));
