@@ -124,7 +124,7 @@ static lode_collection *make(lode_db *db, lode_layout layout)
     lode_collection *collection =
         engine_create(db, "points", (lode_schema){.dim = DIM, .layout = layout});
     insert(collection, &rng, 0, POINTS / 2);
-    assert_ok(lode_flush(collection, &error));
+    assert_ok(lode_flush(collection, NULL, &error));
     insert(collection, &rng, POINTS / 2, POINTS / 2);
     assert_ok(lode_wait_idle(collection, 0, &error));
     return collection;
@@ -150,7 +150,7 @@ static void keep_floor(lode_layout layout)
     check_all(collection);
     delete_some(collection, 3);
     check_all(collection);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     check_all(collection);
     lode_collection_close(collection);
     engine_close(db);
@@ -199,7 +199,7 @@ static void searches_are_explained(void **state)
     temp_dir_make(path);
     lode_db *db = engine_open(NULL, path, NULL, 64 << 20);
     lode_collection *collection = make(db, LODE_LAYOUT_FAST);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     rng_init(&rng, 1);
     make_vector(&rng, 0, query);
 
