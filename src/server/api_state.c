@@ -1,14 +1,15 @@
 /* api_state.c: what an index is in now, and what is done about that: statistics, flush, compaction, namespaces,
  * snapshots. */
 #include "server/api.h"
+#include "server/index_stats.h"
+#include "server/json_asked.h"
 #include "server/metrics.h"
+#include "server/namespace_page.h"
 #include "server/routes.h"
 #include "server/schema_json.h"
 #include "server/service.h"
 
 #include <string.h>
-
-#define NAMESPACES_LIMIT_MAX 10000
 
 static const char *const no_names[] = {NULL};
 static const char *const segment_states[] = {"",       "growing", "flushing",
@@ -79,14 +80,10 @@ static void write_jobs(struct json_writer *json, const lode_stats *stats)
         json_write_null(json);
 }
 
-/* Bytes by part: of memory, what is owned and what is mapped; of the disk, what is in segments, what in logs, what only
- * restoring needs, and the rest (manifests, text models, snapshots). */
-static void write_bytes(struct json_writer *json, const lode_stats *stats)
+/* Bytes by part: of memory, what is owned and what is mapped. */
+static void write_bytes(struct json_writer *json, const lode_stats *stats,
+                        const struct index_stats *sum)
 {
-    uint64_t segments = 0;
-    for (size_t i = 0; i < stats->segment_count; i++)
-        segments += stats->segments[i].disk_bytes;
-    uint64_t known = segments + stats->wal_bytes + stats->kept_log_bytes;
     json_write_key(json, "memory");
     json_write_object(json);
     json_write_count(json, "owned_bytes", stats->memory_bytes);
@@ -95,44 +92,35 @@ static void write_bytes(struct json_writer *json, const lode_stats *stats)
     json_write_key(json, "disk");
     json_write_object(json);
     json_write_count(json, "total_bytes", stats->disk_bytes);
-    json_write_count(json, "segment_bytes", segments);
+    json_write_count(json, "segment_bytes", sum->segment_bytes);
     json_write_count(json, "log_bytes", stats->wal_bytes);
     json_write_count(json, "kept_log_bytes", stats->kept_log_bytes);
-    json_write_count(json, "other_bytes",
-                     stats->disk_bytes > known ? stats->disk_bytes - known : 0);
+    json_write_count(json, "other_bytes", sum->other_bytes);
     json_write_object_end(json);
 }
 
-/* A write is seen by every read that begins after it was acknowledged; what is not in a graph yet is scanned, and what is
- * in growing segments is in the log too. */
-static void write_freshness(struct json_writer *json, const lode_stats *stats)
+static void write_freshness(struct json_writer *json, const lode_stats *stats,
+                            const struct index_stats *sum)
 {
-    uint64_t unindexed = 0, growing = 0;
-    for (size_t i = 0; i < stats->segment_count; i++) {
-        const lode_segment_stats *segment = &stats->segments[i];
-        unindexed += segment->rows > segment->graph_rows ? segment->rows - segment->graph_rows : 0;
-        if (segment->state == LODE_SEGMENT_GROWING || segment->state == LODE_SEGMENT_FLUSHING)
-            growing += segment->rows;
-    }
     json_write_key(json, "freshness");
     json_write_object(json);
     json_write_count(json, "sequence", stats->sequence);
-    json_write_count(json, "growing_rows", growing);
-    json_write_count(json, "unindexed_rows", unindexed);
+    json_write_count(json, "growing_rows", sum->growing_rows);
+    json_write_count(json, "unindexed_rows", sum->unindexed_rows);
     json_write_count(json, "merge_debt", stats->merge_debt);
     json_write_count(json, "delayed_writes", stats->delays);
     json_write_count(json, "delayed_ms", stats->delayed_ms);
     json_write_object_end(json);
 }
 
-/* Of the server: its histograms are by operation, of all indices together. */
-static void write_latency(struct json_writer *json, const struct metrics *metrics)
+/* By operation, of those that were asked for. */
+static void write_latency(struct json_writer *json, const struct metrics_index *index)
 {
-    json_write_key(json, "server_latency");
+    json_write_key(json, "latency");
     json_write_object(json);
     for (size_t i = 0; i < route_count; i++) {
         struct metrics_latency latency;
-        metrics_latency_get(metrics, i, &latency);
+        metrics_latency_get(index, i, &latency);
         if (latency.count == 0)
             continue;
         json_write_key(json, routes[i].operation);
@@ -151,6 +139,7 @@ static void write_latency(struct json_writer *json, const struct metrics *metric
 
 static void answer_stats(struct call *call, const lode_stats *stats)
 {
+    const struct index_stats sum = index_stats_of(stats);
     struct json_writer json;
     call_json(call, &json);
     json_write_object(&json);
@@ -159,11 +148,11 @@ static void answer_stats(struct call *call, const lode_stats *stats)
     json_write_count(&json, "generation", stats->generation);
     json_write_count(&json, "text_model_version", stats->text_model_version);
     json_write_count(&json, "snapshots", stats->named_snapshots);
-    write_bytes(&json, stats);
-    write_freshness(&json, stats);
+    write_bytes(&json, stats, &sum);
+    write_freshness(&json, stats, &sum);
     write_segments(&json, stats);
     write_jobs(&json, stats);
-    write_latency(&json, call->server->metrics);
+    write_latency(&json, call->measured);
     json_write_object_end(&json);
     call_json_end(call, &json);
 }
@@ -204,15 +193,16 @@ static void answer_done(struct call *call, const struct handle *handle)
     lode_snapshot_close(snapshot);
 }
 
-static void upkeep(struct call *call,
-                   lode_status (*work)(lode_collection *collection, lode_error *error))
+static void upkeep(struct call *call, lode_status (*work)(lode_collection *collection,
+                                                          const lode_stop *stop, lode_error *error))
 {
     lode_error error = {.status = LODE_OK};
+    const lode_stop stop = call_stop(call);
     const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
     if (!handle)
         return;
-    if (work(handle->collection, &error))
-        call_fail(call, &error, NULL, -1);
+    if (work(handle->collection, &stop, &error))
+        asked_fail(call, &error);
     else
         answer_done(call, handle);
     api_give(call, handle);
@@ -230,69 +220,13 @@ void api_indices_compact(struct call *call)
 
 /* --- Namespaces ---------------------------------------------------------------------------------- */
 
-/* The collection's own handle, for what the engine tells of namespaces through it alone; what of that the principal may see
- * is decided name by name. */
-static const struct handle *take_own(struct call *call)
+static void write_namespace(void *context, const lode_namespace_entry *entry)
 {
-    const struct handle *handle = NULL;
-    lode_error error = {.status = LODE_OK};
-    call->collection = call->parameters[0];
-    if (call->who->filter) {
-        api_deny(call, "namespace",
-                 "this is about whole namespaces, and this key sees what its filter allows");
-        return NULL;
-    }
-    if (!handles_take(server_handles(call->server), call->collection, NULL, NULL, &handle, &error))
-        return handle;
-    call_fail(call, &error, NULL, -1);
-    return NULL;
-}
-
-static bool sees_namespace(const struct call *call, const char *name)
-{
-    return principal_may(call->who, ROLE_READ, call->collection, name, NULL) == ACCESS_OK;
-}
-
-/* One page of what the principal sees, which may take several of the engine's. */
-struct namespace_page {
-    size_t limit, count;
-    char after[LODE_NAMESPACE_SIZE_MAX + 1]; /* the last name that was looked at; "": none */
-    bool is_last;
-};
-
-static void write_namespaces(struct call *call, struct json_writer *json,
-                             const lode_namespace_list *list, struct namespace_page *page)
-{
-    for (size_t i = 0; i < list->entry_count && page->count < page->limit; i++) {
-        const lode_namespace_entry *entry = &list->entries[i];
-        memcpy(page->after, entry->name, strlen(entry->name) + 1);
-        if (!sees_namespace(call, entry->name))
-            continue;
-        page->count++;
-        json_write_object(json);
-        json_write_text(json, "name", entry->name);
-        json_write_count(json, "points", entry->points);
-        json_write_object_end(json);
-    }
-}
-
-static lode_status list_namespaces(struct call *call, lode_collection *collection,
-                                   struct json_writer *json, struct namespace_page *page,
-                                   lode_error *error)
-{
-    lode_status status = LODE_OK;
-    while (status == LODE_OK && !page->is_last && page->count < page->limit) {
-        lode_namespace_list *list = NULL;
-        size_t wanted = call->who->namespaces.count ? NAMESPACES_LIMIT_MAX : page->limit;
-        status = lode_namespace_list_get(collection, *page->after ? page->after : NULL, wanted,
-                                         &list, error);
-        if (status)
-            break;
-        write_namespaces(call, json, list, page);
-        page->is_last = list->entry_count < wanted && page->count < page->limit;
-        lode_namespace_list_free(list);
-    }
-    return status;
+    struct json_writer *json = context;
+    json_write_object(json);
+    json_write_text(json, "name", entry->name);
+    json_write_count(json, "points", entry->points);
+    json_write_object_end(json);
 }
 
 static void answer_namespaces(struct call *call, const struct handle *handle,
@@ -304,7 +238,7 @@ static void answer_namespaces(struct call *call, const struct handle *handle,
     json_write_object(&json);
     json_write_key(&json, "namespaces");
     json_write_array(&json);
-    if (list_namespaces(call, handle->collection, &json, page, &error)) {
+    if (namespace_page_read(page, call, handle->collection, write_namespace, &json, &error)) {
         call_fail(call, &error, NULL, -1);
         return;
     }
@@ -323,20 +257,12 @@ void api_namespaces_list(struct call *call)
 {
     static const char *const names[] = {"after", "limit", NULL};
     uint64_t limit = 0;
-    struct namespace_page page = {.count = 0};
+    struct namespace_page page;
     if (!call_query_only(call, names) ||
-        !call_query_u64(call, "limit", 1, NAMESPACES_LIMIT_MAX, 1000, &limit))
+        !call_query_u64(call, "limit", 1, NAMESPACES_MAX, NAMESPACES_DEFAULT, &limit) ||
+        !namespace_page_init(&page, call, call_query(call, "after"), (size_t)limit))
         return;
-    const char *after = call_query(call, "after");
-    if (after && strlen(after) > LODE_NAMESPACE_SIZE_MAX) {
-        call_refuse(call, 400, "limit", "after", "after has %zu bytes; at most %d", strlen(after),
-                    LODE_NAMESPACE_SIZE_MAX);
-        return;
-    }
-    if (after)
-        memcpy(page.after, after, strlen(after) + 1);
-    page.limit = (size_t)limit;
-    const struct handle *handle = take_own(call);
+    const struct handle *handle = api_take_namespaces(call, NULL);
     if (handle)
         answer_namespaces(call, handle, &page);
     api_give(call, handle);
@@ -344,11 +270,7 @@ void api_namespaces_list(struct call *call)
 
 static const struct handle *take_namespace(struct call *call)
 {
-    call->namespace_ = call->parameters[1];
-    if (!call_query_only(call, no_names) ||
-        !api_may(call, call->route->role, call->parameters[0], call->parameters[1]))
-        return NULL;
-    return take_own(call);
+    return call_query_only(call, no_names) ? api_take_namespaces(call, call->parameters[1]) : NULL;
 }
 
 void api_namespaces_get(struct call *call)

@@ -103,10 +103,10 @@ test('what was written before a bad point stays, and is told', async () => {
     await ask(indices, 'Create', {name: 't', schema: {dim: 2}});
     const make = (i) => ({id: number(i), vector: i === 7250 ? floats(1) : floats(i, 1)});
     const {error} = await importPoints({index: 't', ack: 'ACK_APPLIED'}, 20000, make);
-    has(error, {code: 3, field: 'points[7250].vector', written: '7000'});
-    has(await ask(vectors, 'Count', {index: 't'}), {count: '7000'});
+    has(error, {code: 3, reason: 'schema', field: 'points[7250].vector', written: '7250'});
+    has(await ask(vectors, 'Count', {index: 't'}), {count: '7250'});
     const nan = await importPoints({index: 't', ack: 'ACK_APPLIED'}, 3000, (i) => ({id: number(i), vector: i === 2100 ? floats(NaN, 1) : floats(1, 2)}));
-    has(nan.error, {code: 3, field: 'points[2100]', written: '2000'});
+    has(nan.error, {code: 3, reason: 'invalid', field: 'points[2100]', written: '2100'});
 });
 
 test('imports that begin wrongly', async () => {
