@@ -128,6 +128,9 @@ static void deadlines(void **state)
     begin(&world, LODE_LAYOUT_FAST);
     assert_int_equal(lode_compact(world.collection, &past, &error), LODE_TIMEOUT);
     assert_string_equal(error.message, "the deadline has passed");
+    assert_ok(lode_flush(world.collection, NULL, &error));
+    assert_ok(lode_flush(world.collection, &past, &error)); /* there is nothing to wait for */
+    model_write_range(&world.model, world.collection, 0, 1, 3);
     assert_int_equal(lode_flush(world.collection, &past, &error), LODE_TIMEOUT);
     assert_ok(lode_flush(world.collection, &(lode_stop){0}, &error));
     end(&world);

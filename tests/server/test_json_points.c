@@ -210,8 +210,7 @@ static void lines_take_what_exports_write(void **state)
                               &fault),
                      LODE_OK);
     assert_true(fixture.points.ops[0].point.expires_at_ms == 1790000000000);
-    assert_int_equal(read_one(&fixture.points, "{\"id\":2,\"vector\":[1,2]}", &fault),
-                     LODE_INVALID);
+    assert_int_equal(read_one(&fixture.points, "{\"id\":2,\"vector\":[1,2]}", &fault), LODE_SCHEMA);
     assert_int_equal(fixture.points.count, 1);
     end(&fixture);
 }

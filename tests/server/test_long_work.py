@@ -64,7 +64,6 @@ def test_compaction_ends_with_its_client():
 def slow_export(server, path="/indices/films/export"):
     """Of which nothing was read: the server waits."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     return connection
 
