@@ -116,10 +116,21 @@ static bool take_message(struct import *import)
     return true;
 }
 
+static bool is_unwanted(struct call *call, const struct handle *handle)
+{
+    lode_error error;
+    if (!handle || !handle_is_unwanted(handle))
+        return false;
+    (void)error_set(&error, LODE_BUSY, "the index is being deleted");
+    call_fail(call, &error, NULL, -1);
+    return true;
+}
+
 static void take_messages(struct import *import)
 {
     struct frame_fault fault = {0};
-    while (!call_has_failed(import->call) && frame_next(&import->reader, &fault))
+    while (!call_has_failed(import->call) && !is_unwanted(import->call, import->asked.handle) &&
+           frame_next(&import->reader, &fault))
         (void)take_message(import);
     if (fault.http_status)
         grpc_fault(import->call, &fault);
@@ -169,9 +180,10 @@ void grpc_import(struct call *call)
 /* --- Export -------------------------------------------------------------------------------------- */
 
 /* Points in messages of EXPORT_BYTES and a little more. */
-static lode_status write_points(struct call *call, lode_iterator *iterator, struct grpc_form *form,
-                                lode_error *error)
+static lode_status write_points(const struct asked *asked, lode_iterator *iterator,
+                                struct grpc_form *form, lode_error *error)
 {
+    struct call *call = asked->call;
     const lode_hit *hit = NULL;
     struct put put;
     size_t begin;
@@ -186,6 +198,8 @@ static lode_status write_points(struct call *call, lode_iterator *iterator, stru
         call->points++;
         if (!status && call->out.size >= EXPORT_BYTES)
             status = grpc_stream_send(call, error);
+        if (!status && handle_is_unwanted(asked->handle))
+            status = error_set(error, LODE_BUSY, "the index is being deleted");
     }
     if (!status && call->out.size)
         status = grpc_stream_send(call, error);
@@ -207,7 +221,7 @@ static void export_points(struct call *call, const struct asked *asked,
     grpc_form_init(&form, request->with, asked->handle->schema->dim);
     status = grpc_stream_begin(call, &error);
     if (!status)
-        status = write_points(call, iterator, &form, &error);
+        status = write_points(asked, iterator, &form, &error);
     if (status)
         call_fail(call, &error, NULL, -1);
     grpc_form_release(&form);

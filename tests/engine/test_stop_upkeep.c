@@ -130,10 +130,29 @@ static void deadlines(void **state)
     assert_string_equal(error.message, "the deadline has passed");
     assert_ok(lode_flush(world.collection, NULL, &error));
     assert_ok(lode_flush(world.collection, &past, &error)); /* there is nothing to wait for */
-    model_write_range(&world.model, world.collection, 0, 1, 3);
-    assert_int_equal(lode_flush(world.collection, &past, &error), LODE_TIMEOUT);
-    assert_ok(lode_flush(world.collection, &(lode_stop){0}, &error));
     end(&world);
+}
+
+/* A flush that nobody waits for goes on by itself. */
+static void waiting_for_a_flush_is_stopped(void **state)
+{
+    (void)state;
+    char path[PATH_SIZE_MAX];
+    struct model model;
+    const lode_schema schema = {.dim = 64};
+    const lode_stop past = {.deadline_us = 1};
+    temp_dir_make(path);
+    lode_db *db = engine_open(NULL, path, NULL, 0);
+    lode_collection *collection = engine_create(db, "points", schema);
+    model_init(&model, &schema);
+    model_write_range(&model, collection, 0, IDS, 1);
+    assert_int_equal(lode_flush(collection, &past, &error), LODE_TIMEOUT);
+    model_check_points(&model, collection, NULL);
+    assert_ok(lode_flush(collection, NULL, &error));
+    model_check_points(&model, collection, NULL);
+    lode_collection_close(collection);
+    engine_close(db);
+    temp_dir_remove(path);
 }
 
 int main(void)
@@ -142,6 +161,7 @@ int main(void)
         cmocka_unit_test(a_compaction_is_stopped_anywhere),
         cmocka_unit_test(a_stopped_compaction_leaves_no_wish),
         cmocka_unit_test(deadlines),
+        cmocka_unit_test(waiting_for_a_flush_is_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,6 +99,25 @@ test('an export that is cancelled ends', async () => {
     assert.strictEqual(messages.flatMap((one) => one.points).length, 10);
 });
 
+test('an index is deleted under exports and imports', async () => {
+    await ask(indices, 'Create', {name: 'd', schema: {dim: DIM, kind: 'INDEX_KIND_FLAT'}});
+    await importPoints({index: 'd', ack: 'ACK_APPLIED'}, 50000);
+    const exported = vectors.Export({index: 'd', with: {vector: true, values: true}});
+    const over = new Promise((resolve) => exported.on('error', resolve));
+    exported.once('data', () => exported.pause());
+    const imported = new Promise((resolve) => {
+        const stream = vectors.Import((error) => resolve(error && failure(error)));
+        stream.write({index: 'd', points: [{id: number(1), vector: vector(1)}]});
+        setTimeout(() => { exported.resume(); exported.on('data', () => {}); stream.write({points: []}); stream.write({points: []}); }, 500);
+    });
+    await sleep(200);
+    const begin = Date.now();
+    await ask(indices, 'Delete', {name: 'd'});
+    assert(Date.now() - begin < 10000);
+    has(failure(await over), {code: 9, reason: 'busy'});
+    has(await imported, {code: 9, reason: 'busy'});
+});
+
 test('what was written before a bad point stays, and is told', async () => {
     await ask(indices, 'Create', {name: 't', schema: {dim: 2}});
     const make = (i) => ({id: number(i), vector: i === 7250 ? floats(1) : floats(i, 1)});
