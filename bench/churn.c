@@ -404,7 +404,7 @@ static void build_fresh(const char *dir)
     bench_remove(dir);
     struct bench_db db = open_dir(dir, LODE_MAINTAIN_ON_REQUEST);
     load(&db);
-    bench_must(lode_compact(db.collection, &error), &error);
+    bench_must(lode_compact(db.collection, NULL, &error), &error);
     bench_db_close(&db);
 }
 
@@ -447,7 +447,7 @@ int main(int argc, char **argv)
     struct bench_db db = open_dir(options.dir, LODE_MAINTAIN_AUTO);
     reader.db = &db;
     churn(&db, &reader, &churned);
-    bench_must(lode_compact(db.collection, &error), &error);
+    bench_must(lode_compact(db.collection, NULL, &error), &error);
     bench_db_close(&db);
     struct left left = measured(argv, options.dir);
     show_all(&reader, &churned, &fresh, &left);

@@ -142,7 +142,7 @@ static void make_collection(void)
     need(lode_db_open(options.dir, &on_request, &db, &error));
     need(lode_collection_create(db, "flat", &schema, &collection, &error));
     write_points();
-    need(lode_compact(collection, &error));
+    need(lode_compact(collection, NULL, &error));
     lode_collection_close(collection);
     lode_db_close(db);
     need(lode_db_open(options.dir, &on_request, &db, &error));

@@ -191,7 +191,7 @@ static void drop_half(void)
     say("drop half", bench_wall() - begin, "s");
     say_times("drop", &times);
     bench_must(lode_wait_idle(own, 0, &error), &error);
-    bench_must(lode_compact(own, &error), &error);
+    bench_must(lode_compact(own, NULL, &error), &error);
     say("drop half and compact", bench_wall() - begin, "s");
     say_sizes(options.spaces / 2);
 }

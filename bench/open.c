@@ -96,7 +96,7 @@ static void build(void)
             put(collection, i, rows - i < BATCH ? (size_t)(rows - i) : BATCH, vectors, points),
             &error);
     if (index_kind == LODE_INDEX_HNSW)
-        bench_must(lode_compact(collection, &error), &error);
+        bench_must(lode_compact(collection, NULL, &error), &error);
     lode_collection_close(collection);
     lode_db_close(db);
     free(points);

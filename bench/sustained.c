@@ -106,7 +106,7 @@ static void load(void)
         bench_must(lode_upsert(collection, points, count, NULL, &error), &error);
         look_at_memory(&highest);
     }
-    bench_must(lode_compact(collection, &error), &error);
+    bench_must(lode_compact(collection, NULL, &error), &error);
     printf("loaded %" PRIu64 " points in %.0f s, at most %.1f MiB resident while writing\n",
            options.points, bench_wall() - begin, (double)highest.resident_bytes / 0x1p20);
     fflush(stdout);

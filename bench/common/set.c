@@ -41,7 +41,7 @@ void bench_db_build(const char *dir, const struct bench_vecs *base, size_t count
         bench_must(lode_upsert(db.collection, points, batch, NULL, &error), &error);
         done += batch;
     }
-    bench_must(lode_compact(db.collection, &error), &error);
+    bench_must(lode_compact(db.collection, NULL, &error), &error);
     bench_db_close(&db);
 }
 

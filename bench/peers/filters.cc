@@ -150,7 +150,7 @@ struct Lode {
             }
             must(lode_upsert(points, batch.data(), count, nullptr, &error));
         }
-        must(lode_compact(points, &error));
+        must(lode_compact(points, NULL, &error));
     }
     lode_search_request request_of(const std::string &text, const float *query) const
     {

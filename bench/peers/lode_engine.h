@@ -88,7 +88,7 @@ struct LodeEngine : Engine {
             must(lode_upsert(collection, points.data(), count, nullptr, &error));
             done += count;
         }
-        must(lode_compact(collection, &error));
+        must(lode_compact(collection, NULL, &error));
         close();
     }
 

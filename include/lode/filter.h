@@ -5,7 +5,8 @@
  * brace. lode_search_request.filter takes one too.
  *
  * Where a filter is wrong, LODE_INVALID says in which line and column, what was found there and what would have
- * been right; a field that no point has had is an error too. LODE_LIMIT: docs/filters.md#limits. */
+ * been right. LODE_SCHEMA: it is well formed, and asks for a field that no point has had, or for a value that is not of
+ * its type. LODE_LIMIT: docs/filters.md#limits. */
 #ifndef LODE_FILTER_H
 #define LODE_FILTER_H
 
@@ -87,7 +88,7 @@ typedef struct lode_facets {
 
 /* How often each value of a field comes among the points that match, exactly. Of an array each of its values counts.
  * Fields of points on the earth and objects have none. Free with lode_facets_free.
- * Errors: as lode_count; LODE_INVALID when no point has had the field. */
+ * Errors: as lode_count; LODE_SCHEMA when no point has had the field. */
 LODE_NODISCARD LODE_API lode_status lode_facets_get(lode_collection *collection,
                                                     const lode_facet_request *request,
                                                     lode_facets **ret_facets, lode_error *error);

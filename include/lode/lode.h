@@ -90,6 +90,9 @@ typedef enum lode_status {
     LODE_KEY =
         16, /* encrypted, and no key or another one was given; or not encrypted, and one was */
     LODE_TIMEOUT = 17, /* the deadline of a lode_stop has passed */
+    LODE_SCHEMA =
+        18, /* well formed, and not what this collection takes: a field that it has not, a value of
+                           another type, a vector that its metric or its scalars cannot hold */
 } lode_status;
 
 typedef struct lode_error { /* caller-owned; zero-initialise; nothing to free */
@@ -324,7 +327,7 @@ typedef enum lode_metric {
     LODE_METRIC_IP = 1,     /* score = inner product; larger is better */
     LODE_METRIC_COSINE = 2, /* score = cosine similarity in [-1, 1]; larger is better. Vectors are
                                normalised when written and returned normalised; the zero vector
-                               has no direction and is refused with LODE_INVALID */
+                               has no direction and is refused with LODE_SCHEMA */
 } lode_metric;
 
 /* How components are stored. Queries are converted to the same type, so that a score is a function
@@ -367,7 +370,7 @@ typedef enum lode_field_type {
 
 /* A declared field is a member of the metadata itself. Its values are checked on every write: of this type, an
  * array of it, or null. The types of all other fields, nested ones too, are learnt from the first value that is
- * not null (docs/filters.md): a value of another type is refused with LODE_INVALID, naming both types. */
+ * not null (docs/filters.md): a value of another type is refused with LODE_SCHEMA, naming both types. */
 typedef struct lode_field {
     const char *name;
     lode_field_type type;
@@ -517,7 +520,7 @@ typedef struct lode_write_options {
 /* Apply up to LODE_BATCH_MAX operations as one: all are visible on return, and as durable as options say,
  * or none is ever seen, across crashes too. Each operation finds what earlier ones of its batch left behind.
  * Concurrent callers share one fdatasync. options NULL: durable. ret_info may be NULL.
- * Errors: LODE_INVALID names the operation's position, its id and the reason; LODE_LIMIT, also when a
+ * Errors: LODE_INVALID and LODE_SCHEMA name the operation's position, its id and the reason; LODE_LIMIT, also when a
  * batch would be over LODE_BATCH_SIZE_MAX with what its patches leave of their points; LODE_CONFLICT;
  * LODE_CORRUPT when a point that an operation asks for is damaged on the disk, or when a damaged segment cannot
  * tell whether it has the id; LODE_FULL, LODE_IO,
@@ -662,8 +665,8 @@ typedef struct lode_search_request {
 
 /* The k nearest points. k hits whenever k points exist that the filter matches (with one_per: whenever k values are found
  * among the nearest LODE_K_MAX). A text in which no word is known to the model has no vector: the
- * result is then empty. Errors: LODE_INVALID (dimension 0, non-finite value, zero vector under cosine,
- * none or several of vector, text and like, a filter that is none), LODE_LIMIT, LODE_NOT_FOUND; LODE_CANCELLED and
+ * result is then empty. Errors: LODE_INVALID (non-finite value, none or several of vector, text and
+ * like, a filter that is none), LODE_SCHEMA (zero vector under cosine, a field that there is not), LODE_LIMIT, LODE_NOT_FOUND; LODE_CANCELLED and
  * LODE_TIMEOUT by its stop; LODE_CORRUPT and LODE_IO name the file, the offset and what is lost: other searches may still succeed. A damaged graph is no error. */
 LODE_NODISCARD LODE_API lode_status lode_search(lode_collection *collection,
                                                 const lode_search_request *request,
@@ -731,7 +734,7 @@ typedef struct lode_train_info {
 
 /* Train the collection's model from these texts. Needs about 3 kB of memory a text. The collection's
  * metric must be cosine. options and ret_info may be NULL.
- * Errors: LODE_INVALID (too few texts for dim, unknown language, metric), LODE_BUSY (has points). */
+ * Errors: LODE_INVALID (too few texts for dim, unknown language), LODE_SCHEMA (metric), LODE_BUSY (has points). */
 LODE_NODISCARD LODE_API lode_status lode_text_model_train(lode_collection *collection,
                                                           const lode_text *texts, size_t text_count,
                                                           const lode_train_options *options,
@@ -746,14 +749,18 @@ LODE_NODISCARD LODE_API lode_status lode_text_embed(lode_collection *collection,
 
 /* --- Upkeep ------------------------------------------------------------------------------------ */
 
-/* Write every growing segment out as sealed segments and drop the log behind them. */
-LODE_NODISCARD LODE_API lode_status lode_flush(lode_collection *collection, lode_error *error);
+/* Write every growing segment out as sealed segments and drop the log behind them. stop NULL: never; what it stops is
+ * the wait, and the background goes on writing. */
+LODE_NODISCARD LODE_API lode_status lode_flush(lode_collection *collection, const lode_stop *stop,
+                                               lode_error *error);
 
 /* Flush, merge everything into as few segments as the format allows (one, up to 2^31 points), drop
  * dead rows, and return when their indexes are ready. The living points are written once more before the old
  * files go: LODE_FULL, with the figures, when the disk has no room for that. LODE_CANCELLED when the database
- * is closing. */
-LODE_NODISCARD LODE_API lode_status lode_compact(lode_collection *collection, lode_error *error);
+ * is closing. stop NULL: never; else all threads that build ask it. What was stopped is as if it had not been begun, but
+ * for segments that were merged before. */
+LODE_NODISCARD LODE_API lode_status lode_compact(lode_collection *collection, const lode_stop *stop,
+                                                 lode_error *error);
 
 /* Wait until no background work of the collection is due or running, at most timeout_ms
  * (0: no limit). LODE_PARTIAL when it ran out. */

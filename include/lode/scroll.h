@@ -44,8 +44,8 @@ typedef struct lode_page {
  * cease to match, it is certain that it comes once, without a snapshot too. A cursor holds an order (direction and
  * field) but no filter.
  *
- * Free with lode_page_free. Errors: as lode_count; LODE_INVALID when no point has had the field, when it is a point on
- * the earth or an object, and for a cursor that is none or of another order; LODE_LIMIT. */
+ * Free with lode_page_free. Errors: as lode_count; LODE_SCHEMA when no point has had the field, or when it is a point on
+ * the earth or an object; LODE_INVALID for a cursor that is none or of another order; LODE_LIMIT. */
 LODE_NODISCARD LODE_API lode_status lode_scroll(lode_collection *collection,
                                                 const lode_scroll_request *request,
                                                 lode_page **ret_page, lode_error *error);
@@ -97,7 +97,7 @@ typedef struct lode_groups {
  * match have k values, and per_group hits of each whenever so many have it. An exact search gives the very groups and
  * hits that are nearest; else, with a filter too, they are searched for as by lode_search, and what is missing then is
  * scanned for.
- * Free with lode_groups_free. Errors: as lode_search; LODE_INVALID when no point has had the field, or when it is a
+ * Free with lode_groups_free. Errors: as lode_search; LODE_SCHEMA when no point has had the field, or when it is a
  * point on the earth or an object. */
 LODE_NODISCARD LODE_API lode_status lode_search_groups(lode_collection *collection,
                                                        const lode_groups_request *request,

@@ -50,8 +50,8 @@ int flush_run(int argc, char **argv)
     code = session_open(&session, args.operands[0], args.operands[1], LODE_MAINTAIN_ON_REQUEST);
     if (code)
         return code;
-    code = lode_flush(session.collection, &error) ? output_error(&error, CAUSE_ARGUMENTS)
-                                                  : report(&session);
+    code = lode_flush(session.collection, NULL, &error) ? output_error(&error, CAUSE_ARGUMENTS)
+                                                        : report(&session);
     session_close(&session);
     return code;
 }

@@ -135,8 +135,8 @@ static void advise(const struct import *import, const lode_error *error, uint64_
                    char *hint, size_t size)
 {
     char count[AMOUNT_TEXT_MAX];
-    int wrong_file = error->status == LODE_INVALID || error->status == LODE_LIMIT ||
-                     error->status == LODE_CONFLICT;
+    int wrong_file = error->status == LODE_INVALID || error->status == LODE_SCHEMA ||
+                     error->status == LODE_LIMIT || error->status == LODE_CONFLICT;
     const char *why = wrong_file ? "mend the file and " : "";
     unsigned long long next = (unsigned long long)import->skip + imported;
     if (imported == 0)

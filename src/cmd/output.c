@@ -125,6 +125,7 @@ static int exit_code(lode_status status, enum output_cause cause)
     switch (status) {
     case LODE_OK: return EXIT_OK;
     case LODE_INVALID:
+    case LODE_SCHEMA:
     case LODE_LIMIT: return cause == CAUSE_DATA ? EXIT_BAD_DATA : EXIT_USAGE;
     case LODE_NOT_FOUND: return EXIT_NOT_FOUND;
     case LODE_BUSY: return EXIT_BUSY;

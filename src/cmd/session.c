@@ -183,7 +183,7 @@ struct compaction {
 static void *compact_thread(void *context)
 {
     struct compaction *compaction = context;
-    compaction->status = lode_compact(compaction->collection, compaction->error);
+    compaction->status = lode_compact(compaction->collection, NULL, compaction->error);
     pthread_mutex_lock(&compaction->lock);
     compaction->ended = 1;
     pthread_cond_signal(&compaction->ended_changed);
@@ -222,7 +222,7 @@ lode_status session_compact(struct session *session, struct progress *progress, 
         }
         pthread_join(thread, NULL);
     } else {
-        compaction.status = lode_compact(whole_of(session), error);
+        compaction.status = lode_compact(whole_of(session), NULL, error);
     }
     pthread_cond_destroy(&compaction.ended_changed);
     pthread_mutex_destroy(&compaction.lock);

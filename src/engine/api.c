@@ -536,16 +536,16 @@ lode_status lode_text_embed(lode_collection *collection, const char *text, size_
 
 /* --- Upkeep ------------------------------------------------------------------------------------ */
 
-lode_status lode_flush(lode_collection *collection, lode_error *error)
+lode_status lode_flush(lode_collection *collection, const lode_stop *stop, lode_error *error)
 {
     lode_status status = check_whole(collection, "lode_flush", error);
-    return status ? status : collection_flush(collection->shared, error);
+    return status ? status : collection_flush(collection->shared, stop, error);
 }
 
-lode_status lode_compact(lode_collection *collection, lode_error *error)
+lode_status lode_compact(lode_collection *collection, const lode_stop *stop, lode_error *error)
 {
     lode_status status = check_whole(collection, "lode_compact", error);
-    return status ? status : collection_compact(collection->shared, error);
+    return status ? status : collection_compact(collection->shared, stop, error);
 }
 
 lode_status lode_wait_idle(lode_collection *collection, uint64_t timeout_ms, lode_error *error)

@@ -345,7 +345,8 @@ void collection_stop(struct collection *collection)
     lode_status status = sound ? collection_freeze(collection, NULL) : LODE_OK;
     lane_leave(&collection->lane);
     if (sound && status == LODE_OK)
-        status = jobs_wait_frozen(collection, 0, UINT64_MAX, 1, NULL);
+        status = jobs_wait_frozen(collection,
+                                  &(struct frozen_wait){.number = UINT64_MAX, .insist = 1}, NULL);
     (void)status; /* a failure costs the next open a replay, and nothing else */
     jobs_stop(collection);
 }

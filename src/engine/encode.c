@@ -75,7 +75,7 @@ static lode_status check_point(const struct collection *collection, const lode_p
     else if (!point->text)
         status = error_set(error, LODE_INVALID, "it has neither a vector nor a text");
     else if (!model)
-        status = error_set(error, LODE_INVALID,
+        status = error_set(error, LODE_SCHEMA,
                            "it has no vector, and the collection has no text model to make one");
     else
         status = text_model_check(model, error);
@@ -191,7 +191,7 @@ static lode_status embed_next(struct embedding *embedding, const float **ret_vec
         return status;
     size_t i = embedding->used++;
     if (!embedding->known[i])
-        return error_set(error, LODE_INVALID, "no word of its text is known to the text model");
+        return error_set(error, LODE_SCHEMA, "no word of its text is known to the text model");
     *ret_vector = embedding->vectors + i * embedding->dim;
     return LODE_OK;
 }

@@ -132,7 +132,7 @@ lode_status filtering_find_field(const struct fields *fields, const char *name,
     if (!status)
         *ret_field = fields_find(fields, path->text, path->size);
     if (!status && !*ret_field)
-        status = error_set(error, LODE_INVALID, "there is no field '%.80s'", name);
+        status = error_set(error, LODE_SCHEMA, "there is no field '%.80s'", name);
     arena_release(&arena);
     return status;
 }

@@ -16,7 +16,7 @@ struct filtering {
 };
 
 /* Read a filter, text or JSON: what begins with { is JSON. text NULL: none. The version to be read must have been
- * pinned before. LODE_INVALID and LODE_LIMIT say where; LODE_NOMEM. On success filtering_release. */
+ * pinned before. LODE_INVALID, LODE_SCHEMA and LODE_LIMIT say where; LODE_NOMEM. On success filtering_release. */
 NODISCARD lode_status filtering_read(const lode_collection *handle, const char *text, size_t size,
                                      struct filtering *ret_filtering, lode_error *error);
 void filtering_release(struct filtering *filtering);
@@ -32,7 +32,7 @@ NODISCARD lode_status filtering_allow(const lode_collection *handle, const char 
                                       const struct allowed_request *request,
                                       struct allowed_set **ret_set, lode_error *error);
 
-/* The field of a path as it is written in filters. LODE_INVALID when no point has had it; LODE_NOMEM. */
+/* The field of a path as it is written in filters. LODE_SCHEMA when no point has had it; LODE_NOMEM. */
 NODISCARD lode_status filtering_find_field(const struct fields *fields, const char *name,
                                            const struct field **ret_field, lode_error *error);
 /* Declare the fields of a schema, of fields that are new. LODE_NOMEM, LODE_LIMIT. */

@@ -166,8 +166,8 @@ static lode_status find_field(const struct groups_call *call, const struct field
     lode_status status =
         filtering_find_field(call->known->fields, call->request->by, &field, error);
     if (!status && (field->type == FIELD_GEO || field->type == FIELD_OBJECT))
-        return error_set(error, LODE_INVALID, "field '%.80s' is %s: it makes no groups",
-                         field->path, field_type_name(field->type));
+        return error_set(error, LODE_SCHEMA, "field '%.80s' is %s: it makes no groups", field->path,
+                         field_type_name(field->type));
     if (!status)
         *ret_field = field;
     return status;

@@ -10,6 +10,8 @@
 #include "engine/merge.h"
 #include "engine/overlay.h"
 
+#define STOP_LOOK_US ((uint64_t)10000) /* between two looks of a caller who waits */
+
 void jobs_init(struct jobs *jobs)
 {
     mutex_init(&jobs->mutex);
@@ -368,6 +370,15 @@ void jobs_sleep(struct collection *collection, uint64_t timeout_us)
     }
 }
 
+lode_status jobs_sleep_unless(struct collection *collection, const lode_stop *stop,
+                              lode_error *error)
+{
+    lode_status status = stop_look(stop, error);
+    if (!status)
+        jobs_sleep(collection, stop ? STOP_LOOK_US : 0);
+    return status;
+}
+
 static size_t frozen_up_to(const struct jobs *jobs, uint64_t number)
 {
     size_t count = 0;
@@ -394,14 +405,14 @@ static lode_status flush_failure(struct jobs *jobs, uint64_t attempts, int insis
     return slot->error.status;
 }
 
-lode_status jobs_wait_frozen(struct collection *collection, size_t count_max, uint64_t number,
-                             int insist, lode_error *error)
+lode_status jobs_wait_frozen(struct collection *collection, const struct frozen_wait *wait,
+                             lode_error *error)
 {
     struct jobs *jobs = &collection->jobs;
     lode_status status = LODE_OK;
     mutex_lock(&jobs->mutex);
     uint64_t attempts = jobs->slots[SLOT_FLUSH].attempts;
-    while (frozen_up_to(jobs, number) > count_max) {
+    while (!status && frozen_up_to(jobs, wait->number) > wait->count_max) {
         if (jobs->closing) {
             status = error_set(error, LODE_CANCELLED, "collection '%s' is being closed",
                                collection->name);
@@ -412,11 +423,9 @@ lode_status jobs_wait_frozen(struct collection *collection, size_t count_max, ui
             jobs_poke(collection); /* an attempt, when one is allowed */
             mutex_lock(&jobs->mutex);
         }
-        status = flush_failure(jobs, attempts, insist, error);
-        if (status)
-            break;
-        if (jobs->slots[SLOT_FLUSH].active)
-            jobs_sleep(collection, 0);
+        status = flush_failure(jobs, attempts, wait->insist, error);
+        if (!status && jobs->slots[SLOT_FLUSH].active)
+            status = jobs_sleep_unless(collection, wait->stop, error);
     }
     mutex_unlock(&jobs->mutex);
     return status;
@@ -487,7 +496,7 @@ void jobs_stop(struct collection *collection)
     struct jobs *jobs = &collection->jobs;
     mutex_lock(&jobs->mutex);
     jobs->closing = 1;
-    atomic_store_explicit(&jobs->cancel, 1, memory_order_relaxed);
+    atomic_store_explicit(&jobs->cancel.flag, 1, memory_order_relaxed);
     cond_broadcast(&jobs->changed);
     while (jobs->active > 0)
         jobs_sleep(collection, 0);

@@ -16,6 +16,7 @@
 
 #include "engine/job.h"
 #include "index/index.h"
+#include "os/stop.h"
 #include "os/thread.h"
 
 #define FROZEN_MAX   4u                  /* frozen segments that may wait; then writers wait */
@@ -60,7 +61,7 @@ struct jobs {
     uint64_t delays;          /* batches that waited for merges, */
     uint64_t delayed_us;      /* and for how long */
     uint64_t indexing;        /* the segment of the index job in progress; 0: none */
-    _Atomic int cancel;       /* stops index and merge; relaxed: only a hint to stop early */
+    struct cancel cancel;     /* of index and merge; its stop is that of a compaction */
     _Atomic int overlaid;     /* an overlay job is active: spares writers the poke. Relaxed: a stale
                              value costs one poke more or less, and each group asks again */
 };
@@ -71,6 +72,9 @@ void jobs_release(struct jobs *jobs);
 /* jobs.mutex is held, and given up meanwhile: until `changed`, or timeout_us have passed (0: no limit), or for no
  * reason at all. Where jobs have no threads of their own, one of them runs on this one. */
 void jobs_sleep(struct collection *collection, uint64_t timeout_us);
+/* The same for a caller who may want to stop: often enough to find that out. */
+NODISCARD lode_status jobs_sleep_unless(struct collection *collection, const lode_stop *stop,
+                                        lode_error *error);
 
 /* Submit what is due. Takes no part of the lane; call it with no lock held. */
 void jobs_poke(struct collection *collection);
@@ -81,10 +85,16 @@ void jobs_frozen_push(struct jobs *jobs, struct frozen frozen); /* after a reser
 size_t jobs_frozen_count(struct jobs *jobs);
 /* Whether some are on their way out: there are any, and the last attempt did not fail. */
 int jobs_are_flushing(struct jobs *jobs);
-/* Wait until at most count_max frozen segments of numbers up to `number` are left. A flush that fails
- * ends the wait with its error; so does, unless `insist`, a recent failure but for LODE_FULL. */
-NODISCARD lode_status jobs_wait_frozen(struct collection *collection, size_t count_max,
-                                       uint64_t number, int insist, lode_error *error);
+/* What jobs_wait_frozen waits for: that at most count_max frozen segments of numbers up to `number` are left. */
+struct frozen_wait {
+    size_t count_max;
+    uint64_t number;
+    int insist;            /* a recent failure but for LODE_FULL does not end it */
+    const lode_stop *stop; /* NULL: never */
+};
+/* A flush that fails ends the wait with its error, and so may the stop. */
+NODISCARD lode_status jobs_wait_frozen(struct collection *collection,
+                                       const struct frozen_wait *wait, lode_error *error);
 NODISCARD lode_status jobs_wait_idle(struct collection *collection, uint64_t timeout_us,
                                      lode_error *error);
 /* 1: a failure stands that may go away by itself, and the collection is not freed before jobs_drop. */
@@ -94,7 +104,9 @@ void jobs_drop(struct collection *collection);
 void jobs_stop(struct collection *collection);
 
 /* lode_flush and lode_compact. */
-NODISCARD lode_status collection_flush(struct collection *collection, lode_error *error);
-NODISCARD lode_status collection_compact(struct collection *collection, lode_error *error);
+NODISCARD lode_status collection_flush(struct collection *collection, const lode_stop *stop,
+                                       lode_error *error);
+NODISCARD lode_status collection_compact(struct collection *collection, const lode_stop *stop,
+                                         lode_error *error);
 
 #endif

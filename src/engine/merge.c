@@ -77,38 +77,47 @@ size_t merge_debt(const struct collection *collection, const struct version *ver
 
 /* --- lode_flush -------------------------------------------------------------------------------- */
 
-lode_status collection_flush(struct collection *collection, lode_error *error)
+lode_status collection_flush(struct collection *collection, const lode_stop *stop,
+                             lode_error *error)
 {
-    lode_status status = jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 1, error);
+    struct frozen_wait wait = {
+        .count_max = FROZEN_MAX - 1, .number = UINT64_MAX, .insist = 1, .stop = stop};
+    lode_status status = jobs_wait_frozen(collection, &wait, error);
     if (status)
         return status;
     lane_enter(&collection->lane);
     status = collection_freeze(collection, error);
-    uint64_t newest = atomic_load(&collection->next_number) - 1;
+    wait.number = atomic_load(&collection->next_number) - 1;
+    wait.count_max = 0;
     lane_leave(&collection->lane);
-    return status ? status : jobs_wait_frozen(collection, 0, newest, 1, error);
+    return status ? status : jobs_wait_frozen(collection, &wait, error);
 }
 
 /* --- lode_compact ------------------------------------------------------------------------------ */
 
 /* Have the sealed segments for this thread alone: stop the builds in progress, let none begin. */
-static lode_status begin_exclusive(struct collection *collection, lode_error *error)
+static lode_status begin_exclusive(struct collection *collection, const lode_stop *stop,
+                                   lode_error *error)
 {
     struct jobs *jobs = &collection->jobs;
+    lode_status status = LODE_OK;
     mutex_lock(&jobs->mutex);
-    while (jobs->exclusive && !jobs->closing)
-        jobs_sleep(collection, 0);
-    if (jobs->closing) {
+    while (!status && jobs->exclusive && !jobs->closing)
+        status = jobs_sleep_unless(collection, stop, error);
+    if (!status && jobs->closing)
+        status =
+            error_set(error, LODE_CANCELLED, "collection '%s' is being closed", collection->name);
+    if (status) {
         mutex_unlock(&jobs->mutex);
-        return error_set(error, LODE_CANCELLED, "collection '%s' is being closed",
-                         collection->name);
+        return status;
     }
     jobs->exclusive = 1;
     jobs->active++;
-    atomic_store_explicit(&jobs->cancel, 1, memory_order_relaxed);
+    atomic_store_explicit(&jobs->cancel.flag, 1, memory_order_relaxed);
     while (jobs->slots[SLOT_INDEX].active || jobs->slots[SLOT_MERGE].active)
         jobs_sleep(collection, 0);
-    atomic_store_explicit(&jobs->cancel, jobs->closing, memory_order_relaxed);
+    atomic_store_explicit(&jobs->cancel.flag, jobs->closing, memory_order_relaxed);
+    jobs->cancel.stop = stop;
     mutex_unlock(&jobs->mutex);
     return LODE_OK;
 }
@@ -118,6 +127,7 @@ static void end_exclusive(struct collection *collection, lode_status status)
     struct jobs *jobs = &collection->jobs;
     mutex_lock(&jobs->mutex);
     jobs->exclusive = 0;
+    jobs->cancel.stop = NULL;
     if (status == LODE_OK)
         jobs->slots[SLOT_INDEX].error = jobs->slots[SLOT_MERGE].error = (lode_error){0};
     cond_broadcast(&jobs->changed);
@@ -205,18 +215,23 @@ static lode_status expire(struct collection *collection, lode_error *error)
     return status;
 }
 
-lode_status collection_compact(struct collection *collection, lode_error *error)
+lode_status collection_compact(struct collection *collection, const lode_stop *stop,
+                               lode_error *error)
 {
     /* What cannot be written out on a full disk may be once sealed segments are smaller. */
-    lode_status flushed = collection_flush(collection, error);
+    lode_status flushed = collection_flush(collection, stop, error);
     if (flushed && flushed != LODE_FULL)
         return flushed;
-    lode_status status = begin_exclusive(collection, error);
+    lode_status status = begin_exclusive(collection, stop, error);
     if (status)
         return status;
     status = expire(collection, error);
     if (!status)
         status = compact_all(collection, error);
     end_exclusive(collection, status);
-    return !status && flushed ? collection_flush(collection, error) : status;
+    if (status == LODE_CANCELLED) { /* by its caller: told so, and not where that was */
+        lode_status stopped = stop_look(stop, error);
+        return stopped ? stopped : status;
+    }
+    return !status && flushed ? collection_flush(collection, stop, error) : status;
 }

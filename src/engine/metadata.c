@@ -29,7 +29,7 @@ static lode_status mismatch(const lode_field *field, const char *text, size_t si
                             lode_error *error)
 {
     int cut = size > SHOWN_MAX;
-    return error_set(error, LODE_INVALID, "metadata field '%s' must be %s, found %.*s%s",
+    return error_set(error, LODE_SCHEMA, "metadata field '%s' must be %s, found %.*s%s",
                      field->name, type_names[field->type], cut ? SHOWN_MAX : (int)size, text,
                      cut ? "..." : "");
 }

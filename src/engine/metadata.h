@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-/* LODE_INVALID names the field, the type wanted and what was found; LODE_LIMIT when too long. NULL
+/* LODE_SCHEMA names the field, the type wanted and what was found; LODE_LIMIT when too long. NULL
  * with size 0 is no metadata, and valid. */
 NODISCARD lode_status metadata_check(const lode_schema *schema, const char *metadata, size_t size,
                                      lode_error *error);

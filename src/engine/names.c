@@ -33,6 +33,7 @@ const char *lode_status_name(lode_status status)
     case LODE_CONFLICT: return "LODE_CONFLICT";
     case LODE_KEY: return "LODE_KEY";
     case LODE_TIMEOUT: return "LODE_TIMEOUT";
+    case LODE_SCHEMA: return "LODE_SCHEMA";
     }
     return "unknown status";
 }

@@ -168,7 +168,8 @@ lode_status pressure_wait(struct collection *collection, struct pressure *pressu
     if (!still_moves(pressure))
         return refuse(pressure, error);
     if (frozen > 0) {
-        lode_status status = jobs_wait_frozen(collection, frozen - 1, UINT64_MAX, 0, error);
+        const struct frozen_wait wait = {.count_max = frozen - 1, .number = UINT64_MAX};
+        lode_status status = jobs_wait_frozen(collection, &wait, error);
         pressure->moved_us = clock_us();
         return status;
     }
@@ -246,7 +247,7 @@ lode_status pressure_admit_build(const struct collection *collection, uint64_t b
             budget_take(BUDGET_BUILD, bytes); /* what any graph of so many dimensions takes */
             return LODE_OK;
         }
-        if (atomic_load_explicit(&collection->jobs.cancel, memory_order_relaxed))
+        if (cancel_is_wanted(&collection->jobs.cancel))
             return error_set(error, LODE_CANCELLED, "graph: build cancelled");
         (void)budget_wait(seen, WAIT_STEP_US);
     }

@@ -73,7 +73,7 @@ static lode_status find_order(struct scrolling *scrolling, lode_error *error)
     if (status)
         return status;
     if (field->type == FIELD_GEO || field->type == FIELD_OBJECT)
-        return error_set(error, LODE_INVALID, "field '%.80s' is %s: it has no order", field->path,
+        return error_set(error, LODE_SCHEMA, "field '%.80s' is %s: it has no order", field->path,
                          field_type_name(field->type));
     scrolling->order.field = field;
     return LODE_OK;

@@ -204,7 +204,7 @@ static lode_status check_empty(const struct collection *collection, const struct
 static lode_status check_trainable(struct collection *collection, lode_error *error)
 {
     if (collection->schema.metric != LODE_METRIC_COSINE)
-        return error_set(error, LODE_INVALID,
+        return error_set(error, LODE_SCHEMA,
                          "a text model needs the metric cosine; collection '%s' has another",
                          collection->name);
     struct version *version;

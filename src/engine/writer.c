@@ -114,9 +114,9 @@ static lode_status wait_for_room(struct collection *collection, struct pressure 
                                  lode_error *error)
 {
     lane_leave(&collection->lane);
-    lode_status status = pressure
-                             ? pressure_wait(collection, pressure, error)
-                             : jobs_wait_frozen(collection, FROZEN_MAX - 1, UINT64_MAX, 0, error);
+    const struct frozen_wait wait = {.count_max = FROZEN_MAX - 1, .number = UINT64_MAX};
+    lode_status status = pressure ? pressure_wait(collection, pressure, error)
+                                  : jobs_wait_frozen(collection, &wait, error);
     lane_enter(&collection->lane);
     return status;
 }

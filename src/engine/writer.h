@@ -52,7 +52,7 @@ struct write_queue {
 NODISCARD lode_status write_queue_init(struct write_queue *queue, lode_error *error);
 void write_queue_release(struct write_queue *queue);
 
-/* Check every operation; then embed what has no vector, and encode. LODE_INVALID and LODE_LIMIT name
+/* Check every operation; then embed what has no vector, and encode. LODE_INVALID, LODE_SCHEMA and LODE_LIMIT name
  * the operation's position and id. */
 NODISCARD lode_status encode_batch(struct collection *collection, const struct write_input *input,
                                    struct write_request *request, lode_error *error);

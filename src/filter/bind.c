@@ -41,10 +41,10 @@ static lode_status no_field(const struct binder *binder, const struct path *path
     if (!binder->source || !binder->source->hides_fields)
         nearest = fields_nearest(binder->fields, path->text, path->size);
     if (nearest)
-        return error_set(binder->error, LODE_INVALID,
+        return error_set(binder->error, LODE_SCHEMA,
                          "there is no field '%.80s'; the nearest is '%.60s'", path->text,
                          nearest->path);
-    return error_set(binder->error, LODE_INVALID, "there is no field '%.80s'", path->text);
+    return error_set(binder->error, LODE_SCHEMA, "there is no field '%.80s'", path->text);
 }
 
 static lode_status find_field(struct binder *binder, const struct path *path,
@@ -87,9 +87,9 @@ static lode_status check_kind(const struct binder *binder, const struct filter *
         return LODE_OK;
     if (filter->kind >= FILTER_CIRCLE && filter->kind <= FILTER_POLYGON)
         hint = " (declare it as geo)";
-    return error_set(binder->error, LODE_INVALID,
-                     "field '%.80s' is %s: it cannot be asked for %s%s", field->path,
-                     field_type_name(field->type), filter_kind_name(filter->kind), hint);
+    return error_set(binder->error, LODE_SCHEMA, "field '%.80s' is %s: it cannot be asked for %s%s",
+                     field->path, field_type_name(field->type), filter_kind_name(filter->kind),
+                     hint);
 }
 
 /* --- Values ------------------------------------------------------------------------------------- */
@@ -104,11 +104,11 @@ static lode_status clash(const struct binder *binder, const struct field *field,
 {
     if (value->text)
         return error_set(
-            binder->error, LODE_INVALID, "field '%.60s' is %s, the value is %s: \"%.*s\"%s",
+            binder->error, LODE_SCHEMA, "field '%.60s' is %s, the value is %s: \"%.*s\"%s",
             field->path, field_type_name(field->type), value_names[value->kind],
             value->size < 40 ? (int)value->size : 40, value->text,
             field->type == FIELD_DATETIME || field->type == FIELD_UUID ? ", which is none" : "");
-    return error_set(binder->error, LODE_INVALID, "field '%.60s' is %s, the value is %s",
+    return error_set(binder->error, LODE_SCHEMA, "field '%.60s' is %s, the value is %s",
                      field->path, field_type_name(field->type), value_names[value->kind]);
 }
 

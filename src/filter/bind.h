@@ -11,7 +11,7 @@
  * sorted, duplicates gone; regexes are compiled. Each condition has its field's type and whether there may
  * be several values; of a nested filter, its paths still begin at the element.
  *
- * LODE_INVALID: a field that is none (the nearest one is named), a test or value that makes no sense for
+ * LODE_SCHEMA: a field that is none (the nearest one is named), a test or value that makes no sense for
  * its type (field, both types, value named). source: where the tree was read, for the place in messages;
  * NULL when it was built. The tree must have been made in `arena` or outlive it. LODE_NOMEM.
  *

@@ -340,7 +340,7 @@ static lode_status clash(const struct learner *learner, enum field_type type, en
     int cut = size > 40;
     const char *meant = found == type || type >= FIELD_DATETIME ? ", which is none" : "";
     lode_status status =
-        error_set(learner->error, LODE_INVALID, "field '%.*s' is %s, found %s %.*s%s%s",
+        error_set(learner->error, LODE_SCHEMA, "field '%.*s' is %s, found %s %.*s%s%s",
                   (int)(learner->path.size < 60 ? learner->path.size : 60),
                   (const char *)learner->path.data, field_type_name(type), field_type_name(found),
                   cut ? 40 : (int)size, text, cut ? "..." : "", meant);

@@ -57,7 +57,7 @@ NODISCARD lode_status fields_drop(struct fields *fields, const char *path, size_
 NODISCARD lode_status fields_set_indexed(struct fields *fields, const char *path, size_t size,
                                          int indexed, lode_error *error);
 
-/* Learn from one document, an object that json_validate accepts; size 0 stands for {}. LODE_INVALID names
+/* Learn from one document, an object that json_validate accepts; size 0 stands for {}. LODE_SCHEMA names
  * `point` (as it is to be shown; NULL: the caller names it), the field, its type and the one found; LODE_LIMIT (FIELDS_MAX,
  * FIELD_PATH_SIZE_MAX); LODE_NOMEM. On an error nothing has changed. */
 NODISCARD lode_status fields_learn(struct fields *fields, const char *metadata, size_t size,

@@ -33,12 +33,6 @@ static void stop(struct build *build, lode_status status, const lode_error *erro
     atomic_store_explicit(&build->stopped, 1, memory_order_relaxed);
 }
 
-static int is_cancelled(const struct build *build)
-{
-    const _Atomic int *cancel = build->work->cancel;
-    return cancel && atomic_load_explicit(cancel, memory_order_relaxed);
-}
-
 static void insert_rows(struct build *build, uint32_t first, uint32_t last)
 {
     lode_error error = {LODE_OK, 0, ""};
@@ -47,7 +41,7 @@ static void insert_rows(struct build *build, uint32_t first, uint32_t last)
         if (build->known && bitset_test(build->known, row))
             continue;
         mapped_look();
-        if (is_cancelled(build))
+        if (cancel_is_wanted(build->work->cancel))
             status = error_set(&error, LODE_CANCELLED, "hnsw: build cancelled at row %u", row);
         else
             status = hnsw_insert(&build->hnsw->index, row, &error);

@@ -99,9 +99,7 @@ static int copy_list(const struct taking *taking, uint32_t old_row, uint32_t row
 
 static lode_status check_cancel(const struct taking *taking, uint32_t row, lode_error *error)
 {
-    const _Atomic int *cancel = taking->work->cancel;
-    if (row % ROWS_BETWEEN_LOOKS == 0 && cancel &&
-        atomic_load_explicit(cancel, memory_order_relaxed))
+    if (row % ROWS_BETWEEN_LOOKS == 0 && cancel_is_wanted(taking->work->cancel))
         return error_set(error, LODE_CANCELLED, "hnsw: build cancelled at row %u", row);
     return LODE_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "base/topk.h"
 #include "os/executor.h"
+#include "os/stop.h"
 #include "quant/space.h"
 
 struct index_params {
@@ -88,7 +89,7 @@ struct index_origin {
 /* What a long build runs with. */
 struct index_work {
     struct executor *executor;         /* NULL: this thread alone, and then deterministic */
-    const _Atomic int *cancel;         /* may be NULL; when it becomes non-zero: LODE_CANCELLED */
+    const struct cancel *cancel;       /* may be NULL; when it is wanted: LODE_CANCELLED */
     _Atomic uint64_t *done;            /* may be NULL; rows done so far, for progress */
     const struct index_origin *origin; /* may be NULL; a hint: what does not serve is not used */
     /* May be NULL. Called between small pieces of work by all threads but one; may sleep a little, to leave cores

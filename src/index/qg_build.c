@@ -45,12 +45,6 @@ struct build {
     _Atomic uint64_t done;       /* rows reported; relaxed, as all progress */
 };
 
-static int is_cancelled(const struct build *build)
-{
-    const _Atomic int *cancel = build->work->cancel;
-    return cancel && atomic_load_explicit(cancel, memory_order_relaxed);
-}
-
 static void stop(struct build *build, lode_status status)
 {
     int none = LODE_OK;
@@ -66,7 +60,7 @@ static int is_stopped(const struct build *build)
 /* Asked between any two pieces of work. */
 static int must_stop(struct build *build)
 {
-    if (is_cancelled(build))
+    if (cancel_is_wanted(build->work->cancel))
         stop(build, LODE_CANCELLED);
     return is_stopped(build);
 }
@@ -485,7 +479,7 @@ lode_status qg_build(const struct index_params *params, const struct rows *rows,
     if (!qg || projection_fit(&qg->projection, rows, count, params->seed, executor_now(work),
                               work->cancel)) {
         qg_close(qg ? &qg->index : NULL);
-        if (work->cancel && atomic_load_explicit(work->cancel, memory_order_relaxed))
+        if (cancel_is_wanted(work->cancel))
             return error_set(error, LODE_CANCELLED, "graph: build cancelled");
         return error_nomem(error, "graph", sizeof *qg);
     }

@@ -90,9 +90,15 @@ static void end(struct exchange *exchange)
         .ran_us = exchange->ran_us,
         .total_us = clock_us() - exchange->request.arrived_us,
     };
-    if (exchange->is_begun)
+    bool was_begun = exchange->is_begun;
+    exchange->is_begun = false;
+    if (was_begun)
         service->end(service->context, exchange, &outcome);
-    exchange_free(exchange);
+    /* Of one that was kept, another thread may have told something until then. */
+    if (atomic_load_explicit(&exchange->is_posted, memory_order_acquire))
+        exchange->ends_on_deliver = true;
+    else
+        exchange_free(exchange);
 }
 
 /* Both sides are done. A mail that is under way keeps it until it is delivered. */
@@ -297,7 +303,7 @@ static void run_item(struct lane_item *item, uint64_t waited_us)
         exchange->run(exchange->server->service.context, exchange);
         uint64_t ran_us = clock_us() - exchange->started_us;
         exchange->ran_us = ran_us ? ran_us : 1;
-        if (exchange->has_streamed)
+        if (exchange->has_streamed && !exchange->is_kept)
             exchange_stream_over(exchange);
         else if (atomic_load_explicit(&exchange->answered, memory_order_relaxed) == ANSWER_NONE)
             exchange_answer(exchange, &(struct net_answer){.status = 500});

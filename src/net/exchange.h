@@ -86,6 +86,7 @@ struct exchange {
     uint64_t started_us, waited_us, ran_us;
     atomic_int is_late; /* of the lane: its turn came too late, refuse it */
     bool has_streamed;  /* of the run: it answers in parts */
+    bool is_kept;       /* of the run: others go on with the answer when it has returned */
 
     struct answer answer; /* of whoever claimed it, then of the loop */
 

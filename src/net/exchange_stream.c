@@ -145,6 +145,11 @@ void exchange_finish(struct exchange *exchange, const struct net_header *trailer
     exchange_post(exchange);
 }
 
+void exchange_keep(struct exchange *exchange)
+{
+    exchange->is_kept = exchange->has_streamed;
+}
+
 void exchange_stream_over(struct exchange *exchange)
 {
     mutex_lock(&exchange->mutex);

@@ -116,6 +116,11 @@ NODISCARD lode_status exchange_write(struct exchange *exchange, const void *data
 void exchange_finish(struct exchange *exchange, const struct net_header *trailers,
                      size_t trailer_count);
 
+/* In run, after exchange_begin: the answer does not end with the run, so that what is told seldom costs no thread in
+ * between. Any thread goes on with it, up to exchange_finish or the service's `end`, which comes too when the client has
+ * gone: the service must not let it return while another thread uses the exchange. */
+void exchange_keep(struct exchange *exchange);
+
 /* --- The service --------------------------------------------------------------------------------- */
 
 enum net_refusal {

@@ -11,3 +11,9 @@ lode_status stop_ask(const lode_stop *stop, lode_error *error)
         return error_set(error, LODE_TIMEOUT, "the deadline has passed");
     return LODE_OK;
 }
+
+int cancel_is_wanted(const struct cancel *cancel)
+{
+    return cancel && (atomic_load_explicit(&cancel->flag, memory_order_relaxed) ||
+                      stop_look(cancel->stop, NULL) != LODE_OK);
+}

@@ -9,6 +9,7 @@
 #define QUANT_PROJECTION_H
 
 #include "os/executor.h"
+#include "os/stop.h"
 #include "quant/rotation.h"
 #include "quant/space.h"
 
@@ -38,7 +39,7 @@ size_t projection_padded(size_t dim);
 /* From a sample of rows [0, count), the same for the same seed. executor, cancel: may be NULL, see
  * struct index_work. 0, or -1: out of memory, or cancelled. */
 int projection_fit(struct projection *projection, const struct rows *rows, uint32_t count,
-                   uint64_t seed, struct executor *executor, const _Atomic int *cancel);
+                   uint64_t seed, struct executor *executor, const struct cancel *cancel);
 /* With the scales of a file; the mean is to be filled in, and the basis set where kept is not
  * rotation_dim(dim). 0, or -1: out of memory. */
 int projection_init(struct projection *projection, size_t dim, size_t kept, uint64_t seed);

@@ -181,7 +181,7 @@ struct probe {
 struct probes {
     const struct sample *sample;
     struct space space;
-    const _Atomic int *cancel;
+    const struct cancel *cancel;
     uint32_t count;
     struct probe all[PROBES];
 };
@@ -197,11 +197,6 @@ static void scan_block(const struct probes *probes, struct probe *probe, uint32_
         topk_push(&probe->topk, distances[i - first], i);
 }
 
-static int is_cancelled(const _Atomic int *cancel)
-{
-    return cancel && atomic_load_explicit(cancel, memory_order_relaxed);
-}
-
 /* One share of the probes, block by block: each block is read from memory once. */
 static void scan_share(void *context, size_t share)
 {
@@ -209,7 +204,8 @@ static void scan_share(void *context, size_t share)
     uint32_t rows = probes->sample->count < PROBE_ROWS_MAX ? probes->sample->count : PROBE_ROWS_MAX;
     uint32_t begin = (uint32_t)share * PROBES_SHARE, end = begin + PROBES_SHARE;
     end = end < probes->count ? end : probes->count;
-    for (uint32_t first = 0; first < rows && !is_cancelled(probes->cancel); first += PROBE_BLOCK) {
+    for (uint32_t first = 0; first < rows && !cancel_is_wanted(probes->cancel);
+         first += PROBE_BLOCK) {
         uint32_t last = rows - first < PROBE_BLOCK ? rows : first + PROBE_BLOCK;
         look(first / PROBE_BLOCK);
         for (uint32_t i = begin; i < end; i++)
@@ -261,7 +257,7 @@ static void add_probe(struct directions *directions, struct probe *probe, float 
 
 /* 0, or -1: out of memory, or cancelled. */
 static int probe_all(struct directions *directions, struct executor *executor,
-                     const _Atomic int *cancel)
+                     const struct cancel *cancel)
 {
     const struct space *space = directions->sample->rows->space;
     float *room = malloc(3 * projection_padded(space->dim) * sizeof *room);
@@ -272,7 +268,7 @@ static int probe_all(struct directions *directions, struct executor *executor,
         if (space->metric == LODE_METRIC_IP)
             space_init(&probes->space, LODE_METRIC_L2, space->scalar, space->dim);
         find_near(probes, executor);
-        whole = !is_cancelled(cancel);
+        whole = !cancel_is_wanted(cancel);
     }
     for (uint32_t i = 0; whole && i < probes->count; i++)
         add_probe(directions, &probes->all[i], room);
@@ -348,7 +344,7 @@ static int fill_basis(struct projection *projection, const float *vectors, uint6
 }
 
 static int fit_directions(struct projection *projection, const struct sample *sample, uint64_t seed,
-                          struct executor *executor, const _Atomic int *cancel)
+                          struct executor *executor, const struct cancel *cancel)
 {
     size_t dim = projection->dim, padded = projection_padded(dim);
     struct directions directions = {.projection = projection, .sample = sample};
@@ -399,7 +395,7 @@ static int fit_code_scale(struct projection *projection, const struct sample *sa
 }
 
 int projection_fit(struct projection *projection, const struct rows *rows, uint32_t count,
-                   uint64_t seed, struct executor *executor, const _Atomic int *cancel)
+                   uint64_t seed, struct executor *executor, const struct cancel *cancel)
 {
     size_t dim = rows->space->dim, most = SAMPLE_FLOATS_MAX / projection_padded(dim);
     struct sample sample = {rows, count, count < SAMPLE_MAX ? count : SAMPLE_MAX, seed};

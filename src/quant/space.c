@@ -227,11 +227,11 @@ static lode_status check_range(const struct space *space, const float *vector, l
     float peak = fabsf(vector[at]);
 
     if (space->scalar == LODE_SCALAR_F16 && peak > F16_MAX)
-        return error_set(error, LODE_INVALID,
+        return error_set(error, LODE_SCHEMA,
                          "component %zu is %.9g: f16 holds magnitudes up to 65504", at,
                          (double)vector[at]);
     if (space->scalar == LODE_SCALAR_INT8 && peak > 0 && peak < I8_PEAK_MIN)
-        return error_set(error, LODE_INVALID,
+        return error_set(error, LODE_SCHEMA,
                          "component %zu, the largest, is %.9g: int8 needs one of at least %.3g, "
                          "or the zero vector",
                          at, (double)vector[at], (double)I8_PEAK_MIN);
@@ -247,14 +247,14 @@ lode_status space_check(const struct space *space, const float *vector, lode_err
     if (space->metric == LODE_METRIC_COSINE) {
         if (norm2 > 0)
             return LODE_OK;
-        return error_set(error, LODE_INVALID,
+        return error_set(error, LODE_SCHEMA,
                          "all %zu components are 0: the zero vector has no "
                          "direction, which cosine compares",
                          space->dim);
     }
     if (norm2 > SPACE_NORM_MAX * SPACE_NORM_MAX) {
         size_t at = peak_of(vector, space->dim);
-        return error_set(error, LODE_INVALID,
+        return error_set(error, LODE_SCHEMA,
                          "the vector's length is %.3g, over the limit of %.3g (2^62); its largest "
                          "component, %zu, is %.9g",
                          sqrt(norm2), SPACE_NORM_MAX, at, (double)vector[at]);

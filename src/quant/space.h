@@ -36,8 +36,8 @@ void space_init(struct space *space, lode_metric metric, lode_scalar scalar, siz
  * distance of accepted vectors overflows a float, whatever is rounded on the way. */
 #define SPACE_NORM_MAX 0x1p62
 
-/* Whether this vector can be a point or query of the space. LODE_INVALID names component and value:
- *   not finite; beyond the range of f16 or, for int8, all so small that the scale would be subnormal
+/* Whether this vector can be a point or query of the space. LODE_INVALID names component and value where one is not
+ *   finite, LODE_SCHEMA what the space does not take: beyond the range of f16 or, for int8, all so small that the scale would be subnormal
  *   (under cosine neither can happen); longer than SPACE_NORM_MAX under l2 and ip; zero under
  *   cosine. Norms are taken in f64, where no f32 over- or underflows: every other vector has one. */
 NODISCARD lode_status space_check(const struct space *space, const float *vector,

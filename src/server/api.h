@@ -50,6 +50,11 @@ lode_db *server_db(struct server *server);
 const struct handle *api_take(struct call *call, const char *namespace_);
 /* The same of the collection as a whole: not for who is narrowed to a part of it. */
 const struct handle *api_take_whole(struct call *call);
+/* The same as such, for whoever sees anything of it: for its schema. */
+const struct handle *api_take_name(struct call *call);
+/* The same for what the engine tells of namespaces through its own handle alone: of this one, which he may do that to; or
+ * of all, NULL, of which he is to be told those that he sees. Not for who has a filter. */
+const struct handle *api_take_namespaces(struct call *call, const char *namespace_);
 void api_give(struct call *call, const struct handle *handle); /* NULL is allowed */
 /* Refuses (403) what call->who may not, for a reason that principal_may does not know of; counted and audited as denied. */
 void api_deny(struct call *call, const char *code, const char *message);

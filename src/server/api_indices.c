@@ -52,19 +52,10 @@ static void answer_index(struct call *call, const char *name, const struct handl
 
 void api_indices_get(struct call *call)
 {
-    const struct handle *handle = NULL;
-    char name[HANDLES_NAME_SIZE];
-    lode_error error = {.status = LODE_OK};
-    if (!call_query_only(call, no_names))
-        return;
-    struct handles *handles = server_handles(call->server);
-    handles_resolve(handles, call->parameters[0], name);
-    if (handles_take(handles, call->parameters[0], NULL, NULL, &handle, &error)) {
-        call_fail(call, &error, NULL, -1);
-        return;
-    }
-    answer_index(call, name, handle);
-    handles_give(handles, handle);
+    const struct handle *handle = call_query_only(call, no_names) ? api_take_name(call) : NULL;
+    if (handle)
+        answer_index(call, handle->name, handle);
+    api_give(call, handle);
 }
 
 /* It is there already: is it what was asked for? */

@@ -105,7 +105,7 @@ static void run(struct call *call, const struct json_members *members,
     lode_error error = {0};
     if (call_query_only(call, none) && asked_read(call, members, &list, NULL) &&
         asked_open(&list.asked) && answer(&list, &error))
-        asked_fail(call, &error, false);
+        asked_fail(call, &error);
     asked_close(&list.asked);
 }
 

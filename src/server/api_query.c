@@ -295,7 +295,7 @@ static void answer(struct call *call, struct queries *queries)
     lode_status status = queries->is_batch ? answer_batch(&json, queries, &error)
                                            : answer_one(&json, queries, queries->items, &error);
     if (status)
-        asked_fail_at(call, &error, "queries", false);
+        asked_fail_at(call, &error, "queries", 0);
     else
         call_json_end(call, &json);
 }

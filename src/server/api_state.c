@@ -1,8 +1,10 @@
 /* api_state.c: what an index is in now, and what is done about that: statistics, flush, compaction, namespaces,
  * snapshots. */
 #include "server/api.h"
+#include "server/index_stats.h"
+#include "server/json_asked.h"
 #include "server/metrics.h"
-#include "server/namespaces.h"
+#include "server/namespace_page.h"
 #include "server/routes.h"
 #include "server/schema_json.h"
 #include "server/service.h"
@@ -78,14 +80,10 @@ static void write_jobs(struct json_writer *json, const lode_stats *stats)
         json_write_null(json);
 }
 
-/* Bytes by part: of memory, what is owned and what is mapped; of the disk, what is in segments, what in logs, what only
- * restoring needs, and the rest (manifests, text models, snapshots). */
-static void write_bytes(struct json_writer *json, const lode_stats *stats)
+/* Bytes by part: of memory, what is owned and what is mapped. */
+static void write_bytes(struct json_writer *json, const lode_stats *stats,
+                        const struct index_stats *sum)
 {
-    uint64_t segments = 0;
-    for (size_t i = 0; i < stats->segment_count; i++)
-        segments += stats->segments[i].disk_bytes;
-    uint64_t known = segments + stats->wal_bytes + stats->kept_log_bytes;
     json_write_key(json, "memory");
     json_write_object(json);
     json_write_count(json, "owned_bytes", stats->memory_bytes);
@@ -94,44 +92,35 @@ static void write_bytes(struct json_writer *json, const lode_stats *stats)
     json_write_key(json, "disk");
     json_write_object(json);
     json_write_count(json, "total_bytes", stats->disk_bytes);
-    json_write_count(json, "segment_bytes", segments);
+    json_write_count(json, "segment_bytes", sum->segment_bytes);
     json_write_count(json, "log_bytes", stats->wal_bytes);
     json_write_count(json, "kept_log_bytes", stats->kept_log_bytes);
-    json_write_count(json, "other_bytes",
-                     stats->disk_bytes > known ? stats->disk_bytes - known : 0);
+    json_write_count(json, "other_bytes", sum->other_bytes);
     json_write_object_end(json);
 }
 
-/* A write is seen by every read that begins after it was acknowledged; what is not in a graph yet is scanned, and what is
- * in growing segments is in the log too. */
-static void write_freshness(struct json_writer *json, const lode_stats *stats)
+static void write_freshness(struct json_writer *json, const lode_stats *stats,
+                            const struct index_stats *sum)
 {
-    uint64_t unindexed = 0, growing = 0;
-    for (size_t i = 0; i < stats->segment_count; i++) {
-        const lode_segment_stats *segment = &stats->segments[i];
-        unindexed += segment->rows > segment->graph_rows ? segment->rows - segment->graph_rows : 0;
-        if (segment->state == LODE_SEGMENT_GROWING || segment->state == LODE_SEGMENT_FLUSHING)
-            growing += segment->rows;
-    }
     json_write_key(json, "freshness");
     json_write_object(json);
     json_write_count(json, "sequence", stats->sequence);
-    json_write_count(json, "growing_rows", growing);
-    json_write_count(json, "unindexed_rows", unindexed);
+    json_write_count(json, "growing_rows", sum->growing_rows);
+    json_write_count(json, "unindexed_rows", sum->unindexed_rows);
     json_write_count(json, "merge_debt", stats->merge_debt);
     json_write_count(json, "delayed_writes", stats->delays);
     json_write_count(json, "delayed_ms", stats->delayed_ms);
     json_write_object_end(json);
 }
 
-/* Of the server: its histograms are by operation, of all indices together. */
-static void write_latency(struct json_writer *json, const struct metrics *metrics)
+/* By operation, of those that were asked for. */
+static void write_latency(struct json_writer *json, const struct metrics_index *index)
 {
-    json_write_key(json, "server_latency");
+    json_write_key(json, "latency");
     json_write_object(json);
     for (size_t i = 0; i < route_count; i++) {
         struct metrics_latency latency;
-        metrics_latency_get(metrics, i, &latency);
+        metrics_latency_get(index, i, &latency);
         if (latency.count == 0)
             continue;
         json_write_key(json, routes[i].operation);
@@ -150,6 +139,7 @@ static void write_latency(struct json_writer *json, const struct metrics *metric
 
 static void answer_stats(struct call *call, const lode_stats *stats)
 {
+    const struct index_stats sum = index_stats_of(stats);
     struct json_writer json;
     call_json(call, &json);
     json_write_object(&json);
@@ -158,11 +148,11 @@ static void answer_stats(struct call *call, const lode_stats *stats)
     json_write_count(&json, "generation", stats->generation);
     json_write_count(&json, "text_model_version", stats->text_model_version);
     json_write_count(&json, "snapshots", stats->named_snapshots);
-    write_bytes(&json, stats);
-    write_freshness(&json, stats);
+    write_bytes(&json, stats, &sum);
+    write_freshness(&json, stats, &sum);
     write_segments(&json, stats);
     write_jobs(&json, stats);
-    write_latency(&json, call->server->metrics);
+    write_latency(&json, call->measured);
     json_write_object_end(&json);
     call_json_end(call, &json);
 }
@@ -203,15 +193,16 @@ static void answer_done(struct call *call, const struct handle *handle)
     lode_snapshot_close(snapshot);
 }
 
-static void upkeep(struct call *call,
-                   lode_status (*work)(lode_collection *collection, lode_error *error))
+static void upkeep(struct call *call, lode_status (*work)(lode_collection *collection,
+                                                          const lode_stop *stop, lode_error *error))
 {
     lode_error error = {.status = LODE_OK};
+    const lode_stop stop = call_stop(call);
     const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
     if (!handle)
         return;
-    if (work(handle->collection, &error))
-        call_fail(call, &error, NULL, -1);
+    if (work(handle->collection, &stop, &error))
+        asked_fail(call, &error);
     else
         answer_done(call, handle);
     api_give(call, handle);
@@ -229,25 +220,7 @@ void api_indices_compact(struct call *call)
 
 /* --- Namespaces ---------------------------------------------------------------------------------- */
 
-/* The collection's own handle, for what the engine tells of namespaces through it alone; what of that the principal may see
- * is decided name by name. */
-static const struct handle *take_own(struct call *call)
-{
-    const struct handle *handle = NULL;
-    lode_error error = {.status = LODE_OK};
-    call->collection = call->parameters[0];
-    if (call->who->filter) {
-        api_deny(call, "namespace",
-                 "this is about whole namespaces, and this key sees what its filter allows");
-        return NULL;
-    }
-    if (!handles_take(server_handles(call->server), call->collection, NULL, NULL, &handle, &error))
-        return handle;
-    call_fail(call, &error, NULL, -1);
-    return NULL;
-}
-
-static void put_namespace(void *context, const lode_namespace_entry *entry)
+static void write_namespace(void *context, const lode_namespace_entry *entry)
 {
     struct json_writer *json = context;
     json_write_object(json);
@@ -261,18 +234,17 @@ static void answer_namespaces(struct call *call, const struct handle *handle,
 {
     struct json_writer json;
     lode_error error = {.status = LODE_OK};
-    page->put = put_namespace;
-    page->context = &json;
     call_json(call, &json);
     json_write_object(&json);
     json_write_key(&json, "namespaces");
     json_write_array(&json);
-    if (namespaces_read(call, handle->collection, page, &error)) {
+    if (namespace_page_read(page, call, handle->collection, write_namespace, &json, &error)) {
         call_fail(call, &error, NULL, -1);
         return;
     }
     json_write_array_end(&json);
-    json_write_key(&json, "next");
+    json_write_key(&json,
+                   "next"); /* the page ended with a name that was shown, if there may be more */
     if (page->is_last)
         json_write_null(&json);
     else
@@ -285,20 +257,12 @@ void api_namespaces_list(struct call *call)
 {
     static const char *const names[] = {"after", "limit", NULL};
     uint64_t limit = 0;
-    struct namespace_page page = {.count = 0};
+    struct namespace_page page;
     if (!call_query_only(call, names) ||
-        !call_query_u64(call, "limit", 1, NAMESPACES_LIMIT_MAX, 1000, &limit))
+        !call_query_u64(call, "limit", 1, NAMESPACES_MAX, NAMESPACES_DEFAULT, &limit) ||
+        !namespace_page_init(&page, call, call_query(call, "after"), (size_t)limit))
         return;
-    const char *after = call_query(call, "after");
-    if (after && strlen(after) > LODE_NAMESPACE_SIZE_MAX) {
-        call_refuse(call, 400, "limit", "after", "after has %zu bytes; at most %d", strlen(after),
-                    LODE_NAMESPACE_SIZE_MAX);
-        return;
-    }
-    if (after)
-        memcpy(page.after, after, strlen(after) + 1);
-    page.limit = (size_t)limit;
-    const struct handle *handle = take_own(call);
+    const struct handle *handle = api_take_namespaces(call, NULL);
     if (handle)
         answer_namespaces(call, handle, &page);
     api_give(call, handle);
@@ -306,11 +270,7 @@ void api_namespaces_list(struct call *call)
 
 static const struct handle *take_namespace(struct call *call)
 {
-    call->namespace_ = call->parameters[1];
-    if (!call_query_only(call, no_names) ||
-        !api_may(call, call->route->role, call->parameters[0], call->parameters[1]))
-        return NULL;
-    return take_own(call);
+    return call_query_only(call, no_names) ? api_take_namespaces(call, call->parameters[1]) : NULL;
 }
 
 void api_namespaces_get(struct call *call)

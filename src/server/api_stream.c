@@ -1,39 +1,27 @@
-/* api_stream.c: points of any number, one JSON object a line, in bounded memory: in by import, out by export.
- *
- * An import gathers lines into batches, each of which is atomic; batches before a bad line stay applied. A batch that the
- * engine refuses because of one of its points is applied by halves, until the point is found: so all lines before a bad
- * one are applied, and it is named. With an Idempotency-Key each batch has a request id made of the key, its first line
- * and what its lines hold: who sends the same lines again with the same key gets what was applied passed over. */
+/* api_stream.c: points of any number, one JSON object a line, in bounded memory: in by import, out by export. */
 #include "base/hash.h"
-#include "os/clock.h"
-#include "os/thread.h"
 #include "server/api.h"
-#include "server/idempotency.h"
+#include "server/import_batch.h"
 #include "server/json_hits.h"
-#include "server/json_points.h"
 #include "server/json_values.h"
+#include "server/json_writes.h"
 #include "server/metrics.h"
 #include "server/schema_json.h"
 #include "server/service.h"
+#include "server/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_POINTS_MAX 1000
-#define BATCH_BYTES_MAX  ((size_t)4 << 20)
-#define LINE_BYTES_MAX   ((size_t)16 << 20)
-#define READ_BYTES       ((size_t)64 << 10)
-#define KEY_SIZE_MAX     256
+#define LINE_BYTES_MAX ((size_t)16 << 20)
+#define READ_BYTES     ((size_t)64 << 10)
 
 /* --- Import: lines ------------------------------------------------------------------------------- */
 
 struct import {
     struct call *call;
     const struct handle *handle;
-    lode_ack ack;
-    bool has_key;
-    uint8_t key[SHA256_SIZE]; /* idempotency_id */
     /* Lines: what was read and not taken yet is text.data[begin, text.size). */
     struct buf text;
     size_t begin;
@@ -43,12 +31,8 @@ struct import {
     struct arena arena;
     struct json_points points;
     size_t batch_bytes;
-    uint64_t lines[BATCH_POINTS_MAX];  /* of each point */
-    uint64_t hashes[BATCH_POINTS_MAX]; /* of what each line holds */
-    /* What was done. */
-    uint64_t written, batches, repeated, sequence;
-    uint64_t fresh;         /* of those written, how many were not there by an earlier attempt */
-    uint64_t applied_lines; /* all up to this one */
+    struct import_item items[IMPORT_POINTS_MAX]; /* by lines */
+    struct import_batch batch;                   /* positions are numbers of lines */
 };
 
 /* fault NULL: the point could be read, and is not what the collection takes. */
@@ -65,21 +49,9 @@ static void fail_import(struct import *import, const lode_error *error, uint64_t
                        .field = fault && fault->field[0] ? fault->field : NULL,
                        .position = fault ? fault->position : -1,
                        .line = line,
-                       .applied_lines = import->applied_lines,
-                       .applied_points = import->written,
-                       .is_schema = !fault,
+                       .applied_lines = import->batch.applied,
+                       .applied_points = import->batch.points,
                    });
-}
-
-/* Who sends faster than his quota waits; so do the bytes behind. */
-static void throttle(struct import *import, size_t size)
-{
-    uint64_t wait_ms = principal_take_bytes(import->call->who, size, clock_us());
-    while (wait_ms > 0 && !call_is_cancelled(import->call)) {
-        unsigned ms = wait_ms < 100 ? (unsigned)wait_ms : 100;
-        thread_sleep_us(ms * 1000);
-        wait_ms -= ms;
-    }
 }
 
 /* Read more behind what there is. */
@@ -96,16 +68,12 @@ static lode_status read_more(struct import *import, lode_error *error)
         return error_set(error, LODE_LIMIT, "the line has more than %zu bytes", LINE_BYTES_MAX);
     lode_status status = buf_reserve(text, READ_BYTES, error);
     if (status == LODE_OK)
-        status = exchange_read(import->call->exchange, text->data + text->size, READ_BYTES, &size,
-                               error);
+        status = stream_read(import->call, text->data + text->size, READ_BYTES, &size, error);
     if (status)
         return status;
     text->size += size;
     import->is_ended = size == 0;
-    throttle(import, size);
-    return api_may_go_on(import->call)
-               ? LODE_OK
-               : error_set(error, LODE_CANCELLED, "the key or token is no longer valid");
+    return LODE_OK;
 }
 
 /* The next line without its end; *ret_line NULL: there is none. Valid until the next call. */
@@ -145,81 +113,16 @@ static bool is_blank(const char *text, size_t size)
 
 /* --- Import: batches ----------------------------------------------------------------------------- */
 
-/* Of the points [begin, begin + count) of the batch. */
-static lode_status request_id(const struct import *import, size_t begin, size_t count,
-                              uint8_t ret_id[SHA256_SIZE], lode_error *error)
-{
-    struct sha256 sha;
-    lode_status status = sha256_init(&sha, error);
-    if (status == LODE_OK) {
-        sha256_update(&sha, import->key, sizeof import->key);
-        sha256_update(&sha, &import->lines[begin], sizeof import->lines[begin]);
-        sha256_update(&sha, &import->hashes[begin], count * sizeof *import->hashes);
-        sha256_digest(&sha, ret_id);
-    }
-    sha256_release(&sha);
-    return status;
-}
-
-static lode_status write_once(struct import *import, size_t begin, size_t count, lode_error *error)
-{
-    uint8_t id[SHA256_SIZE];
-    lode_write_info info = {0};
-    lode_write_options options = {.ack = import->ack};
-    lode_status status = LODE_OK;
-    if (import->has_key) {
-        status = request_id(import, begin, count, id, error);
-        options.request_id = id;
-        options.request_id_size = sizeof id;
-    }
-    if (status == LODE_OK)
-        status = lode_write(import->handle->collection, import->points.ops + begin, count, &options,
-                            &info, error);
-    if (status)
-        return status;
-    import->batches++;
-    import->repeated += info.repeated ? 1 : 0;
-    import->written += count;
-    import->fresh += info.repeated ? 0 : count;
-    import->sequence = info.sequence;
-    import->applied_lines = import->lines[begin + count - 1];
-    return LODE_OK;
-}
-
-static bool is_of_a_point(lode_status status)
-{
-    return status == LODE_INVALID || status == LODE_LIMIT || status == LODE_CONFLICT;
-}
-
-/* By halves, from the first on: a stack of what is left of each level. */
-static lode_status write_halves(struct import *import, size_t *ret_failed, lode_error *error)
-{
-    size_t begin = 0, total = import->points.count, count = total;
-    while (begin < total) {
-        lode_status status = write_once(import, begin, count, error);
-        if (status && (count == 1 || !is_of_a_point(status))) {
-            *ret_failed = begin;
-            return status;
-        }
-        if (status) {
-            count /= 2;
-        } else {
-            begin += count;
-            /* Beyond the first half everything that is left is tried at once. */
-            count = total - begin;
-        }
-    }
-    return LODE_OK;
-}
-
 /* Apply what was gathered; false: the call has failed. */
 static bool flush(struct import *import)
 {
     size_t failed = 0;
     lode_error error = {.status = LODE_OK};
-    lode_status status = import->points.count ? write_halves(import, &failed, &error) : LODE_OK;
+    const struct import_points points = {import->points.ops, import->items, import->points.count};
+    lode_status status =
+        import_batch_write(&import->batch, import->handle->collection, &points, &failed, &error);
     if (status)
-        fail_import(import, &error, import->lines[failed], NULL);
+        fail_import(import, &error, import->items[failed].position, NULL);
     json_points_clear(&import->points);
     arena_release(&import->arena);
     arena_init(&import->arena);
@@ -235,7 +138,7 @@ static bool has_right_dim(struct import *import)
     if (dim == 0 || dim == wanted)
         return true;
     import->points.count--;
-    (void)error_set(&error, LODE_INVALID, "vector: a vector of %u numbers; this index has %u", dim,
+    (void)error_set(&error, LODE_SCHEMA, "vector: a vector of %u numbers; this index has %u", dim,
                     wanted);
     if (flush(import))
         fail_import(import, &error, import->line, NULL);
@@ -256,10 +159,10 @@ static bool take_line(struct import *import, const char *line, size_t size)
     }
     if (!has_right_dim(import))
         return false;
-    import->lines[import->points.count - 1] = import->line;
-    import->hashes[import->points.count - 1] = hash64(line, size, 0);
+    import->items[import->points.count - 1] =
+        (struct import_item){.position = import->line, .hash = hash64(line, size, 0)};
     import->batch_bytes += size;
-    if (import->points.count < BATCH_POINTS_MAX && import->batch_bytes < BATCH_BYTES_MAX)
+    if (import->points.count < IMPORT_POINTS_MAX && import->batch_bytes < IMPORT_BYTES_MAX)
         return true;
     return flush(import);
 }
@@ -291,7 +194,7 @@ static void take_lines(struct import *import)
             return;
     } while (line);
     if (flush(import))
-        import->applied_lines = import->line;
+        import->batch.applied = import->line;
 }
 
 /* --- Import: the call ---------------------------------------------------------------------------- */
@@ -301,43 +204,13 @@ static void answer_import(struct import *import)
     struct json_writer json;
     call_json(import->call, &json);
     json_write_object(&json);
-    json_write_count(&json, "points", import->written);
+    json_write_count(&json, "points", import->batch.points);
     json_write_count(&json, "lines", import->line);
-    json_write_count(&json, "batches", import->batches);
-    json_write_count(&json, "repeated_batches", import->repeated);
-    json_write_count(&json, "sequence", import->sequence);
+    json_write_count(&json, "batches", import->batch.batches);
+    json_write_count(&json, "repeated_batches", import->batch.repeated);
+    json_write_count(&json, "sequence", import->batch.sequence);
     json_write_object_end(&json);
     call_json_end(import->call, &json);
-}
-
-static bool read_ack(struct call *call, lode_ack *ret_ack)
-{
-    static const char *const names[] = {"durable", "logged", "applied"};
-    const char *text = call_query(call, "ack");
-    *ret_ack = LODE_ACK_DURABLE;
-    for (int i = 0; text && i < 3; i++)
-        if (strcmp(text, names[i]) == 0) {
-            *ret_ack = (lode_ack)i;
-            return true;
-        }
-    if (text)
-        call_refuse(call, 400, "invalid", "ack", "ack is '%.40s': durable, logged or applied",
-                    text);
-    return !text;
-}
-
-static bool read_key(struct import *import)
-{
-    struct call *call = import->call;
-    const char *key = net_request_header(exchange_request(call->exchange), "idempotency-key");
-    lode_error error = {.status = LODE_OK};
-    import->has_key = key && *key;
-    if (key && strlen(key) > KEY_SIZE_MAX)
-        call_refuse(call, 400, "limit", "idempotency-key",
-                    "Idempotency-Key has %zu bytes; at most %d", strlen(key), KEY_SIZE_MAX);
-    else if (import->has_key && idempotency_id(call, key, import->key, &error))
-        call_fail(call, &error, NULL, -1);
-    return !call_has_failed(call);
 }
 
 static void run_import(struct import *import)
@@ -347,14 +220,14 @@ static void run_import(struct import *import)
     buf_init(&import->text, LINE_BYTES_MAX + 2 * READ_BYTES);
     arena_init(&import->arena);
     json_points_init(&import->points, JSON_POINTS_OF_LINES, 0, &import->arena);
-    import->points.count_max = BATCH_POINTS_MAX;
+    import->points.count_max = IMPORT_POINTS_MAX;
     if (buf_reserve(&import->text, READ_BYTES, &error))
         call_fail(call, &error, NULL, -1);
     else
         take_lines(import);
-    call->points = import->written;
-    call->sequence = import->sequence;
-    metrics_points(call->server->metrics, import->fresh, 0);
+    call->points = import->batch.points;
+    call->sequence = import->batch.sequence;
+    metrics_points(call->server->metrics, import->batch.fresh, 0);
     if (!call_has_failed(call))
         answer_import(import);
     json_points_release(&import->points);
@@ -373,7 +246,7 @@ void api_import(struct call *call)
         return;
     }
     import->call = call;
-    if (call_query_only(call, names) && read_ack(call, &import->ack) && read_key(import))
+    if (call_query_only(call, names) && write_head_read(call, &import->batch.head))
         import->handle = api_take(call, call_query(call, "namespace"));
     if (import->handle)
         run_import(import);
@@ -426,33 +299,19 @@ static bool read_vectors(struct call *call, int *ret_is_base64)
     return false;
 }
 
-static int is_cancelled(void *context)
-{
-    return call_is_cancelled(context);
-}
-
 /* Pin the state, and find out which points match. */
 static lode_status open_export(struct export *export, lode_error *error)
 {
     struct call *call = export->call;
     lode_collection *collection = export->handle->collection;
     const char *name = call_query(call, "snapshot"), *text = call_query(call, "filter");
-    const lode_stop stop = {.is_wanted = is_cancelled, .context = call};
+    const lode_stop stop = call_stop(call);
     lode_filter filter = {.text = text, .size = text ? strlen(text) : 0, .stop = &stop};
     lode_status status = name ? lode_snapshot_open_named(collection, name, &export->snapshot, error)
                               : lode_snapshot_open(collection, &export->snapshot, error);
     return status ? status
                   : lode_iterator_open_filtered(collection, export->snapshot, filter, export->with,
                                                 &export->iterator, error);
-}
-
-static lode_status write_out(struct call *call, lode_error *error)
-{
-    if (!api_may_go_on(call))
-        return error_set(error, LODE_CANCELLED, "the key or token is no longer valid");
-    lode_status status = exchange_write(call->exchange, call->out.data, call->out.size, error);
-    buf_clear(&call->out);
-    return status;
 }
 
 static lode_status append_line(struct export *export, const lode_hit *hit, lode_error *error)
@@ -475,7 +334,7 @@ static lode_status write_points(struct export *export, lode_error *error)
             export->points++;
         }
         if (status == LODE_OK && (call->out.size >= READ_BYTES || (!hit && call->out.size)))
-            status = write_out(call, error);
+            status = stream_write(call, error);
         if (status == LODE_OK && hit && handle_is_unwanted(export->handle))
             status = error_set(error, LODE_BUSY, "the index is being deleted");
     } while (status == LODE_OK && hit);

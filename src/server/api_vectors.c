@@ -31,7 +31,7 @@ static void write_batch(struct writes *writes, const struct write_head *head)
     lode_error error = {0};
     if (lode_write(writes->asked.handle->collection, writes->points.ops, writes->points.count,
                    &head->options, &info, &error))
-        asked_fail_at(call, &error, writes->items, true);
+        asked_fail_at(call, &error, writes->items, 0);
     else
         answer_write(call, &info);
 }
@@ -54,7 +54,7 @@ static void write_filtered(struct writes *writes)
     answer_write_done(call, &info);
     if (call->points)
         error_prefix(&error, "after %llu points: ", (unsigned long long)call->points);
-    asked_fail(call, &error, false);
+    asked_fail(call, &error);
 }
 
 static void write_body(struct call *call,
@@ -228,7 +228,7 @@ void api_vectors_get_one(struct call *call)
     if (call_query_only(call, names) && asked_of_query(&asked) && path_id(call, &id) &&
         asked_open(&asked)) {
         if (lode_get(asked.handle->collection, asked.snapshot, &id, 1, asked.with, &result, &error))
-            asked_fail(call, &error, false);
+            asked_fail(call, &error);
         else
             answer_found(call, &asked, result);
     }
@@ -306,7 +306,7 @@ static void answer_get(struct get *get, const lode_id *ids)
         return;
     if (lode_get(asked->handle->collection, asked->snapshot, ids, get->ids.count, asked->with,
                  &result, &error)) {
-        asked_fail(asked->call, &error, false);
+        asked_fail(asked->call, &error);
         return;
     }
     call_json(asked->call, &json);

@@ -3,6 +3,7 @@
 
 #include "base/number.h"
 #include "server/errors.h"
+#include "server/grpc_status.h"
 #include "server/percent.h"
 
 #include <stdarg.h>
@@ -144,6 +145,24 @@ bool call_is_cancelled(const struct call *call)
     return atomic_load_explicit(exchange_cancelled(call->exchange), memory_order_relaxed) != 0;
 }
 
+static int is_unwanted(void *context)
+{
+    return call_is_cancelled(context);
+}
+
+lode_stop call_stop(struct call *call)
+{
+    return (lode_stop){.deadline_us = call->deadline_us, .is_wanted = is_unwanted, .context = call};
+}
+
+/* gRPC has no body to say it in. */
+static void name_field(struct call *call, const char *field)
+{
+    char text[192];
+    grpc_percent(field, text, sizeof text);
+    call_header(call, "lode-field", text);
+}
+
 /* The first failure counts: what comes after it is of its consequences. */
 static void fail(struct call *call, struct fault fault, const struct fault_text *text)
 {
@@ -160,6 +179,8 @@ static void fail(struct call *call, struct fault fault, const struct fault_text 
         (void)snprintf(retry, sizeof retry, "%u", fault.retry_s);
         call_header(call, "retry-after", retry);
     }
+    if (call->is_grpc && text->field)
+        name_field(call, text->field);
 }
 
 /* Whether what is too large is the body, and not a number that was asked for. */
@@ -187,10 +208,7 @@ void call_fail(struct call *call, const lode_error *error, const char *field, lo
 
 void call_fail_line(struct call *call, const lode_error *error, const struct call_line *at)
 {
-    struct fault fault = fault_of_status(error->status, brings_points(call->route));
-    if (at->is_schema && error->status == LODE_INVALID)
-        fault = (struct fault){.status = 422, .code = "schema"};
-    fail_with(call, error, fault,
+    fail_with(call, error, fault_of_status(error->status, brings_points(call->route)),
               (struct fault_text){.field = at->field,
                                   .position = at->position,
                                   .line = at->line,

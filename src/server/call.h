@@ -12,6 +12,8 @@
 
 struct server;
 struct call;
+struct metrics_index;
+struct watcher;
 
 /* What of a collection an operation needs to see: who is let to a part of it alone (namespaces, a filter) is refused
  * what is about the whole, with 403. */
@@ -39,6 +41,13 @@ struct route {
     void (*run)(struct call *call);
 };
 
+/* How a stream's client keeps up (stream.h); since the last look at it: */
+struct pace {
+    uint64_t waited_us; /* for the client */
+    uint64_t bytes;
+    uint64_t refused; /* of the lane, by then */
+};
+
 #define CALL_PARAMETERS_MAX 2
 #define CALL_HEADERS_MAX    6
 
@@ -61,6 +70,7 @@ struct call {
     size_t header_count;
     /* For audit, metrics and logs: */
     const char *collection, *namespace_;
+    struct metrics_index *measured; /* the collection that was taken; NULL: none */
     uint64_t points, sequence;
     const char *fault_code;
     lode_error error;    /* of what failed; LODE_OK: nothing did */
@@ -70,6 +80,8 @@ struct call {
     bool is_denied;  /* what failed was a question of who may what */
     bool is_grpc;
     enum net_refusal refusal; /* the loop's; 0: none */
+    struct pace pace;
+    struct watcher *watcher; /* of grpc_health.c; NULL: it is none */
     char trace_parent[TRACEPARENT_SIZE];
 };
 
@@ -105,7 +117,6 @@ struct call_line {
     const char *field; /* NULL: none */
     long position;     /* in the line; -1: none */
     uint64_t line, applied_lines, applied_points;
-    bool is_schema; /* LODE_INVALID: the point is not what the collection takes (422) */
 };
 void call_fail_line(struct call *call, const lode_error *error, const struct call_line *at);
 /* Fail with a status of its own. */
@@ -114,5 +125,7 @@ void call_refuse(struct call *call, unsigned status, const char *code, const cha
 bool call_has_failed(const struct call *call);
 /* Nobody waits for the answer any more. */
 bool call_is_cancelled(const struct call *call);
+/* For the engine: then, and at the deadline. Valid as long as the call. */
+lode_stop call_stop(struct call *call);
 
 #endif

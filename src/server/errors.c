@@ -10,6 +10,7 @@ struct fault fault_of_status(lode_status status, bool is_write)
     switch (status) {
     case LODE_OK: return (struct fault){200, "ok", 0};
     case LODE_INVALID: return (struct fault){400, "invalid", 0};
+    case LODE_SCHEMA: return (struct fault){422, "schema", 0};
     case LODE_NOT_FOUND: return (struct fault){404, "not_found", 0};
     case LODE_EXISTS: return (struct fault){409, "exists", 0};
     case LODE_CONFLICT: return (struct fault){409, "conflict", 0};

@@ -4,6 +4,7 @@
 #include "server/grpc_call.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_status.h"
+#include "server/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,9 +173,7 @@ lode_status grpc_stream_begin(struct call *call, lode_error *error)
 lode_status grpc_stream_send(struct call *call, lode_error *error)
 {
     frame_end(&call->out, 0);
-    lode_status status = exchange_write(call->exchange, call->out.data, call->out.size, error);
-    buf_clear(&call->out);
-    return status;
+    return stream_write(call, error);
 }
 
 void grpc_stream_end(struct call *call)

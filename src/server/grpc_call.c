@@ -1,8 +1,8 @@
 /* grpc_call.c: see grpc_call.h. */
 #include "server/grpc_call.h"
 
-#include "server/grpc_status.h"
 #include "server/grpc_wire.h"
+#include "server/stream.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ void grpc_run(struct call *call)
     }
     const void *message = grpc_unpack(call, &call->memory, method->input, data, size);
     if (message && frame_begin(&call->out, &begin, &error))
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
     else if (message)
         method->handle(call, message);
 }
@@ -34,7 +34,7 @@ const void *grpc_unpack(struct call *call, struct arena *arena,
     lode_error error = {0};
     if (!wire_unpack(descriptor, data, size, arena, &message, &place, &error))
         return message;
-    grpc_fail(call, &error, place.field[0] ? place.field : NULL);
+    call_fail(call, &error, place.field[0] ? place.field : NULL, -1);
     return NULL;
 }
 
@@ -50,22 +50,7 @@ void grpc_reply(struct call *call, const ProtobufCMessage *message)
     put_init(&put, &call->out, &error);
     put_fields(&put, message);
     if (put.status)
-        grpc_fail(call, &error, NULL);
-}
-
-void grpc_name_field(struct call *call, const char *field)
-{
-    char text[192];
-    if (!field || !*field || call_has_failed(call))
-        return;
-    grpc_percent(field, text, sizeof text);
-    call_header(call, "lode-field", text);
-}
-
-void grpc_fail(struct call *call, const lode_error *error, const char *field)
-{
-    grpc_name_field(call, field);
-    call_fail(call, error, field, -1);
+        call_fail(call, &error, NULL, -1);
 }
 
 void grpc_invalid(struct call *call, const char *field, const char *format, ...)
@@ -75,21 +60,20 @@ void grpc_invalid(struct call *call, const char *field, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    grpc_name_field(call, field);
     call_refuse(call, 400, "invalid", field, "%s", message);
 }
 
-static lode_status read_exchange(void *context, void *data, size_t size, size_t *ret_size,
-                                 lode_error *error)
+static lode_status read_more(void *context, void *data, size_t size, size_t *ret_size,
+                             lode_error *error)
 {
-    return exchange_read(context, data, size, ret_size, error);
+    return stream_read(context, data, size, ret_size, error);
 }
 
 void grpc_reader_init(struct frame_reader *reader, struct call *call)
 {
     frame_reader_init(reader, GRPC_MESSAGE_SIZE_MAX);
-    reader->read = read_exchange;
-    reader->context = call->exchange;
+    reader->read = read_more;
+    reader->context = call;
 }
 
 const void *grpc_read_single(struct call *call, const ProtobufCMessageDescriptor *descriptor)

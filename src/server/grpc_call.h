@@ -27,10 +27,6 @@ const void *grpc_unpack(struct call *call, struct arena *arena,
 void grpc_fault(struct call *call, const struct frame_fault *fault);
 /* The fields of a message, into the answer. */
 void grpc_reply(struct call *call, const ProtobufCMessage *message);
-/* call_fail, naming the field that it is about (NULL: none). */
-void grpc_fail(struct call *call, const lode_error *error, const char *field);
-/* Before it fails: the field that it will be about; NULL or "": none. The first failure counts, and its field. */
-void grpc_name_field(struct call *call, const char *field);
 /* call_refuse with 400 "invalid". */
 void grpc_invalid(struct call *call, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,9 +1,11 @@
 /* grpc_health.c: grpc.health.v1.Health. The server and each of its services serve as soon as the database is open and until
  * the server stops.
  *
- * A watcher holds a thread of the slow lane, so there are at most half as many of them as it has threads; others are told
- * to come again. They look at the server's state four times a second. */
-#include "os/thread.h"
+ * A watcher costs no thread: its answer is kept open (exchange_keep), and whoever changes the server's state tells all of
+ * them. They are in a list, under a lock that is held while they are told, which does not wait: what a watcher is told in
+ * its whole life are a few bytes. A call leaves the list before it ends. */
+#include "server/grpc_health.h"
+
 #include "server/grpc_call.h"
 #include "server/grpc_descriptors.h"
 #include "server/grpc_methods.h"
@@ -11,16 +13,27 @@
 
 #include <proto/grpc/health/v1/health.pb-c.h>
 
+#include <stdlib.h>
 #include <string.h>
-
-#define LOOK_US 250000
 
 typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus serving;
 #define SERVING     GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
 #define NOT_SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
 #define UNKNOWN     GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
 
-static atomic_uint watchers; /* of the process */
+struct watcher {
+    struct call *call;
+    const char *service;
+    serving told;
+    bool is_listed;
+    struct watcher *next, *previous;
+};
+
+struct health {
+    struct mutex mutex; /* guards what follows, and the streams of the watchers */
+    struct watcher *first;
+    unsigned count;
+};
 
 static enum server_state state_of(const struct call *call)
 {
@@ -54,29 +67,31 @@ void grpc_health_check(struct call *call, const void *message)
         grpc_reply(call, &response.base);
 }
 
-/* --- Watch --------------------------------------------------------------------------------------- */
+/* --- Watchers; the mutex is held ----------------------------------------------------------------- */
 
-static unsigned watchers_max(const struct call *call)
+static bool add(struct health *health, struct watcher *watcher)
 {
-    struct net_options options;
-    struct net_tls_options tls;
-    config_net_options(call->server->config, &options, &tls);
-    return options.lanes[NET_LANE_SLOW].threads / 2;
+    if (health->count == HEALTH_WATCHERS_MAX)
+        return false;
+    watcher->next = health->first;
+    if (health->first)
+        health->first->previous = watcher;
+    health->first = watcher;
+    health->count++;
+    watcher->is_listed = true;
+    return true;
 }
 
-static bool enter(struct call *call)
+static void take_out(struct health *health, struct watcher *watcher)
 {
-    unsigned most = watchers_max(call);
-    unsigned count = atomic_load_explicit(&watchers, memory_order_relaxed);
-    do {
-        if (count >= most) {
-            call_refuse(call, most ? 429 : 501, "watchers", NULL,
-                        "at most %u watch at a time, half of http.slow-threads", most);
-            return false;
-        }
-    } while (!atomic_compare_exchange_weak_explicit(&watchers, &count, count + 1,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return true;
+    if (watcher->previous)
+        watcher->previous->next = watcher->next;
+    else
+        health->first = watcher->next;
+    if (watcher->next)
+        watcher->next->previous = watcher->previous;
+    health->count--;
+    watcher->is_listed = false;
 }
 
 static lode_status send_status(struct call *call, serving status, lode_error *error)
@@ -84,6 +99,7 @@ static lode_status send_status(struct call *call, serving status, lode_error *er
     Grpc__Health__V1__HealthCheckResponse response = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
     struct put put;
     size_t begin;
+    buf_clear(&call->out);
     lode_status failed = frame_begin(&call->out, &begin, error);
     response.status = status;
     put_init(&put, &call->out, error);
@@ -93,37 +109,98 @@ static lode_status send_status(struct call *call, serving status, lode_error *er
     return failed ? failed : grpc_stream_send(call, error);
 }
 
-static void watch(struct call *call, const char *service)
+/* Tell it what has changed; false: that was the last. */
+static bool tell(struct watcher *watcher)
 {
-    serving last = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__UNKNOWN;
+    struct call *call = watcher->call;
+    /* Looked at first: then what is said is the last. */
+    enum server_state state = state_of(call);
+    serving status = status_of(call, watcher->service);
     lode_error error;
-    lode_status failed = grpc_stream_begin(call, &error);
-    while (!failed && !call_is_cancelled(call)) {
-        /* Looked at first: then what is said is the last. */
-        enum server_state state = state_of(call);
-        bool is_last = state == SERVER_STOPPING || state == SERVER_FAILED;
-        serving status = status_of(call, service);
-        if (status != last)
-            failed = send_status(call, status, &error);
-        last = status;
-        if (is_last) {
-            call_refuse(call, 503, "stopping", NULL, "the server is stopping");
-            return;
-        }
-        thread_sleep_us(LOOK_US);
-    }
-    if (failed)
-        grpc_fail(call, &error, NULL);
+    if (status != watcher->told && send_status(call, status, &error))
+        call_fail(call, &error, NULL, -1);
+    else if (state == SERVER_STOPPING || state == SERVER_FAILED)
+        call_refuse(call, 503, "stopping", NULL, "the server is stopping");
+    watcher->told = status;
+    if (call_has_failed(call))
+        grpc_stream_end(call);
+    return !call_has_failed(call);
 }
 
-void grpc_health_watch(struct call *call)
+/* --- Watching ------------------------------------------------------------------------------------ */
+
+lode_status health_new(struct health **ret_health, lode_error *error)
 {
-    const Grpc__Health__V1__HealthCheckRequest *request =
-        grpc_read_single(call, &grpc__health__v1__health_check_request__descriptor);
-    if (request && enter(call)) {
-        watch(call, request->service);
-        atomic_fetch_sub_explicit(&watchers, 1, memory_order_relaxed);
+    struct health *health = calloc(1, sizeof *health);
+    if (!health)
+        return error_nomem(error, "watchers", sizeof *health);
+    mutex_init(&health->mutex);
+    *ret_health = health;
+    return LODE_OK;
+}
+
+void health_free(struct health *health)
+{
+    if (!health)
+        return;
+    mutex_release(&health->mutex);
+    free(health);
+}
+
+void health_tell(struct server *server)
+{
+    struct health *health = server->health;
+    mutex_lock(&health->mutex);
+    for (struct watcher *watcher = health->first, *next; watcher; watcher = next) {
+        next = watcher->next;
+        if (!tell(watcher))
+            take_out(health, watcher);
     }
-    if (call->is_answered)
-        grpc_stream_end(call);
+    mutex_unlock(&health->mutex);
+}
+
+void health_forget(struct health *health, struct call *call)
+{
+    if (!call->watcher)
+        return;
+    mutex_lock(&health->mutex);
+    if (call->watcher->is_listed)
+        take_out(health, call->watcher);
+    mutex_unlock(&health->mutex);
+}
+
+/* The first thing that it is told; then it is kept. */
+static void watch(struct health *health, struct watcher *watcher)
+{
+    struct call *call = watcher->call;
+    lode_error error;
+    if (!add(health, watcher)) {
+        call_refuse(call, 429, "watchers", NULL, "at most %d watch at a time", HEALTH_WATCHERS_MAX);
+    } else if (grpc_stream_begin(call, &error)) {
+        call_fail(call, &error, NULL, -1);
+        take_out(health, watcher);
+    } else {
+        exchange_keep(call->exchange);
+        if (!tell(watcher))
+            take_out(health, watcher);
+    }
+}
+
+void grpc_health_watch(struct call *call, const void *message)
+{
+    const Grpc__Health__V1__HealthCheckRequest *request = message;
+    struct health *health = call->server->health;
+    struct watcher *watcher = arena_alloc(&call->memory, sizeof *watcher);
+    if (!watcher) {
+        call_refuse(call, 503, "no_memory", NULL, "no memory for a watcher");
+        return;
+    }
+    *watcher =
+        (struct watcher){.call = call,
+                         .service = request->service,
+                         .told = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__UNKNOWN};
+    call->watcher = watcher;
+    mutex_lock(&health->mutex);
+    watch(health, watcher);
+    mutex_unlock(&health->mutex);
 }

@@ -51,7 +51,7 @@ static bool read_schema(struct call *call, const Lode__V1__Schema *from, lode_sc
     fields = arena_alloc(&call->memory, (from->n_fields + 1) * sizeof *fields);
     if (!fields) {
         (void)error_nomem(&error, "fields", from->n_fields * sizeof *fields);
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
         return false;
     }
     for (size_t i = 0; i < from->n_fields; i++)
@@ -69,7 +69,7 @@ static Lode__V1__Field **make_fields(struct call *call, const lode_schema *schem
     lode_error error;
     if (!fields || !pointers) {
         (void)error_nomem(&error, "fields", count * sizeof *fields);
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
@@ -116,7 +116,7 @@ void grpc_indices_create(struct call *call, const void *message)
         return;
     if (handles_create(handles, request->name, &schema, &error) ||
         handles_take(handles, request->name, NULL, NULL, &handle, &error))
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
     else
         reply_index(call, request->name, handle->schema);
     api_give(call, handle);
@@ -131,7 +131,7 @@ static void reply_catalog(struct call *call,
     struct put put;
     lode_error error;
     if (lode_catalog_list(server_db(call->server), &catalog, &error)) {
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
         return;
     }
     put_init(&put, &call->out, &error);
@@ -141,7 +141,7 @@ static void reply_catalog(struct call *call,
     put_fields(&put, rest);
     lode_catalog_free(catalog);
     if (put.status)
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
 }
 
 static void put_index_name(struct put *put, const lode_catalog_entry *entry)
@@ -160,19 +160,10 @@ void grpc_indices_list(struct call *call, const void *message)
 /* The index as such, for whoever sees anything of it; NULL, and the call has failed. */
 static const struct handle *take_schema(struct call *call, const char *name)
 {
-    const struct handle *handle = NULL;
-    lode_error error;
     if (!has_name(call, "name", name))
         return NULL;
-    call->collection = call_copy(call, name, strlen(name));
-    if (!principal_sees(call->who, name)) {
-        api_deny(call, "collection", "this key is not for this index");
-        return NULL;
-    }
-    if (!handles_take(server_handles(call->server), name, NULL, NULL, &handle, &error))
-        return handle;
-    grpc_fail(call, &error, "name");
-    return NULL;
+    call->parameters[0] = call_copy(call, name, strlen(name));
+    return call->parameters[0] ? api_take_name(call) : NULL;
 }
 
 void grpc_indices_get(struct call *call, const void *message)
@@ -214,8 +205,8 @@ void grpc_indices_update(struct call *call, const void *message)
     const char *name =
         handle && request->schema ? difference(handle->schema, request->schema) : NULL;
     if (name)
-        grpc_invalid(
-            call, name,
+        call_refuse(
+            call, 422, "immutable", name,
             "%s cannot be changed: points are stored by it. Create another index, import the "
             "export of this one, and let an alias point to it",
             name);
@@ -232,7 +223,7 @@ void grpc_indices_delete(struct call *call, const void *message)
     if (!may(call, request->name))
         return;
     if (handles_drop(server_handles(call->server), request->name, DROP_WAIT_MS, &error))
-        grpc_fail(call, &error, "name");
+        call_fail(call, &error, "name", -1);
     else
         grpc_reply(call, &response.base);
 }
@@ -264,7 +255,7 @@ void grpc_aliases_set(struct call *call, const void *message)
         !api_may(call, call->route->role, alias->target, NULL))
         return;
     if (handles_alias(server_handles(call->server), alias->name, alias->target, &error))
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
     else
         grpc_reply(call, &alias->base);
 }
@@ -277,7 +268,7 @@ void grpc_aliases_delete(struct call *call, const void *message)
     if (!may(call, request->name))
         return;
     if (handles_alias(server_handles(call->server), request->name, NULL, &error))
-        grpc_fail(call, &error, "name");
+        call_fail(call, &error, "name", -1);
     else
         grpc_reply(call, &response.base);
 }

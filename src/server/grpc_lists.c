@@ -40,7 +40,7 @@ void grpc_get(struct call *call, const void *message)
         goto out;
     if (lode_get(asked.handle->collection, asked.snapshot, ids, request->n_ids, asked.with, &result,
                  &error)) {
-        grpc_read_fail(call, &error, NULL);
+        asked_fail(call, &error);
         goto out;
     }
     grpc_reply_hits(call, &asked, request->with, result->hits, result->hit_count, &rest.base);
@@ -83,7 +83,7 @@ void grpc_scroll(struct call *call, const void *message)
                                         .with = asked.with,
                                         .stop = &asked.stop};
     if (lode_scroll(asked.handle->collection, &scroll, &page, &error)) {
-        grpc_read_fail(call, &error, NULL);
+        asked_fail(call, &error);
         goto out;
     }
     reply_page(call, &asked, request->with, page);
@@ -114,7 +114,7 @@ void grpc_sample(struct call *call, const void *message)
                                         .with = asked.with,
                                         .stop = &asked.stop};
     if (lode_sample(asked.handle->collection, &sample, &result, &error)) {
-        grpc_read_fail(call, &error, NULL);
+        asked_fail(call, &error);
         goto out;
     }
     grpc_reply_hits(call, &asked, request->with, result->hits, result->hit_count, &rest.base);
@@ -137,7 +137,7 @@ void grpc_count(struct call *call, const void *message)
         asked.filter.stop = &asked.stop;
         if (lode_count(asked.handle->collection, asked.snapshot, asked.filter, &response.count,
                        &error))
-            grpc_read_fail(call, &error, NULL);
+            asked_fail(call, &error);
         else
             grpc_reply(call, &response.base);
     }
@@ -162,7 +162,7 @@ static void reply_facets(struct call *call, const lode_facets *facets)
     rest.uncounted = facets->uncounted;
     put_fields(&put, &rest.base);
     if (put.status)
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
 }
 
 void grpc_facets(struct call *call, const void *message)
@@ -183,7 +183,7 @@ void grpc_facets(struct call *call, const void *message)
                                        .limit = request->limit,
                                        .stop = &asked.stop};
     if (lode_facets_get(asked.handle->collection, &wanted, &facets, &error)) {
-        grpc_read_fail(call, &error, NULL);
+        asked_fail(call, &error);
         goto out;
     }
     reply_facets(call, facets);

@@ -80,8 +80,8 @@ static const struct grpc_method methods[] = {
     METHOD("snapshots.create", SNAPSHOTS "Create", lode__v1__create_snapshot_request__descriptor, grpc_snapshots_create, ADMIN(REACH_WHOLE)),
     METHOD("snapshots.delete", SNAPSHOTS "Delete", lode__v1__delete_snapshot_request__descriptor, grpc_snapshots_delete, ADMIN(REACH_WHOLE)),
 
-    METHOD("healthz", HEALTH "Check", grpc__health__v1__health_check_request__descriptor, grpc_health_check, .role = ROLE_NONE, .lane = NET_LANE_READ),
-    STREAM("healthz", HEALTH "Watch", grpc_health_watch, .role = ROLE_NONE),
+    METHOD("healthz", HEALTH "Check", grpc__health__v1__health_check_request__descriptor, grpc_health_check, .role = ROLE_NONE, .lane = NET_LANE_WATCH),
+    METHOD("healthz", HEALTH "Watch", grpc__health__v1__health_check_request__descriptor, grpc_health_watch, .role = ROLE_NONE, .lane = NET_LANE_WATCH),
     STREAM("openapi", REFLECTION("v1"), grpc_reflection, .role = ROLE_READ),
     STREAM("openapi", REFLECTION("v1alpha"), grpc_reflection, .role = ROLE_READ),
 };

@@ -44,7 +44,7 @@ void grpc_import(struct call *call);
 void grpc_export(struct call *call);
 /* grpc_health.c */
 void grpc_health_check(struct call *call, const void *message);
-void grpc_health_watch(struct call *call);
+void grpc_health_watch(struct call *call, const void *message);
 /* grpc_reflection.c: streamed */
 void grpc_reflection(struct call *call);
 

@@ -54,7 +54,7 @@ bool grpc_ids(struct call *call, Lode__V1__Id *const *ids, size_t count, lode_id
     *ret_ids = arena_alloc(&call->memory, (count ? count : 1) * sizeof **ret_ids);
     if (!*ret_ids) {
         (void)error_nomem(&error, "ids", count * sizeof **ret_ids);
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
         return false;
     }
     for (size_t i = 0; i < count; i++)
@@ -82,8 +82,8 @@ bool grpc_vector(struct call *call, const char *field, const struct grpc_floats 
     if (bytes)
         count = bytes / sizeof(float);
     if (count != dim) {
-        grpc_invalid(call, field, "%s: a vector of %zu numbers; the index has %u dimensions", field,
-                     count, dim);
+        call_refuse(call, 422, "schema", field,
+                    "%s: a vector of %zu numbers; the index has %u dimensions", field, count, dim);
         return false;
     }
     /* Memory of an arena is aligned for floats. */
@@ -142,47 +142,6 @@ bool grpc_open(struct call *call, const struct grpc_target *target, struct asked
     if (target->filter)
         ret_asked->filter = grpc_filter(target->filter);
     return call->parameters[0] && asked_open(ret_asked);
-}
-
-/* --- Failing ------------------------------------------------------------------------------------- */
-
-/* Name item n as the client knows it, in ret_told and ret_field, which is empty when the error is about none. */
-static void tell_item(const lode_error *error, const char *items, size_t first,
-                      lode_error *ret_told, struct grpc_field *ret_field)
-{
-    static const char *const arrays[] = {"ops[", "requests["};
-    *ret_told = *error;
-    ret_field->text[0] = '\0';
-    if (strncmp(error->message, "filter", 6) == 0) /* messages of filters begin so */
-        memcpy(ret_field->text, "filter", sizeof "filter");
-    for (size_t i = 0; items && i < 2; i++) {
-        size_t size = strlen(arrays[i]);
-        char *end = NULL;
-        if (strncmp(error->message, arrays[i], size) != 0)
-            continue;
-        size_t position = first + strtoul(error->message + size, &end, 10);
-        if (*end == ']')
-            (void)error_set(ret_told, error->status, "%s[%zu%s", items, position, end);
-        *ret_field = grpc_field(items, position, "");
-    }
-}
-
-void grpc_read_fail(struct call *call, const lode_error *error, const char *items)
-{
-    lode_error told;
-    struct grpc_field field;
-    tell_item(error, items, 0, &told, &field);
-    grpc_name_field(call, field.text);
-    asked_fail_at(call, &told, NULL, false);
-}
-
-void grpc_write_fail(struct call *call, const lode_error *error, const char *items, size_t first)
-{
-    lode_error told;
-    struct grpc_field field;
-    tell_item(error, items, first, &told, &field);
-    grpc_name_field(call, field.text);
-    asked_fail_at(call, &told, NULL, true);
 }
 
 /* --- Answering ----------------------------------------------------------------------------------- */
@@ -276,5 +235,5 @@ void grpc_reply_hits(struct call *call, const struct asked *asked, const Lode__V
     put_fields(&put, rest);
     grpc_form_release(&form);
     if (put.status)
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
 }

@@ -43,11 +43,6 @@ struct grpc_target {
 bool grpc_open(struct call *call, const struct grpc_target *target, struct asked *ret_asked);
 unsigned grpc_with(const Lode__V1__With *with);
 
-/* The engine has failed, at item n of an array, perhaps ("ops[3] (id 7): ..."): that is told by the message's own name for it,
- * NULL: there is none. first: position of the array's first item in what the client sent. */
-void grpc_read_fail(struct call *call, const lode_error *error, const char *items);
-void grpc_write_fail(struct call *call, const lode_error *error, const char *items, size_t first);
-
 /* --- Answering ----------------------------------------------------------------------------------- */
 
 /* How points are written: Hit messages as field `number` of the message that is being written. */

@@ -223,7 +223,7 @@ static bool pin(struct asked *asked)
     if (asked->snapshot || !lode_snapshot_open(asked->handle->collection, &asked->snapshot, &error))
         return true;
     asked->snapshot = NULL;
-    grpc_fail(asked->call, &error, NULL);
+    call_fail(asked->call, &error, NULL, -1);
     return false;
 }
 
@@ -241,7 +241,7 @@ void grpc_query(struct call *call, const void *message)
         (!request->query || !request->query->explain || pin(&asked)) &&
         read_query(&asked, "query", request->query, &query) && fits(&asked, &request->query, 1) &&
         answer_one(&put, &asked, &query))
-        grpc_read_fail(call, &error, NULL);
+        asked_fail(call, &error);
     asked_close(&asked);
 }
 
@@ -313,7 +313,7 @@ static void answer_batch(struct batch *batch)
     for (size_t i = 0; i < batch->count; i++)
         has_groups |= *batch->queries[i].message->group_by != '\0';
     if (has_groups ? answer_each(&put, batch) : answer_together(&put, batch))
-        grpc_read_fail(call, &error, "queries");
+        asked_fail_at(call, &error, "queries", 0);
 }
 
 static bool read_batch(struct batch *batch, const Lode__V1__QueryBatchRequest *request)

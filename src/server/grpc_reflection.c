@@ -111,7 +111,7 @@ static void take_request(struct call *call, const struct buf *message)
         grpc_unpack(call, &memory, &grpc__reflection__v1__server_reflection_request__descriptor,
                     message->data, message->size);
     if (request && respond(call, (request_message *)(uintptr_t)request, &error))
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
     arena_release(&memory);
 }
 
@@ -123,7 +123,7 @@ void grpc_reflection(struct call *call)
     grpc_reader_init(&reader, call);
     reader.size_max = REQUEST_SIZE_MAX;
     if (grpc_stream_begin(call, &error))
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
     for (unsigned i = 0; !call_has_failed(call) && frame_next(&reader, &fault); i++) {
         if (i == MESSAGES_MAX)
             call_refuse(call, 429, "limit", NULL, "more than %d requests in one stream",

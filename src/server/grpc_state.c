@@ -2,7 +2,8 @@
 #include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
-#include "server/namespaces.h"
+#include "server/index_stats.h"
+#include "server/namespace_page.h"
 #include "server/routes.h"
 #include "server/service.h"
 
@@ -44,15 +45,20 @@ static void put_job(struct put *put, const lode_job_stats *job)
     put_u64(put, 4, job->total);
     put_u64(put, 5, job->elapsed_ms);
     put_u64(put, 6, job->eta_ms == LODE_ETA_UNKNOWN ? 0 : job->eta_ms);
+    put_u64(put, 7, job->reason);
+    put_u64(put, 8, job->rows_in);
+    put_u64(put, 9, job->bytes_in);
+    put_u64(put, 10, job->rate > 0 ? (uint64_t)job->rate : 0);
+    put_u64(put, 11, job->waiting);
     put_end(put, 13, begin);
 }
 
-static void put_latency(struct put *put, const struct server *server, size_t i)
+static void put_latency(struct put *put, const struct metrics_index *index, size_t i)
 {
     Lode__V1__Latency message = LODE__V1__LATENCY__INIT;
     struct metrics_latency latency;
     char name[64];
-    metrics_latency_get(server->metrics, i, &latency);
+    metrics_latency_get(index, i, &latency);
     size_t size = strlen(routes[i].operation);
     if (!latency.count || size >= sizeof name)
         return;
@@ -69,6 +75,7 @@ static void put_latency(struct put *put, const struct server *server, size_t i)
 
 static void reply_stats(struct call *call, const lode_stats *stats)
 {
+    const struct index_stats sum = index_stats_of(stats);
     struct put put;
     lode_error error;
     put_init(&put, &call->out, &error);
@@ -90,9 +97,15 @@ static void reply_stats(struct call *call, const lode_stats *stats)
     if (stats->job_error.status)
         put_bytes(&put, 14, stats->job_error.message, strlen(stats->job_error.message));
     for (size_t i = 0; i < route_count; i++)
-        put_latency(&put, call->server, i);
+        put_latency(&put, call->measured, i);
+    put_u64(&put, 16, sum.segment_bytes);
+    put_u64(&put, 17, sum.other_bytes);
+    put_u64(&put, 18, sum.growing_rows);
+    put_u64(&put, 19, sum.unindexed_rows);
+    put_u64(&put, 20, stats->delays);
+    put_u64(&put, 21, stats->delayed_ms);
     if (put.status)
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
 }
 
 void grpc_stats(struct call *call, const void *message)
@@ -102,7 +115,7 @@ void grpc_stats(struct call *call, const void *message)
     lode_stats *stats;
     lode_error error;
     if (handle && lode_stats_get(handle->collection, &stats, &error)) {
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
     } else if (handle) {
         reply_stats(call, stats);
         lode_stats_free(stats);
@@ -117,9 +130,10 @@ void grpc_flush(struct call *call, const void *message)
     const Lode__V1__FlushRequest *request = message;
     Lode__V1__FlushResponse response = LODE__V1__FLUSH_RESPONSE__INIT;
     const struct handle *handle = take_whole(call, request->index);
+    const lode_stop stop = call_stop(call);
     lode_error error;
-    if (handle && lode_flush(handle->collection, &error))
-        grpc_fail(call, &error, NULL);
+    if (handle && lode_flush(handle->collection, &stop, &error))
+        asked_fail(call, &error);
     else if (handle)
         grpc_reply(call, &response.base);
     api_give(call, handle);
@@ -130,9 +144,10 @@ void grpc_compact(struct call *call, const void *message)
     const Lode__V1__CompactRequest *request = message;
     Lode__V1__CompactResponse response = LODE__V1__COMPACT_RESPONSE__INIT;
     const struct handle *handle = take_whole(call, request->index);
+    const lode_stop stop = call_stop(call);
     lode_error error;
-    if (handle && lode_compact(handle->collection, &error))
-        grpc_fail(call, &error, NULL);
+    if (handle && lode_compact(handle->collection, &stop, &error))
+        asked_fail(call, &error);
     else if (handle)
         grpc_reply(call, &response.base);
     api_give(call, handle);
@@ -140,33 +155,14 @@ void grpc_compact(struct call *call, const void *message)
 
 /* --- Namespaces ---------------------------------------------------------------------------------- */
 
-#define NAMESPACES_DEFAULT 1000
-
 /* The index for what is about namespaces, which its own handle alone can tell. Points that the principal's filter hides are
  * counted: not for who has one. namespace_ NULL: whoever sees the index. */
 static const struct handle *take_for_namespaces(struct call *call, const char *index,
                                                 const char *namespace_)
 {
-    const struct handle *handle = NULL;
-    lode_error error;
-    call->collection = call_copy(call, index, strlen(index));
-    if (namespace_)
-        call->namespace_ = call_copy(call, namespace_, strlen(namespace_));
-    if (namespace_ && !api_may(call, call->route->role, index, namespace_))
-        return NULL;
-    if (!principal_sees(call->who, index)) {
-        api_deny(call, "collection", "this key is not for this index");
-        return NULL;
-    }
-    if (call->who->filter) {
-        api_deny(call, "namespace",
-                 "this is about whole namespaces, and this key sees what its filter allows");
-        return NULL;
-    }
-    if (!handles_take(server_handles(call->server), index, NULL, NULL, &handle, &error))
-        return handle;
-    grpc_fail(call, &error, "index");
-    return NULL;
+    char *copy = namespace_ ? call_copy(call, namespace_, strlen(namespace_)) : NULL;
+    call->parameters[0] = call_copy(call, index, strlen(index));
+    return call_has_failed(call) ? NULL : api_take_namespaces(call, copy);
 }
 
 static void put_namespace(void *context, const lode_namespace_entry *entry)
@@ -178,44 +174,32 @@ static void put_namespace(void *context, const lode_namespace_entry *entry)
     put_end(put, 1, begin);
 }
 
-static void reply_namespaces(struct call *call, lode_collection *collection,
+static void reply_namespaces(struct call *call, const struct handle *handle,
                              struct namespace_page *page)
 {
     struct put put;
     lode_error error;
     put_init(&put, &call->out, &error);
-    page->put = put_namespace;
-    page->context = &put;
-    lode_status status = namespaces_read(call, collection, page, &error);
+    lode_status status =
+        namespace_page_read(page, call, handle->collection, put_namespace, &put, &error);
     if (!status && !page->is_last)
         put_bytes(&put, 2, page->after, strlen(page->after));
     if (status || put.status)
-        grpc_fail(call, &error, NULL);
-}
-
-static bool read_page(struct call *call, const Lode__V1__ListNamespacesRequest *request,
-                      struct namespace_page *page)
-{
-    size_t size = strlen(request->after);
-    page->limit = request->limit ? request->limit : NAMESPACES_DEFAULT;
-    if (page->limit > NAMESPACES_LIMIT_MAX)
-        grpc_invalid(call, "limit", "limit is %zu; at most %d", page->limit, NAMESPACES_LIMIT_MAX);
-    else if (size > LODE_NAMESPACE_SIZE_MAX)
-        grpc_invalid(call, "after", "after has %zu bytes; at most %d", size,
-                     LODE_NAMESPACE_SIZE_MAX);
-    else
-        memcpy(page->after, request->after, size + 1);
-    return !call_has_failed(call);
+        call_fail(call, &error, NULL, -1);
 }
 
 void grpc_namespaces_list(struct call *call, const void *message)
 {
     const Lode__V1__ListNamespacesRequest *request = message;
-    struct namespace_page page = {.count = 0};
-    const struct handle *handle =
-        read_page(call, request, &page) ? take_for_namespaces(call, request->index, NULL) : NULL;
+    const struct handle *handle = NULL;
+    struct namespace_page page;
+    size_t limit = request->limit ? request->limit : NAMESPACES_DEFAULT;
+    if (limit > NAMESPACES_MAX)
+        grpc_invalid(call, "limit", "limit is %zu; at most %d", limit, NAMESPACES_MAX);
+    else if (namespace_page_init(&page, call, request->after, limit))
+        handle = take_for_namespaces(call, request->index, NULL);
     if (handle)
-        reply_namespaces(call, handle->collection, &page);
+        reply_namespaces(call, handle, &page);
     api_give(call, handle);
 }
 
@@ -237,7 +221,7 @@ void grpc_namespaces_get(struct call *call, const void *message)
     response.points = stats.points;
     response.vector_bytes = stats.vector_bytes;
     if (status)
-        grpc_fail(call, &error, "namespace");
+        call_fail(call, &error, "namespace", -1);
     else
         grpc_reply(call, &response.base);
     api_give(call, handle);
@@ -251,7 +235,7 @@ void grpc_namespaces_delete(struct call *call, const void *message)
     lode_write_info info;
     lode_error error;
     if (handle && lode_namespace_drop(handle->collection, request->namespace_, &info, &error)) {
-        grpc_fail(call, &error, "namespace");
+        call_fail(call, &error, "namespace", -1);
     } else if (handle) {
         response.sequence = info.sequence;
         response.deleted = info.deleted;
@@ -281,7 +265,7 @@ static void reply_snapshots(struct call *call, const struct handle *handle, cons
     struct put put;
     lode_error error;
     if (lode_snapshot_list_get(handle->collection, &list, &error)) {
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
         return;
     }
     put_init(&put, &call->out, &error);
@@ -295,7 +279,7 @@ static void reply_snapshots(struct call *call, const struct handle *handle, cons
     }
     lode_snapshot_list_free(list);
     if (put.status)
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
 }
 
 void grpc_snapshots_list(struct call *call, const void *message)
@@ -313,7 +297,7 @@ void grpc_snapshots_create(struct call *call, const void *message)
     const struct handle *handle = take_whole(call, request->index);
     lode_error error;
     if (handle && lode_snapshot_create(handle->collection, request->name, &error))
-        grpc_fail(call, &error, "name");
+        call_fail(call, &error, "name", -1);
     else if (handle)
         reply_snapshots(call, handle, request->name);
     api_give(call, handle);
@@ -326,7 +310,7 @@ void grpc_snapshots_delete(struct call *call, const void *message)
     const struct handle *handle = take_whole(call, request->index);
     lode_error error;
     if (handle && lode_snapshot_drop(handle->collection, request->name, &error))
-        grpc_fail(call, &error, "name");
+        call_fail(call, &error, "name", -1);
     else if (handle)
         grpc_reply(call, &response.base);
     api_give(call, handle);

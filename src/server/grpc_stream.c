@@ -1,19 +1,17 @@
 /* grpc_stream.c: Import and Export of lode.v1.Vectors: any number of points, in bounded memory.
- *
- * Import gathers messages until they have BATCH_POINTS points or BATCH_BYTES, and writes them as one batch. Which messages
- * are in which batch follows from their sizes alone: who sends the same messages again with the same key finds each batch
- * known. */
-#include "base/sha256.h"
-#include "os/clock.h"
-#include "os/thread.h"
-#include "server/answers.h"
+ * Import gathers whole messages into batches (import_batch.h). Which messages are in which batch follows from their sizes
+ * alone: who sends the same messages again with the same key finds each batch known. */
+#include "base/hash.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_write.h"
+#include "server/import_batch.h"
+#include "server/metrics.h"
+#include "server/service.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH_POINTS = 1000, BATCH_BYTES = 4 << 20, EXPORT_BYTES = 64 << 10 };
+enum { EXPORT_BYTES = 64 << 10 };
 
 /* --- Import -------------------------------------------------------------------------------------- */
 
@@ -22,78 +20,42 @@ struct import {
     struct frame_reader reader;
     struct asked asked;
     bool is_open; /* the first message has come */
-    struct write_head head;
     /* The batch that is being gathered; its messages are in `memory`. */
     lode_write_op *ops;
+    struct import_item *items;
     size_t ops_max, count, bytes;
     struct arena memory;
-    Lode__V1__ImportResponse done;
+    struct import_batch batch;
 };
-
-/* Of the batch that comes next: each has a key of its own. */
-static lode_status batch_key(const struct import *import, uint8_t key[SHA256_SIZE],
-                             lode_error *error)
-{
-    struct sha256 sha;
-    lode_status status = sha256_init(&sha, error);
-    if (!status) {
-        sha256_update(&sha, "import", sizeof "import");
-        sha256_update(&sha, import->head.request_id, sizeof import->head.request_id);
-        sha256_update(&sha, &import->done.batches, sizeof import->done.batches);
-        sha256_digest(&sha, key);
-    }
-    sha256_release(&sha);
-    return status;
-}
-
-static lode_status write_ops(struct import *import, lode_write_info *info, lode_error *error)
-{
-    lode_write_options options = import->head.options;
-    uint8_t key[SHA256_SIZE];
-    if (options.request_id_size) {
-        lode_status status = batch_key(import, key, error);
-        if (status)
-            return status;
-        options.request_id = key;
-        options.request_id_size = sizeof key;
-    }
-    return lode_write(import->asked.handle->collection, import->ops, import->count, &options, info,
-                      error);
-}
 
 /* What was gathered becomes a batch. */
 static bool write_batch(struct import *import)
 {
-    struct call *call = import->call;
-    lode_write_info info;
+    const struct import_points points = {import->ops, import->items, import->count};
+    size_t failed = 0;
     lode_error error;
-    if (import->count == 0)
-        return true;
-    if (write_ops(import, &info, &error)) {
-        grpc_write_fail(call, &error, "points", import->done.points);
-        return false;
-    }
-    import->done.points += import->count;
-    import->done.batches++;
-    import->done.repeated_batches += info.repeated != 0;
-    import->done.sequence = info.sequence;
-    answer_write_done(call, &info);
-    call->points = import->done.points; /* of all batches */
+    lode_status status = import_batch_write(&import->batch, import->asked.handle->collection,
+                                            &points, &failed, &error);
+    if (status)
+        asked_fail_at(import->call, &error, "points", import->items[failed].position);
     import->count = import->bytes = 0;
-    return true;
+    return !status;
 }
 
 static bool open_import(struct import *import, const Lode__V1__ImportRequest *request)
 {
     struct call *call = import->call;
-    if (!grpc_write_head(call, request->ack, request->idempotency_key, &import->head))
+    if (!grpc_write_head(call, request->ack, request->idempotency_key, &import->batch.head))
         return false;
     import->is_open = true;
     import->ops_max = grpc_points_max(call);
     import->ops = grpc_ops(call, import->ops_max);
+    import->items = arena_alloc(&call->memory, import->ops_max * sizeof *import->items);
     char *namespace_ = call_copy(call, request->namespace_, strlen(request->namespace_));
-    if (!import->ops || !namespace_)
+    if (!import->ops || !import->items || !namespace_) {
+        call_refuse(call, 503, "no_memory", NULL, "no memory for %zu points", import->ops_max);
         return false;
+    }
     const struct grpc_target target = {.index = request->index, .namespace_ = namespace_};
     return grpc_open(call, &target, &import->asked);
 }
@@ -114,6 +76,7 @@ static bool is_headless(struct call *call, const Lode__V1__ImportRequest *reques
 static bool add_points(struct import *import, const Lode__V1__ImportRequest *request)
 {
     struct call *call = import->call;
+    const struct buf *message = &import->reader.message;
     size_t n = request->n_points;
     if (n > import->ops_max) {
         grpc_invalid(call, "points", "points: %zu in one message; at most %zu", n, import->ops_max);
@@ -121,12 +84,16 @@ static bool add_points(struct import *import, const Lode__V1__ImportRequest *req
     }
     if (n > import->ops_max - import->count && !write_batch(import))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (!grpc_upsert_op(call, request->points[i], import->done.points + import->count + i,
-                            import->asked.handle->schema->dim, &import->ops[import->count + i]))
+    uint64_t first = import->batch.points + import->count;
+    uint64_t hash = hash64(message->data, message->size, 0);
+    for (size_t i = 0; i < n; i++) {
+        import->items[import->count] = (struct import_item){.position = first + i, .hash = hash};
+        if (!grpc_upsert_op(call, request->points[i], first + i, import->asked.handle->schema->dim,
+                            &import->ops[import->count]))
             return false;
-    import->count += n;
-    import->bytes += import->reader.message.size;
+        import->count++;
+    }
+    import->bytes += message->size;
     return true;
 }
 
@@ -141,7 +108,7 @@ static bool take_message(struct import *import)
     if (!(import->is_open ? is_headless(import->call, request) : open_import(import, request)) ||
         !add_points(import, request))
         return false;
-    if (import->count < BATCH_POINTS && import->bytes < BATCH_BYTES)
+    if (import->count < IMPORT_POINTS_MAX && import->bytes < IMPORT_BYTES_MAX)
         return true;
     if (!write_batch(import))
         return false;
@@ -149,52 +116,60 @@ static bool take_message(struct import *import)
     return true;
 }
 
-/* Who sends faster than his quota waits; so does what is behind. */
-static void throttle(struct call *call, size_t size)
+static bool is_unwanted(struct call *call, const struct handle *handle)
 {
-    uint64_t wait_ms = principal_take_bytes(call->who, size, clock_us());
-    while (wait_ms > 0 && !call_is_cancelled(call)) {
-        unsigned ms = wait_ms < 100 ? (unsigned)wait_ms : 100;
-        thread_sleep_us(ms * 1000);
-        wait_ms -= ms;
-    }
+    lode_error error;
+    if (!handle || !handle_is_unwanted(handle))
+        return false;
+    (void)error_set(&error, LODE_BUSY, "the index is being deleted");
+    call_fail(call, &error, NULL, -1);
+    return true;
 }
 
-static bool take_messages(struct import *import)
+static void take_messages(struct import *import)
 {
-    struct frame_fault fault;
-    while (frame_next(&import->reader, &fault)) {
-        throttle(import->call, import->reader.message.size);
-        if (!api_may_go_on(import->call) || !take_message(import))
-            return false;
-    }
+    struct frame_fault fault = {0};
+    while (!call_has_failed(import->call) && !is_unwanted(import->call, import->asked.handle) &&
+           frame_next(&import->reader, &fault))
+        (void)take_message(import);
     if (fault.http_status)
         grpc_fault(import->call, &fault);
-    else if (!import->is_open)
+    else if (!import->is_open && !call_has_failed(import->call))
         grpc_invalid(import->call, "index", "there is no message: the first names the index");
-    else if (call_is_cancelled(import->call)) /* some clients end a stream before they reset it */
+    if (call_is_cancelled(import->call)) /* some clients end a stream before they reset it */
         call_refuse(import->call, 503, "cancelled", NULL, "nobody waits for the answer");
+    else if (import->asked.handle) /* whatever was wrong: what came before it is written */
+        (void)write_batch(import);
+}
+
+static void reply_import(struct call *call, const struct import_batch *done)
+{
+    Lode__V1__ImportResponse response = LODE__V1__IMPORT_RESPONSE__INIT;
+    size_t begin;
+    lode_error error;
+    response.points = done->points;
+    response.batches = done->batches;
+    response.repeated_batches = done->repeated;
+    response.sequence = done->sequence;
+    if (frame_begin(&call->out, &begin, &error))
+        call_fail(call, &error, NULL, -1);
     else
-        return write_batch(import);
-    return false;
+        grpc_reply(call, &response.base);
 }
 
 void grpc_import(struct call *call)
 {
     struct import import = {.call = call, .asked.call = call};
     char text[24];
-    size_t begin;
-    lode_error error;
-    lode__v1__import_response__init(&import.done);
     grpc_reader_init(&import.reader, call);
-    if (take_messages(&import)) {
-        if (frame_begin(&call->out, &begin, &error))
-            grpc_fail(call, &error, NULL);
-        else
-            grpc_reply(call, &import.done.base);
-    }
+    take_messages(&import);
+    call->points = import.batch.points;
+    call->sequence = import.batch.sequence;
+    metrics_points(call->server->metrics, import.batch.fresh, 0);
+    if (!call_has_failed(call))
+        reply_import(call, &import.batch);
     if (call_has_failed(call)) { /* what was written stays */
-        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)import.done.points);
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)import.batch.points);
         call_header(call, "lode-points-written", text);
     }
     asked_close(&import.asked);
@@ -205,9 +180,10 @@ void grpc_import(struct call *call)
 /* --- Export -------------------------------------------------------------------------------------- */
 
 /* Points in messages of EXPORT_BYTES and a little more. */
-static lode_status write_points(struct call *call, lode_iterator *iterator, struct grpc_form *form,
-                                lode_error *error)
+static lode_status write_points(const struct asked *asked, lode_iterator *iterator,
+                                struct grpc_form *form, lode_error *error)
 {
+    struct call *call = asked->call;
     const lode_hit *hit = NULL;
     struct put put;
     size_t begin;
@@ -220,10 +196,10 @@ static lode_status write_points(struct call *call, lode_iterator *iterator, stru
             grpc_put_hit(&put, 1, hit, form);
         status = status ? status : put.status;
         call->points++;
-        if (!status && call->out.size >= EXPORT_BYTES && !api_may_go_on(call))
-            status = error_set(error, LODE_CANCELLED, "the key or token is no longer valid");
         if (!status && call->out.size >= EXPORT_BYTES)
             status = grpc_stream_send(call, error);
+        if (!status && handle_is_unwanted(asked->handle))
+            status = error_set(error, LODE_BUSY, "the index is being deleted");
     }
     if (!status && call->out.size)
         status = grpc_stream_send(call, error);
@@ -239,15 +215,15 @@ static void export_points(struct call *call, const struct asked *asked,
     lode_status status = lode_iterator_open_filtered(asked->handle->collection, asked->snapshot,
                                                      asked->filter, asked->with, &iterator, &error);
     if (status) {
-        grpc_read_fail(call, &error, NULL);
+        asked_fail(call, &error);
         return;
     }
     grpc_form_init(&form, request->with, asked->handle->schema->dim);
     status = grpc_stream_begin(call, &error);
     if (!status)
-        status = write_points(call, iterator, &form, &error);
+        status = write_points(asked, iterator, &form, &error);
     if (status)
-        grpc_fail(call, &error, NULL);
+        call_fail(call, &error, NULL, -1);
     grpc_form_release(&form);
     lode_iterator_close(iterator);
 }

@@ -3,7 +3,6 @@
 
 #include "server/answers.h"
 #include "server/grpc_methods.h"
-#include "server/idempotency.h"
 
 #include <string.h>
 
@@ -21,7 +20,7 @@ lode_write_op *grpc_ops(struct call *call, size_t count)
     if (ops)
         return ops;
     (void)error_nomem(&error, "operations", count * sizeof *ops);
-    grpc_fail(call, &error, NULL);
+    call_fail(call, &error, NULL, -1);
     return NULL;
 }
 
@@ -36,7 +35,7 @@ static bool check_count(struct call *call, const char *list, size_t count)
     if (count <= most)
         return true;
     (void)error_set(&error, LODE_LIMIT, "%s: %zu of them; at most %zu", list, count, most);
-    grpc_fail(call, &error, list);
+    call_fail(call, &error, list, -1);
     return false;
 }
 
@@ -67,19 +66,8 @@ bool grpc_upsert_op(struct call *call, const Lode__V1__Point *point, size_t i, u
 bool grpc_write_head(struct call *call, Lode__V1__Ack ack, const char *key,
                      struct write_head *ret_head)
 {
-    size_t size = strlen(key);
-    lode_error error;
     *ret_head = (struct write_head){.options.ack = (lode_ack)ack};
-    if (size > LODE_REQUEST_ID_SIZE_MAX) {
-        grpc_invalid(call, "idempotency_key", "idempotency_key: %zu bytes; at most %d", size,
-                     LODE_REQUEST_ID_SIZE_MAX);
-    } else if (size && idempotency_id(call, key, ret_head->request_id, &error)) {
-        grpc_fail(call, &error, NULL);
-    } else if (size) {
-        ret_head->options.request_id = ret_head->request_id;
-        ret_head->options.request_id_size = sizeof ret_head->request_id;
-    }
-    return !call_has_failed(call);
+    return !*key || idempotency_set(call, "idempotency_key", key, ret_head);
 }
 
 /* --- Writing ------------------------------------------------------------------------------------- */
@@ -115,7 +103,7 @@ static void write_batch(struct call *call, const struct asked *asked, const stru
         return;
     if (lode_write(asked->handle->collection, batch->ops, batch->count, &head.options, &info,
                    &error))
-        grpc_write_fail(call, &error, batch->list, 0);
+        asked_fail_at(call, &error, batch->list, 0);
     else
         reply(call, &info);
 }
@@ -136,7 +124,7 @@ static void write_filtered(struct call *call, const struct asked *asked, const l
     answer_write_done(call, &info);
     if (call->points)
         error_prefix(&error, "after %llu points: ", (unsigned long long)call->points);
-    grpc_read_fail(call, &error, NULL);
+    asked_fail(call, &error);
 }
 
 /* Just one of a list and a filter, and no key for what a filter matches, which changes in between. */

@@ -93,8 +93,10 @@ static struct entry *entry_new(const struct key *key, lode_error *error)
         entry->namespace_ = strdup(key->namespace_);
         entry->filter = strdup(key->filter);
     }
-    if (entry && entry->collection && entry->namespace_ && entry->filter)
+    if (entry && entry->collection && entry->namespace_ && entry->filter) {
+        entry->handle.name = entry->collection;
         return entry;
+    }
     entry_free(entry);
     (void)error_nomem(error, "a handle", sizeof *entry);
     return NULL;
@@ -241,7 +243,7 @@ static lode_status restrict_to(lode_collection *collection, const char *filter,
 {
     lode_status status =
         lode_collection_restrict(collection, lode_filter_text(filter), ret_collection, error);
-    if (status != LODE_INVALID && status != LODE_LIMIT)
+    if (status != LODE_INVALID && status != LODE_SCHEMA && status != LODE_LIMIT)
         return status;
     return error_set(error, LODE_UNSUPPORTED,
                      "the filter of the key cannot be applied to this index");

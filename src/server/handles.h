@@ -14,6 +14,7 @@
 struct handles;
 
 struct handle {
+    const char *name;            /* of the collection, whatever alias it was taken by */
     lode_collection *collection; /* what the principal may see of the namespace: not to be closed */
     const lode_schema *schema;
 };

@@ -9,7 +9,7 @@ static void add(struct sha256 *sha, const char *text)
     sha256_update(sha, text, strlen(text) + 1);
 }
 
-lode_status idempotency_id(const struct call *call, const char *key, uint8_t ret_id[SHA256_SIZE],
+static lode_status make_id(const struct call *call, const char *key, uint8_t ret_id[SHA256_SIZE],
                            lode_error *error)
 {
     struct sha256 sha;
@@ -22,4 +22,22 @@ lode_status idempotency_id(const struct call *call, const char *key, uint8_t ret
     }
     sha256_release(&sha);
     return status;
+}
+
+bool idempotency_set(struct call *call, const char *field, const char *key, struct write_head *head)
+{
+    lode_error error;
+    size_t size = strlen(key);
+    if (size == 0 || size > IDEMPOTENCY_KEY_MAX) {
+        call_refuse(call, 400, "limit", field, "%s of %zu bytes: from 1 to %d", field, size,
+                    IDEMPOTENCY_KEY_MAX);
+        return false;
+    }
+    if (make_id(call, key, head->request_id, &error)) {
+        call_fail(call, &error, NULL, -1);
+        return false;
+    }
+    head->options.request_id = head->request_id;
+    head->options.request_id_size = sizeof head->request_id;
+    return true;
 }

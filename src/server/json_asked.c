@@ -4,6 +4,7 @@
 #include "os/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FIELDS_MAX 256 /* of "fields": what is looked for in each member of each hit */
@@ -175,17 +176,11 @@ static bool set_deadline(struct asked *asked)
     return true;
 }
 
-static int is_unwanted(void *context)
-{
-    return call_is_cancelled(context);
-}
-
 bool asked_open(struct asked *asked)
 {
     if (!set_deadline(asked))
         return false;
-    asked->stop = (lode_stop){
-        .deadline_us = asked->call->deadline_us, .is_wanted = is_unwanted, .context = asked->call};
+    asked->stop = call_stop(asked->call);
     asked->filter.stop = &asked->stop;
     asked->handle = api_take(asked->call, asked->namespace_);
     if (!asked->handle || !asked->snapshot_name)
@@ -209,22 +204,27 @@ void asked_close(struct asked *asked)
 
 /* --- Failing ------------------------------------------------------------------------------------- */
 
+struct asked_items {
+    const char *name; /* NULL: there is none */
+    uint64_t first;
+};
+
 /* Where the engine's message begins with the array it was given ("ops[3] (id 7): ..."), it is told with the body's own name
  * for it. Writes the item's path to field, "" where there is none. */
-static void tell_item(const lode_error *error, const char *items, lode_error *ret_told,
-                      char field[JSON_FIELD_SIZE])
+static void tell_item(const lode_error *error, const struct asked_items *items,
+                      lode_error *ret_told, char field[JSON_FIELD_SIZE])
 {
     static const char *const arrays[] = {"ops[", "requests["};
     *ret_told = *error;
     field[0] = '\0';
-    for (size_t i = 0; items && i < 2; i++) {
+    for (size_t i = 0; items->name && i < 2; i++) {
         size_t size = strlen(arrays[i]);
+        char *rest = NULL;
         if (strncmp(error->message, arrays[i], size) != 0)
             continue;
-        const char *rest = error->message + size;
-        int digits = (int)strspn(rest, "0123456789");
-        (void)snprintf(field, JSON_FIELD_SIZE, "%s[%.*s]", items, digits, rest);
-        (void)error_set(ret_told, error->status, "%s[%s", items, rest);
+        unsigned long long at = items->first + strtoull(error->message + size, &rest, 10);
+        (void)snprintf(field, JSON_FIELD_SIZE, "%.40s[%llu]", items->name, at);
+        (void)error_set(ret_told, error->status, "%s%s", field, *rest ? rest + 1 : "");
     }
 }
 
@@ -234,24 +234,21 @@ static int is_of_filter(const lode_error *error)
     return strncmp(error->message, "filter", 6) == 0;
 }
 
-void asked_fail_at(struct call *call, const lode_error *error, const char *items, bool is_write)
+void asked_fail_at(struct call *call, const lode_error *error, const char *items, uint64_t first)
 {
     lode_error told;
     char path[JSON_FIELD_SIZE];
-    tell_item(error, items, &told, path);
+    tell_item(error, &(struct asked_items){items, first}, &told, path);
     const char *field = path[0] ? path : is_of_filter(error) ? "filter" : NULL;
-    if (is_write && error->status == LODE_INVALID)
-        call_refuse(call, 422, "schema", field, "%s", told.message);
-    else if (error->status == LODE_CANCELLED && call->deadline_us &&
-             clock_us() >= call->deadline_us)
+    if (error->status == LODE_CANCELLED && call->deadline_us && clock_us() >= call->deadline_us)
         call_refuse(call, 504, "deadline", NULL, "the deadline has passed");
     else
         call_fail(call, &told, field, -1);
 }
 
-void asked_fail(struct call *call, const lode_error *error, bool is_write)
+void asked_fail(struct call *call, const lode_error *error)
 {
-    asked_fail_at(call, error, NULL, is_write);
+    asked_fail_at(call, error, NULL, 0);
 }
 
 bool asked_check_dim(const struct asked *asked, uint32_t dim, const char *field)

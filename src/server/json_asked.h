@@ -47,10 +47,9 @@ bool asked_query_bool(struct call *call, const char *name, int *ret_value);
 uint64_t asked_limit(uint64_t own, uint64_t most);
 
 /* The engine has failed: with the status of HTTP that is right (504 where the deadline has passed while it was cancelled). items: what the body
- * calls the array that the engine was given, or NULL. is_write: LODE_INVALID is about points that are not what the
- * collection takes (422). */
-void asked_fail_at(struct call *call, const lode_error *error, const char *items, bool is_write);
-void asked_fail(struct call *call, const lode_error *error, bool is_write); /* without items */
+ * calls the array that the engine was given, or NULL; first: the position there of the first that the engine was given. */
+void asked_fail_at(struct call *call, const lode_error *error, const char *items, uint64_t first);
+void asked_fail(struct call *call, const lode_error *error); /* without items */
 /* A vector of the body has so many numbers. False: these are not as many as the collection's, and the call has failed. */
 bool asked_check_dim(const struct asked *asked, uint32_t dim, const char *field);
 

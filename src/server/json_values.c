@@ -130,11 +130,14 @@ size_t json_find_infinite(const float *values, size_t count)
     return count;
 }
 
+/* dim: of the vectors before, with which it does not agree; 0: it is none of any index. */
 static lode_status wrong_count(struct json_input *input, size_t count, const char *more,
-                               uint32_t wanted)
+                               uint32_t dim)
 {
-    return json_input_fail(input, LODE_INVALID, "a vector of %s%zu numbers; expected %u", more,
-                           count, wanted);
+    lode_status status = dim ? LODE_SCHEMA : LODE_INVALID;
+    uint32_t wanted = dim ? dim : count ? LODE_DIM_MAX : 1;
+    return json_input_fail(input, status, "a vector of %s%zu numbers; expected %u", more, count,
+                           wanted);
 }
 
 /* The array's bracket has been read. */
@@ -148,11 +151,11 @@ static lode_status read_numbers(struct json_input *input, uint32_t *dim, const f
         return json_input_nomem(input, "a vector", room * sizeof(float));
     long count = json_read_f32s(&input->json, values, room);
     if (count < 0 && strcmp(input->json.error, "too many numbers") == 0)
-        return wrong_count(input, room, "more than ", (uint32_t)room);
+        return wrong_count(input, room, "more than ", *dim);
     if (count < 0)
         return json_input_malformed(input);
     if (count == 0 || (*dim && (size_t)count != *dim))
-        return wrong_count(input, (size_t)count, "", *dim ? *dim : 1);
+        return wrong_count(input, (size_t)count, "", *dim);
     *dim = (uint32_t)count;
     *ret_vector = values;
     return LODE_OK;
@@ -198,7 +201,7 @@ static lode_status read_base64(struct json_input *input, uint32_t *dim, const fl
         return json_input_fail(input, LODE_INVALID,
                                "a base64 string of %zu characters is no vector of floats", size);
     if (count == 0 || (*dim ? count != *dim : count > LODE_DIM_MAX))
-        return wrong_count(input, count, "", *dim ? *dim : count ? LODE_DIM_MAX : 1);
+        return wrong_count(input, count, "", *dim);
     uint8_t *values = arena_alloc(input->arena, size / 4 * 3 + 4);
     if (!values)
         return json_input_nomem(input, "a vector", bytes);

@@ -1,8 +1,6 @@
 /* json_writes.c: see json_writes.h. */
 #include "server/json_writes.h"
 
-#include "server/idempotency.h"
-
 #include <string.h>
 
 #define REMOVED_MAX 1024 /* members that one patch removes */
@@ -29,24 +27,8 @@ static bool read_ack(struct call *call, lode_ack *ret_ack)
 
 static bool read_key(struct call *call, struct write_head *head)
 {
-    static const char name[] = "idempotency-key";
-    const char *key = net_request_header(exchange_request(call->exchange), name);
-    if (!key)
-        return true;
-    size_t size = strlen(key);
-    if (size == 0 || size > IDEMPOTENCY_KEY_MAX) {
-        call_refuse(call, 400, "limit", "Idempotency-Key",
-                    "Idempotency-Key of %zu bytes: from 1 to %d", size, IDEMPOTENCY_KEY_MAX);
-        return false;
-    }
-    lode_error error = {0};
-    if (idempotency_id(call, key, head->request_id, &error)) {
-        call_fail(call, &error, NULL, -1);
-        return false;
-    }
-    head->options.request_id = head->request_id;
-    head->options.request_id_size = sizeof head->request_id;
-    return true;
+    const char *key = net_request_header(exchange_request(call->exchange), "idempotency-key");
+    return !key || idempotency_set(call, "Idempotency-Key", key, head);
 }
 
 bool write_head_read(struct call *call, struct write_head *ret_head)

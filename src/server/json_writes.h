@@ -2,17 +2,12 @@
 #ifndef SERVER_JSON_WRITES_H
 #define SERVER_JSON_WRITES_H
 
+#include "server/idempotency.h"
 #include "server/json_asked.h"
 #include "server/json_points.h"
 
-#define IDEMPOTENCY_KEY_MAX 255 /* bytes of the header */
-
 /* ?ack= and the header Idempotency-Key. The engine is given a hash of the key with who sent it and for what operation, so
  * that nobody meets another's. False: the call has failed. */
-struct write_head {
-    lode_write_options options;
-    uint8_t request_id[32];
-};
 bool write_head_read(struct call *call, struct write_head *ret_head);
 
 /* {"ids": [...]} or {"filter": ...} and what is to be done to the points: a delete, a patch or, as {"patches": [...]}, a

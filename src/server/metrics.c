@@ -106,6 +106,7 @@ void metrics_free(struct metrics *metrics)
         free(metrics->shards[i].rows);
     for (size_t i = 0; i < metrics->operation_count; i++)
         free(metrics->operations[i]);
+    metrics_indices_free(metrics);
     mutex_release(&metrics->lock);
     free(metrics->shards);
     free(metrics->operations);
@@ -247,17 +248,4 @@ void metrics_time_merge(const struct metrics *metrics, size_t operation,
 {
     for (size_t i = 0; i < metrics->shard_count; i++)
         histogram_merge(&metrics->shards[i].rows[operation].time, counts);
-}
-
-void metrics_latency_get(const struct metrics *metrics, size_t operation,
-                         struct metrics_latency *ret_latency)
-{
-    struct histogram_counts counts = {0};
-    metrics_time_merge(metrics,
-                       operation < metrics->operation_count ? operation : metrics->operation_count,
-                       &counts);
-    ret_latency->count = histogram_count(&counts);
-    ret_latency->p50_us = histogram_quantile(&counts, 0.50);
-    ret_latency->p95_us = histogram_quantile(&counts, 0.95);
-    ret_latency->p99_us = histogram_quantile(&counts, 0.99);
 }

@@ -28,11 +28,20 @@ void metrics_recall(struct metrics *metrics, const char *collection, uint64_t sh
                     uint64_t hits);
 void metrics_slow(struct metrics *metrics);
 
+/* --- Latencies of one collection, for its statistics (metrics_latency.c) ------------------------- */
+
+struct metrics_index;
+/* Of this name, for as long as the metrics live; NULL: there are METRICS_COLLECTIONS_MAX others, or no memory. */
+struct metrics_index *metrics_index(struct metrics *metrics, const char *name);
+/* A request of it has ended. NULL: nothing is counted. */
+void metrics_index_request(struct metrics_index *index, size_t operation, uint64_t us);
+
 struct metrics_latency {
     uint64_t count;
     double p50_us, p95_us, p99_us; /* since the server began; by buckets of 1/8 of a power of two */
 };
-void metrics_latency_get(const struct metrics *metrics, size_t operation,
+/* NULL: none. */
+void metrics_latency_get(const struct metrics_index *index, size_t operation,
                          struct metrics_latency *ret_latency);
 
 /* What the text takes from elsewhere at the moment it is asked for. */

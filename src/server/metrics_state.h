@@ -45,6 +45,8 @@ struct metrics_jobs_entry {
     uint64_t same_time; /* of them, those that ended at that very moment */
 };
 
+#define METRICS_INDEX_SLOTS 2048u /* of a hash table for METRICS_COLLECTIONS_MAX */
+
 #define METRICS_JOB_KINDS (LODE_JOB_MERGE + 1) /* they begin at 1 */
 
 struct metrics {
@@ -55,6 +57,8 @@ struct metrics {
     uint64_t started_wall_us;
     /* Slots are filled from the first on and never change again: release and acquire. */
     _Atomic(const char *) reasons[METRICS_REASONS_MAX - 1];
+    _Atomic(struct metrics_index *) indices[METRICS_INDEX_SLOTS]; /* as reasons */
+    _Atomic unsigned index_count;
     struct mutex lock; /* guards what follows */
     struct metrics_recall_entry *recall;
     size_t recall_count;
@@ -67,6 +71,8 @@ uint64_t metrics_sum(const struct metrics *metrics, size_t offset); /* of a coun
 /* Of an operation, over all shards: adds to what counts holds. */
 void metrics_time_merge(const struct metrics *metrics, size_t operation,
                         struct histogram_counts *counts);
+
+void metrics_indices_free(struct metrics *metrics);
 
 /* The parts of the text. */
 void metrics_text_requests(const struct metrics *metrics, struct exposition *text);

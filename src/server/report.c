@@ -189,6 +189,7 @@ void report(struct call *call, const struct net_outcome *outcome)
     struct net_outcome counted = *outcome;
     counted.status = status;
     metrics_request(call->server->metrics, operation_index(call), &counted);
+    metrics_index_request(call->measured, operation_index(call), outcome->total_us);
     if (call->is_denied && call->fault_code)
         metrics_denied(call->server->metrics, call->fault_code);
     bool is_told = take_line(call);

@@ -58,6 +58,8 @@ static lode_status make_parts(struct server *server, lode_error *error)
     if (status == LODE_OK)
         status = tracer_new(config, &server->tracer, error);
     if (status == LODE_OK)
+        status = health_new(&server->health, error);
+    if (status == LODE_OK)
         status = access_new(config, &server->access, error);
     if (status == LODE_OK)
         access_set_report(server->access, access_report, server);
@@ -97,6 +99,7 @@ void server_free(struct server *server)
     audit_close(server->audit);
     rates_free(server->denials);
     access_free(server->access);
+    health_free(server->health);
     tracer_free(server->tracer);
     metrics_free(server->metrics);
     log_close(server->log);
@@ -158,12 +161,14 @@ static void opening(void *context)
     if (status) {
         server->opening_error.status = status;
         atomic_store_explicit(&server->state, SERVER_FAILED, memory_order_release);
+        health_tell(server);
         net_server_stop(server->net, 0);
         return;
     }
     if (atomic_compare_exchange_strong_explicit(&server->state, &expected, SERVER_READY,
                                                 memory_order_release, memory_order_relaxed))
         log_write(server->log, LOG_INFO, "ready", NULL, 0);
+    health_tell(server);
 }
 
 /* Samples hold handles, and these collections. */
@@ -205,6 +210,7 @@ void server_stop(struct server *server)
     /* While it is being opened it stays "opening", so that nobody takes a database that is not there yet. */
     (void)atomic_compare_exchange_strong_explicit(&server->state, &ready, SERVER_STOPPING,
                                                   memory_order_acq_rel, memory_order_relaxed);
+    health_tell(server);
     if (stops == 0)
         log_write(server->log, LOG_INFO, "stopping", NULL, 0);
     net_server_stop(server->net, stops == 0 ? (unsigned)server->config->http.drain_ms : 0);

@@ -13,6 +13,7 @@
 #include "server/percent.h"
 #include "server/report.h"
 #include "server/routes.h"
+#include "server/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,9 +178,19 @@ static bool take_quota(struct call *call, uint64_t bytes)
     return false;
 }
 
-const struct handle *api_take(struct call *call, const char *namespace_)
+/* Whether he may is known by now. NULL, and error says why. */
+static const struct handle *take(struct call *call, const char *namespace_,
+                                 const struct principal *who, lode_error *error)
 {
     const struct handle *handle = NULL;
+    if (handles_take(call->server->handles, call->collection, namespace_, who, &handle, error))
+        return NULL;
+    call->measured = metrics_index(call->server->metrics, handle->name);
+    return handle;
+}
+
+const struct handle *api_take(struct call *call, const char *namespace_)
+{
     lode_error error = {.status = LODE_OK};
     call->collection = call->parameters[0];
     call->namespace_ =
@@ -187,26 +198,50 @@ const struct handle *api_take(struct call *call, const char *namespace_)
     if (call_has_failed(call) ||
         !service_may(call, call->route->role, call->collection, namespace_ ? namespace_ : ""))
         return NULL;
-    if (!handles_take(call->server->handles, call->collection, namespace_, call->who, &handle,
-                      &error))
-        return handle;
+    const struct handle *handle = take(call, namespace_, call->who, &error);
     if (error.status == LODE_LIMIT) /* of the name, not of the body */
         call_refuse(call, 400, "limit", "namespace", "%s", error.message);
-    else
+    else if (!handle)
         call_fail(call, &error, NULL, -1);
-    return NULL;
+    return handle;
 }
 
 const struct handle *api_take_whole(struct call *call)
 {
-    const struct handle *handle = NULL;
     lode_error error = {.status = LODE_OK};
     call->collection = call->parameters[0];
     if (!service_may(call, call->route->role, call->collection, NULL))
         return NULL;
-    if (!handles_take(call->server->handles, call->collection, NULL, NULL, &handle, &error))
-        return handle;
-    call_fail(call, &error, NULL, -1);
+    const struct handle *handle = take(call, NULL, NULL, &error);
+    if (!handle)
+        call_fail(call, &error, NULL, -1);
+    return handle;
+}
+
+const struct handle *api_take_name(struct call *call)
+{
+    lode_error error = {.status = LODE_OK};
+    call->collection = call->parameters[0];
+    if (!principal_sees(call->who, call->collection)) {
+        api_deny(call, "collection", "this key is not for this index");
+        return NULL;
+    }
+    const struct handle *handle = take(call, NULL, NULL, &error);
+    if (!handle)
+        call_fail(call, &error, NULL, -1);
+    return handle;
+}
+
+const struct handle *api_take_namespaces(struct call *call, const char *namespace_)
+{
+    call->collection = call->parameters[0];
+    call->namespace_ = namespace_;
+    if (namespace_ && !service_may(call, call->route->role, call->collection, namespace_))
+        return NULL;
+    if (!call->who->filter)
+        return api_take_name(call);
+    api_deny(call, "namespace",
+             "this is about whole namespaces, and this key sees what its filter allows");
     return NULL;
 }
 
@@ -460,7 +495,9 @@ static void run(void *context, struct exchange *exchange)
 {
     struct call *call = exchange_data(exchange);
     (void)context;
-    if (!call->route->is_streamed)
+    if (call->route->is_streamed)
+        stream_begin(call);
+    else
         call->body = exchange_body(exchange, &call->body_size);
     if (exchange_request(exchange)->content_size != NET_SIZE_UNKNOWN || call->route->is_streamed ||
         call->body_size == 0 || take_quota(call, call->body_size))
@@ -507,6 +544,7 @@ void service_end(void *context, struct exchange *exchange, const struct net_outc
         metrics_request(server->metrics, SIZE_MAX, outcome);
         return;
     }
+    health_forget(server->health, call);
     report(call, outcome);
     exchange_set_data(exchange, NULL);
     call_free(call);

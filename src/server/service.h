@@ -8,6 +8,7 @@
 #include "server/call.h"
 #include "server/collector.h"
 #include "server/config.h"
+#include "server/grpc_health.h"
 #include "server/handles.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -42,6 +43,7 @@ struct server {
     struct handles *handles;
     struct collector *collector;
     struct recall_sampler *recall;
+    struct health *health;
     _Atomic enum server_state state;
     _Atomic unsigned stops;   /* how often server_stop was called */
     lode_error opening_error; /* the opening thread's, read once it has been joined */

@@ -15,8 +15,7 @@ static lode_status look(const struct live_rows *rows, uint32_t row, lode_error *
         if (status)
             return status;
     }
-    if (row % ROWS_BETWEEN_LOOKS || !rows->cancel ||
-        !atomic_load_explicit(rows->cancel, memory_order_relaxed))
+    if (row % ROWS_BETWEEN_LOOKS || !cancel_is_wanted(rows->cancel))
         return LODE_OK;
     return error_set(error, LODE_CANCELLED, "writing a segment was cancelled");
 }

@@ -2,14 +2,15 @@
 #ifndef STORAGE_LIVE_ROWS_H
 #define STORAGE_LIVE_ROWS_H
 
+#include "os/stop.h"
 #include "storage/version.h"
 
 struct live_rows {
     const struct segment_view *views;
     size_t view_count;
-    uint32_t row_count;        /* live ones, of all views */
-    const _Atomic int *cancel; /* may be NULL */
-    const lode_stop *stop;     /* may be NULL */
+    uint32_t row_count;          /* live ones, of all views */
+    const struct cancel *cancel; /* may be NULL */
+    const lode_stop *stop;       /* may be NULL */
 };
 
 typedef lode_status live_row_fn(void *context, const struct segment *segment, uint32_t row,

@@ -68,7 +68,7 @@ NODISCARD lode_status sealed_write_graph(const struct store *store, uint64_t num
 /* Write the columns part of a segment already open, in place of the one that there may be; synced, under its name all
  * of it or nothing. The caller then opens the segment anew. cancel may be NULL. */
 NODISCARD lode_status sealed_write_columns(const struct store *store, const struct segment *segment,
-                                           uint32_t row_count, const _Atomic int *cancel,
+                                           uint32_t row_count, const struct cancel *cancel,
                                            lode_error *error);
 /* Whether an open segment has no columns, and no damaged ones either: it is from before there were any, or from when
  * its collection knew no field. */

@@ -68,7 +68,7 @@ struct part {
     const struct live_rows *rows; /* of a graph alone: NULL */
     const struct fields *fields;  /* of these rows */
     _Atomic uint64_t *done;       /* may be NULL */
-    const _Atomic int *cancel;    /* of a graph's writing; may be NULL */
+    const struct cancel *cancel;  /* of a graph's writing; may be NULL */
     struct executor *executor;    /* makes a graph's rows; may be NULL */
     const struct index *index;
     struct frame_writer *frame;
@@ -121,7 +121,7 @@ static lode_status write_columns(struct part *part, lode_error *error)
 static lode_status graph_bytes(void *context, const void *data, size_t size, lode_error *error)
 {
     struct part *part = context;
-    if (part->cancel && atomic_load_explicit(part->cancel, memory_order_relaxed))
+    if (cancel_is_wanted(part->cancel))
         return error_set(error, LODE_CANCELLED, "graph: writing cancelled");
     return frame_write(part->frame, data, size, error);
 }
@@ -270,7 +270,7 @@ static lode_status write_segment(const struct store *store, uint64_t number,
 }
 
 lode_status sealed_write_columns(const struct store *store, const struct segment *segment,
-                                 uint32_t row_count, const _Atomic int *cancel, lode_error *error)
+                                 uint32_t row_count, const struct cancel *cancel, lode_error *error)
 {
     struct segment_view view = {.segment = (struct segment *)(uintptr_t)segment,
                                 .row_count = row_count,

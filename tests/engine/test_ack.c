@@ -144,7 +144,7 @@ static void later_writes_take_earlier_ones_along(void **state)
         case 0: write_one(&world, 3, LODE_ACK_LOGGED); break;
         case 1: write_one(&world, 3, LODE_ACK_DURABLE); break;
         case 2: assert_ok(lode_sync(world.collection, &error)); break;
-        case 3: assert_ok(lode_flush(world.collection, &error)); break;
+        case 3: assert_ok(lode_flush(world.collection, NULL, &error)); break;
         default: break;
         }
         end_life(&world, how == 0 || how == 4 ? KILLED : POWERLESS);
@@ -191,7 +191,7 @@ static void changes_wait_for_the_log(void **state)
         for (unsigned id = 0; id < 8; id++) {
             write_one(&world, id, LODE_ACK_DURABLE);
             if (id % 2)
-                assert_ok(lode_flush(world.collection, &error));
+                assert_ok(lode_flush(world.collection, NULL, &error));
         }
         for (unsigned id = 0; id < 8; id += 3) /* a third is dead: a merge is due */
             assert_ok(try_write(&world, id, 100 + (int)id, (lode_ack)ack));
@@ -275,7 +275,7 @@ static void a_failed_sync_takes_what_was_not_durable(void **state)
         for (unsigned id = 0; id < 4; id++) {
             write_one(&world, id, LODE_ACK_DURABLE);
             if (id % 2)
-                assert_ok(lode_flush(world.collection, &error));
+                assert_ok(lode_flush(world.collection, NULL, &error));
         }
         struct model durable = world.model;
         assert_ok(try_write(&world, 0, 50, (lode_ack)ack));
@@ -285,7 +285,7 @@ static void a_failed_sync_takes_what_was_not_durable(void **state)
         world.failing = NULL;
         assert_status(try_write(&world, 5, 5, LODE_ACK_APPLIED), LODE_READONLY);
         assert_status(lode_sync(world.collection, &error), LODE_READONLY);
-        assert_status(lode_compact(world.collection, &error), LODE_READONLY);
+        assert_status(lode_compact(world.collection, NULL, &error), LODE_READONLY);
         model_check_points(&world.model, world.collection, NULL);
         end_life(&world, CLOSED);
         model_check_points(&durable, world.collection, NULL);

@@ -66,6 +66,7 @@ static void constants(void **state)
     assert_string_equal(lode_status_name(LODE_READONLY), "LODE_READONLY");
     assert_string_equal(lode_status_name(LODE_CONFLICT), "LODE_CONFLICT");
     assert_string_equal(lode_status_name(LODE_TIMEOUT), "LODE_TIMEOUT");
+    assert_string_equal(lode_status_name(LODE_SCHEMA), "LODE_SCHEMA");
     assert_string_equal(lode_status_name((lode_status)99), "unknown status");
     assert_non_null(lode_simd_level());
 }
@@ -279,13 +280,13 @@ static void writes_refuse_vectors(void **state)
     float large[4] = {1, 2, 3, 70000};
     REFUSED(upsert(fixture.l2, (lode_point){.id = id}), LODE_INVALID,
             "points[0] (id 7): it has neither a vector nor a text");
-    REFUSED(upsert(fixture.l2, (lode_point){.id = id, .text = "x", .text_size = 1}), LODE_INVALID,
+    REFUSED(upsert(fixture.l2, (lode_point){.id = id, .text = "x", .text_size = 1}), LODE_SCHEMA,
             "no text model");
     REFUSED(upsert(fixture.l2, (lode_point){.id = id, .vector = nan}), LODE_INVALID,
             "points[0] (id 7): ");
     REFUSED(upsert(fixture.l2, (lode_point){.id = id, .vector = infinite}), LODE_INVALID, "2");
-    REFUSED(upsert(fixture.cosine, (lode_point){.id = id, .vector = zero}), LODE_INVALID, "zero");
-    REFUSED(upsert(fixture.f16, (lode_point){.id = id, .vector = large}), LODE_INVALID, "70000");
+    REFUSED(upsert(fixture.cosine, (lode_point){.id = id, .vector = zero}), LODE_SCHEMA, "zero");
+    REFUSED(upsert(fixture.f16, (lode_point){.id = id, .vector = large}), LODE_SCHEMA, "70000");
 }
 
 static void writes_refuse_documents(void **state)
@@ -304,7 +305,7 @@ static void writes_refuse_documents(void **state)
     REFUSED(upsert(fixture.l2, point), LODE_INVALID, "metadata: ");
     point.metadata = "{\"count\":\"many\"}";
     point.metadata_size = strlen(point.metadata);
-    REFUSED(upsert(fixture.l2, point), LODE_INVALID, "metadata field 'count' must be an integer");
+    REFUSED(upsert(fixture.l2, point), LODE_SCHEMA, "metadata field 'count' must be an integer");
     point.metadata = NULL;
     point.metadata_size = 0;
     point.text_size = 2;
@@ -425,7 +426,7 @@ static void searches_refuse(void **state)
     REFUSED(search(fixture.l2, (lode_search_request){.vector = good, .snapshot = other}),
             LODE_INVALID, "snapshot is of collection 'cosine'");
     REFUSED(search(fixture.l2, (lode_search_request){.vector = nan}), LODE_INVALID, "vector: ");
-    REFUSED(search(fixture.cosine, (lode_search_request){.vector = zero}), LODE_INVALID, "zero");
+    REFUSED(search(fixture.cosine, (lode_search_request){.vector = zero}), LODE_SCHEMA, "zero");
     REFUSED(search(fixture.l2, (lode_search_request){.like = &none}), LODE_NOT_FOUND, "999");
     REFUSED(search(fixture.l2, (lode_search_request){.like = &bad}), LODE_INVALID, "like: ");
     REFUSED(search(fixture.l2, (lode_search_request){.text = "x", .text_size = 1}), LODE_NOT_FOUND,
@@ -505,7 +506,7 @@ static void texts_refuse(void **state)
             "texts[0].data is NULL");
     REFUSED(lode_text_model_train(fixture.cosine, &text, 1, &options, NULL, &error), LODE_INVALID,
             "word_exponent");
-    REFUSED(lode_text_model_train(fixture.l2, &text, 1, NULL, NULL, &error), LODE_INVALID,
+    REFUSED(lode_text_model_train(fixture.l2, &text, 1, NULL, NULL, &error), LODE_SCHEMA,
             "metric cosine");
     REFUSED(lode_text_model_train(fixture.cosine, &text, 1, NULL, NULL, &error), LODE_INVALID, "");
     REFUSED(lode_text_embed(NULL, "x", 1, vector, &known, &error), LODE_INVALID,
@@ -526,8 +527,8 @@ static void upkeep_refuses(void **state)
 {
     (void)state;
     lode_stats *stats;
-    REFUSED(lode_flush(NULL, &error), LODE_INVALID, "collection is NULL");
-    REFUSED(lode_compact(NULL, &error), LODE_INVALID, "collection is NULL");
+    REFUSED(lode_flush(NULL, NULL, &error), LODE_INVALID, "collection is NULL");
+    REFUSED(lode_compact(NULL, NULL, &error), LODE_INVALID, "collection is NULL");
     REFUSED(lode_wait_idle(NULL, 0, &error), LODE_INVALID, "collection is NULL");
     REFUSED(lode_stats_get(NULL, &stats, &error), LODE_INVALID, "collection is NULL");
     REFUSED(lode_stats_get(fixture.l2, NULL, &error), LODE_INVALID, "ret_stats is NULL");

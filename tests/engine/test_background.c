@@ -297,8 +297,8 @@ static void act_openly(struct world *world, unsigned what)
 {
     world->others = OTHERS;
     switch (what) {
-    case 0: assert_ok(lode_flush(world->collection, &error)); break;
-    case 1: assert_ok(lode_compact(world->collection, &error)); break;
+    case 0: assert_ok(lode_flush(world->collection, NULL, &error)); break;
+    case 1: assert_ok(lode_compact(world->collection, NULL, &error)); break;
     case 2: assert_ok(lode_wait_idle(world->collection, 0, &error)); break;
     default: (void)executor_step(world->executor);
     }

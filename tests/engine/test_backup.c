@@ -40,7 +40,7 @@ static void fixture_open(struct fixture *fixture)
     model_init(&fixture->points_model, &schema);
     model_init(&fixture->other_model, &flat);
     model_write_range(&fixture->points_model, fixture->points, 0, 60, 10);
-    assert_ok(lode_flush(fixture->points, &error));
+    assert_ok(lode_flush(fixture->points, NULL, &error));
     model_write_range(&fixture->points_model, fixture->points, 5, 7, ENGINE_NONE);
     model_write_range(&fixture->points_model, fixture->points, 50, 20, 500);
     model_write_range(&fixture->other_model, fixture->other, 0, 9, 70);
@@ -206,8 +206,8 @@ static int meddle(void *context, uint64_t done, uint64_t total)
     model_write_range(&fixture->points_model, fixture->points, call * 13 % 200, 11, (int)call * 10);
     model_write_range(&fixture->points_model, fixture->points, call * 7 % 100, 5, ENGINE_NONE);
     model_write_range(&fixture->other_model, fixture->other, call % 50, 3, (int)call);
-    assert_ok(call % 2 ? lode_compact(fixture->points, &error)
-                       : lode_flush(fixture->other, &error));
+    assert_ok(call % 2 ? lode_compact(fixture->points, NULL, &error)
+                       : lode_flush(fixture->other, NULL, &error));
     return meddling->stop_at && meddling->calls == meddling->stop_at;
 }
 
@@ -284,9 +284,9 @@ static int index_and_merge(void *context, uint64_t done, uint64_t total)
     lode_id id = lode_id_number(5);
     (void)done;
     (void)total;
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     assert_ok(lode_delete(collection, &id, 1, NULL, &error));
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     return 0;
 }
 
@@ -314,7 +314,7 @@ static void files_stay_although_a_graph_comes_and_goes(void **state)
     lode_snapshot *snapshot;
     lode_restore_info info;
     write_many(collection, 4200);
-    assert_ok(lode_flush(collection, &error));
+    assert_ok(lode_flush(collection, NULL, &error));
     assert_ok(lode_snapshot_create(collection, "one", &error));
     lode_backup_options options = {.progress = index_and_merge, .context = collection};
     assert_ok(backup_database(db, "b", &options, NULL, &error));
@@ -390,8 +390,8 @@ static void the_next_takes_what_is_new(void **state)
     int is_encrypted = key_kit_default() != NULL;
     struct reads reads = {.expected = is_encrypted ? 4 : 3};
     fixture_open(&fixture);
-    assert_ok(lode_flush(fixture.points, &error));
-    assert_ok(lode_flush(fixture.other, &error));
+    assert_ok(lode_flush(fixture.points, NULL, &error));
+    assert_ok(lode_flush(fixture.other, NULL, &error));
     assert_ok(backup_database(fixture.db, "b", NULL, &first, &error));
     vfs_memory_set_fault(fixture.vfs, count_reads, &reads);
     assert_ok(backup_database(fixture.db, "b", NULL, &second, &error));
@@ -426,11 +426,11 @@ static void files_with_bases_make_a_chain(void **state)
     static const char *const names[] = {"f0", "f1", "f2"};
     static const char *const bases[] = {"f1", "f0"};
     fixture_open(&fixture);
-    assert_ok(lode_flush(fixture.other, &error)); /* in the first alone */
+    assert_ok(lode_flush(fixture.other, NULL, &error)); /* in the first alone */
     for (unsigned i = 0; i < 3; i++) {
         lode_backup_options options = {.one_file = 1, .base = i ? names[i - 1] : NULL};
         model_write_range(&fixture.points_model, fixture.points, i * 50, 70, 3);
-        assert_ok(lode_flush(fixture.points, &error));
+        assert_ok(lode_flush(fixture.points, NULL, &error));
         assert_ok(backup_database(fixture.db, names[i], &options, &info[i], &error));
         assert_ok(backup_verify(fixture.vfs, names[i], NULL, &error));
     }
@@ -597,7 +597,7 @@ static void damage_of_the_database_is_named(void **state)
     char path[128] = "";
     int exists = 0;
     fixture_open(&fixture);
-    assert_ok(lode_compact(fixture.points, &error));
+    assert_ok(lode_compact(fixture.points, NULL, &error));
     fixture_close_db(&fixture);
     assert_ok(file_names_list(fixture.vfs, "db", &dirs, &error));
     for (size_t i = 0; i < dirs.count; i++)

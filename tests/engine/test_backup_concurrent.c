@@ -84,8 +84,8 @@ static void compact_on(void *context)
     struct scene *scene = context;
     lode_error error = {0};
     for (unsigned i = 0; !atomic_load(&scene->over); i++)
-        CHECK((i % 3 ? lode_flush(scene->collection, &error)
-                     : lode_compact(scene->collection, &error)) == LODE_OK);
+        CHECK((i % 3 ? lode_flush(scene->collection, NULL, &error)
+                     : lode_compact(scene->collection, NULL, &error)) == LODE_OK);
 }
 
 static void check_named(lode_collection *collection, const char *name)

@@ -152,7 +152,7 @@ static void a_later_backup_heals_contents(void **state)
     struct file_names names;
     struct vfs_file *file;
     fixture_open(&fixture);
-    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(lode_flush(fixture.collection, NULL, &error));
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
     assert_ok(file_names_list(fixture.vfs, "b/objects", &names, &error));
     for (size_t i = 0; i < names.count; i++) {
@@ -207,7 +207,7 @@ static void damage_heals_when_asked(void **state)
     lode_backup_options verify = {.verify = 1};
     lode_backup_info info;
     fixture_open(&fixture);
-    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(lode_flush(fixture.collection, NULL, &error));
     assert_ok(backup_database(fixture.db, "b", &verify, &info, &error));
     assert_int_equal(info.healed_files, 0);
     assert_int_equal(info.new_files, info.files);
@@ -234,7 +234,7 @@ static void a_directory_is_moved_aside(void **state)
     lode_backup_info info;
     char path[160], inside[192], aside[192];
     fixture_open(&fixture);
-    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(lode_flush(fixture.collection, NULL, &error));
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
     assert_ok(file_names_list(fixture.vfs, "b/objects", &names, &error));
     for (size_t i = 0; i < names.count; i++) {
@@ -265,7 +265,7 @@ static void what_cannot_be_opened_is_damaged(void **state)
     struct fixture fixture;
     lode_backup_info info;
     fixture_open(&fixture);
-    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(lode_flush(fixture.collection, NULL, &error));
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
     vfs_memory_set_fault(fixture.vfs, no_objects, NULL);
     assert_ok(backup_database(fixture.db, "b", NULL, &info, &error));
@@ -282,7 +282,7 @@ static void a_file_leaves_out_what_its_base_has(void **state)
     lode_backup_options file = {.one_file = 1, .base = "b"};
     lode_backup_info info, whole;
     fixture_open(&fixture);
-    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(lode_flush(fixture.collection, NULL, &error));
     assert_ok(backup_database(fixture.db, "b", NULL, &whole, &error));
     assert_ok(backup_database(fixture.db, "f0", &file, &info, &error));
     assert_true(info.new_files <= small_files());
@@ -331,7 +331,7 @@ static void a_restore_takes_the_sound_content(void **state)
     (void)state;
     struct fixture fixture;
     fixture_open(&fixture);
-    assert_ok(lode_flush(fixture.collection, &error));
+    assert_ok(lode_flush(fixture.collection, NULL, &error));
     assert_ok(backup_database(fixture.db, "b", NULL, NULL, &error));
     copy_files(fixture.vfs, "b", "other");
     copy_files(fixture.vfs, "b/objects", "other/objects");

@@ -445,8 +445,8 @@ static void texts(void)
 
 static void upkeep(void)
 {
-    BAD(lode_flush, "collection NULL", NULL, &error);
-    BAD(lode_compact, "collection NULL", NULL, &error);
+    BAD(lode_flush, "collection NULL", NULL, NULL, &error);
+    BAD(lode_compact, "collection NULL", NULL, NULL, &error);
     BAD(lode_wait_idle, "collection NULL", NULL, 0, &error);
     BAD(lode_stats_get, "collection NULL", NULL, &out.stats, &error);
     BAD(lode_stats_get, "ret_stats NULL", fixture.l2, NULL, &error);
@@ -464,8 +464,8 @@ static void parts_of_a_collection(void)
     lode_collection *space = NULL, *bound = NULL;
     assert_ok(lode_namespace_open(fixture.l2, "tenant", &space, &error));
     assert_ok(lode_collection_restrict(fixture.l2, lode_filter_text("TRUE"), &bound, &error));
-    BAD(lode_flush, "of a namespace", space, &error);
-    BAD(lode_compact, "of a namespace", space, &error);
+    BAD(lode_flush, "of a namespace", space, NULL, &error);
+    BAD(lode_compact, "of a namespace", space, NULL, &error);
     BAD(lode_stats_get, "of a namespace", space, &out.stats, &error);
     BAD(lode_text_model_train, "of a namespace", space, &text, 1, NULL, &out.trained, &error);
     BAD(lode_snapshot_create, "of a namespace", space, "s", &error);

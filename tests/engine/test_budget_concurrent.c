@@ -356,13 +356,13 @@ static void graphs_are_as_large_as_it_allows(void **state)
         assert_int_equal(write_points(world.collection, first), LODE_OK);
         highest = budget_used(BUDGET_BUILD) > highest ? budget_used(BUDGET_BUILD) : highest;
     }
-    assert_int_equal(lode_compact(world.collection, &error), LODE_OK);
+    assert_int_equal(lode_compact(world.collection, NULL, &error), LODE_OK);
     size_t count = count_segments(world.collection, &most, &scanned);
     assert_true(count >= 2 && most <= rows_max && scanned == 0);
     find_point(world.collection, 12345);
 
     set_budget(0); /* without it, one segment */
-    assert_int_equal(lode_compact(world.collection, &error), LODE_OK);
+    assert_int_equal(lode_compact(world.collection, NULL, &error), LODE_OK);
     assert_int_equal(count_segments(world.collection, &most, &scanned), 1);
 
     /* Larger than it allows, with dead rows: built anew, in files. */
@@ -371,7 +371,7 @@ static void graphs_are_as_large_as_it_allows(void **state)
     for (uint64_t i = 0; i < BATCH; i++)
         ids[i] = lode_id_number(i);
     assert_int_equal(lode_delete(world.collection, ids, BATCH, NULL, &error), LODE_OK);
-    assert_int_equal(lode_compact(world.collection, &error), LODE_OK);
+    assert_int_equal(lode_compact(world.collection, NULL, &error), LODE_OK);
     assert_int_equal(count_segments(world.collection, &most, &scanned), 1);
     assert_int_equal(most, 79 * BATCH);
     assert_int_equal(scanned, 0);
@@ -390,7 +390,7 @@ static void builds_do_not_hold_growing_rows(void **state)
         assert_int_equal(write_points(world.collection, first), LODE_OK);
         assert_true(budget_used(BUDGET_BUILD) <= BUDGET / 16 * 6 + 4 * MIB);
     }
-    assert_int_equal(lode_flush(world.collection, &error), LODE_OK);
+    assert_int_equal(lode_flush(world.collection, NULL, &error), LODE_OK);
     /* Builds go on for seconds; the last job of a flush lets go within moments. */
     for (int i = 0; budget_used(BUDGET_GROWING) > 0 && i < 200; i++)
         usleep(10000);
@@ -415,7 +415,7 @@ static int watch_memory(void *context, uint64_t done, uint64_t total)
     struct watch *watch = context;
     watch->total = total;
     if (!watch->is_flushed)
-        assert_int_equal(lode_flush(watch->growing, &error), LODE_OK);
+        assert_int_equal(lode_flush(watch->growing, NULL, &error), LODE_OK);
     watch->is_flushed = 1;
     if (budget_used(BUDGET_GROWING) == 0 && watch->done_when_free == UINT64_MAX)
         watch->done_when_free = done;
@@ -434,7 +434,7 @@ static void backups_do_not_hold_growing_rows(void **state)
     world_open(&world, (lode_schema){.dim = DIM}, LODE_MAINTAIN_ON_REQUEST);
     for (uint64_t first = 0; first < 8 * BATCH; first += BATCH)
         assert_int_equal(write_points(world.collection, first), LODE_OK);
-    assert_int_equal(lode_flush(world.collection, &error), LODE_OK);
+    assert_int_equal(lode_flush(world.collection, NULL, &error), LODE_OK);
     assert_int_equal(
         lode_collection_create(world.db, "d", &(lode_schema){.dim = DIM}, &watch.growing, &error),
         LODE_OK);

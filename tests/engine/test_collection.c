@@ -131,7 +131,7 @@ static void sequences_survive(void **state)
         assert_ok(lode_upsert(world.collection, &point, 1, &info, &error));
         assert_int_equal(info.sequence, i);
         if (i % 3 == 0)
-            assert_ok(lode_flush(world.collection, &error));
+            assert_ok(lode_flush(world.collection, NULL, &error));
         if (i % 4 == 0) {
             vfs_memory_crash(world.vfs);
             close_world(&world);
@@ -162,7 +162,7 @@ static void a_full_disk_refuses_writes_and_recovers(void **state)
         assert_int_equal(stats->segments[i].state, LODE_SEGMENT_FLUSHING);
     lode_stats_free(stats);
     assert_status(write_point(&world, 0, 7), LODE_FULL);
-    assert_status(lode_flush(world.collection, &error), LODE_FULL);
+    assert_status(lode_flush(world.collection, NULL, &error), LODE_FULL);
     assert_status(lode_wait_idle(world.collection, 0, &error), LODE_FULL);
     model_check_points(&world.model, world.collection, NULL);
     world.full = NULL;
@@ -234,7 +234,7 @@ static void files_go_when_nothing_needs_them(void **state)
     assert_ok(lode_snapshot_open(world.collection, &snapshot, &error));
     for (unsigned id = 0; id < 150; id++)
         assert_ok(write_point(&world, id, id % 3 ? (int)(id + 1000) : ENGINE_NONE));
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     lode_stats *with = stats_of(&world);
     assert_int_equal(with->segment_count, 1);
     assert_int_equal(with->segments[0].dead_rows, 0);
@@ -265,7 +265,7 @@ static void deletes_alone_do_not_grow_the_log(void **state)
     assert_int_equal(stats->points, 0);
     assert_true(stats->wal_bytes < 4096);
     lode_stats_free(stats);
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     stats = stats_of(&world);
     assert_int_equal(stats->segment_count, 0);
     lode_stats_free(stats);

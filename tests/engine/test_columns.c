@@ -71,10 +71,10 @@ static void begin(struct world *world)
     open_world(world, &on_request);
     model_init(&world->model, &schema);
     model_write_range(&world->model, world->collection, 0, 60, 3);
-    assert_ok(lode_compact(world->collection, &error));
+    assert_ok(lode_compact(world->collection, NULL, &error));
     model_write_range(&world->model, world->collection, 100, 20, 3);
     model_write_range(&world->model, world->collection, 10, 3, ENGINE_NONE);
-    assert_ok(lode_flush(world->collection, &error));
+    assert_ok(lode_flush(world->collection, NULL, &error));
     snprintf(world->dir, sizeof world->dir, "%s", world->collection->shared->dir);
     close_world(world);
     assert_int_equal(columns(world, 1), 2);
@@ -154,11 +154,12 @@ static void a_compaction_makes_them(void **state)
     check_world(&world, 0);
     model_write_range(&world.model, world.collection, 0, ENGINE_IDS, ENGINE_NONE);
     model_write_range(&world.model, world.collection, 0, 60, 5);
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     close_world(&world);
     assert_int_equal(columns(&world, 1), 1);
     open_world(&world, &on_request);
-    assert_ok(lode_compact(world.collection, &error)); /* of one segment in which nothing is dead */
+    assert_ok(
+        lode_compact(world.collection, NULL, &error)); /* of one segment in which nothing is dead */
     assert_int_equal(columns(&world, 0), 1);
     assert_true(all_are_used(&world));
     check_count(&world);
@@ -176,7 +177,7 @@ static void no_fields_no_columns(void **state)
     world.collection = engine_create(world.db, "points", schema);
     snprintf(world.dir, sizeof world.dir, "%s", world.collection->shared->dir);
     assert_ok(lode_upsert(world.collection, &point, 1, NULL, &error));
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     uint64_t generation = world.collection->shared->version->generation;
     close_world(&world);
     open_world(&world, NULL);

@@ -123,9 +123,9 @@ static void each_condition_is_kept(void **state)
         assert_ok(write_one(&world, op_of(LODE_WRITE_PATCH, 1, LODE_IF_PRESENT, 0)));
         assert_int_equal(version_of(&world, 2), 2);
         if (round == 0)
-            assert_ok(lode_flush(world.collection, &error));
+            assert_ok(lode_flush(world.collection, NULL, &error));
         else if (round == 1)
-            assert_ok(lode_compact(world.collection, &error));
+            assert_ok(lode_compact(world.collection, NULL, &error));
         else
             reopen(&world, 1);
     }
@@ -188,7 +188,7 @@ static void every_way_of_reading_tells_the_version(void **state)
     for (uint64_t id = 1; id <= 20; id++) {
         assert_ok(write_one(&world, op_of(LODE_WRITE_UPSERT, id, LODE_IF_ANY, 0)));
         if (id % 7 == 0)
-            assert_ok(lode_flush(world.collection, &error));
+            assert_ok(lode_flush(world.collection, NULL, &error));
     }
     lode_search_request request = {.vector = vector, .k = 20, .with = LODE_WITH_VERSION};
     assert_ok(lode_search(world.collection, &request, &result, &error));

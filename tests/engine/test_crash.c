@@ -163,10 +163,10 @@ static uint64_t build_graphs(lode_db *db, lode_error *error)
         return 0;
     if (write_rows(collection, 0, GRAPH_ROWS, error) == LODE_OK)
         batches++;
-    if (batches == 1 && lode_flush(collection, error) == LODE_OK &&
+    if (batches == 1 && lode_flush(collection, NULL, error) == LODE_OK &&
         write_rows(collection, GRAPH_ROWS / 2, GRAPH_ROWS, error) == LODE_OK)
         batches++;
-    if (batches == 2 && lode_compact(collection, error) == LODE_OK &&
+    if (batches == 2 && lode_compact(collection, NULL, error) == LODE_OK &&
         write_rows(collection, 10, 10, error) == LODE_OK)
         batches++;
     lode_collection_close(collection);
@@ -188,7 +188,7 @@ static void check_graphs(lode_db *db, uint64_t batches)
         return;
     if (status)
         fail_msg("%s", error.message);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     assert_ok(lode_stats_get(collection, &stats, &error));
     assert_in_range(stats->sequence, batches, batches < 3 ? batches + 1 : 3);
     assert_int_equal(stats->points, points[stats->sequence]);

@@ -60,7 +60,7 @@ static void fill(lode_db *db)
         lode_write_op op = {.kind = LODE_WRITE_UPSERT, .point = point};
         assert_ok(lode_write(collection, &op, 1, i == 0 ? &options : NULL, NULL, &error));
         if (i == 9)
-            assert_ok(lode_flush(collection, &error));
+            assert_ok(lode_flush(collection, NULL, &error));
         if (i == 12)
             assert_ok(lode_snapshot_create(collection, "MARKERSNAP", &error));
     }

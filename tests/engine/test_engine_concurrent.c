@@ -153,9 +153,9 @@ static void keep_up(void *context)
     lode_error error = {0};
     for (unsigned i = 0; atomic_load(&actor->scene->writing) > 0; i++) {
         lode_stats *stats;
-        CHECK(lode_flush(collection, &error) == LODE_OK);
+        CHECK(lode_flush(collection, NULL, &error) == LODE_OK);
         if (i % 4 == 3)
-            CHECK(lode_compact(collection, &error) == LODE_OK);
+            CHECK(lode_compact(collection, NULL, &error) == LODE_OK);
         CHECK(lode_stats_get(collection, &stats, &error) == LODE_OK);
         CHECK(stats->points == (uint64_t)actor->scene->pairs * 2 * WRITERS);
         lode_stats_free(stats);
@@ -196,7 +196,7 @@ static void check_compacted(lode_collection *collection, lode_segment_state want
 {
     lode_error error = {0};
     lode_stats *stats;
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     assert_ok(lode_wait_idle(collection, 0, &error));
     assert_ok(lode_stats_get(collection, &stats, &error));
     assert_int_equal(stats->segment_count, 1);

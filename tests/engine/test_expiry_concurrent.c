@@ -145,12 +145,12 @@ static void points_go_at_their_millisecond(void **state)
         for (uint64_t id = 0; id < POINTS; id++) {
             assert_ok(put(&world, id, id ? NOW + 1000 * id : 0));
             if (where == 3 && id % 3 == 0)
-                assert_ok(lode_flush(world.collection, &error));
+                assert_ok(lode_flush(world.collection, NULL, &error));
         }
         if (where == 1)
-            assert_ok(lode_flush(world.collection, &error));
+            assert_ok(lode_flush(world.collection, NULL, &error));
         if (where == 2)
-            assert_ok(lode_compact(world.collection, &error));
+            assert_ok(lode_compact(world.collection, NULL, &error));
         for (uint64_t id = 1; id < POINTS; id++) {
             lode_snapshot *before;
             atomic_store(&world.now_ms, NOW + 1000 * id - 1);
@@ -209,7 +209,7 @@ static void writes_set_and_clear_it(void **state)
         assert_ok(put(&world, 1, NOW + 500));
         assert_int_equal(expiry_of(&world, 1), NOW + 500);
         if (round == 1)
-            assert_ok(lode_flush(world.collection, &error));
+            assert_ok(lode_flush(world.collection, NULL, &error));
         if (round == 2)
             reopen(&world, 1);
         assert_ok(patch(&world, 1, 0, "text"));
@@ -275,13 +275,13 @@ static void compaction_gives_the_space_back(void **state)
     begin_world(&world);
     for (uint64_t id = 0; id < 40; id++)
         assert_ok(put(&world, id, id % 4 ? NOW + 10 : NOW + 20));
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     atomic_store(&world.now_ms, NOW + 10);
     assert_int_equal(rows_of(&world), 40);
     assert_ok(lode_wait_idle(world.collection, 0, &error)); /* three in four are dead: it is due */
     assert_int_equal(rows_of(&world), 10);
     atomic_store(&world.now_ms, NOW + 20);
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     assert_int_equal(rows_of(&world), 0);
     reopen(&world, 1);
     check_count(&world, 0);
@@ -370,7 +370,7 @@ static void readers_and_writers_at_once(void **state)
         assert_ok(lode_write(world.collection, &op, 1, &options, NULL, &error));
         atomic_fetch_add(&world.now_ms, 1);
         if (round % 100 == 0)
-            assert_ok(lode_compact(world.collection, &error));
+            assert_ok(lode_compact(world.collection, NULL, &error));
     }
     atomic_store(&over, 1);
     for (size_t i = 0; i < READERS; i++) {

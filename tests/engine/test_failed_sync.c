@@ -114,7 +114,7 @@ static void a_log_is_given_up(void **state)
     assert_int_not_equal(error.os_errno, 0);
     assert_int_equal(put(&kit, 3, LODE_ACK_DURABLE), LODE_READONLY); /* the disk works again */
     says("reopened");
-    assert_int_equal(lode_flush(kit.points, &error), LODE_READONLY);
+    assert_int_equal(lode_flush(kit.points, NULL, &error), LODE_READONLY);
     assert_true(has(&kit, 1));
     assert_false(has(&kit, 2));
     kit_close(&kit);
@@ -175,7 +175,7 @@ static void is_written_anew(const char *part, lode_status (*attempt)(struct kit 
     kit_make(&kit);
     for (uint64_t id = 1; id <= 4; id++)
         assert_ok(put(&kit, id, LODE_ACK_DURABLE));
-    assert_ok(lode_flush(kit.points, &error));
+    assert_ok(lode_flush(kit.points, NULL, &error));
     for (uint64_t id = 3; id <= 6; id++)
         assert_ok(put(&kit, id, LODE_ACK_DURABLE));
     kit.fault = (struct fault){.operation = "sync", .part = part, .left = 1};
@@ -196,12 +196,12 @@ static void is_written_anew(const char *part, lode_status (*attempt)(struct kit 
 
 static lode_status flush(struct kit *kit)
 {
-    return lode_flush(kit->points, &error);
+    return lode_flush(kit->points, NULL, &error);
 }
 
 static lode_status compact(struct kit *kit)
 {
-    return lode_compact(kit->points, &error);
+    return lode_compact(kit->points, NULL, &error);
 }
 
 static lode_status keep(struct kit *kit)
@@ -217,8 +217,8 @@ static void after_a_manifest_it_is_reopened(void **state)
     kit_make(&kit);
     assert_ok(put(&kit, 1, LODE_ACK_DURABLE));
     kit.fault = (struct fault){.operation = "sync", .part = "manifest-", .left = 1};
-    assert_int_equal(lode_flush(kit.points, &error), LODE_IO);
-    assert_int_equal(lode_flush(kit.points, &error), LODE_READONLY);
+    assert_int_equal(lode_flush(kit.points, NULL, &error), LODE_IO);
+    assert_int_equal(lode_flush(kit.points, NULL, &error), LODE_READONLY);
     says("reopened");
     assert_int_equal(put(&kit, 2, LODE_ACK_DURABLE), LODE_READONLY);
     says("reopened");
@@ -259,8 +259,8 @@ static void a_directory_of_a_collection(void **state)
     kit_make(&kit);
     assert_ok(put(&kit, 1, LODE_ACK_DURABLE));
     kit.fault = (struct fault){.operation = "dir_sync", .part = "db/c-", .left = 1};
-    assert_int_equal(lode_flush(kit.points, &error), LODE_IO);
-    assert_int_equal(lode_flush(kit.points, &error), LODE_READONLY);
+    assert_int_equal(lode_flush(kit.points, NULL, &error), LODE_IO);
+    assert_int_equal(lode_flush(kit.points, NULL, &error), LODE_READONLY);
     says("reopened");
     vfs_memory_crash(kit.vfs);
     kit_close(&kit);

@@ -250,8 +250,8 @@ static void step(struct mixed *world)
     lode_error error = {0};
     switch (rng_below(&world->rng, 10)) {
     case 0: mixed_delete(world, 20); break;
-    case 1: ok(lode_flush(world->collection, &error), &error); break;
-    case 2: ok(lode_compact(world->collection, &error), &error); break;
+    case 1: ok(lode_flush(world->collection, NULL, &error), &error); break;
+    case 2: ok(lode_compact(world->collection, NULL, &error), &error); break;
     case 3: mixed_crash(world); break;
     case 4: mixed_reopen(world); break;
     case 5: delete_by_filter(world); break;
@@ -291,7 +291,7 @@ static void kept_states_are_filtered(void **state)
     mixed_upsert(&world, 100);
     ok(lode_snapshot_create(world.collection, "kept", &error), &error);
     ok(lode_delete_filtered(world.collection, lode_filter_text("TRUE"), NULL, &error), &error);
-    ok(lode_compact(world.collection, &error), &error);
+    ok(lode_compact(world.collection, NULL, &error), &error);
     mixed_close(&world);
     mixed_open(&world);
     ok(lode_count(world.collection, NULL, (lode_filter){0}, &count, &error), &error);
@@ -359,7 +359,7 @@ static void segments_are_explained(void **state)
     lode_error error = {0};
     mixed_begin(&world, 3);
     mixed_upsert(&world, 200);
-    ok(lode_compact(world.collection, &error), &error);
+    ok(lode_compact(world.collection, NULL, &error), &error);
     static const char *const filters[] = {"genre = \"drama\" AND year >= 1998",
                                           "cast NESTED (name = \"Ann\" AND age > 1)"};
     for (size_t i = 0; i < 2; i++) {
@@ -452,11 +452,11 @@ static void facets_count_what_filters_count(void **state)
         for (size_t f = 0; f < sizeof filters / sizeof *filters; f++)
             for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
                 check_facets(&world, filters[f], fields[i]);
-        ok(lode_compact(world.collection, &error), &error);
+        ok(lode_compact(world.collection, NULL, &error), &error);
     }
     lode_facets *facets;
     lode_facet_request request = {.field = "gerne"};
-    assert_int_equal(lode_facets_get(world.collection, &request, &facets, &error), LODE_INVALID);
+    assert_int_equal(lode_facets_get(world.collection, &request, &facets, &error), LODE_SCHEMA);
     assert_string_equal(error.message, "there is no field 'gerne'");
     mixed_end(&world);
 }
@@ -470,10 +470,10 @@ static void damaged_columns_cost_no_answer(void **state)
         lode_error error = {0};
         mixed_begin(&world, seed);
         mixed_upsert(&world, 150);
-        ok(lode_flush(world.collection, &error), &error);
+        ok(lode_flush(world.collection, NULL, &error), &error);
         mixed_damage_columns(&world, seed);
         check_some(&world, NULL, 20);
-        ok(lode_compact(world.collection, &error), &error);
+        ok(lode_compact(world.collection, NULL, &error), &error);
         check_some(&world, NULL, 20);
         mixed_end(&world);
     }
@@ -505,9 +505,9 @@ static void what_is_wrong_is_refused_with_its_place(void **state)
     struct mixed world;
     lode_error error = {0};
     mixed_begin(&world, 1);
-    refused(&world, "gerne = \"x\"", LODE_INVALID,
+    refused(&world, "gerne = \"x\"", LODE_SCHEMA,
             "filter, line 1, column 1 (byte 0): there is no field 'gerne'; the nearest is 'genre'");
-    refused(&world, "year = \"x\"", LODE_INVALID,
+    refused(&world, "year = \"x\"", LODE_SCHEMA,
             "filter, line 1, column 1 (byte 0): field 'year' is integer, the value is a string: "
             "\"x\"");
     refused(&world, "year >\n= 3", LODE_INVALID,
@@ -534,15 +534,15 @@ static void clashing_types_are_refused(void **state)
          .metadata = metadata,
          .metadata_size = sizeof metadata - 1},
     };
-    assert_int_equal(lode_upsert(world.collection, points, 2, NULL, &error), LODE_INVALID);
+    assert_int_equal(lode_upsert(world.collection, points, 2, NULL, &error), LODE_SCHEMA);
     assert_string_equal(error.message, "ops[1] (id 8): field 'genre' is keyword, found integer 5");
-    refused(&world, "other = 1", LODE_INVALID,
+    refused(&world, "other = 1", LODE_SCHEMA,
             "filter, line 1, column 1 (byte 0): there is no field 'other'");
     lode_write_op patch = {.kind = LODE_WRITE_PATCH,
                            .point = {.id = lode_id_number(0),
                                      .metadata = metadata,
                                      .metadata_size = sizeof metadata - 1}};
-    assert_int_equal(lode_write(world.collection, &patch, 1, NULL, NULL, &error), LODE_INVALID);
+    assert_int_equal(lode_write(world.collection, &patch, 1, NULL, NULL, &error), LODE_SCHEMA);
     mixed_end(&world);
 }
 

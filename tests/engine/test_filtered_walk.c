@@ -184,7 +184,7 @@ static void keep_floor(lode_layout layout)
     delete_some(collection, 3);
     check_all(collection);
     check_far(collection);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     check_all(collection);
     lode_collection_close(collection);
     engine_close(db);
@@ -225,7 +225,7 @@ static void searches_are_explained(void **state)
     temp_dir_make(path);
     lode_db *db = engine_open(NULL, path, NULL, 64 << 20);
     lode_collection *collection = make(db, LODE_LAYOUT_FAST);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     rng_init(&rng, 1);
     make_vector(&rng, 0, query);
 

@@ -162,14 +162,15 @@ static void no_work_is_begun_in_vain(void **state)
     lode_collection *points = engine_create(db, "points", (lode_schema){.dim = 4});
     assert_ok(write_one(points, 1));
     vfs_memory_set_room(vfs, 15); /* the row is 16 bytes */
-    assert_int_equal(lode_flush(points, &error), LODE_FULL);
+    assert_int_equal(lode_flush(points, NULL, &error), LODE_FULL);
     assert_non_null(strstr(error.message, "at least 16 bytes in db/c-"));
     assert_non_null(strstr(error.message, "15 are free"));
     vfs_memory_set_room(vfs, 16);
-    assert_ok(lode_flush(points, &error));
+    assert_ok(lode_flush(points, NULL, &error));
     assert_ok(delete_one(points, 1));
     vfs_memory_set_room(vfs, 0);
-    assert_ok(lode_compact(points, &error)); /* nothing lives: nothing is written but a manifest */
+    assert_ok(
+        lode_compact(points, NULL, &error)); /* nothing lives: nothing is written but a manifest */
     vfs_memory_set_room(vfs, VFS_ROOM_UNKNOWN);
     lode_collection_close(points);
     engine_close(db);
@@ -196,7 +197,7 @@ static void fewer_are_merged(void **state)
     lode_collection *points = engine_create(db, "points", (lode_schema){.dim = 4});
     for (uint64_t id = 1; id <= 4; id++) {
         assert_ok(write_one(points, id));
-        assert_ok(lode_flush(points, &error));
+        assert_ok(lode_flush(points, NULL, &error));
         assert_int_equal(segment_count(points, &bytes), id < 4 ? id : 3);
         vfs_memory_set_room(vfs, growing + 2 * bytes + bytes / 2);
     }

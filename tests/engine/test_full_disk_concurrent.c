@@ -376,7 +376,7 @@ static void deletes_make_room(void **state)
     for (uint64_t i = 0; i < count; i++)
         if (i % 10 && delete_batch(disk.points, i * BATCH, &error))
             fail_msg("delete %u of %u: %s", (unsigned)i, (unsigned)count, error.message);
-    assert_ok(lode_compact(disk.points, &error));
+    assert_ok(lode_compact(disk.points, NULL, &error));
     assert_true(small_disk_room(disk.path) > room + (8 << 20));
     assert_int_equal(point_count(disk.points), (count + 9) / 10 * BATCH);
     assert_ok(write_batch(disk.points, 0, &error));

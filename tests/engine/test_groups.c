@@ -356,7 +356,7 @@ static void there_are_as_many_as_there_can_be(void **state)
     check_names(many);
     /* Of one group of 857 points: all, and those of them that are not among the 600 nearest of all, rounded up. */
     assert_in_range(check_few(many, 1, 600, 1), MIXED_MANY, MIXED_MANY + 1000);
-    assert_ok(lode_compact(many, &error)); /* now there is a graph to walk */
+    assert_ok(lode_compact(many, NULL, &error)); /* now there is a graph to walk */
     check_few(many, 8, 3, 0);
     check_few(many, 3, 800, 0);
     check_names(many);
@@ -402,7 +402,7 @@ static void insert_walked(lode_collection *collection)
         if (at == WALKED_BATCH - 1)
             assert_ok(lode_upsert(collection, points, WALKED_BATCH, NULL, &error));
     }
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
 }
 
 static size_t count_common(const lode_group *a, const lode_group *b)
@@ -493,7 +493,7 @@ static void groups_are_sorted(void **state)
     struct grouping grouping;
     mixed_begin(&mixed, 3);
     mixed_upsert(&mixed, 300);
-    assert_ok(lode_compact(mixed.collection, &error));
+    assert_ok(lode_compact(mixed.collection, NULL, &error));
     struct version *version = collection_pin(mixed.collection->shared);
     struct field_set *known = known_fields_get(&mixed.collection->shared->fields);
     assert_ok(grouping_init(&grouping, fields_find(known->fields, "genre", 5), 4, 50, &error));
@@ -534,10 +534,10 @@ static void wrong_requests_are_refused(void **state)
     mixed_begin(&mixed, 2);
     mixed_upsert(&mixed, 100);
     refused(&mixed, (lode_groups_request){.by = NULL}, LODE_INVALID, "by is NULL");
-    refused(&mixed, (lode_groups_request){.by = "yaer"}, LODE_INVALID, "there is no field 'yaer'");
-    refused(&mixed, (lode_groups_request){.by = "place"}, LODE_INVALID,
+    refused(&mixed, (lode_groups_request){.by = "yaer"}, LODE_SCHEMA, "there is no field 'yaer'");
+    refused(&mixed, (lode_groups_request){.by = "place"}, LODE_SCHEMA,
             "field 'place' is geo: it makes no groups");
-    refused(&mixed, (lode_groups_request){.by = "cast"}, LODE_INVALID,
+    refused(&mixed, (lode_groups_request){.by = "cast"}, LODE_SCHEMA,
             "field 'cast' is object: it makes no groups");
     refused(&mixed, (lode_groups_request){.by = "n", .per_group = 200, .search.k = 100}, LODE_LIMIT,
             "100 groups of 200 hits: at most 16384 hits together");

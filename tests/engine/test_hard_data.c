@@ -123,7 +123,7 @@ static void run(const struct hard_case *hard)
     check(hard, collection, &data, "growing", 1);
     delete_half(collection, data.count);
     check(hard, collection, &data, "halved", hard->points > 12500);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     check(hard, collection, &data, "compacted", 1);
     lode_collection_close(collection);
     engine_close(db);

@@ -60,7 +60,7 @@ static void a_walk_repeats(void **state)
     assert_ok(lode_iterator_next(iterator, &hit, &error)); /* the end stays the end */
     assert_null(hit);
     lode_iterator_close(iterator);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     assert_ok(lode_iterator_open(collection, snapshot, 0, &iterator, &error));
     assert_int_equal(walk(iterator, second, ENGINE_IDS), count);
     for (size_t i = 0; i < count; i++)
@@ -89,7 +89,7 @@ static void a_walk_sees_one_state(void **state)
         struct model_op op = {.id = id, .value = ENGINE_NONE};
         assert_ok(model_write(&model, collection, &op, 1, &error));
     }
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     lode_collection_close(collection);
     assert_int_equal(walk(iterator, ids, ENGINE_IDS), count);
     lode_iterator_close(iterator);

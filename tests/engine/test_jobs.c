@@ -123,7 +123,7 @@ static void records_tell_what_for(void **state)
     assert_true(stats->flushed_bytes > 0 && stats->rewritten_bytes > 0);
     assert_true(stats->history_count <= JOB_HISTORY_MAX);
     fill(&world, 0, 20, ENGINE_NONE);
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     merge = last_of(look(&world), LODE_JOB_MERGE);
     assert_int_equal(merge->reason, LODE_REASON_REQUEST);
     assert_int_equal(merge->rows_out, 40);
@@ -140,10 +140,10 @@ static void what_does_not_fit_is_not_begun(void **state)
     const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
     world_open(&world, &schema, &options, 512, NULL);
     fill(&world, 0, 60, 1);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     uint64_t disk = look(&world)->disk_bytes, rewritten = world.stats->rewritten_bytes;
     vfs_memory_set_room(world.vfs, 512 + 100);
-    assert_int_equal(lode_compact(world.collection, &error), LODE_FULL);
+    assert_int_equal(lode_compact(world.collection, NULL, &error), LODE_FULL);
     assert_non_null(strstr(error.message, "612 are free"));
     const lode_stats *stats = look(&world);
     assert_int_equal(stats->disk_bytes, disk);
@@ -152,12 +152,12 @@ static void what_does_not_fit_is_not_begun(void **state)
     fill(&world, 60, 3, 1);
     model_check_points(&world.model, world.collection, NULL);
     vfs_memory_set_room(world.vfs, VFS_ROOM_UNKNOWN);
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     model_check_points(&world.model, world.collection, NULL);
     fill(&world, 0, 63, ENGINE_NONE);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     vfs_memory_set_room(world.vfs, 0); /* what only removes files needs no room */
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     world_close(&world);
 }
 
@@ -175,7 +175,7 @@ static void a_merge_waits_for_room(void **state)
     assert_non_null(strstr(world.stats->job_error.message, "merging segments needs at least"));
     model_check_points(&world.model, world.collection, NULL);
     vfs_memory_set_room(world.vfs, VFS_ROOM_UNKNOWN);
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     assert_true(look(&world)->segment_count < segments);
     assert_int_equal(world.stats->job_error.status, LODE_OK);
     world_close(&world);
@@ -189,7 +189,7 @@ static void a_small_merge_needs_no_room_for_a_graph(void **state)
     const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
     world_open(&world, &schema, &options, 512, NULL);
     fill(&world, 0, 60, 1);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     struct collection *collection = world.collection->shared;
     const struct store *store = &collection->store;
     struct version *version = collection_pin(collection);
@@ -225,7 +225,7 @@ static void what_malloc_keeps_is_asked_for(void **state)
     const lode_db_options options = {.maintenance = LODE_MAINTAIN_ON_REQUEST};
     world_open(&world, &schema, &options, 0, NULL);
     fill(&world, 0, 20, 1);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     assert_int_equal(trims, 0);
     size_t size = LODE_MEMORY_BUDGET_MIN / 8 * 5;
     void *ballast = memory_reserve(size);
@@ -233,13 +233,13 @@ static void what_malloc_keeps_is_asked_for(void **state)
     explicit_bzero(ballast, size); /* no compiler leaves that out */
     budget_set(LODE_MEMORY_BUDGET_MIN);
     fill(&world, 20, 20, 1);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     assert_int_equal(trims, 1);
-    assert_ok(lode_compact(world.collection, &error)); /* a merge */
+    assert_ok(lode_compact(world.collection, NULL, &error)); /* a merge */
     assert_int_equal(trims, 2);
     world.db->index_rows_min = 10;
     fill(&world, 40, 10, 1);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     struct version *version = collection_pin(world.collection->shared);
     uint64_t last = version->views[version->view_count - 1].segment->number;
     version_unref(version);
@@ -247,7 +247,7 @@ static void what_malloc_keeps_is_asked_for(void **state)
     assert_int_equal(trims, 4);
     budget_set(LODE_MEMORY_BUDGET_MIN + 4 * memory_resident());
     fill(&world, 50, 10, 1);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     assert_int_equal(trims, 4);
     budget_set(0);
     memory_unreserve(ballast, size);
@@ -324,7 +324,7 @@ static void flush_some(struct world *world, unsigned first, unsigned segments, u
 {
     for (unsigned i = 0; i < segments; i++) {
         fill(world, first + i * rows_each, rows_each, 1);
-        assert_ok(lode_flush(world->collection, &error));
+        assert_ok(lode_flush(world->collection, NULL, &error));
     }
 }
 
@@ -369,7 +369,7 @@ static void debt_is_that_of_a_generation(void **state)
     fill(&world, 5, 1, 1);
     jobs_poke(world.collection->shared);
     assert_int_equal(atomic_load(&jobs->debt), 7);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     assert_int_equal(atomic_load(&jobs->debt), 3);
     hold_merges(world.collection, 0);
     assert_int_equal(atomic_load(&jobs->debt), 0);

@@ -280,7 +280,7 @@ static void fill(struct world *world)
     for (uint64_t n = 1; n <= 6; n++) {
         put(world, n, n % 3 == 2 ? NOW_MS + HOUR_MS : 0, 0);
         if (n == 3)
-            assert_ok(lode_flush(world->collection, &error));
+            assert_ok(lode_flush(world->collection, NULL, &error));
     }
     world->sequence = 6;
 }

@@ -108,7 +108,7 @@ static void keep_up(void *context)
     for (;;) {
         lode_status status = lode_snapshot_create(collection, "one", &own);
         if (!status || status == LODE_EXISTS)
-            status = lode_compact(collection, &own);
+            status = lode_compact(collection, NULL, &own);
         if (!status)
             status = lode_snapshot_drop(collection, "one", &own);
         if (status) {

@@ -128,9 +128,9 @@ static void step(struct run *run)
     else if (dice < 920)
         compare(run);
     else if (dice < 950)
-        assert_ok(lode_flush(run->collection, &error));
+        assert_ok(lode_flush(run->collection, NULL, &error));
     else if (dice < 970)
-        assert_ok(lode_compact(run->collection, &error));
+        assert_ok(lode_compact(run->collection, NULL, &error));
     else if (dice < 980)
         assert_ok(lode_wait_idle(run->collection, 0, &error));
     else

@@ -76,7 +76,8 @@ static void they_stay_what_they_are(void **state)
         assert_ok(lode_snapshot_create(collection, names[i], &error));
         model_write_range(&model, collection, i * 40, 120, (int)i * 1000);
         model_write_range(&model, collection, i * 40, 20, ENGINE_NONE);
-        assert_ok(i % 2 ? lode_flush(collection, &error) : lode_compact(collection, &error));
+        assert_ok(i % 2 ? lode_flush(collection, NULL, &error)
+                        : lode_compact(collection, NULL, &error));
         if (i == 1)
             model_write_range(&model, collection, 300, 9, 5);
         for (unsigned j = 0; j <= i; j++)
@@ -117,13 +118,13 @@ static void files_go_with_the_last_pin(void **state)
     lode_snapshot *opened;
     model_init(&model, &schema);
     model_write_range(&model, collection, 0, 100, 10);
-    assert_ok(lode_flush(collection, &error));
+    assert_ok(lode_flush(collection, NULL, &error));
     model_write_range(&model, collection, 0, 5, 1000); /* in the growing segment */
     seen = model;
     assert_ok(lode_snapshot_create(collection, "one", &error));
     assert_ok(lode_snapshot_create(collection, "two", &error));
     model_write_range(&model, collection, 50, 100, 2000);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     size_t needed = sealed_count(collection);
     size_t held = count_files(vfs, NAME_VECTORS);
     assert_true(held > needed);
@@ -156,7 +157,7 @@ static void files_go_after_a_reopen_too(void **state)
     model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
     model_write_range(&model, collection, 0, 60, 90);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     lode_collection_close(collection);
     engine_close(db);
     db = engine_open(vfs, "db", NULL, 2048);
@@ -253,7 +254,7 @@ static void a_damaged_one_is_contained(void **state)
     model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
     model_write_range(&model, collection, 0, 60, 90);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     lode_collection_close(collection);
     engine_close(db);
     find_file(vfs, NAME_SNAPSHOT, path);
@@ -300,7 +301,7 @@ static void verify_sees_its_files(void **state)
     model_write_range(&model, collection, 0, 60, 10);
     assert_ok(lode_snapshot_create(collection, "one", &error));
     model_write_range(&model, collection, 0, 60, ENGINE_NONE);
-    assert_ok(lode_compact(collection, &error)); /* no segment is left but the snapshot's */
+    assert_ok(lode_compact(collection, NULL, &error)); /* no segment is left but the snapshot's */
     assert_int_equal(count_files(vfs, NAME_DOCS), 1);
     lode_collection_close(collection);
     engine_close(db);

@@ -391,9 +391,9 @@ static void namespaces_are_apart_wherever_their_points_are(void **state)
             assert_ok(lode_snapshot_open(world.handles[round % SPACES], &snapshot, &error));
             memcpy(kept, world.values, sizeof kept);
             if (round % 4 == 1)
-                assert_ok(lode_flush(world.handles[OWN], &error));
+                assert_ok(lode_flush(world.handles[OWN], NULL, &error));
             if (round % 4 == 3)
-                assert_ok(lode_compact(world.handles[OWN], &error));
+                assert_ok(lode_compact(world.handles[OWN], NULL, &error));
             write_some(&world, 20);
             for (unsigned i = 0; i < SPACES; i++)
                 check_space(world.handles[i], kept[i], snapshot);
@@ -446,7 +446,7 @@ static void columns_are_not_needed(void **state)
         put_fields(&world);
         for (unsigned i = 0; i < 400; i++)
             upsert(&world, rng_below(&world.rng, SPACES), i % IDS, (int)i);
-        assert_ok(lode_flush(world.handles[OWN], &error));
+        assert_ok(lode_flush(world.handles[OWN], NULL, &error));
         snprintf(dir, sizeof dir, "%s", world.handles[OWN]->shared->dir);
         close_world(&world);
         (how ? flip_columns : remove_columns)(&world, dir);
@@ -455,7 +455,7 @@ static void columns_are_not_needed(void **state)
         check_world(&world);
         drop(&world, 2);
         check_world(&world);
-        assert_ok(lode_compact(world.handles[OWN], &error));
+        assert_ok(lode_compact(world.handles[OWN], NULL, &error));
         check_world(&world);
         end_world(&world);
     }
@@ -513,7 +513,7 @@ static void damaged_columns_cost_no_name(void **state)
     lode_db *db = engine_open(vfs, "db", &options, 0);
     lode_collection *own = engine_create(db, "points", (lode_schema){.dim = DIM});
     put_one_in_each(own, 1, 1);
-    assert_ok(lode_flush(own, &error));
+    assert_ok(lode_flush(own, NULL, &error));
     put_one_in_each(own, 2, 3);
     snprintf(path, sizeof path, "%s/seg-1.columns", own->shared->dir);
     lode_collection_close(own);
@@ -692,7 +692,7 @@ static void whoever_has_no_namespaces_any_more_pays_nothing(void **state)
     assert_true(version_has_namespaces(version));
     version_unref(version);
     drop(&world, 1);
-    assert_ok(lode_compact(world.handles[OWN], &error));
+    assert_ok(lode_compact(world.handles[OWN], NULL, &error));
     close_world(&world);
     open_world(&world);
     version = collection_pin(world.handles[OWN]->shared);
@@ -760,7 +760,7 @@ static void names_are_checked(void **state)
     id[LODE_ID_SIZE_MAX] = '\0';
     lode_point point = {.id = lode_id_text(id), .vector = vector};
     assert_ok(lode_upsert(handle, &point, 1, NULL, &error));
-    assert_ok(lode_flush(own, &error));
+    assert_ok(lode_flush(own, NULL, &error));
     lode_result *result;
     assert_ok(lode_get(handle, NULL, &point.id, 1, 0, &result, &error));
     assert_int_equal(result->hit_count, 1);
@@ -781,8 +781,8 @@ static void work_on_the_whole_is_refused(void **state)
     begin_world(&world, 1);
     lode_collection *a = world.handles[1];
     const char *use = "own handle";
-    refused(lode_flush(a, &error), LODE_INVALID, use);
-    refused(lode_compact(a, &error), LODE_INVALID, use);
+    refused(lode_flush(a, NULL, &error), LODE_INVALID, use);
+    refused(lode_compact(a, NULL, &error), LODE_INVALID, use);
     refused(lode_stats_get(a, &stats, &error), LODE_INVALID, use);
     refused(lode_text_model_train(a, &text, 1, NULL, NULL, &error), LODE_INVALID, use);
     refused(lode_snapshot_create(a, "s", &error), LODE_INVALID, use);

@@ -192,7 +192,7 @@ static void renew(uint32_t ef_construction)
     write_rows(world.collection, 0, OVERLAY_ROWS_MIN);
     run_all(&world.quick);
     world.quick.is_done = 1;
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     lode_segment_stats flushed = first_segment(&world);
     assert_int_equal(flushed.graph_rows, OVERLAY_ROWS_MIN);
     assert_int_equal(run_one(&world.slow), 1);
@@ -220,12 +220,12 @@ static void a_compaction_makes_it_anew(void **state)
     run_all(&world.quick);
     world.quick.is_done = world.slow.is_done = 1;
     world.db->maintenance = LODE_MAINTAIN_ON_REQUEST;
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     uint64_t flushed = first_segment(&world).number;
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     uint64_t compacted = first_segment(&world).number;
     assert_true(compacted > flushed);
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     assert_int_equal(first_segment(&world).number, compacted);
     end(&world);
 }

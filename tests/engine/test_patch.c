@@ -138,9 +138,9 @@ static void a_point_is_patched_wherever_it_is(void **state)
     put_old(&world, 2);
     put_old(&world, 3);
     each_mode(&world, 1); /* growing */
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     each_mode(&world, 2); /* sealed */
-    assert_ok(lode_compact(world.collection, &error));
+    assert_ok(lode_compact(world.collection, NULL, &error));
     reopen(&world, 0);
     each_mode(&world, 3); /* merged */
     reopen(&world, 1);
@@ -156,9 +156,9 @@ static void a_replay_needs_no_older_row(void **state)
     struct world world;
     begin_world(&world);
     put_old(&world, 1);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     put_old(&world, 2);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     patch(&world, patch_of(1, LODE_PATCH_MERGE, "{\"a\":2}", NULL));
     lode_id two = lode_id_number(2);
     assert_ok(lode_delete(world.collection, &two, 1, NULL, &error));
@@ -223,9 +223,9 @@ static void what_makes_no_sense_is_refused(void **state)
     REFUSED(patch_of(1, (lode_patch_mode)4, "{}", NULL), LODE_INVALID, "unknown patch mode 4");
     REFUSED(patch_of(1, LODE_PATCH_MERGE, NULL, NULL), LODE_INVALID, "changes nothing");
     REFUSED(patch_of(1, LODE_PATCH_MERGE, "[1]", NULL), LODE_INVALID, "expected an object");
-    REFUSED(patch_of(1, LODE_PATCH_MERGE, "{\"count\":\"x\"}", NULL), LODE_INVALID,
+    REFUSED(patch_of(1, LODE_PATCH_MERGE, "{\"count\":\"x\"}", NULL), LODE_SCHEMA,
             "metadata field 'count' must be an integer");
-    REFUSED(patch_of(1, LODE_PATCH_MERGE_DEEP, "{\"count\":{}}", NULL), LODE_INVALID, "'count'");
+    REFUSED(patch_of(1, LODE_PATCH_MERGE_DEEP, "{\"count\":{}}", NULL), LODE_SCHEMA, "'count'");
     REFUSED(patch_of(1, LODE_PATCH_SET, NULL, "\xff"), LODE_INVALID, "text is not UTF-8");
     REFUSED(patch_of(1, LODE_PATCH_REMOVE, NULL, NULL), LODE_INVALID, "has no fields");
     REFUSED(patch_of(1, LODE_PATCH_REMOVE, "{}", NULL), LODE_INVALID, "takes fields");
@@ -320,7 +320,7 @@ static void damage_is_not_copied(void **state)
     size_t size;
     begin_world(&world);
     put_old(&world, 1);
-    assert_ok(lode_flush(world.collection, &error));
+    assert_ok(lode_flush(world.collection, NULL, &error));
     lode_collection_close(world.collection);
     engine_close(world.db);
     char dir[64] = "";

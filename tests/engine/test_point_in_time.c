@@ -80,9 +80,9 @@ static void go_on(struct history *history, unsigned count)
                                                                    : ENGINE_NONE};
         assert_ok(model_write(&history->states[sequence], history->collection, ops, 4, &error));
         if (sequence % 17 == 0)
-            assert_ok(lode_flush(history->collection, &error));
+            assert_ok(lode_flush(history->collection, NULL, &error));
         if (sequence % 41 == 0)
-            assert_ok(lode_compact(history->collection, &error));
+            assert_ok(lode_compact(history->collection, NULL, &error));
     }
 }
 
@@ -194,7 +194,7 @@ static void logs_are_kept_within_bounds(void **state)
     uint64_t oldest = 0;
     for (unsigned i = 0; i < 10; i++) {
         go_on(history, 8);
-        assert_ok(lode_flush(history->collection, &error));
+        assert_ok(lode_flush(history->collection, NULL, &error));
         assert_ok(lode_stats_get(history->collection, &stats, &error));
         assert_in_range(stats->kept_log_bytes, 1, 4000);
         assert_in_range(stats->kept_log_sequence, oldest ? oldest : 1, history->sequence);

@@ -85,7 +85,7 @@ static void write_and_die(const char *path)
     assert_ok(lode_db_open(path, &writing, &db, &error));
     assert_ok(lode_collection_create(db, "points", &schema, &points, &error));
     put(points, 0, POINTS);
-    assert_ok(lode_flush(points, &error));
+    assert_ok(lode_flush(points, NULL, &error));
     assert_ok(lode_snapshot_create(points, "monday", &error));
     assert_ok(lode_alias_set(db, "alias", "points", &error));
     put(points, POINTS, IN_LOG);
@@ -208,8 +208,8 @@ static void nothing_can_be_written(lode_db *db)
     assert_int_equal(lode_upsert(points, &point, 1, NULL, &error), LODE_READONLY);
     assert_non_null(strstr(error.message, "open read-only"));
     assert_int_equal(lode_delete(points, &point.id, 1, NULL, &error), LODE_READONLY);
-    assert_int_equal(lode_flush(points, &error), LODE_READONLY);
-    assert_int_equal(lode_compact(points, &error), LODE_READONLY);
+    assert_int_equal(lode_flush(points, NULL, &error), LODE_READONLY);
+    assert_int_equal(lode_compact(points, NULL, &error), LODE_READONLY);
     assert_int_equal(lode_snapshot_create(points, "tuesday", &error), LODE_READONLY);
     assert_int_equal(lode_snapshot_drop(points, "monday", &error), LODE_READONLY);
     assert_int_equal(lode_text_model_train(points, &text, 1, NULL, NULL, &error), LODE_READONLY);

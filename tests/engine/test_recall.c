@@ -121,7 +121,7 @@ static void keep_floor(lode_layout layout)
     lode_collection *collection = engine_create(
         db, "points", (lode_schema){.dim = DIM, .m = 12, .ef_construction = 80, .layout = layout});
     insert(collection, &rng, 0, POINTS / 2);
-    assert_ok(lode_flush(collection, &error));
+    assert_ok(lode_flush(collection, NULL, &error));
     db->growing_bytes_max = 64 << 20; /* the rest stays in memory, in the overlay's graph */
     insert(collection, &rng, POINTS / 2, POINTS / 2);
     assert_ok(lode_wait_idle(collection, 0, &error));
@@ -129,7 +129,7 @@ static void keep_floor(lode_layout layout)
     check_recall(collection, "segments and overlay", 1);
     delete_some(collection, 0, POINTS, 3);
     check_recall(collection, "a third deleted", 1);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     check_states(collection, 1, 0);
     check_recall(collection, "compacted", 1);
     for (unsigned first = 0; first < POINTS * 99 / 100; first += LODE_BATCH_MAX)

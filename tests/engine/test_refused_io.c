@@ -102,12 +102,12 @@ static lode_status write_logged_and_sync(struct run *run, lode_error *error)
 
 static lode_status flush(struct run *run, lode_error *error)
 {
-    return lode_flush(run->points, error);
+    return lode_flush(run->points, NULL, error);
 }
 
 static lode_status compact(struct run *run, lode_error *error)
 {
-    return lode_compact(run->points, error);
+    return lode_compact(run->points, NULL, error);
 }
 
 static lode_status wait_idle(struct run *run, lode_error *error)
@@ -305,7 +305,7 @@ static void begin(struct run *run)
             ops[j] = (struct model_op){.id = i * 3 + j, .value = (int)(i * 5 + j)};
         assert_ok(model_write(&run->model, run->points, ops, 5, &error));
         if (i == 1 || i == 2)
-            assert_ok(lode_flush(run->points, &error));
+            assert_ok(lode_flush(run->points, NULL, &error));
     }
     assert_ok(lode_snapshot_create(run->points, "kept", &error));
     assert_ok(backup_database(run->db, "backups", NULL, NULL, &error));

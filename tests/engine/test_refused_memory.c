@@ -285,18 +285,18 @@ static void live(struct run *run)
     open_all(run);
     create(run, "points", &schema, &run->points);
     write_batch(run, 0, 16);
-    TWICE(lode_flush(run->points, &error));
+    TWICE(lode_flush(run->points, NULL, &error));
     write_batch(run, 8, 16);
     write_batch(run, 30, 16);
     patch_point(run, 1, 222);  /* sealed */
     patch_point(run, 10, 442); /* growing */
     delete_and_sync(run, 2);
     read_all(run);
-    TWICE(lode_flush(run->points, &error));
+    TWICE(lode_flush(run->points, NULL, &error));
     write_batch(run, 3, 4);
     TWICE(lode_snapshot_create(run->points, "one", &error));
     TWICE(lode_snapshot_create(run->points, "two", &error));
-    TWICE(lode_compact(run->points, &error));
+    TWICE(lode_compact(run->points, NULL, &error));
     use_named(run);
     back_up(run);
     TWICE(lode_alias_set(run->db, "alias", "points", &error));

@@ -99,7 +99,7 @@ static void a_repeated_batch_is_not_applied_again(void **state)
         expect(&world, n, n, 0);
         expect(&world, n, n, 1);
         if (n == 4)
-            assert_ok(lode_flush(world.collection, &error));
+            assert_ok(lode_flush(world.collection, NULL, &error));
     }
     for (int how = 0; how < 6; how++) {
         for (uint64_t n = 1; n <= BATCHES; n++)
@@ -108,9 +108,9 @@ static void a_repeated_batch_is_not_applied_again(void **state)
         if (how == 1)
             engine_crash(world.vfs);
         if (how == 2)
-            assert_ok(lode_flush(world.collection, &error));
+            assert_ok(lode_flush(world.collection, NULL, &error));
         if (how == 3)
-            assert_ok(lode_compact(world.collection, &error));
+            assert_ok(lode_compact(world.collection, NULL, &error));
         close_world(&world);
         engine_live(world.vfs);
         engine_verify(world.vfs, "db");
@@ -231,9 +231,9 @@ static uint64_t live(struct world *world, struct rng *rng, uint64_t acknowledged
     vfs_memory_set_fault(world->vfs, decide, &world->fate);
     for (int i = 0; i < 40; i++) {
         uint64_t n = acknowledged + 1;
-        if (rng_below(rng, 10) == 0 && lode_flush(world->collection, &reason))
+        if (rng_below(rng, 10) == 0 && lode_flush(world->collection, NULL, &reason))
             break;
-        if (rng_below(rng, 20) == 0 && lode_compact(world->collection, &reason))
+        if (rng_below(rng, 20) == 0 && lode_compact(world->collection, NULL, &reason))
             break;
         if (write_batch(world->collection, n, LODE_ACK_DURABLE, &info, &reason))
             break;

@@ -188,7 +188,7 @@ static void every_field_has_an_order(void **state)
                                             .filter = filters[f],
                                             .filter_size = filters[f] ? strlen(filters[f]) : 0});
         if (round == 0)
-            assert_ok(lode_compact(mixed.collection, &error));
+            assert_ok(lode_compact(mixed.collection, NULL, &error));
         else
             mixed_upsert(&mixed, 100);
     }
@@ -203,7 +203,7 @@ static void damaged_columns_cost_no_order(void **state)
         mixed_begin(&mixed, seed);
         mixed_upsert(&mixed, 200);
         if (seed % 2)
-            assert_ok(lode_compact(mixed.collection, &error));
+            assert_ok(lode_compact(mixed.collection, NULL, &error));
         mixed_damage_columns(&mixed, seed);
         check_some(&mixed, 30);
         mixed_end(&mixed);
@@ -393,7 +393,7 @@ static void a_snapshot_is_scrolled(void **state)
     assert_ok(lode_snapshot_open(mixed.collection, &snapshot, &error));
     mixed_upsert(&mixed, 200);
     mixed_delete(&mixed, 100);
-    assert_ok(lode_compact(mixed.collection, &error));
+    assert_ok(lode_compact(mixed.collection, NULL, &error));
     request.snapshot = snapshot;
     assert_ok(lode_scroll(mixed.collection, &request, &page, &error));
     assert_int_equal(page->hit_count, sorting.count);
@@ -436,10 +436,10 @@ static void wrong_requests_are_refused(void **state)
     char after[LODE_CURSOR_SIZE_MAX + 1], changed[LODE_CURSOR_SIZE_MAX + 1];
     mixed_begin(&mixed, 2);
     mixed_upsert(&mixed, 100);
-    refused(&mixed, &(lode_scroll_request){.by = "yaer"}, LODE_INVALID, "there is no field 'yaer'");
-    refused(&mixed, &(lode_scroll_request){.by = "place"}, LODE_INVALID,
+    refused(&mixed, &(lode_scroll_request){.by = "yaer"}, LODE_SCHEMA, "there is no field 'yaer'");
+    refused(&mixed, &(lode_scroll_request){.by = "place"}, LODE_SCHEMA,
             "field 'place' is geo: it has no order");
-    refused(&mixed, &(lode_scroll_request){.by = "cast"}, LODE_INVALID,
+    refused(&mixed, &(lode_scroll_request){.by = "cast"}, LODE_SCHEMA,
             "field 'cast' is object: it has no order");
     refused(&mixed, &(lode_scroll_request){.limit = 16385}, LODE_LIMIT,
             "limit is 16385: at most 16384");

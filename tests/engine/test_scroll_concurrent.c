@@ -56,9 +56,9 @@ static void write_all_along(void *context)
         put(world->points, 0, 20, &rng);
         unsigned written = atomic_fetch_add(&world->written, 1) + 1;
         if (written % 16 == 0)
-            INVARIANT(lode_flush(world->points, &error) == LODE_OK);
+            INVARIANT(lode_flush(world->points, NULL, &error) == LODE_OK);
         if (written % 64 == 0)
-            INVARIANT(lode_compact(world->points, &error) == LODE_OK);
+            INVARIANT(lode_compact(world->points, NULL, &error) == LODE_OK);
     }
 }
 

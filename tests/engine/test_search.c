@@ -53,7 +53,7 @@ static void ties_go_to_the_smallest_ids(void **state)
         for (size_t k = 1; k < 450; k += k < 20 ? 1 : 47)
             for (unsigned value = 0; value < 4; value++)
                 model_check_search(&place.model, place.collection, NULL, value, k, 1);
-        assert_ok(lode_compact(place.collection, &error));
+        assert_ok(lode_compact(place.collection, NULL, &error));
         for (size_t k = 1; k < 450; k += 37)
             model_check_search(&place.model, place.collection, NULL, 1, k, 1);
         end(&place);
@@ -69,7 +69,7 @@ static void an_empty_collection_gives_nothing(void **state)
     put(&place, 1, 1);
     put(&place, 1, ENGINE_NONE);
     model_check_search(&place.model, place.collection, NULL, 1, 10, 1);
-    assert_ok(lode_compact(place.collection, &error));
+    assert_ok(lode_compact(place.collection, NULL, &error));
     model_check_search(&place.model, place.collection, NULL, 1, LODE_K_MAX, 1);
     end(&place);
 }

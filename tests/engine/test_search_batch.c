@@ -67,9 +67,9 @@ static void put(struct place *place, unsigned first, unsigned count)
 static void put_all(struct place *place)
 {
     put(place, 0, IDS / 2);
-    assert_ok(lode_compact(place->collection, &error));
+    assert_ok(lode_compact(place->collection, NULL, &error));
     put(place, IDS / 4, IDS / 2);
-    assert_ok(lode_flush(place->collection, &error));
+    assert_ok(lode_flush(place->collection, NULL, &error));
     put(place, IDS / 2, IDS / 10);
     for (unsigned i = 0; i < IDS; i += 3) {
         struct engine_id id;
@@ -161,7 +161,7 @@ static void check_schema(lode_schema schema, int integers)
     check(&place, REQUESTS_MAX, snapshot);
     check(&place, REQUESTS_MAX, NULL);
     lode_snapshot_close(snapshot);
-    assert_ok(lode_compact(place.collection, &error));
+    assert_ok(lode_compact(place.collection, NULL, &error));
     check(&place, REQUESTS_MAX, NULL);
     end(&place);
 }
@@ -207,7 +207,7 @@ static void all_or_nothing(void **state)
     }
     requests[2900].vector = bad; /* no direction */
     assert_int_equal(lode_search_batch(place.collection, requests, COUNT, results, &error),
-                     LODE_INVALID);
+                     LODE_SCHEMA);
     assert_non_null(strstr(error.message, "requests[2900]: vector: "));
     requests[2900] = (lode_search_request){.like = engine_id(4711, &nobody)};
     assert_int_equal(lode_search_batch(place.collection, requests, COUNT, results, &error),

@@ -26,7 +26,8 @@ static void old_states_stay(void **state)
         assert_ok(lode_snapshot_open(collection, &snapshots[i], &error));
         model_write_range(&model, collection, i * 40, 120, (int)i * 1000);
         model_write_range(&model, collection, i * 40, 20, ENGINE_NONE);
-        assert_ok(i % 2 ? lode_flush(collection, &error) : lode_compact(collection, &error));
+        assert_ok(i % 2 ? lode_flush(collection, NULL, &error)
+                        : lode_compact(collection, NULL, &error));
         for (unsigned j = 0; j <= i; j++) {
             model_check_points(&seen[j], collection, snapshots[j]);
             model_check_search(&seen[j], collection, snapshots[j], i, 30, 1);

@@ -99,10 +99,10 @@ static void put_all(const struct world *world, const struct kind *kind)
     for (unsigned first = 0; first < last; first += PUT_MAX)
         put(world->handle, first, last - first < PUT_MAX ? last - first : PUT_MAX);
     if (!kind->is_growing)
-        assert_ok(lode_compact(world->collection, &error));
+        assert_ok(lode_compact(world->collection, NULL, &error));
     put(world->handle, last - 100, 600);
     if (!kind->is_growing)
-        assert_ok(lode_flush(world->collection, &error));
+        assert_ok(lode_flush(world->collection, NULL, &error));
     put(world->handle, last + 400, 600);
 }
 

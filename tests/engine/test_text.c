@@ -182,7 +182,7 @@ static void unknown_words_have_no_vector(void **state)
     lode_result_free(result);
     lode_point points[2] = {text_point(&shelf, 0),
                             {.id = lode_id_text("x"), .text = "zzz", .text_size = 3}};
-    assert_status(lode_upsert(shelf.collection, points, 2, NULL, &error), LODE_INVALID);
+    assert_status(lode_upsert(shelf.collection, points, 2, NULL, &error), LODE_SCHEMA);
     assert_non_null(strstr(error.message, "points[1] (id 'x'): no word of its text is known"));
     end_shelf(&shelf);
 }
@@ -314,7 +314,7 @@ static void check_the_rest(struct shelf *shelf)
     assert_ok(lode_search(shelf->collection, &request, &result, &error));
     assert_int_equal(result->hits[0].id.number, 5000);
     lode_result_free(result);
-    assert_ok(lode_compact(shelf->collection, &error));
+    assert_ok(lode_compact(shelf->collection, NULL, &error));
     lode_collection_close(shelf->collection);
     engine_close(shelf->db);
     open_shelf(shelf);

@@ -108,7 +108,7 @@ static void builds_on_several_threads(void **state)
 
 struct cancelling {
     _Atomic uint64_t done;
-    _Atomic int cancel;
+    struct cancel cancel;
 };
 
 static void cancel_soon(void *context)
@@ -116,7 +116,7 @@ static void cancel_soon(void *context)
     struct cancelling *cancelling = context;
     while (atomic_load(&cancelling->done) < 300)
         ;
-    atomic_store(&cancelling->cancel, 1);
+    atomic_store(&cancelling->cancel.flag, 1);
 }
 
 static void a_build_is_cancelled(void **state)
@@ -125,7 +125,7 @@ static void a_build_is_cancelled(void **state)
     struct data data;
     struct index *index = NULL;
     struct executor *executor;
-    struct cancelling cancelling = {0, 0};
+    struct cancelling cancelling = {.done = 0};
     struct thread thread;
     lode_error error = {LODE_OK, 0, ""};
     data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 64), 60000, 0);

@@ -57,7 +57,7 @@ static void cancelled(void **state)
     (void)state;
     struct data data;
     struct index *index = NULL;
-    _Atomic int cancel = 1;
+    struct cancel cancel = {.flag = 1};
     struct index_work work = {.cancel = &cancel};
     data_init(&data, DATA_CLUSTERED, data_space(LODE_METRIC_L2, LODE_SCALAR_F32, 24), 3000, 1);
     assert_int_equal(index_qg.build(&params, &data.rows, data.count, &work, &index, NULL),

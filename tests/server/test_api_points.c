@@ -381,9 +381,15 @@ static void faults_are_told(void **state)
     kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"queries\":[]}", 400, "belong into");
     kit_want_part(QUERY, NULL, "{\"queries\":[{\"vector\":[0,0],\"namespace\":\"a\"}]}", 400,
                   "\"field\":\"queries[0].namespace\"");
-    kit_want_part(QUERY, NULL, "{\"queries\":[{\"vector\":[0,0]},{\"vector\":[0,0,1]}]}", 400,
+    kit_want_part(QUERY, NULL, "{\"queries\":[{\"vector\":[0,0]},{\"vector\":[0,0,1]}]}", 422,
                   "\"field\":\"queries[1].vector\"");
-    kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"filter\":\"yaer = 1\"}", 400, "year");
+    kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"filter\":\"yaer = 1\"}", 422, "year");
+    kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"filter\":\"year = \\\"x\\\"\"}", 422,
+                  "integer");
+    kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"group_by\":\"yaer\"}", 422,
+                  "\"code\":\"schema\"");
+    kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"filter\":\"year =\"}", 400,
+                  "\"code\":\"invalid\"");
     kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"filter\":[1]}", 400, "found an array");
     kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"per_group\":2}", 400, "group_by");
     kit_want_part(QUERY, NULL, "{\"text\":\"x\"}", 404, "model");
@@ -393,7 +399,7 @@ static void faults_are_told(void **state)
     kit_want_part(UPSERT, NULL, "{\"vectors\":[{\"id\":5,\"vector\":[1,1,1]}]}", 422,
                   "2 dimensions");
     kit_want_part(UPSERT, NULL,
-                  "{\"vectors\":[{\"id\":5,\"vector\":[1,1],\"metadata\":{\"a\":1,\"a\":2}}]}", 422,
+                  "{\"vectors\":[{\"id\":5,\"vector\":[1,1],\"metadata\":{\"a\":1,\"a\":2}}]}", 400,
                   "duplicate");
     kit_want_part(UPSERT, NULL, "{\"vectors\":{}}", 400, "expected an array, found an object");
     kit_want_part(UPSERT, NULL, "{}", 400, "\"vectors\\\" is missing");

@@ -1,5 +1,5 @@
-/* docs/server-config.md has a row for every setting, as the table of settings says it, and no other. Run with --rows, it
- * prints them all. */
+/* docs/server-config.md has a row for every setting, as the table of settings says it, and no other; docs/limits.md has every
+ * limit among them, and what cannot be set. Run with --rows, it prints them all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/http1.h"
+#include "server/answers.h"
 #include "server/config_keys.h"
+#include "server/grpc_call.h"
+#include "server/grpc_health.h"
+#include "server/import_batch.h"
+#include "server/metrics.h"
+#include "server/stream.h"
 
 #define PAGE_SIZE_MAX 262144
 #define ROW_SIZE_MAX  1024
@@ -35,11 +42,11 @@ static void row_of(const struct config_key *key, char row[ROW_SIZE_MAX])
              key->help, flag, variable);
 }
 
-static void read_page(void)
+static void read_page(const char *name)
 {
     char path[4096];
     const char *source = getenv("LODE_SOURCE");
-    snprintf(path, sizeof path, "%s/docs/server-config.md", source ? source : ".");
+    snprintf(path, sizeof path, "%s/docs/%s", source ? source : ".", name);
     FILE *file = fopen(path, "r");
     if (!file)
         fail_msg("%s cannot be read", path);
@@ -76,6 +83,70 @@ static void every_row_has_its_setting(void **state)
     assert_int_equal(rows, count);
 }
 
+/* --- docs/limits.md ------------------------------------------------------------------------------- */
+
+static int is_limit(const char *path)
+{
+    return strncmp(path, "limits.", 7) == 0 ||
+           (strncmp(path, "http.", 5) == 0 && !strstr(path, "-threads"));
+}
+
+static void every_limit_is_on_one_page(void **state)
+{
+    (void)state;
+    size_t count;
+    char row[ROW_SIZE_MAX];
+    const struct config_key *keys = config_keys(&count);
+    read_page("limits.md");
+    for (size_t i = 0; i < count; i++) {
+        snprintf(row, sizeof row, "\n| `%s` | %s | ", keys[i].path, default_of(&keys[i]));
+        if (is_limit(keys[i].path) && !strstr(page, row))
+            fail_msg("docs/limits.md lacks %s", row);
+    }
+}
+
+/* 262144: "262,144" */
+static void with_commas(size_t value, char text[32])
+{
+    char digits[32];
+    size_t size = (size_t)snprintf(digits, sizeof digits, "%zu", value), used = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (i > 0 && (size - i) % 3 == 0)
+            text[used++] = ',';
+        text[used++] = digits[i];
+    }
+    text[used] = '\0';
+}
+
+static void what_cannot_be_set_is_as_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *limit;
+        size_t value;
+        const char *unit;
+    } rows[] = {{"head of a request", HEAD_SIZE_MAX >> 10, " KiB"},
+                {"points of one answer, of all its queries", ANSWER_POINTS_MAX, ""},
+                {"numbers of vectors in one answer", ANSWER_FLOATS_MAX, ""},
+                {"batch of an import", IMPORT_POINTS_MAX, " points"},
+                {"rate of an import or export while others wait for its thread",
+                 STREAM_BYTES_MIN >> 10, " KiB"},
+                {"Idempotency-Key", 1, " – 255 bytes"},
+                {"message of a gRPC client", GRPC_MESSAGE_SIZE_MAX >> 20, " MiB"},
+                {"calls to Watch at a time", HEALTH_WATCHERS_MAX, ""},
+                {"indices of which metrics and latencies are told one by one",
+                 METRICS_COLLECTIONS_MAX, ""}};
+    char row[ROW_SIZE_MAX], value[32];
+    assert_int_equal(IDEMPOTENCY_KEY_MAX, 255);
+    read_page("limits.md");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        with_commas(rows[i].value, value);
+        snprintf(row, sizeof row, "\n| %s | %s%s", rows[i].limit, value, rows[i].unit);
+        if (!strstr(page, row))
+            fail_msg("docs/limits.md lacks %s", row);
+    }
+}
+
 static void print_rows(void)
 {
     size_t count;
@@ -92,11 +163,13 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_setting_has_its_row),
         cmocka_unit_test(every_row_has_its_setting),
+        cmocka_unit_test(every_limit_is_on_one_page),
+        cmocka_unit_test(what_cannot_be_set_is_as_it_is),
     };
     if (argc > 1 && strcmp(argv[1], "--rows") == 0) {
         print_rows();
         return 0;
     }
-    read_page();
+    read_page("server-config.md");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

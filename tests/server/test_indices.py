@@ -140,9 +140,9 @@ def test_statistics_and_upkeep():
         assert stats["segments"][0]["state"] == "growing" and stats["freshness"]["growing_rows"] == 10
         assert stats["disk"]["log_bytes"] > 0 and stats["memory"]["owned_bytes"] > 0
         tries = 50  # a request is counted when it is over, which its client may see before
-        while "vectors.upsert" not in stats["server_latency"] and tries:
+        while "vectors.upsert" not in stats["latency"] and tries:
             stats, tries = server.get("/indices/films/stats").json, tries - 1
-        assert stats["server_latency"]["vectors.upsert"]["count"] == 1
+        assert stats["latency"]["vectors.upsert"]["count"] == 1
         assert check(server.post("/indices/films/flush"), 200).json == {"points": 10, "sequence": 1}
         stats = server.get("/indices/films/stats").json
         assert {segment["state"] for segment in stats["segments"] if segment["rows"]} <= {"sealed", "indexed"}

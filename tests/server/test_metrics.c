@@ -111,15 +111,41 @@ static void nothing_has_no_quantile(void **state)
     (void)state;
     struct metrics *metrics = make();
     struct metrics_latency latency;
-    metrics_latency_get(metrics, 0, &latency);
+    struct metrics_index *films = metrics_index(metrics, "films");
+    metrics_latency_get(films, 0, &latency);
     assert_int_equal(latency.count, 0);
     assert_true(latency.p99_us == 0);
-    struct net_outcome outcome = {.status = 200, .total_us = 1000, .ran_us = 900};
     for (int i = 0; i < 100; i++)
-        metrics_request(metrics, 0, &outcome);
-    metrics_latency_get(metrics, 0, &latency);
+        metrics_index_request(films, 0, 1000);
+    metrics_latency_get(films, 0, &latency);
     assert_int_equal(latency.count, 100);
     assert_true(latency.p50_us >= 960 && latency.p99_us <= 1024 && latency.p50_us < latency.p99_us);
+    metrics_free(metrics);
+}
+
+/* Each has its own; those beyond the bound have none, and cost nothing. */
+static void latencies_are_of_one_index(void **state)
+{
+    (void)state;
+    struct metrics *metrics = make();
+    struct metrics_latency latency;
+    char name[LODE_NAME_SIZE_MAX + 1];
+    for (int i = 0; i < METRICS_COLLECTIONS_MAX; i++) {
+        (void)snprintf(name, sizeof name, "index-%d", i);
+        assert_non_null(metrics_index(metrics, name));
+        assert_ptr_equal(metrics_index(metrics, name), metrics_index(metrics, name));
+        metrics_index_request(metrics_index(metrics, name), 1, (uint64_t)i);
+    }
+    assert_null(metrics_index(metrics, "one more"));
+    metrics_index_request(NULL, 0, 1);
+    metrics_index_request(metrics_index(metrics, "index-0"), SIZE_MAX, 1);
+    metrics_latency_get(metrics_index(metrics, "index-999"), 1, &latency);
+    assert_int_equal(latency.count, 1);
+    assert_true(latency.p50_us > 900);
+    metrics_latency_get(metrics_index(metrics, "index-1"), 0, &latency);
+    assert_int_equal(latency.count, 0);
+    metrics_latency_get(NULL, 0, &latency);
+    assert_int_equal(latency.count, 0);
     metrics_free(metrics);
 }
 
@@ -395,11 +421,17 @@ static void text_keeps_to_its_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(quantiles_are_near),      cmocka_unit_test(bounds_belong_to_their_bucket),
-        cmocka_unit_test(nothing_has_no_quantile), cmocka_unit_test(requests_are_told),
-        cmocka_unit_test(faults_are_told),         cmocka_unit_test(net_is_told),
-        cmocka_unit_test(collections_are_told),    cmocka_unit_test(many_collections_are_summed),
-        cmocka_unit_test(ended_jobs_count_once),   cmocka_unit_test(recall_follows),
+        cmocka_unit_test(quantiles_are_near),
+        cmocka_unit_test(bounds_belong_to_their_bucket),
+        cmocka_unit_test(nothing_has_no_quantile),
+        cmocka_unit_test(latencies_are_of_one_index),
+        cmocka_unit_test(requests_are_told),
+        cmocka_unit_test(faults_are_told),
+        cmocka_unit_test(net_is_told),
+        cmocka_unit_test(collections_are_told),
+        cmocka_unit_test(many_collections_are_summed),
+        cmocka_unit_test(ended_jobs_count_once),
+        cmocka_unit_test(recall_follows),
         cmocka_unit_test(text_keeps_to_its_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,9 +265,9 @@ static void writing_a_graph_is_cancelled(void **state)
     struct version *version = all_alive(&store, 1000);
     struct sealed_entry entry = flush(&store, version);
     struct segment_view view = open_view(&store, &entry);
-    _Atomic int cancel = 0;
+    struct cancel cancel = {.flag = 0};
     struct index_work work = {.cancel = &cancel};
-    vfs_memory_set_fault(vfs, cancel_late, &cancel);
+    vfs_memory_set_fault(vfs, cancel_late, &cancel.flag);
     assert_status(sealed_build_graph(&store, view.segment, view.row_count, &work, &error),
                   LODE_CANCELLED);
     vfs_memory_set_fault(vfs, NULL, NULL);
@@ -350,7 +350,7 @@ static void a_cancelled_write_leaves_nothing(void **state)
     struct vfs *vfs = vfs_memory_new();
     struct store store = kit_store(vfs, DIM);
     struct version *version = all_alive(&store, 10);
-    _Atomic int cancel = 1;
+    struct cancel cancel = {.flag = 1};
     struct index_work work = {.cancel = &cancel};
     struct sealed_entry entry;
     uint32_t *map;

@@ -116,7 +116,7 @@ static void fill(struct damage_image *image, lode_collection *collection)
     lode_id dead[DEAD];
     for (unsigned first = 0; first < LARGE; first += 1000)
         assert_ok(put(image, collection, first, 1000));
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     assert_ok(put(image, collection, LARGE, SMALL));
     assert_ok(put(image, collection, 100, 50)); /* written again */
     for (unsigned i = 0; i < DEAD; i++) {
@@ -124,7 +124,7 @@ static void fill(struct damage_image *image, lode_collection *collection)
         image->rounds[200 + 3 * i] = 0;
     }
     assert_ok(lode_delete(collection, dead, DEAD, NULL, &error));
-    assert_ok(lode_flush(collection, &error));
+    assert_ok(lode_flush(collection, NULL, &error));
     assert_ok(lode_snapshot_create(collection, "kept", &error));
     for (unsigned i = 0; i < LOGGED; i += LOGGED_BATCH)
         assert_ok(put(image, collection, LARGE + SMALL + i, LOGGED_BATCH));

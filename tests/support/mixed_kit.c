@@ -208,8 +208,8 @@ void mixed_step(struct mixed *mixed)
 {
     switch (rng_below(&mixed->rng, 8)) {
     case 0: mixed_delete(mixed, 20); break;
-    case 1: assert_ok(lode_flush(mixed->collection, &error)); break;
-    case 2: assert_ok(lode_compact(mixed->collection, &error)); break;
+    case 1: assert_ok(lode_flush(mixed->collection, NULL, &error)); break;
+    case 2: assert_ok(lode_compact(mixed->collection, NULL, &error)); break;
     case 3: mixed_reopen(mixed); break;
     case 4: mixed_crash(mixed); break;
     default: mixed_upsert(mixed, 60); break;
@@ -239,7 +239,7 @@ static unsigned flip_columns(struct mixed *mixed, const char *dir, uint64_t seed
 void mixed_damage_columns(struct mixed *mixed, uint64_t seed)
 {
     char dir[64];
-    assert_ok(lode_flush(mixed->collection, &error));
+    assert_ok(lode_flush(mixed->collection, NULL, &error));
     snprintf(dir, sizeof dir, "%s", mixed->collection->shared->dir);
     mixed_close(mixed);
     assert_true(flip_columns(mixed, dir, seed) > 0);
@@ -272,7 +272,7 @@ lode_collection *mixed_many(struct vfs *vfs, lode_db **ret_db)
     for (unsigned done = 0; done < MIXED_MANY; done += 1000) {
         write_many(collection, done, 1000);
         if (done % 3000 == 2000)
-            assert_ok(lode_flush(collection, &error));
+            assert_ok(lode_flush(collection, NULL, &error));
     }
     return collection;
 }

@@ -163,10 +163,10 @@ static void fill(lode_collection *collection, unsigned rows)
     write_points(collection, 0, 40, 1, "first");
     for (unsigned i = 100; i < 60 + rows; i += 40)
         write_points(collection, i, 40, (int)i, NULL);
-    assert_ok(lode_compact(collection, &error));
+    assert_ok(lode_compact(collection, NULL, &error));
     delete_points(collection, 3, 5);
     write_points(collection, 10, 6, 100, NULL);
-    assert_ok(lode_flush(collection, &error));
+    assert_ok(lode_flush(collection, NULL, &error));
     write_points(collection, 60, 3, 200, "second");
     patch_point(collection, 20);
     assert_ok(lode_snapshot_create(collection, "monday", &error));

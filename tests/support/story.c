@@ -431,8 +431,8 @@ static lode_status do_in_collection(struct story *story, struct story_step step,
     case STORY_IDLE: return lode_wait_idle(story->handles[which], 0, &story->error);
     case STORY_SNAPSHOT: return switch_snapshot(story, which);
     case STORY_TRAIN: status = train(story, which, after); break;
-    case STORY_FLUSH: status = lode_flush(story->handles[which], &story->error); break;
-    case STORY_COMPACT: status = lode_compact(story->handles[which], &story->error); break;
+    case STORY_FLUSH: status = lode_flush(story->handles[which], NULL, &story->error); break;
+    case STORY_COMPACT: status = lode_compact(story->handles[which], NULL, &story->error); break;
     case STORY_EMPTY: status = empty(story, which, after); break;
     case STORY_RETRY: status = retry(story, which); break;
     case STORY_KEEP: status = keep(story, which, step.seed % STORY_NAMES, after); break;

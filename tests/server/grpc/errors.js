@@ -17,21 +17,22 @@ test('statuses of the engine', async () => {
     has(await fail(indices, 'Create', {name: 'x', schema: {}}), {code: INVALID});
     has(await fail(indices, 'Create', {name: 'x'}), {code: INVALID, field: 'schema'});
     has(await fail(indices, 'Create', {name: 'a/b', schema: {dim: 2}}), {code: INVALID});
-    has(await fail(indices, 'Get', {name: 'nobody'}), {code: NOT_FOUND, field: 'name'});
+    has(await fail(indices, 'Get', {name: 'nobody'}), {code: NOT_FOUND});
     has(await fail(indices, 'Get', {}), {code: INVALID, field: 'name'});
     has(await fail(indices, 'Delete', {name: 'nobody'}), {code: NOT_FOUND});
     has(await fail(indices, 'SetAlias', {name: 'a', target: 'nobody'}), {code: NOT_FOUND});
     has(await fail(vectors, 'Count', {index: 'nobody'}), {code: NOT_FOUND, details: "there is no index 'nobody'"});
     has(await fail(vectors, 'Count', {}), {code: INVALID, field: 'index'});
-    has(await fail(vectors, 'Count', {index: 'e', filter: 'n = '}), {code: INVALID});
-    has(await fail(vectors, 'Facets', {index: 'e', field: 'nofield'}), {code: INVALID});
+    has(await fail(vectors, 'Count', {index: 'e', filter: 'n = '}), {code: INVALID, reason: 'invalid', field: 'filter'});
+    has(await fail(vectors, 'Count', {index: 'e', filter: 'm = 1'}), {code: INVALID, reason: 'schema', field: 'filter'});
+    has(await fail(vectors, 'Facets', {index: 'e', field: 'nofield'}), {code: INVALID, reason: 'schema'});
     has(await fail(vectors, 'Scroll', {index: 'e', cursor: '!!'}), {code: INVALID});
     has(await fail(vectors, 'Scroll', {index: 'e', limit: 20000}), {code: INVALID, field: 'limit'});
 });
 
 test('points', async () => {
     const upsert = (point) => fail(vectors, 'Upsert', {index: 'e', points: [{id: number(7), values: [1, 1]}, point]});
-    has(await upsert({id: number(1), values: [1]}), {code: INVALID, field: 'points[1].vector'});
+    has(await upsert({id: number(1), values: [1]}), {code: INVALID, reason: 'schema', field: 'points[1].vector'});
     has(await upsert({id: number(1), vector: Buffer.alloc(7)}), {code: INVALID, field: 'points[1].vector'});
     has(await upsert({id: number(1), vector: floats(1, 2), values: [1, 2]}), {code: INVALID, field: 'points[1].vector'});
     has(await upsert({id: number(1), vector: floats(1, NaN)}), {code: INVALID, field: 'points[1]'});
@@ -39,12 +40,12 @@ test('points', async () => {
     has(await upsert({id: {uuid: 'no'}, values: [1, 2]}), {code: INVALID, field: 'points[1].id'});
     has(await upsert({id: text(''), values: [1, 2]}), {code: INVALID, field: 'points[1].id'});
     has(await upsert({id: text('x'.repeat(513)), values: [1, 2]}), {code: INVALID, field: 'points[1].id'});
-    has(await upsert({id: number(1), values: [1, 2], metadata: '{"n":"one"}'}), {code: INVALID, field: 'points[1]'});
+    has(await upsert({id: number(1), values: [1, 2], metadata: '{"n":"one"}'}), {code: INVALID, reason: 'schema', field: 'points[1]'});
     has(await upsert({id: number(1), values: [1, 2], metadata: '{'}), {code: INVALID, field: 'points[1]'});
     has(await upsert({id: number(1)}), {code: INVALID, field: 'points[1]'});
     has(await upsert({id: number(1), values: [1, 2], expires_at_ms: 5}), {code: INVALID, field: 'points[1]'});
     has(await fail(vectors, 'Upsert', {index: 'e'}), {code: INVALID, field: 'points'});
-    has(await fail(vectors, 'Upsert', {index: 'e', points: [{id: number(1), values: [1, 2]}], idempotency_key: 'x'.repeat(65)}),
+    has(await fail(vectors, 'Upsert', {index: 'e', points: [{id: number(1), values: [1, 2]}], idempotency_key: 'x'.repeat(256)}),
         {code: INVALID, field: 'idempotency_key'});
     const many = Array.from({length: 10001}, (_, i) => ({id: number(i), vector: floats(1, 2)}));
     has(await fail(vectors, 'Upsert', {index: 'e', points: many}), {code: EXHAUSTED, field: 'points'});

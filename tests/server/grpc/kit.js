@@ -17,11 +17,11 @@ const address = process.argv[2];
 const ca = process.env.CA_FILE ? fs.readFileSync(process.env.CA_FILE) : null;
 
 const clients = [];
-function client(service, credentials) {
+function client(service, credentials, options = {}) {
     const Service = service.split('.').reduce((at, name) => at[name], packages);
     const made = new Service(address, credentials || (ca ? grpc.credentials.createSsl(ca) :
                                                           grpc.credentials.createInsecure()),
-                             {'grpc.max_receive_message_length': 64 << 20, 'grpc.max_send_message_length': 64 << 20,
+                             {'grpc.max_receive_message_length': 64 << 20, 'grpc.max_send_message_length': 64 << 20, ...options,
                               ...(ca && {'grpc.ssl_target_name_override': 'localhost'})});
     clients.push(made);
     return made;

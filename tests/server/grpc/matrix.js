@@ -134,4 +134,20 @@ test('who may what', async () => {
     console.log(`${asked} questions`);
 });
 
+test('pages of namespaces tell nothing of those of others', async () => {
+    await restore();
+    const metadata = new grpc.Metadata();
+    const holder = holders.find((one) => one.namespaces && !one.filter && !one.collections);
+    metadata.set('authorization', 'Bearer ' + holder.key);
+    const told = [];
+    let after = '';
+    do {
+        const page = await ask(services.Namespaces, 'List', {index: 'films', limit: 1, after}, {}, metadata);
+        told.push(...page.namespaces.map((one) => one.name), page.next);
+        assert(page.namespaces.length === 1 || page.next === '', JSON.stringify(page));
+        after = page.next;
+    } while (after);
+    assert.deepStrictEqual(new Set(told), new Set(['anna', '']));
+});
+
 main();

@@ -25,7 +25,14 @@ test('aliases', async () => {
     await ask(indices, 'SetAlias', {name: 'cinema', target: 'films'});
     has(await ask(indices, 'ListAliases'), {aliases: [{name: 'cinema', target: 'films'}]});
     has(await ask(indices, 'Get', {name: 'cinema'}), {schema: {dim: 3}});
+    // What is read by it moves with it at once, and its old target is not held.
+    await ask(indices, 'Create', {name: 'next', schema: {dim: 5}});
+    await ask(indices, 'SetAlias', {name: 'cinema', target: 'next'});
+    has(await ask(indices, 'Get', {name: 'cinema'}), {schema: {dim: 5}});
+    await ask(indices, 'SetAlias', {name: 'cinema', target: 'films'});
+    await ask(indices, 'Delete', {name: 'next'});
     await ask(indices, 'DeleteAlias', {name: 'cinema'});
+    has(await fail(indices, 'Get', {name: 'cinema'}), {code: 5});
     has(await ask(indices, 'ListAliases'), {aliases: []});
 });
 
@@ -165,6 +172,10 @@ test('statistics, flush, compaction', async () => {
     assert(Number(stats.disk_bytes) > 0 && Number(stats.sequence) > 5);
     const query = stats.latencies.find((one) => one.operation === 'query');
     assert(Number(query.count) > 5 && query.p50_us > 0 && query.p99_us >= query.p50_us);
+    const other = await ask(indices, 'Stats', {index: 'plain'});
+    assert(Number(other.latencies.find((one) => one.operation === 'query').count) < Number(query.count));
+    assert(Number(stats.segment_bytes) > 0 && Number(stats.disk_bytes) >= Number(stats.segment_bytes) + Number(stats.other_bytes));
+    has(stats, {growing_rows: '0', unindexed_rows: '4', delayed_writes: '0'});
 });
 
 test('import and export', async () => {

@@ -22,17 +22,30 @@ test('health is watched', async () => {
     }
 });
 
-test('few can watch', async () => {
-    const streams = [health.Watch({}), health.Watch({})]; // half of http.slow-threads 4
-    await Promise.all(streams.map((one) => new Promise((resolve) => { one.once('data', resolve); one.on('error', () => {}); })));
+const first = (stream) => new Promise((resolve) => { stream.once('data', resolve); stream.on('error', () => {}); });
+
+// A connection has at most 128 streams.
+test('256 can watch, and hold no thread', async () => {
+    const own = [0, 1, 2].map(() => client('grpc.health.v1.Health', null, {'grpc.use_local_subchannel_pool': 1}));
+    const streams = Array.from({length: 256}, (_, i) => own[i % 3].Watch({}));
+    await Promise.all(streams.map(first));
     const {error} = await collect(health.Watch({}));
     has(failure(error), {code: 8, reason: 'watchers'});
+    has(await ask(client('lode.v1.Indices'), 'List'), {});
+    has(await fail(client('lode.v1.Indices'), 'Flush', {index: 'nobody'}), {code: 5}); // a slow operation
+    const exported = await collect(client('lode.v1.Vectors').Export({index: 'nobody'}));
+    has(failure(exported.error), {code: 5});
+    has(await ask(health, 'Check'), {status: 'SERVING'});
     streams.forEach((one) => one.cancel());
-    await sleep(600);
-    const again = health.Watch({});
-    again.on('error', () => {});
-    await new Promise((resolve) => again.once('data', resolve));
-    again.cancel();
+    let again = null;
+    for (let tries = 0; !again && tries < 100; tries++) {
+        await sleep(50);
+        const stream = health.Watch({});
+        again = await Promise.race([first(stream), new Promise((resolve) => stream.once('error', () => resolve(null)))]);
+        stream.cancel();
+    }
+    has(again, {status: 'SERVING'});
+    own.forEach((one) => one.close());
 });
 
 async function reflect(version, requests) {

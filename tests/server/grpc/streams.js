@@ -99,14 +99,33 @@ test('an export that is cancelled ends', async () => {
     assert.strictEqual(messages.flatMap((one) => one.points).length, 10);
 });
 
+test('an index is deleted under exports and imports', async () => {
+    await ask(indices, 'Create', {name: 'd', schema: {dim: DIM, kind: 'INDEX_KIND_FLAT'}});
+    await importPoints({index: 'd', ack: 'ACK_APPLIED'}, 50000);
+    const exported = vectors.Export({index: 'd', with: {vector: true, values: true}});
+    const over = new Promise((resolve) => exported.on('error', resolve));
+    exported.once('data', () => exported.pause());
+    const imported = new Promise((resolve) => {
+        const stream = vectors.Import((error) => resolve(error && failure(error)));
+        stream.write({index: 'd', points: [{id: number(1), vector: vector(1)}]});
+        setTimeout(() => { exported.resume(); exported.on('data', () => {}); stream.write({points: []}); stream.write({points: []}); }, 500);
+    });
+    await sleep(200);
+    const begin = Date.now();
+    await ask(indices, 'Delete', {name: 'd'});
+    assert(Date.now() - begin < 10000);
+    has(failure(await over), {code: 9, reason: 'busy'});
+    has(await imported, {code: 9, reason: 'busy'});
+});
+
 test('what was written before a bad point stays, and is told', async () => {
     await ask(indices, 'Create', {name: 't', schema: {dim: 2}});
     const make = (i) => ({id: number(i), vector: i === 7250 ? floats(1) : floats(i, 1)});
     const {error} = await importPoints({index: 't', ack: 'ACK_APPLIED'}, 20000, make);
-    has(error, {code: 3, field: 'points[7250].vector', written: '7000'});
-    has(await ask(vectors, 'Count', {index: 't'}), {count: '7000'});
+    has(error, {code: 3, reason: 'schema', field: 'points[7250].vector', written: '7250'});
+    has(await ask(vectors, 'Count', {index: 't'}), {count: '7250'});
     const nan = await importPoints({index: 't', ack: 'ACK_APPLIED'}, 3000, (i) => ({id: number(i), vector: i === 2100 ? floats(NaN, 1) : floats(1, 2)}));
-    has(nan.error, {code: 3, field: 'points[2100]', written: '2000'});
+    has(nan.error, {code: 3, reason: 'invalid', field: 'points[2100]', written: '2100'});
 });
 
 test('imports that begin wrongly', async () => {
