@@ -271,7 +271,7 @@ bool lane_wants_help(struct lane *lane, uint64_t help_us)
 {
     mutex_lock(&lane->mutex);
     bool wanted = wants_help(lane);
-    bool is_enough = wanted && lane->queued * average_us(lane) <= help_us;
+    bool is_enough = wanted && lane->queued * average_us(lane) < help_us;
     unsigned count = is_enough ? 0 : count_wanted(lane);
     mutex_unlock(&lane->mutex);
     wake(lane, count);

@@ -158,10 +158,10 @@ static void lend(struct loop *loop)
 {
     here = NULL;
     atomic_fetch_add_explicit(&loop->lends, 1, memory_order_seq_cst);
-    if (atomic_load_explicit(&loop->is_watched, memory_order_seq_cst))
+    if (atomic_load_explicit(&loop->is_awake, memory_order_seq_cst))
         return;
     mutex_lock(&loop->mutex);
-    atomic_store_explicit(&loop->is_watched, 1, memory_order_relaxed);
+    atomic_store_explicit(&loop->is_awake, 1, memory_order_relaxed);
     mutex_unlock(&loop->mutex);
     cond_signal(&loop->watch_wanted);
 }
@@ -176,12 +176,14 @@ static bool take_back(struct loop *loop, unsigned lends)
     return true;
 }
 
-/* Run for a while what lies in the lane of reads. False: the loop was taken meanwhile. *ret_more: not all was run. */
+/* Run for a while what lies in the lane of reads, if the other thread can take over. False: it did. *ret_more: not all was
+ * run. */
 static bool help(struct loop *loop, bool *ret_more)
 {
     struct lane *lane = loop->server->lanes[NET_LANE_READ];
+    bool is_alone = !atomic_load_explicit(&loop->watches, memory_order_relaxed);
     *ret_more = false;
-    if (!lane_wants_help(lane, HELP_US))
+    if (!lane_wants_help(lane, is_alone ? 0 : HELP_US) || is_alone)
         return true;
     unsigned lends = atomic_load_explicit(&loop->lends, memory_order_relaxed) + 1;
     lend(loop);
@@ -210,12 +212,12 @@ static void drive(struct loop *loop)
 static void sleep_unwatched(struct loop *loop, unsigned lends)
 {
     mutex_lock(&loop->mutex);
-    atomic_store_explicit(&loop->is_watched, 0, memory_order_seq_cst);
-    while (!atomic_load_explicit(&loop->is_watched, memory_order_relaxed) &&
+    atomic_store_explicit(&loop->is_awake, 0, memory_order_seq_cst);
+    while (!atomic_load_explicit(&loop->is_awake, memory_order_relaxed) &&
            atomic_load_explicit(&loop->lends, memory_order_seq_cst) == lends &&
            !atomic_load_explicit(&loop->has_left, memory_order_relaxed))
         cond_wait(&loop->watch_wanted, &loop->mutex);
-    atomic_store_explicit(&loop->is_watched, 1, memory_order_relaxed);
+    atomic_store_explicit(&loop->is_awake, 1, memory_order_relaxed);
     mutex_unlock(&loop->mutex);
 }
 
@@ -223,11 +225,14 @@ static void sleep_unwatched(struct loop *loop, unsigned lends)
 static void watch(struct loop *loop)
 {
     unsigned looks = 0, before = atomic_load_explicit(&loop->lends, memory_order_relaxed);
+    atomic_store_explicit(&loop->watches, 1, memory_order_relaxed);
     while (!atomic_load_explicit(&loop->has_left, memory_order_acquire)) {
         thread_sleep_us(WATCH_US);
         unsigned lends = atomic_load_explicit(&loop->lends, memory_order_relaxed);
-        if (lends % 2 && lends == before && take_back(loop, lends))
+        if (lends % 2 && lends == before && take_back(loop, lends)) {
+            atomic_store_explicit(&loop->watches, 0, memory_order_relaxed);
             return;
+        }
         looks = lends == before ? looks + 1 : 0;
         before = lends;
         if (looks >= LOOKS && lends % 2 == 0)

@@ -46,7 +46,9 @@ struct loop {
     atomic_int has_left;   /* loop_leave was called */
     atomic_uint lends;     /* odd: it is lent */
     atomic_int
-        is_watched; /* the one that watches looks every millisecond; 0: it sleeps until something is lent */
+        watches; /* there is one that watches: the other does not still run what it began when it drove */
+    atomic_int
+        is_awake; /* the one that watches looks every millisecond; 0: it sleeps until something is lent */
     struct thread other; /* watches at first */
     bool has_other;
     struct mutex mutex; /* of watch_wanted alone */
