@@ -268,6 +268,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct connection *connection = context;
+    loop_awake(connection->loop);
     connection->depth++;
     if (connection->state == CONNECTION_SHAKING && connection->transport.ssl)
         shake(connection);

@@ -326,8 +326,10 @@ static void submit(struct exchange *exchange)
 {
     uint64_t wait_us = 0;
     atomic_store_explicit(&exchange->over, 0, memory_order_relaxed); /* nobody else looks yet */
-    if (lane_submit(exchange->server->lanes[exchange->lane], &exchange->item, &wait_us))
+    if (lane_submit(exchange->server->lanes[exchange->lane], &exchange->item, &wait_us)) {
+        exchange->loop->queued_lanes |= 1u << exchange->lane;
         return;
+    }
     atomic_store_explicit(&exchange->over, OVER_RUN, memory_order_relaxed);
     exchange_refuse(exchange, NET_REFUSED_QUEUE, wait_us);
 }

@@ -14,6 +14,8 @@
 #define SHORT_US_MIN ((uint64_t)4000)
 #define RECOVERY_US  ((uint64_t)200000)
 
+#define HELPED_US_MAX ((uint64_t)250)
+
 struct lane {
     struct net_lane_options options;
     struct lane_work work;
@@ -23,9 +25,9 @@ struct lane {
     struct lane_item *first, *last;
     unsigned queued, running, idle;
     uint64_t admitted, refused;
-    uint64_t average_us; /* of a run; 0: none has ended */
-    uint64_t refused_us; /* when one was last refused for its wait */
-    bool is_overloaded;  /* more comes than can be done */
+    uint64_t average_sum_us; /* AVERAGE_SHARE times the average time of a run */
+    uint64_t refused_us;     /* when one was last refused for its wait */
+    bool is_overloaded;      /* more comes than can be done */
     bool is_stopping;
     unsigned thread_count;
     struct thread threads[];
@@ -87,9 +89,14 @@ static void unlink_item(struct lane *lane, struct lane_item *item)
     lane->queued--;
 }
 
+static uint64_t average_us(const struct lane *lane)
+{
+    return lane->average_sum_us / AVERAGE_SHARE;
+}
+
 static uint64_t expected_wait_us(const struct lane *lane)
 {
-    return lane->queued * lane->average_us / lane->options.threads;
+    return lane->queued * average_us(lane) / lane->options.threads;
 }
 
 static uint64_t wait_us_max(const struct lane *lane)
@@ -102,7 +109,7 @@ static uint64_t wait_us_max(const struct lane *lane)
  * answered when it is short. */
 static uint64_t wait_us_now(const struct lane *lane)
 {
-    uint64_t most = wait_us_max(lane), least = SHORT_RUNS * lane->average_us;
+    uint64_t most = wait_us_max(lane), least = SHORT_RUNS * average_us(lane);
     least = least < SHORT_US_MIN ? SHORT_US_MIN : least;
     return lane->is_overloaded && least < most ? least : most;
 }
@@ -131,29 +138,18 @@ static bool is_late(const struct lane *lane, const struct lane_item *item, uint6
     return now_us > item->queued_us && now_us - item->queued_us > wait_us_max(lane);
 }
 
+/* From nothing: one slow run at the beginning does not turn away what comes after it. */
 static void add_time(struct lane *lane, uint64_t ran_us)
 {
-    if (lane->average_us == 0)
-        lane->average_us = ran_us ? ran_us : 1;
-    else
-        lane->average_us += ran_us / AVERAGE_SHARE - lane->average_us / AVERAGE_SHARE;
+    lane->average_sum_us += ran_us - lane->average_sum_us / AVERAGE_SHARE;
 }
 
 /* --- Threads ------------------------------------------------------------------------------------------ */
 
-/* The next item, or NULL when the lane stops. */
-static struct lane_item *take(struct lane *lane, uint64_t *ret_now_us, bool *ret_late)
+static struct lane_item *take(struct lane *lane, uint64_t now_us, bool *ret_late)
 {
-    while (!lane->first && !lane->is_stopping) {
-        lane->idle++;
-        cond_wait(&lane->wanted, &lane->mutex);
-        lane->idle--;
-    }
     struct lane_item *item = lane->first;
-    if (!item)
-        return NULL;
-    *ret_now_us = clock_now_us(lane->clock);
-    *ret_late = is_late(lane, item, *ret_now_us);
+    *ret_late = is_late(lane, item, now_us);
     unlink_item(lane, item);
     if (*ret_late)
         lane->refused++;
@@ -162,27 +158,39 @@ static struct lane_item *take(struct lane *lane, uint64_t *ret_now_us, bool *ret
     return item;
 }
 
+/* The first one that is queued; the mutex is held but while it runs. */
+static void run_first(struct lane *lane)
+{
+    bool late = false;
+    uint64_t now_us = clock_now_us(lane->clock);
+    struct lane_item *item = take(lane, now_us, &late);
+    uint64_t queued_us = item->queued_us;
+    uint64_t waited_us = now_us > queued_us ? now_us - queued_us : 0;
+    mutex_unlock(&lane->mutex);
+    if (late)
+        lane->work.late(item, waited_us);
+    else
+        lane->work.run(item, waited_us);
+    uint64_t end_us = clock_now_us(lane->clock);
+    mutex_lock(&lane->mutex);
+    if (late)
+        return;
+    lane->running--;
+    add_time(lane, end_us - now_us);
+}
+
 static void work(void *context)
 {
     struct lane *lane = context;
-    struct lane_item *item;
-    uint64_t now_us = 0;
-    bool late = false;
     mutex_lock(&lane->mutex);
-    while ((item = take(lane, &now_us, &late)) != NULL) {
-        uint64_t queued_us = item->queued_us;
-        uint64_t waited_us = now_us > queued_us ? now_us - queued_us : 0;
-        mutex_unlock(&lane->mutex);
-        if (late)
-            lane->work.late(item, waited_us);
-        else
-            lane->work.run(item, waited_us);
-        uint64_t end_us = clock_now_us(lane->clock);
-        mutex_lock(&lane->mutex);
-        if (!late) {
-            lane->running--;
-            add_time(lane, end_us - now_us);
+    while (lane->first || !lane->is_stopping) {
+        if (lane->first) {
+            run_first(lane);
+            continue;
         }
+        lane->idle++;
+        cond_wait(&lane->wanted, &lane->mutex);
+        lane->idle--;
     }
     mutex_unlock(&lane->mutex);
 }
@@ -224,7 +232,6 @@ bool lane_submit(struct lane *lane, struct lane_item *item, uint64_t *ret_wait_u
 {
     mutex_lock(&lane->mutex);
     bool room = has_room(lane, ret_wait_us);
-    bool wakes = room && lane->idle > 0;
     if (room) {
         push(lane, item);
         lane->admitted++;
@@ -232,9 +239,55 @@ bool lane_submit(struct lane *lane, struct lane_item *item, uint64_t *ret_wait_u
         lane->refused++;
     }
     mutex_unlock(&lane->mutex);
-    if (wakes)
-        cond_signal(&lane->wanted);
     return room;
+}
+
+/* How many threads sleep although there is work for them. */
+static unsigned count_wanted(const struct lane *lane)
+{
+    return lane->queued < lane->idle ? lane->queued : lane->idle;
+}
+
+static void wake(struct lane *lane, unsigned count)
+{
+    while (count--)
+        cond_signal(&lane->wanted);
+}
+
+void lane_wake(struct lane *lane)
+{
+    mutex_lock(&lane->mutex);
+    unsigned count = count_wanted(lane);
+    mutex_unlock(&lane->mutex);
+    wake(lane, count);
+}
+
+static bool wants_help(const struct lane *lane)
+{
+    return lane->first && average_us(lane) <= HELPED_US_MAX;
+}
+
+bool lane_wants_help(struct lane *lane, uint64_t help_us)
+{
+    mutex_lock(&lane->mutex);
+    bool wanted = wants_help(lane);
+    bool is_enough = wanted && lane->queued * average_us(lane) < help_us;
+    unsigned count = is_enough ? 0 : count_wanted(lane);
+    mutex_unlock(&lane->mutex);
+    wake(lane, count);
+    return wanted;
+}
+
+bool lane_help(struct lane *lane, uint64_t until_us)
+{
+    mutex_lock(&lane->mutex);
+    while (wants_help(lane) && clock_now_us(lane->clock) < until_us)
+        run_first(lane);
+    bool wanted = wants_help(lane);
+    unsigned count = count_wanted(lane);
+    mutex_unlock(&lane->mutex);
+    wake(lane, count);
+    return wanted;
 }
 
 bool lane_remove(struct lane *lane, struct lane_item *item)

@@ -1,4 +1,5 @@
-/* loop.c: a thread's event loop and its mailbox. No lock of libevent's is used: all of a base belongs to one thread. */
+/* loop.c: an event loop, its mailbox, and the two threads that take turns at it. No lock of libevent's is used: all of a base
+ * belongs to the thread that drives. */
 #include "net/loop.h"
 
 #include "net/connection.h"
@@ -10,6 +11,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define HELP_US  ((uint64_t)200)  /* of runs in a turn; what is more is for the lane's threads */
+#define WATCH_US ((uint64_t)1000) /* between two looks at whether the loop stays lent */
+#define LOOKS    10 /* at which nothing was lent, before the one that watches sleeps */
+
 static _Thread_local struct loop *here;
 
 struct loop *loop_here(void)
@@ -18,6 +23,12 @@ struct loop *loop_here(void)
 }
 
 /* --- Mail ------------------------------------------------------------------------------------------------ */
+
+void loop_awake(struct loop *loop)
+{
+    if (atomic_load_explicit(&loop->is_waiting, memory_order_relaxed))
+        atomic_store_explicit(&loop->is_waiting, 0, memory_order_relaxed);
+}
 
 static void wake_up(struct loop *loop)
 {
@@ -29,19 +40,19 @@ static void wake_up(struct loop *loop)
 
 void loop_send(struct loop *loop, struct mail *mail)
 {
-    /* Release: the loop sees what was written before. Acquire: not needed, nothing of the others is read. */
+    /* Either the loop sees the mail before it waits, or it is seen to be waiting: both sides write, then read, in one order. */
     struct mail *first = atomic_load_explicit(&loop->mailbox, memory_order_relaxed);
     do
         mail->next = first;
     while (!atomic_compare_exchange_weak_explicit(&loop->mailbox, &first, mail,
-                                                  memory_order_release, memory_order_relaxed));
-    if (!first)
+                                                  memory_order_seq_cst, memory_order_relaxed));
+    if (!first && atomic_load_explicit(&loop->is_waiting, memory_order_seq_cst))
         wake_up(loop);
 }
 
 void loop_nudge(struct loop *loop)
 {
-    atomic_store_explicit(&loop->is_nudged, 1, memory_order_release);
+    atomic_store_explicit(&loop->is_nudged, 1, memory_order_seq_cst);
     wake_up(loop);
 }
 
@@ -92,33 +103,23 @@ static void pump_touched(struct loop *loop)
         event_active(&loop->again, EV_TIMEOUT, 0);
 }
 
-static void on_again(evutil_socket_t fd, short what, void *context)
+/* One batch: what is sent meanwhile is for the next turn. */
+static void deliver_mail(struct loop *loop)
 {
-    (void)fd;
-    (void)what;
-    struct loop *loop = context;
-    pump_touched(loop);
-    server_maybe_leave(loop->server, loop);
+    struct mail *mail = take_mail(loop);
+    while (mail) {
+        struct mail *next = mail->next;
+        mail->deliver(mail);
+        mail = next;
+    }
 }
 
+/* What they are for is that the loop does not wait. */
 static void on_wake(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    struct loop *loop = context;
-    struct mail *mail;
-    while ((mail = take_mail(loop)) != NULL) {
-        while (mail) {
-            struct mail *next = mail->next;
-            mail->deliver(mail);
-            mail = next;
-        }
-        pump_touched(loop);
-    }
-    if (atomic_exchange_explicit(&loop->is_nudged, 0, memory_order_acquire))
-        server_check(loop->server, loop);
-    pump_touched(loop);
-    server_maybe_leave(loop->server, loop);
+    (void)context;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -127,8 +128,116 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)what;
     struct loop *loop = context;
     server_check(loop->server, loop);
-    pump_touched(loop);
-    server_maybe_leave(loop->server, loop);
+}
+
+/* --- Turns --------------------------------------------------------------------------------------------------- */
+
+/* Wait for events unless there is something to do, and handle them. */
+static void handle_events(struct loop *loop, bool has_more)
+{
+    atomic_store_explicit(&loop->is_waiting, 1, memory_order_seq_cst);
+    bool waits = !has_more && !atomic_load_explicit(&loop->mailbox, memory_order_seq_cst) &&
+                 !atomic_load_explicit(&loop->is_nudged, memory_order_seq_cst);
+    if (!waits)
+        loop_awake(loop);
+    event_base_loop(loop->base, waits ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+    loop_awake(loop);
+}
+
+/* Threads for what was queued in this turn, but for reads: see help. */
+static void wake_lanes(struct loop *loop)
+{
+    loop->queued_lanes &= ~(1u << NET_LANE_READ);
+    for (unsigned i = 0; loop->queued_lanes >> i; i++)
+        if (loop->queued_lanes >> i & 1)
+            lane_wake(loop->server->lanes[i]);
+    loop->queued_lanes = 0;
+}
+
+static void lend(struct loop *loop)
+{
+    here = NULL;
+    atomic_fetch_add_explicit(&loop->lends, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&loop->is_awake, memory_order_seq_cst))
+        return;
+    mutex_lock(&loop->mutex);
+    atomic_store_explicit(&loop->is_awake, 1, memory_order_relaxed);
+    mutex_unlock(&loop->mutex);
+    cond_signal(&loop->watch_wanted);
+}
+
+/* Whether nobody else has taken it. `lends` is what it was when it was lent. */
+static bool take_back(struct loop *loop, unsigned lends)
+{
+    if (!atomic_compare_exchange_strong_explicit(&loop->lends, &lends, lends + 1,
+                                                 memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    here = loop;
+    return true;
+}
+
+/* Run for a while what lies in the lane of reads, if the other thread can take over. False: it did. *ret_more: not all was
+ * run. */
+static bool help(struct loop *loop, bool *ret_more)
+{
+    struct lane *lane = loop->server->lanes[NET_LANE_READ];
+    bool is_alone = !atomic_load_explicit(&loop->watches, memory_order_relaxed);
+    *ret_more = false;
+    if (!lane_wants_help(lane, is_alone ? 0 : HELP_US) || is_alone)
+        return true;
+    unsigned lends = atomic_load_explicit(&loop->lends, memory_order_relaxed) + 1;
+    lend(loop);
+    *ret_more = lane_help(lane, clock_us() + HELP_US);
+    return take_back(loop, lends);
+}
+
+/* Until the loop is left, or was taken by the other thread while something ran. */
+static void drive(struct loop *loop)
+{
+    bool has_more = true; /* of what was queued before the loop was taken */
+    here = loop;
+    do {
+        handle_events(loop, has_more);
+        deliver_mail(loop);
+        if (atomic_exchange_explicit(&loop->is_nudged, 0, memory_order_acquire))
+            server_check(loop->server, loop);
+        pump_touched(loop);
+        server_maybe_leave(loop->server, loop);
+        wake_lanes(loop);
+    } while (help(loop, &has_more) && !atomic_load_explicit(&loop->has_left, memory_order_relaxed));
+    here = NULL;
+}
+
+/* The loop is watched while things are lent; then until it is lent again, or left. */
+static void sleep_unwatched(struct loop *loop, unsigned lends)
+{
+    mutex_lock(&loop->mutex);
+    atomic_store_explicit(&loop->is_awake, 0, memory_order_seq_cst);
+    while (!atomic_load_explicit(&loop->is_awake, memory_order_relaxed) &&
+           atomic_load_explicit(&loop->lends, memory_order_seq_cst) == lends &&
+           !atomic_load_explicit(&loop->has_left, memory_order_relaxed))
+        cond_wait(&loop->watch_wanted, &loop->mutex);
+    atomic_store_explicit(&loop->is_awake, 1, memory_order_relaxed);
+    mutex_unlock(&loop->mutex);
+}
+
+/* Until it has stayed lent from one look to the next, and is this thread's now; or was left. */
+static void watch(struct loop *loop)
+{
+    unsigned looks = 0, before = atomic_load_explicit(&loop->lends, memory_order_relaxed);
+    atomic_store_explicit(&loop->watches, 1, memory_order_relaxed);
+    while (!atomic_load_explicit(&loop->has_left, memory_order_acquire)) {
+        thread_sleep_us(WATCH_US);
+        unsigned lends = atomic_load_explicit(&loop->lends, memory_order_relaxed);
+        if (lends % 2 && lends == before && take_back(loop, lends)) {
+            atomic_store_explicit(&loop->watches, 0, memory_order_relaxed);
+            return;
+        }
+        looks = lends == before ? looks + 1 : 0;
+        before = lends;
+        if (looks >= LOOKS && lends % 2 == 0)
+            sleep_unwatched(loop, lends);
+    }
 }
 
 /* --- Life -------------------------------------------------------------------------------------------------- */
@@ -156,7 +265,7 @@ static bool open_parts(struct loop *loop, unsigned tick_us)
         return false;
     event_assign(&loop->wake, loop->base, loop->wake_fd, EV_READ | EV_PERSIST | EV_ET, on_wake,
                  loop);
-    event_assign(&loop->again, loop->base, -1, EV_PERSIST, on_again, loop);
+    event_assign(&loop->again, loop->base, -1, EV_PERSIST, on_wake, loop);
     event_assign(&loop->tick, loop->base, -1, EV_PERSIST, on_tick, loop);
     return !event_add(&loop->wake, NULL) && !event_add(&loop->tick, &interval);
 }
@@ -170,6 +279,8 @@ lode_status loop_new(struct net_server *server, unsigned tick_us, struct loop **
     loop->server = server;
     loop->wake_fd = -1;
     buf_init(&loop->head, SIZE_MAX);
+    mutex_init(&loop->mutex);
+    cond_init(&loop->watch_wanted);
     if (!open_parts(loop, tick_us)) {
         lode_status status = error_os(error, errno, "an event loop");
         loop_free(loop);
@@ -193,6 +304,8 @@ void loop_free(struct loop *loop)
         event_base_free(loop->base);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
+    cond_release(&loop->watch_wanted);
+    mutex_release(&loop->mutex);
     buf_release(&loop->head);
     free(loop->scratch);
     free(loop);
@@ -219,19 +332,55 @@ static void restore_sigpipe(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-void loop_run(struct loop *loop)
+static void take_turns(struct loop *loop, bool drives)
 {
     sigset_t before;
-    here = loop;
     block_sigpipe(&before);
-    event_base_dispatch(loop->base);
+    while (!atomic_load_explicit(&loop->has_left, memory_order_acquire)) {
+        if (!drives)
+            watch(loop);
+        else
+            drive(loop);
+        drives = !drives;
+    }
     restore_sigpipe(&before);
-    here = NULL;
+}
+
+static void watch_first(void *context)
+{
+    take_turns(context, false);
+}
+
+lode_status loop_start(struct loop *loop, lode_error *error)
+{
+    int failed = thread_start(&loop->other, "lode-loop", watch_first, loop);
+    if (failed)
+        return error_os(error, failed, "the second thread of an event loop");
+    loop->has_other = true;
+    return LODE_OK;
+}
+
+void loop_run(struct loop *loop)
+{
+    take_turns(loop, true);
+    loop_stop(loop);
+}
+
+void loop_stop(struct loop *loop)
+{
+    if (!loop->has_other)
+        return;
+    loop_leave(loop);
+    thread_join(&loop->other);
+    loop->has_other = false;
 }
 
 void loop_leave(struct loop *loop)
 {
-    event_base_loopbreak(loop->base);
+    mutex_lock(&loop->mutex);
+    atomic_store_explicit(&loop->has_left, 1, memory_order_release);
+    mutex_unlock(&loop->mutex);
+    cond_signal(&loop->watch_wanted);
 }
 
 const char *loop_date(struct loop *loop)

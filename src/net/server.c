@@ -75,6 +75,9 @@ void server_check(struct net_server *server, struct loop *loop)
         listen_resume(server);
     for (size_t i = 0; i < NET_LANE_COUNT; i++)
         lane_expire(server->lanes[i]);
+    if (now < loop->checked_us + server->settings.check_us && !is_draining)
+        return;
+    loop->checked_us = now;
     for (struct connection *connection = loop->connections, *next; connection; connection = next) {
         next = connection->next;
         connection_check(connection, now);
@@ -94,6 +97,20 @@ void server_maybe_leave(struct net_server *server, struct loop *loop)
 
 /* --- Life ---------------------------------------------------------------------------------------------------- */
 
+/* A quarter of the shortest time for which connections are watched. */
+static unsigned check_us(const struct net_settings *settings)
+{
+    uint64_t shortest = settings->idle_us_max;
+    if (settings->head_us_max < shortest)
+        shortest = settings->head_us_max;
+    if (settings->stall_us_max < shortest)
+        shortest = settings->stall_us_max;
+    shortest /= 4;
+    return (unsigned)(shortest < TICK_US_MIN   ? TICK_US_MIN
+                      : shortest > TICK_US_MAX ? TICK_US_MAX
+                                               : shortest);
+}
+
 static void take_settings(const struct net_options *options, struct net_settings *settings)
 {
     unsigned idle = options->idle_ms_max, head = options->head_ms_max,
@@ -108,23 +125,17 @@ static void take_settings(const struct net_options *options, struct net_settings
         .stall_us_max = (uint64_t)(stall ? stall : STALL_MS) * 1000,
         .resets_per_s_max = options->resets_per_s_max ? options->resets_per_s_max : RESETS_PER_S,
     };
+    settings->check_us = check_us(settings);
 }
 
-/* A quarter of the shortest time that is watched. */
+/* The same of lanes, too: few to look at. */
 static unsigned tick_us(const struct net_server *server, const struct net_options *options)
 {
-    uint64_t shortest = server->settings.idle_us_max;
-    if (server->settings.head_us_max < shortest)
-        shortest = server->settings.head_us_max;
-    if (server->settings.stall_us_max < shortest)
-        shortest = server->settings.stall_us_max;
+    uint64_t shortest = server->settings.check_us;
     for (size_t i = 0; i < NET_LANE_COUNT; i++)
-        if ((uint64_t)options->lanes[i].wait_ms_max * 1000 < shortest)
-            shortest = (uint64_t)options->lanes[i].wait_ms_max * 1000;
-    shortest /= 4;
-    return (unsigned)(shortest < TICK_US_MIN   ? TICK_US_MIN
-                      : shortest > TICK_US_MAX ? TICK_US_MAX
-                                               : shortest);
+        if ((uint64_t)options->lanes[i].wait_ms_max * 250 < shortest)
+            shortest = (uint64_t)options->lanes[i].wait_ms_max * 250;
+    return (unsigned)(shortest < TICK_US_MIN ? TICK_US_MIN : shortest);
 }
 
 static lode_status make_loops(struct net_server *server, const struct net_options *options,
@@ -222,6 +233,11 @@ static lode_status start_lanes(struct net_server *server, lode_error *error)
 /* Loops but the first one; *ret_count: how many run. */
 static lode_status start_loops(struct net_server *server, size_t *ret_count, lode_error *error)
 {
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < server->loop_count; i++)
+        status = loop_start(server->loops[i], error);
+    if (status)
+        return status;
     for (size_t i = 1; i < server->loop_count; i++) {
         int failed = thread_start(&server->threads[i], "lode-loop", run_loop, server->loops[i]);
         if (failed)
@@ -247,6 +263,8 @@ lode_status net_server_run(struct net_server *server, lode_error *error)
     }
     for (size_t i = 1; i < started; i++)
         thread_join(&server->threads[i]);
+    for (size_t i = 0; i < server->loop_count; i++)
+        loop_stop(server->loops[i]);
     for (size_t i = 0; i < NET_LANE_COUNT; i++)
         lane_stop(server->lanes[i]);
     return status;

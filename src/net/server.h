@@ -21,6 +21,7 @@ struct net_settings {
     unsigned connections_max, connection_streams_max;
     uint64_t gather_bytes_max;
     uint64_t idle_us_max, head_us_max, stall_us_max;
+    unsigned check_us; /* between two looks at all connections */
     unsigned resets_per_s_max;
 };
 
