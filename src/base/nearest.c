@@ -42,6 +42,8 @@ const char *nearest_word(const char *word, const char *const *candidates)
 {
     size_t best = strlen(word) / 3 + 2; /* at most that many edits, less one */
     const char *nearest = NULL;
+    if (strlen(word) > WORD_MAX)
+        return NULL;
     for (; *candidates; candidates++) {
         size_t distance = edit_distance(word, *candidates);
         int begins = strlen(word) >= 2 && strncmp(word, *candidates, strlen(word)) == 0;

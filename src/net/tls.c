@@ -18,7 +18,8 @@ static lode_status refused(lode_error *error, const char *what, const char *file
     const char *reason = ERR_reason_error_string(code);
     if (ERR_GET_LIB(code) == ERR_LIB_SYS || !reason)
         reason = "it cannot be read";
-    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+    else if (ERR_GET_REASON(code) == ERR_R_UNSUPPORTED || /* of a key */
+             (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE))
         reason = "it has none in PEM";
     else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
         reason = "it wants a passphrase, and nobody is there to ask";
