@@ -34,7 +34,7 @@ install -D -m 0644 "$source/packaging/lode.yaml" "$root/etc/lode/lode.yaml"
 # What there is to read, and what monitors take.
 doc=$root/usr/share/doc/lode
 install -D -m 0644 "$source/README.md" "$doc/README.md"
-install -D -m 0644 "$source/LICENSE" "$doc/copyright"
+install -D -m 0644 "$source/packaging/debian/copyright" "$doc/copyright"
 for folder in docs docs/format docs/decisions api deploy; do
     for file in "$source/$folder"/*; do
         [ -f "$file" ] && install -D -m 0644 "$file" "$doc/$folder/${file##*/}"
@@ -44,6 +44,9 @@ done
 version=$("$build/lode" --version | cut -d ' ' -f 2)
 architecture=$(dpkg --print-architecture)
 mkdir -p "$root/DEBIAN"
+maintainer=$(sed -n 's/^Maintainer: //p' "$source/packaging/debian/control.in")
+printf 'lode (%s) unstable; urgency=medium\n\n  * This version.\n\n -- %s  %s\n' "$version" "$maintainer" \
+    "$(LC_ALL=C date -R -u -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$doc/changelog.gz"
 printf 'Source: lode\n\nPackage: lode\nArchitecture: any\n' >"$work/debian/control"
 depends=$(cd "$work" && dpkg-shlibdeps -O "$root/usr/bin/lode" "$root"/usr/lib/liblode.so.*.* "$root"/usr/lib/*/liblode.so.*.* |
     sed -n 's/^shlibs:Depends=//p')
@@ -52,6 +55,8 @@ size=$(du -sk --apparent-size "$root" | cut -f 1)
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" \
     -e "s/@DEPENDS@/$depends/" "$source/packaging/debian/control.in" >"$root/DEBIAN/control"
 echo /etc/lode/lode.yaml >"$root/DEBIAN/conffiles"
+echo "liblode 0 lode (>= $version)" >"$root/DEBIAN/shlibs" # what others that link against the library depend on
+echo activate-noawait ldconfig >"$root/DEBIAN/triggers"
 for script in postinst prerm postrm; do
     install -m 0755 "$source/packaging/debian/$script" "$root/DEBIAN/$script"
 done

@@ -4,6 +4,7 @@
 
 #include "cmd/memory.h"
 
+#include "base/nearest.h"
 #include "base/number.h"
 #include "cmd/keys.h"
 #include "cmd/output.h"
@@ -14,7 +15,7 @@
 
 #define HELP_WIDTH  90u
 #define HELP_INDENT 28u
-#define WORD_MAX    64u /* longer words are like nothing */
+#define WORD_MAX    64u /* what is shown of an unknown option */
 
 static int json_wanted;
 static int quiet_wanted;
@@ -45,56 +46,6 @@ static const struct arg_option common_options[] = {
 };
 static const size_t common_count = sizeof common_options / sizeof *common_options;
 
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* Edits that turn a into b; a swap of neighbours is one (optimal string alignment). */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t a_size = strlen(a), b_size = strlen(b);
-    if (a_size > WORD_MAX || b_size > WORD_MAX)
-        return WORD_MAX;
-    size_t rows[3][WORD_MAX + 1];
-    size_t *before = rows[0], *above = rows[1], *row = rows[2];
-    for (size_t j = 0; j <= b_size; j++)
-        above[j] = j;
-    for (size_t i = 1; i <= a_size; i++) {
-        row[0] = i;
-        for (size_t j = 1; j <= b_size; j++) {
-            size_t replaced = above[j - 1] + (a[i - 1] != b[j - 1]);
-            row[j] = smallest(above[j] + 1, row[j - 1] + 1, replaced);
-            int swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (swapped && before[j - 2] + 1 < row[j])
-                row[j] = before[j - 2] + 1;
-        }
-        size_t *oldest = before;
-        before = above;
-        above = row;
-        row = oldest;
-    }
-    return above[b_size];
-}
-
-const char *args_nearest(const char *word, const char *const *candidates)
-{
-    size_t best = strlen(word) / 3 + 2; /* at most that many edits, less one */
-    const char *nearest = NULL;
-    for (; *candidates; candidates++) {
-        size_t distance = edit_distance(word, *candidates);
-        int begins = strlen(word) >= 2 && strncmp(word, *candidates, strlen(word)) == 0;
-        if (begins && distance >= best)
-            distance = best - 1;
-        if (distance < best) {
-            best = distance;
-            nearest = *candidates;
-        }
-    }
-    return nearest;
-}
-
 static const struct arg_option *find_option(const struct arg_spec *spec, const char *name,
                                             size_t name_size)
 {
@@ -119,7 +70,7 @@ static int unknown_option(const struct arg_spec *spec, const char *argument)
         names[count++] = common_options[i].name;
     names[count++] = "help";
     names[count] = NULL;
-    const char *nearest = args_nearest(name + strspn(name, "-"), names);
+    const char *nearest = nearest_word(name + strspn(name, "-"), names);
     if (nearest)
         return output_usage(spec->command, "unknown option '%s'; did you mean --%s?", name,
                             nearest);
@@ -187,7 +138,7 @@ static int set_choice(const struct arg_spec *spec, const struct arg_option *opti
         size_t used = strlen(all);
         snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", option->choices[i]);
     }
-    const char *nearest = args_nearest(text, option->choices);
+    const char *nearest = nearest_word(text, option->choices);
     if (nearest)
         return output_usage(spec->command, "--%s cannot be '%s'; did you mean '%s'? (one of: %s)",
                             option->name, text, nearest, all);

@@ -105,9 +105,6 @@ struct args {
 int args_parse(const struct arg_spec *spec, int argc, char **argv, struct args *ret_args,
                int *ret_exit);
 
-/* The candidate most like `word`, or NULL when none is near; candidates end with NULL. */
-const char *args_nearest(const char *word, const char *const *candidates);
-
 /* Write `text` wrapped to the width of the help page, each line after the first indented. */
 void args_print_wrapped(const char *text, size_t indent);
 

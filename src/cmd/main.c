@@ -1,4 +1,5 @@
 /* main.c: `lode <command> ...`. */
+#include "base/nearest.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
@@ -68,7 +69,7 @@ static int unknown_command(const char *name, int argc, char **argv)
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--json") == 0)
             output_set_json(1);
-    const char *nearest = args_nearest(name, names);
+    const char *nearest = nearest_word(name, names);
     if (nearest)
         return output_usage(NULL, "unknown command '%s'; did you mean '%s'?", name, nearest);
     return output_usage(NULL, "unknown command '%s'", name);

@@ -250,7 +250,8 @@ static int run(struct service *service)
     if (address_count(service) == 0)
         return output_usage("serve", "listen is empty: HOST:PORT is wanted");
     if (config_check(&service->config, &error) ||
-        config_check_sockets(&service->config, service->sockets, service->socket_count, &error))
+        config_check_sockets(&service->config, service->sockets, service->socket_count, &error) ||
+        config_check_tls(&service->config, &error))
         return wrong_setting(&error);
     return service->words.check_config ? report_check() : serve(service);
 }

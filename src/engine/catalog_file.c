@@ -165,8 +165,7 @@ static lode_status read_settings(const struct frame *frame, const char *path,
                                  struct catalog *catalog, lode_error *error)
 {
     const struct frame_section_view *section = frame_find(frame, SECTION_SETTINGS);
-    if (!section || section->size != SETTINGS_SIZE ||
-        (frame->version < 2 && le_load_u64(section->data + 8) != 0))
+    if (!section || section->size != SETTINGS_SIZE)
         return error_set(error, LODE_CORRUPT, "%s: its settings do not read as settings", path);
     catalog->log_keep_bytes = le_load_u64(section->data);
     catalog->history = le_load_u64(section->data + 8);

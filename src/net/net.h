@@ -202,6 +202,8 @@ void net_server_stop(struct net_server *server, unsigned drain_ms);
 /* From now on new connections use these files, read again. Any thread. On an error what was used stays. */
 NODISCARD lode_status net_server_set_tls(struct net_server *server,
                                          const struct net_tls_options *tls, lode_error *error);
+/* Whether these files can be used, as net_server_new would. */
+NODISCARD lode_status net_tls_check(const struct net_tls_options *tls, lode_error *error);
 void net_server_free(struct net_server *server); /* NULL is allowed */
 
 struct net_lane_stats {
@@ -215,6 +217,8 @@ struct net_stats {
     uint64_t accepted, turned_away; /* since it began */
     uint64_t malformed, resets_limited;
     uint64_t gathered_bytes; /* of bodies in memory now */
+    int64_t
+        tls_expires_s; /* when the certificate ceases to be valid, in seconds since 1970; 0: no TLS */
     struct net_lane_stats lanes[NET_LANE_COUNT];
 };
 

@@ -163,6 +163,8 @@ static lode_status make_parts(struct net_server *server, const struct net_option
     lode_status status = LODE_OK;
     if (options->tls)
         status = tls_new(options->tls, &server->tls, error);
+    if (server->tls)
+        atomic_init(&server->tls_expires_s, server->tls->expires_s);
     for (size_t i = 0; !status && i < NET_LANE_COUNT; i++)
         status = lane_new(&options->lanes[i], &exchange_lane_work, &clock_system, &server->lanes[i],
                           error);
@@ -292,6 +294,7 @@ lode_status net_server_set_tls(struct net_server *server, const struct net_tls_o
     mutex_lock(&server->tls_mutex);
     struct tls *before = server->tls;
     server->tls = tls;
+    atomic_store_explicit(&server->tls_expires_s, tls->expires_s, memory_order_relaxed);
     mutex_unlock(&server->tls_mutex);
     tls_free(before);
     return LODE_OK;
@@ -306,6 +309,7 @@ void net_server_stats(const struct net_server *server, struct net_stats *ret_sta
         .malformed = atomic_load_explicit(&server->malformed, memory_order_relaxed),
         .resets_limited = atomic_load_explicit(&server->resets_limited, memory_order_relaxed),
         .gathered_bytes = atomic_load_explicit(&server->gathered_bytes, memory_order_relaxed),
+        .tls_expires_s = atomic_load_explicit(&server->tls_expires_s, memory_order_relaxed),
     };
     for (size_t i = 0; i < NET_LANE_COUNT; i++)
         lane_stats(server->lanes[i], &ret_stats->lanes[i]);

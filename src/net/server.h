@@ -34,9 +34,10 @@ struct net_server {
     size_t loop_count, next_loop;
     struct listener *listeners;
     size_t listener_count;
-    bool accepting_paused;  /* of loop 0: out of file descriptors */
-    struct mutex tls_mutex; /* guards tls */
-    struct tls *tls;        /* NULL: clear text */
+    bool accepting_paused;         /* of loop 0: out of file descriptors */
+    struct mutex tls_mutex;        /* guards tls */
+    struct tls *tls;               /* NULL: clear text */
+    _Atomic int64_t tls_expires_s; /* of tls; relaxed: a number to look at */
     atomic_int is_draining;
     atomic_int has_stopped_listening; /* no loop is dealt a socket any more */
     _Atomic uint64_t drain_until_us;  /* monotonic; then the rest is cut off */

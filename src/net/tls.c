@@ -6,16 +6,26 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CIPHERS_TLS12 "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 /* What OpenSSL has to say, for a file that it could not use. */
 static lode_status refused(lode_error *error, const char *what, const char *file)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code =
+        ERR_peek_error(); /* the first: later ones only say that they failed, too */
     const char *reason = ERR_reason_error_string(code);
     if (ERR_GET_LIB(code) == ERR_LIB_SYS || !reason)
         reason = "it cannot be read";
+    else if (ERR_GET_REASON(code) == ERR_R_UNSUPPORTED || /* of a key */
+             (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE))
+        reason = "it has none in PEM";
+    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
+        reason = "it wants a passphrase, and nobody is there to ask";
+    else if (ERR_GET_LIB(code) == ERR_LIB_X509 &&
+             ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
+        reason = "it is the key of another certificate";
     lode_status status = error_set(error, LODE_KEY, "%s '%.100s': %s", what, file, reason);
     ERR_clear_error();
     return status;
@@ -35,15 +45,36 @@ static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned ch
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* OpenSSL would ask at the terminal. */
+static int no_passphrase(char *text, int size, int is_writing, void *context)
+{
+    (void)text;
+    (void)size;
+    (void)is_writing;
+    (void)context;
+    return -1;
+}
+
+/* 0 when nobody can tell. */
+static int64_t expiry(const SSL_CTX *context)
+{
+    struct tm when;
+    const X509 *certificate = SSL_CTX_get0_certificate(context);
+    if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &when) != 1)
+        return 0;
+    return timegm(&when);
+}
+
 static lode_status load_pair(SSL_CTX *context, const struct net_tls_options *options,
                              lode_error *error)
 {
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     if (SSL_CTX_use_certificate_chain_file(context, options->certificate_file) != 1)
         return refused(error, "certificate", options->certificate_file);
     if (SSL_CTX_use_PrivateKey_file(context, options->key_file, SSL_FILETYPE_PEM) != 1)
         return refused(error, "key", options->key_file);
     if (SSL_CTX_check_private_key(context) != 1)
-        return refused(error, "key of another certificate", options->key_file);
+        return refused(error, "key", options->key_file);
     return LODE_OK;
 }
 
@@ -88,10 +119,19 @@ lode_status tls_new(const struct net_tls_options *options, struct tls **ret_tls,
         status = load_pair(tls->context, options, error);
     if (!status && options->client_ca_file)
         status = demand_clients(tls->context, options->client_ca_file, error);
+    tls->expires_s = expiry(tls->context);
     if (status)
         tls_free(tls);
     else
         *ret_tls = tls;
+    return status;
+}
+
+lode_status net_tls_check(const struct net_tls_options *options, lode_error *error)
+{
+    struct tls *tls = NULL;
+    lode_status status = tls_new(options, &tls, error);
+    tls_free(tls);
     return status;
 }
 

@@ -9,6 +9,7 @@
 
 struct tls {
     SSL_CTX *context;
+    int64_t expires_s; /* when the certificate ceases to be valid, in seconds since 1970 */
 };
 
 NODISCARD lode_status tls_new(const struct net_tls_options *options, struct tls **ret_tls,

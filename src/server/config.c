@@ -6,6 +6,7 @@
 #include "server/config_keys.h"
 #include "server/config_strings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,9 +41,12 @@ void config_release(struct config *config)
 
 lode_status config_set(struct config *config, const char *key, const char *value, lode_error *error)
 {
+    char hint[CONFIG_HINT_MAX];
     size_t i = config_key_find(key);
-    if (i == SIZE_MAX)
-        return error_set(error, LODE_INVALID, "there is no setting '%.100s'", key);
+    if (i == SIZE_MAX) {
+        config_hint(key, false, hint);
+        return error_set(error, LODE_INVALID, "there is no setting '%.80s'%s", key, hint);
+    }
     return config_put(config, i, value, CONFIG_FLAG, error);
 }
 
@@ -88,14 +92,22 @@ static int names_section(const char *entry)
     return 0;
 }
 
+static lode_status refuse_variable(const char *entry, size_t name_size, lode_error *error)
+{
+    char name[CONFIG_VARIABLE_MAX], hint[CONFIG_HINT_MAX];
+    snprintf(name, sizeof name, "%.*s", (int)(name_size < sizeof name ? name_size : sizeof name),
+             entry);
+    config_hint(name, true, hint);
+    return error_set(error, LODE_INVALID, "in the environment, %s: there is no such setting%s",
+                     name, hint);
+}
+
 static lode_status check_environment(lode_error *error)
 {
     for (char **entry = environ; entry && *entry; entry++) {
         size_t name_size = strcspn(*entry, "=");
         if (names_section(*entry) && !is_known(*entry, name_size))
-            return error_set(error, LODE_INVALID,
-                             "in the environment, %.*s: there is no such setting",
-                             (int)(name_size < 100 ? name_size : 100), *entry);
+            return refuse_variable(*entry, name_size, error);
     }
     return LODE_OK;
 }

@@ -124,6 +124,8 @@ NODISCARD lode_status config_check_sockets(const struct config *config, const in
 /* Append every key with its value, its default and where it came from: as YAML, which config_read takes, or JSON. */
 NODISCARD lode_status config_print(const struct config *config, bool as_json, struct buf *out,
                                    lode_error *error);
+/* Whether certificate and key can be used together, and the authorities of clients. Reads them, as config_check does not. */
+NODISCARD lode_status config_check_tls(const struct config *config, lode_error *error);
 /* The options of net_server_new that this asks for; borrows from config. */
 void config_net_options(const struct config *config, struct net_options *ret_options,
                         struct net_tls_options *ret_tls);

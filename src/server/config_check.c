@@ -302,3 +302,14 @@ lode_status config_check(const struct config *config, lode_error *error)
         status = checks[i](config, error);
     return status;
 }
+
+lode_status config_check_tls(const struct config *config, lode_error *error)
+{
+    struct net_options options;
+    struct net_tls_options tls;
+    config_net_options(config, &options, &tls);
+    lode_status status = options.tls ? net_tls_check(options.tls, error) : LODE_OK;
+    if (status)
+        error_prefix(error, "tls: ");
+    return status;
+}

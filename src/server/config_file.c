@@ -231,12 +231,13 @@ static const char *after(const char *text, const char *prefix)
 
 static lode_status refuse(const struct account *account, cyaml_err_t fault, lode_error *error)
 {
-    char key[160];
+    char key[160], hint[CONFIG_HINT_MAX];
     const char *said = account->fault, *more;
     name_key(account, "", key, sizeof key);
     if ((more = after(said, "Unexpected key: "))) {
         name_key(account, more, key, sizeof key);
-        return error_set(error, LODE_INVALID, "there is no setting '%s'", key);
+        config_hint(key, false, hint);
+        return error_set(error, LODE_INVALID, "there is no setting '%s'%s", key, hint);
     }
     if (after(said, "Mapping field already seen: "))
         return error_set(error, LODE_INVALID, "'%s' is given once more after this line", key);

@@ -45,6 +45,10 @@ enum config_origin config_key_origin(const struct config *config, const char *pa
 /* "LODE_HTTP_READ_THREADS" */
 void config_key_variable(const struct config_key *key, char name[CONFIG_VARIABLE_MAX]);
 
+/* For a message about a name that no key, or no variable, has: "; did you mean 'http'?", or "" when none is like it. */
+#define CONFIG_HINT_MAX (CONFIG_VARIABLE_MAX + 24)
+void config_hint(const char *name, bool is_variable, char hint[CONFIG_HINT_MAX]);
+
 /* Set key number `i` to what a text says: several values, separated by commas, where the key takes several. */
 NODISCARD lode_status config_put(struct config *config, size_t i, const char *text,
                                  enum config_origin origin, lode_error *error);

@@ -562,20 +562,19 @@ lode_status handles_drop(struct handles *handles, const char *collection, unsign
 
 /* --- Life ---------------------------------------------------------------------------------------- */
 
-lode_status handles_open_all(struct handles *handles,
-                             void (*failed)(void *context, const char *collection,
-                                            const lode_error *error),
-                             void *context, lode_error *error)
+lode_status handles_open_all(struct handles *handles, const struct handles_watch *watch,
+                             lode_error *error)
 {
     lode_catalog *catalog = NULL;
     lode_status status = lode_catalog_list(handles->db, &catalog, error);
     for (size_t i = 0; status == LODE_OK && i < catalog->entry_count; i++) {
         const struct handle *handle = NULL;
         lode_error why = {.status = LODE_OK};
+        watch->progress(watch->context, i, catalog->entry_count);
         if (catalog->entries[i].target)
             continue;
         if (handles_take(handles, catalog->entries[i].name, NULL, NULL, &handle, &why))
-            failed(context, catalog->entries[i].name, &why);
+            watch->failed(watch->context, catalog->entries[i].name, &why);
         else
             handles_give(handles, handle);
     }

@@ -23,11 +23,15 @@ NODISCARD lode_status handles_open(lode_db *db, struct handles **ret_handles, lo
 /* All must have been given back. NULL is allowed. */
 void handles_close(struct handles *handles);
 
+/* Told while all are opened, by the thread that does. */
+struct handles_watch {
+    void *context;
+    void (*failed)(void *context, const char *collection, const lode_error *error);
+    void (*progress)(void *context, size_t done, size_t total); /* of names in the catalog */
+};
 /* Open every collection, which replays its log. What cannot be opened is told, and tried again when it is asked for. */
-NODISCARD lode_status handles_open_all(struct handles *handles,
-                                       void (*failed)(void *context, const char *collection,
-                                                      const lode_error *error),
-                                       void *context, lode_error *error);
+NODISCARD lode_status handles_open_all(struct handles *handles, const struct handles_watch *watch,
+                                       lode_error *error);
 
 /* The collection (or alias) as who sees it: its namespace (NULL or "": the default one), its filter bound; who NULL: all of
  * it. Give it back with handles_give. LODE_NOT_FOUND. Whether who may see it at all is principal_may's business. A filter

@@ -17,21 +17,30 @@ static const char *state_name(enum server_state state)
     return "";
 }
 
-static void answer_status(struct call *call, const char *status)
+static void health(struct call *call)
 {
     struct json_writer json;
     call_json(call, &json);
     json_write_object(&json);
-    json_write_key(&json, "status");
-    json_write_string(&json, status, strlen(status));
+    json_write_text(&json, "status", "ok");
     json_write_object_end(&json);
     call_json_end(call, &json);
 }
 
 static void readiness(struct call *call)
 {
-    enum server_state state = atomic_load_explicit(&call->server->state, memory_order_acquire);
-    answer_status(call, state_name(state));
+    struct server *server = call->server;
+    struct json_writer json;
+    enum server_state state = atomic_load_explicit(&server->state, memory_order_acquire);
+    call_json(call, &json);
+    json_write_object(&json);
+    json_write_text(&json, "status", state_name(state));
+    if (state == SERVER_OPENING) {
+        json_write_key(&json, "percent");
+        json_write_u64(&json, atomic_load_explicit(&server->percent, memory_order_relaxed));
+    }
+    json_write_object_end(&json);
+    call_json_end(call, &json);
     if (state == SERVER_READY)
         return;
     call->status = 503;
@@ -50,7 +59,7 @@ void loop_route(struct call *call)
 {
     const char *operation = call->route->operation;
     if (strcmp(operation, "healthz") == 0)
-        answer_status(call, "ok");
+        health(call);
     else if (strcmp(operation, "readyz") == 0)
         readiness(call);
     else

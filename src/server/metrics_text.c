@@ -206,6 +206,10 @@ void metrics_text_net(const struct net_stats *net, struct exposition *text)
                        "Connections closed for resetting too many streams.", net->resets_limited);
     exposition_one_u64(text, "lode_http_gathered_bytes", "gauge", "Request bodies in memory now.",
                        net->gathered_bytes);
+    if (net->tls_expires_s)
+        exposition_one_f64(text, "lode_tls_certificate_expires_seconds", "gauge",
+                           "When the certificate ceases to be valid, in seconds since 1970.",
+                           (double)net->tls_expires_s);
     put_lanes(net, text, "lode_lane_running", "gauge", "Requests being carried out, by lane.",
               lane_running);
     put_lanes(net, text, "lode_lane_queued", "gauge", "Requests waiting, by lane.", lane_queued);

@@ -7,6 +7,10 @@
 #include "server/routes.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+#define DAY_S            86400
+#define EXPIRY_WARNING_S (14 * DAY_S)
 
 /* --- Making -------------------------------------------------------------------------------------- */
 
@@ -37,6 +41,22 @@ static lode_status make_net(struct server *server, const int *sockets, size_t so
     options.sockets = sockets;
     options.socket_count = socket_count;
     return net_server_new(&options, &server->service, &server->net, error);
+}
+
+/* What clients will stumble over is said before they do, at each start and reload. */
+static void warn_certificate(struct server *server, const char *file)
+{
+    struct net_stats stats;
+    net_server_stats(server->net, &stats);
+    int64_t left_s = stats.tls_expires_s - (int64_t)time(NULL);
+    if (stats.tls_expires_s == 0 || left_s > EXPIRY_WARNING_S)
+        return;
+    const struct log_field fields[] = {
+        {.name = "certificate", .kind = LOG_TEXT, .text = file},
+        {.name = "days", .kind = LOG_NUMBER, .number = left_s / DAY_S}};
+    log_write(server->log, LOG_WARNING,
+              left_s > 0 ? "the certificate expires soon" : "the certificate has expired", fields,
+              2);
 }
 
 /* What access does in the background: keys that were read again, or could not be. */
@@ -87,6 +107,7 @@ lode_status server_new(const struct config *config, const int *sockets, size_t s
         server_free(server);
         return status;
     }
+    warn_certificate(server, config->tls.certificate);
     *ret_server = server;
     return LODE_OK;
 }
@@ -123,6 +144,12 @@ static void open_failed(void *context, const char *collection, const lode_error 
         2);
 }
 
+static void open_progress(void *context, size_t done, size_t total)
+{
+    struct server *server = context;
+    atomic_store_explicit(&server->percent, (unsigned)(100 * done / total), memory_order_relaxed);
+}
+
 /* What a query that was measured has shown; on the sampler's thread. */
 static void recall_found(void *context, const char *collection, uint64_t shared, uint64_t hits)
 {
@@ -141,8 +168,10 @@ static lode_status open_db(struct server *server, lode_error *error)
     lode_status status = lode_db_open(config->data, &options, &server->db, error);
     if (status == LODE_OK)
         status = handles_open(server->db, &server->handles, error);
+    const struct handles_watch watch = {
+        .context = server, .failed = open_failed, .progress = open_progress};
     if (status == LODE_OK)
-        status = handles_open_all(server->handles, open_failed, server, error);
+        status = handles_open_all(server->handles, &watch, error);
     if (status == LODE_OK)
         status = collector_new(server->db, server->handles, &server->collector, error);
     const struct recall_options recall = {
@@ -152,7 +181,7 @@ static lode_status open_db(struct server *server, lode_error *error)
     return status;
 }
 
-/* The opening thread. Whoever stopped the server meanwhile has its state stay. */
+/* The opening thread. */
 static void opening(void *context)
 {
     struct server *server = context;
@@ -160,13 +189,18 @@ static void opening(void *context)
     lode_status status = open_db(server, &server->opening_error);
     if (status) {
         server->opening_error.status = status;
+        log_write(server->log, LOG_ERROR, "the database cannot be opened",
+                  &(struct log_field){
+                      .name = "error", .kind = LOG_TEXT, .text = server->opening_error.message},
+                  1);
         atomic_store_explicit(&server->state, SERVER_FAILED, memory_order_release);
         health_tell(server);
         net_server_stop(server->net, 0);
         return;
     }
     if (atomic_compare_exchange_strong_explicit(&server->state, &expected, SERVER_READY,
-                                                memory_order_release, memory_order_relaxed))
+                                                memory_order_release, memory_order_relaxed) &&
+        atomic_load_explicit(&server->stops, memory_order_relaxed) == 0)
         log_write(server->log, LOG_INFO, "ready", NULL, 0);
     health_tell(server);
 }
@@ -248,6 +282,8 @@ lode_status server_reload(struct server *server, const struct config *config, lo
         if (error)
             *error = errors[i];
     }
+    if (next == LODE_OK)
+        warn_certificate(server, config->tls.certificate);
     if (status == LODE_OK)
         log_write(server->log, LOG_INFO, "reloaded", NULL, 0);
     return status;

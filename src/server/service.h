@@ -46,6 +46,7 @@ struct server {
     struct health *health;
     _Atomic enum server_state state;
     _Atomic unsigned stops;   /* how often server_stop was called */
+    _Atomic unsigned percent; /* of the indices: opened so far; relaxed, to be told */
     lode_error opening_error; /* the opening thread's, read once it has been joined */
     struct thread opening;
 };

@@ -78,6 +78,12 @@ static uint32_t version_of(enum frame_kind kind)
     return FRAME_VERSION;
 }
 
+/* Format 1 of both was never written by a release, and lacks what format 2 tells. */
+static uint32_t oldest_version_of(enum frame_kind kind)
+{
+    return kind == FRAME_CATALOG || kind == FRAME_MANIFEST ? 2 : 1;
+}
+
 static void put_header(uint8_t header[HEADER_SIZE], struct frame_id id)
 {
     memset(header, 0, HEADER_SIZE);
@@ -286,11 +292,13 @@ static lode_status check_header(const struct opening *open, struct frame_id id)
     if (le_load_u64(header + HEADER_CHECKSUM_AT) != checksum64(header, HEADER_CHECKSUM_AT))
         return damaged(open, 0, "its header's checksum is wrong");
     open->frame->version = le_load_u32(header + 8);
-    if (open->frame->version > version_of(id.kind))
-        return error_set(open->error, LODE_VERSION, "%s has format %u; this Lode knows 1 to %u",
-                         vfs_path_tail(open->path), open->frame->version, version_of(id.kind));
     if (open->frame->version == 0)
         return damaged(open, 8, "its format is 0");
+    if (open->frame->version > version_of(id.kind) ||
+        open->frame->version < oldest_version_of(id.kind))
+        return error_set(open->error, LODE_VERSION, "%s has format %u; this Lode knows %u to %u",
+                         vfs_path_tail(open->path), open->frame->version,
+                         oldest_version_of(id.kind), version_of(id.kind));
     if (le_load_u32(header + 12) != (uint32_t)id.kind)
         return damaged(open, 12, "it is a file of another kind");
     open->frame->collection_uid = le_load_u64(header + 16);

@@ -7,6 +7,7 @@ import os
 import pathlib
 import queue
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -102,6 +103,14 @@ class ServeTest(unittest.TestCase):
         path.chmod(mode)
         return path
 
+    def certificate(self, name="", days=365):
+        """A certificate that signs itself, and its key."""
+        cert, key = self.path / f"{name}cert.pem", self.path / f"{name}key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", str(days), "-subj", "/CN=localhost", "-keyout", key, "-out", cert],
+                       check=True, capture_output=True)
+        return cert, key
+
 
 class Signals(ServeTest):
     def test_terminating_drains_and_exits_with_0(self):
@@ -162,9 +171,11 @@ class Saying(ServeTest):
         self.assertRegex(out, rf"^lode \d+\.\d+\.\d+ serves {self.data} at http://127.0.0.1:1, http://\[::1\]:2; "
                               r"authentication off, TLS off\n$")
 
+    @unittest.skipUnless(shutil.which("openssl"), "no openssl here")
     def test_tls_is_said(self):
-        words = ["--tls-cert", self.file("c", "x"), "--tls-key", self.file("k", "x", 0o600)]
-        for more, said in ((["--tls-client-ca", self.file("ca", "x")], "1.3, mutual"),
+        cert, key = self.certificate()
+        words = ["--tls-cert", cert, "--tls-key", key]
+        for more, said in ((["--tls-client-ca", cert], "1.3, mutual"),
                            (["--tls.allow-tls12", "yes"], "1.2 and 1.3"), ([], "1.3")):
             service = self.serve("--json", *words, *more)
             service.signal(signal.SIGTERM)
@@ -220,7 +231,7 @@ class Settings(ServeTest):
         path = self.file("lode.yaml", "data: x\nhttp:\n  read-treads: 4\n")
         for words, env, said in (
                 ([], {}, "data is not set"),
-                (["--config", path], {}, "lode.yaml:3: there is no setting 'http.read-treads'"),
+                (["--config", path], {}, "lode.yaml:3: there is no setting 'http.read-treads'; did you mean 'http.read-threads'?"),
                 (["--config", "/nowhere.yaml"], {}, "cannot open /nowhere.yaml"),
                 (["--data", "x", "--http.read-threads", "many"], {}, "http.read-threads is 'many'"),
                 (["--data", "x", "--http.read-treads", "1"], {}, "did you mean --http.read-threads?"),
@@ -232,6 +243,22 @@ class Settings(ServeTest):
         ):
             for mode in ([], ["--check-config"]):
                 _, errors = self.run_once(*words, *mode, code=2, env=env)
+                self.assertIn(said, errors)
+
+    @unittest.skipUnless(shutil.which("openssl"), "no openssl here")
+    def test_certificates_of_no_use_are_wrong_settings(self):
+        cert, key = self.certificate()
+        other, _ = self.certificate("other")
+        text, locked = self.file("text", "nothing\n", 0o600), self.path / "locked.pem"
+        subprocess.run(["openssl", "ec", "-aes128", "-passout", "pass:x", "-in", key, "-out", locked], check=True, capture_output=True)
+        locked.chmod(0o600)
+        for words, said in (((other, key), f"tls: key '{key}': it is the key of another certificate"),
+                            ((text, key), f"tls: certificate '{text}': it has none in PEM"),
+                            ((cert, text), f"tls: key '{text}': it has none in PEM"),
+                            ((cert, locked), f"tls: key '{locked}': "),
+                            ((cert, key, "--tls.client-ca", text), f"tls: client CA '{text}': it has none in PEM")):
+            for mode in ([], ["--check-config"]):
+                _, errors = self.run_once("--data", "x", *mode, "--tls-cert", words[0], "--tls-key", *words[1:], code=2)
                 self.assertIn(said, errors)
 
     def test_keys_of_encryption_come_as_for_every_command(self):

@@ -27,6 +27,7 @@ dpkg-deb -e "$package" "$work/control"
 dpkg-deb -c "$package" | awk '$2 != "root/root" {print "not root'"'"'s: " $0; wrong = 1} END {exit wrong}'
 find "$work/root" ! -type l -perm /022 -print -quit | grep . && fail "others may write to it"
 (cd "$work/root" && md5sum --quiet -c "$work/control/md5sums")
+zcat "$work/root/usr/share/doc/lode/changelog.gz" | dpkg-parsechangelog -l - -S Version | grep -qx "$version" || fail "changelog"
 [ "$(cat "$work/control/conffiles")" = /etc/lode/lode.yaml ] || fail "conffiles"
 for file in usr/bin/lode usr/include/lode/lode.h usr/share/doc/lode/copyright usr/share/doc/lode/docs/server-config.md \
     usr/share/doc/lode/docs/run-as-a-service.md lib/systemd/system/lode.service lib/systemd/system/lode.socket etc/lode/lode.yaml; do
@@ -44,7 +45,7 @@ env -u LODE_BIN -u LODE_SOURCE -u LODE_BUILD -u LODE_SANITIZE "$lode" serve \
 
 # Its scripts: shells take them, and they ask for what they should.
 mkdir "$work/bin"
-for command in adduser systemctl ldconfig install getent; do
+for command in adduser systemctl deb-systemd-invoke install getent; do
     printf '#!/bin/sh\necho "%s $*" >>"%s"\n%s\n' $command "$work/notes" \
         "$([ $command = getent ] && echo 'exit 2')" >"$work/bin/$command"
     chmod +x "$work/bin/$command"
@@ -54,11 +55,11 @@ for script in postinst prerm postrm; do
 done
 PATH=$work/bin:$PATH "$work/control/postinst" configure
 grep -q '^adduser --system --group .* lode$' "$work/notes" || fail "no user is made"
-grep -q '^ldconfig' "$work/notes" || fail "the library is not made known"
+[ "$(cat "$work/control/triggers")" = "activate-noawait ldconfig" ] || fail "the library is not made known"
 : >"$work/notes"
 printf '#!/bin/sh\n' >"$work/bin/getent"
 PATH=$work/bin:$PATH "$work/control/postinst" configure 0.0.1
 ! grep -q '^adduser' "$work/notes" || fail "the user is made twice"
 PATH=$work/bin:$PATH "$work/control/prerm" upgrade 0.0.1
-! grep -q 'systemctl stop' "$work/notes" || fail "an upgrade stops the service for good"
+! grep -q 'invoke stop' "$work/notes" || fail "an upgrade stops the service for good"
 echo "$(basename "$package"): $(stat -c %s "$package") bytes, $depends"

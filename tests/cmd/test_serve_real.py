@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 LODE = os.environ.get("LODE_BIN", "build/release/lode")
@@ -73,9 +74,9 @@ class RealTest(unittest.TestCase):
             self.assertEqual(self.get(http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S), "/healthz"), 200)
             self.stop(process)
 
-    def certificate(self, name):
+    def certificate(self, name, days=365):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-days", str(days), "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
                         "-keyout", self.path / "key.pem", "-out", self.path / "cert.pem"],
                        check=True, capture_output=True)
 
@@ -105,6 +106,27 @@ class RealTest(unittest.TestCase):
         self.assertRegex(manager.recv(1000), b"^RELOADING=1")
         self.assertEqual(manager.recv(1000), b"READY=1\nSTATUS=Serving; the last reload failed")
         self.stop(process)
+
+    @unittest.skipUnless(shutil.which("openssl"), "no openssl here")
+    def test_a_certificate_that_expires_is_told(self):
+        log = self.path / "log"
+        for days, is_told in ((2, True), (30, False)):
+            self.certificate("localhost", days)
+            process, said = self.serve("--listen", "127.0.0.1:0", "--log.file", log, "--tls-cert", self.path / "cert.pem",
+                                       "--tls-key", self.path / "key.pem")
+            port = int(said["listening"][0].rpartition(":")[2])
+            context = ssl.create_default_context(cafile=str(self.path / "cert.pem"))
+            while self.get(http.client.HTTPSConnection("127.0.0.1", port, timeout=WAIT_S, context=context), "/readyz") != 200:
+                self.assertIsNone(process.poll())
+            process.send_signal(signal.SIGHUP)
+            while '"reloaded"' not in log.read_text():
+                self.assertIsNone(process.poll())
+                time.sleep(0.02)
+            self.stop(process)
+            told = [json.loads(line) for line in log.read_text().splitlines() if "certificate" in line]
+            self.assertEqual([(line["level"], line["message"], 1 <= line["days"] <= 2) for line in told],
+                             [("warning", "the certificate expires soon", True)] * 2 * is_told)
+            log.unlink()
 
     def test_a_database_that_is_taken_and_an_address_that_is(self):
         first, said = self.serve("--listen", "127.0.0.1:0")

@@ -112,12 +112,13 @@ static void what_is_not_said_keeps_its_default(void **state)
 static void unknown_keys_are_refused_with_their_line(void **state)
 {
     (void)state;
-    refuses("data: x\ndta: y\n", ":2: there is no setting 'dta'");
+    refuses("data: x\ndta: y\n", ":2: there is no setting 'dta'; did you mean 'data'?");
     refuses("data: x\n\nhttp:\n  read-threads: 1\n  read-treads: 4\n",
-            ":5: there is no setting 'http.read-treads'");
-    refuses("auth:\n  jwt:\n    isuer: x\n", ":3: there is no setting 'auth.jwt.isuer'");
+            ":5: there is no setting 'http.read-treads'; did you mean 'http.read-threads'?");
+    refuses("auth:\n  jwt:\n    isuer: x\n",
+            ":3: there is no setting 'auth.jwt.isuer'; did you mean 'auth.jwt.issuer'?");
     refuses("data: x\n# c\nauth:\n  keys-file: k\n  jwt: {enabled: no}\n  jwtt:\ntls: {}\n",
-            ":6: there is no setting 'auth.jwtt'");
+            ":6: there is no setting 'auth.jwtt'; did you mean 'auth.jwt'?");
     refuses("<<: {data: x}\n", ":1: there is no setting '<<'");
     refuses("http.read-threads: 4\n", ":1: there is no setting 'http.read-threads'");
 }
@@ -230,7 +231,8 @@ static void misspelt_variables_are_refused(void **state)
     setenv("LODE_AUTH_ENABELD", "no", 1);
     assert_int_equal(config_read_environment(&config, &error), LODE_INVALID);
     assert_string_equal(error.message,
-                        "in the environment, LODE_AUTH_ENABELD: there is no such setting");
+                        "in the environment, LODE_AUTH_ENABELD: there is no such setting; "
+                        "did you mean 'LODE_AUTH_ENABLED'?");
     unsetenv("LODE_AUTH_ENABELD");
     unsetenv("LODE_SIMD");
 }

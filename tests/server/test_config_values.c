@@ -205,7 +205,7 @@ static void wrong_values_are_refused_in_words(void **state)
     refuses("listen", "a,,b", "listen is '', and takes a list of texts");
     refuses("data", "a\nb", "data has a control character (byte 1)");
     refuses("http", "1", "there is no setting 'http'");
-    refuses("http.treads", "1", "there is no setting 'http.treads'");
+    refuses("http.treads", "1", "there is no setting 'http.treads'; did you mean 'http.streams'?");
     assert_int_equal(config.http.read_threads, 0);
     assert_int_equal(config.auth.jwt.algorithms.count, 0);
     assert_int_equal(config_key_origin(&config, "log.level"), CONFIG_DEFAULT);

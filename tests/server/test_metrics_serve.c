@@ -50,7 +50,7 @@ static lode_status write_text(struct metrics *metrics, struct buf *out)
         .points = 995, .segments = segments, .segment_count = 2, .jobs = jobs, .job_count = 1};
     const struct metrics_collection collections[] = {{"films", &stats}, {"songs", &stats}};
     const struct metrics_cache cache = {"tokens", 5, 1};
-    struct net_stats net = {.connections = 1};
+    struct net_stats net = {.connections = 1, .tls_expires_s = 1700000000};
     struct metrics_sources sources = {.net = &net,
                                       .collections = collections,
                                       .collection_count = 2,

@@ -86,13 +86,15 @@ def test_not_ready():
     """While logs are replayed it is healthy but not ready, and says so to everybody else too."""
     with Server() as server:
         count = 3000 if SLOW else 120_000
+        for name in ("albums", "books"):
+            check(server.put(f"/indices/{name}", {"dim": 3}), 201)
         create(server, 32)
         line = json.dumps({"id": 0, "vector": [1.5] * 32})
         text = "".join(line.replace(": 0,", f": {i},", 1) + "\n" for i in range(count))
         check(server.post("/indices/films/import?ack=logged", text.encode()), 200)
         server.kill()
         server.start(wait=False)
-        states = set()
+        states, percents = set(), set()
         while True:
             metrics = server.get("/metrics").body
             ready, query = server.get("/readyz"), server.get("/indices")
@@ -102,7 +104,9 @@ def test_not_ready():
             if ready.status == 200:
                 break
             assert ready.headers["retry-after"] == "1" and b"lode_ready 0" in metrics
+            percents.add(ready.json["percent"])
         assert states == {(503, "opening"), (200, "ready")} or SLOW, states
+        assert 66 in percents or SLOW, percents  # two of three are open while the third replays its log
         assert points(server) == count
 
 
@@ -112,6 +116,7 @@ def test_cannot_open():
         second = subprocess.run([LODE, "serve", "--data", server.data, "--listen", "127.0.0.1:0", "--auth", "no"],
                                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         assert second.returncode != 0 and "process" in second.stderr, second
+        assert "the database cannot be opened" in second.stderr, second  # in the log, too, wherever that is written
         check(server.get("/readyz"), 200)
 
 

@@ -230,6 +230,32 @@ static void a_newer_format_is_named_so(void **state)
     vfs_memory_free(vfs);
 }
 
+/* Whoever took it for damage would repair it, and lose what the older Lode reads. */
+static void a_format_from_before_is_named_so(void **state)
+{
+    (void)state;
+    static const enum frame_kind kinds[] = {FRAME_CATALOG, FRAME_MANIFEST};
+    for (size_t i = 0; i < 2; i++) {
+        lode_error error;
+        struct frame frame;
+        struct frame_writer *writer;
+        size_t size;
+        struct vfs *vfs = vfs_memory_new();
+        const struct frame_id id = {kinds[i], UID, NUMBER};
+        assert_ok(frame_create(vfs, PATH, id, &writer, &error));
+        assert_ok(frame_finish(writer, &error));
+        assert_ok(frame_open(vfs, PATH, id, &frame, &error));
+        frame_close(&frame);
+        uint8_t *data = kit_read(vfs, PATH, &size);
+        le_store_u32(data + 8, 1);
+        le_store_u64(data + 56, checksum64(data, 56));
+        kit_write(vfs, PATH, data, size);
+        assert_status(frame_open(vfs, PATH, id, &frame, &error), LODE_VERSION);
+        free(data);
+        vfs_memory_free(vfs);
+    }
+}
+
 static void a_name_gets_a_new_file(void **state)
 {
     (void)state;
@@ -311,6 +337,7 @@ int main(void)
         cmocka_unit_test(any_footer_is_read_safely),
         cmocka_unit_test(another_files_frame_is_refused),
         cmocka_unit_test(a_newer_format_is_named_so),
+        cmocka_unit_test(a_format_from_before_is_named_so),
         cmocka_unit_test(a_name_gets_a_new_file),
         cmocka_unit_test(a_full_disk_leaves_no_file),
         cmocka_unit_test(what_was_finished_survives),
