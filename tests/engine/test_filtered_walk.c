@@ -156,7 +156,7 @@ static lode_collection *make(lode_db *db, lode_layout layout)
     lode_collection *collection =
         engine_create(db, "points", (lode_schema){.dim = DIM, .layout = layout});
     insert(collection, &rng, 0, POINTS / 2);
-    assert_ok(lode_flush(collection, &error));
+    assert_ok(lode_flush(collection, NULL, &error));
     insert(collection, &rng, POINTS / 2, POINTS / 2);
     assert_ok(lode_wait_idle(collection, 0, &error));
     return collection;
