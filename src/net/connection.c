@@ -268,14 +268,16 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct connection *connection = context;
-    loop_awake(connection->loop);
+    struct loop *loop = connection->loop;
+    loop_awake(loop);
     connection->depth++;
     if (connection->state == CONNECTION_SHAKING && connection->transport.ssl)
         shake(connection);
     if (!connection->has_failed && connection->state != CONNECTION_SHAKING)
         read_some(connection);
     connection->depth--;
-    connection_pump(connection);
+    connection_pump(connection); /* it may be gone now */
+    loop_handled(loop);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context)

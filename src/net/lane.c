@@ -14,7 +14,7 @@
 #define SHORT_US_MIN ((uint64_t)4000)
 #define RECOVERY_US  ((uint64_t)200000)
 
-#define HELPED_US_MAX ((uint64_t)250)
+#define HELPED_US_MAX ((uint64_t)100)
 
 struct lane {
     struct net_lane_options options;
@@ -158,6 +158,12 @@ static struct lane_item *take(struct lane *lane, uint64_t now_us, bool *ret_late
     return item;
 }
 
+/* Whether one may run now: who helps counts as one of the threads. */
+static bool may_run(const struct lane *lane)
+{
+    return lane->first && lane->running < lane->options.threads;
+}
+
 /* The first one that is queued; the mutex is held but while it runs. */
 static void run_first(struct lane *lane)
 {
@@ -184,7 +190,7 @@ static void work(void *context)
     struct lane *lane = context;
     mutex_lock(&lane->mutex);
     while (lane->first || !lane->is_stopping) {
-        if (lane->first) {
+        if (may_run(lane)) {
             run_first(lane);
             continue;
         }
@@ -245,7 +251,9 @@ bool lane_submit(struct lane *lane, struct lane_item *item, uint64_t *ret_wait_u
 /* How many threads sleep although there is work for them. */
 static unsigned count_wanted(const struct lane *lane)
 {
-    return lane->queued < lane->idle ? lane->queued : lane->idle;
+    unsigned count = lane->queued < lane->idle ? lane->queued : lane->idle;
+    unsigned free_count = lane->options.threads - lane->running;
+    return count < free_count ? count : free_count;
 }
 
 static void wake(struct lane *lane, unsigned count)
@@ -262,9 +270,10 @@ void lane_wake(struct lane *lane)
     wake(lane, count);
 }
 
+/* An overloaded lane wants none: who would help had better refuse, quickly. */
 static bool wants_help(const struct lane *lane)
 {
-    return lane->first && average_us(lane) <= HELPED_US_MAX;
+    return may_run(lane) && !lane->is_overloaded && average_us(lane) <= HELPED_US_MAX;
 }
 
 bool lane_wants_help(struct lane *lane, uint64_t help_us)

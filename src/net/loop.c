@@ -11,9 +11,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define HELP_US  ((uint64_t)200)  /* of runs in a turn; what is more is for the lane's threads */
-#define WATCH_US ((uint64_t)1000) /* between two looks at whether the loop stays lent */
-#define LOOKS    10 /* at which nothing was lent, before the one that watches sleeps */
+#define HELP_US     ((uint64_t)200)  /* of runs in a turn; what is more is for the lane's threads */
+#define HANDLED_MAX 32u              /* events, before answers and lanes have their turn */
+#define WATCH_US    ((uint64_t)1000) /* between two looks at whether the loop stays lent */
+#define LOOKS       10 /* at which nothing was lent, before the one that watches sleeps */
 
 static _Thread_local struct loop *here;
 
@@ -114,6 +115,28 @@ static void deliver_mail(struct loop *loop)
     }
 }
 
+/* Threads for what was queued in this turn, but for reads: see help. */
+static void wake_lanes(struct loop *loop)
+{
+    loop->queued_lanes &= ~(1u << NET_LANE_READ);
+    for (unsigned i = 0; loop->queued_lanes >> i; i++)
+        if (loop->queued_lanes >> i & 1)
+            lane_wake(loop->server->lanes[i]);
+    loop->queued_lanes = 0;
+}
+
+/* A turn may be of thousands of events. */
+void loop_handled(struct loop *loop)
+{
+    if (++loop->handled < HANDLED_MAX)
+        return;
+    loop->handled = 0;
+    deliver_mail(loop);
+    pump_touched(loop);
+    wake_lanes(loop);
+    (void)lane_wants_help(loop->server->lanes[NET_LANE_READ], HELP_US);
+}
+
 /* What they are for is that the loop does not wait. */
 static void on_wake(evutil_socket_t fd, short what, void *context)
 {
@@ -135,23 +158,14 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 /* Wait for events unless there is something to do, and handle them. */
 static void handle_events(struct loop *loop, bool has_more)
 {
+    loop->handled = 0;
     atomic_store_explicit(&loop->is_waiting, 1, memory_order_seq_cst);
     bool waits = !has_more && !atomic_load_explicit(&loop->mailbox, memory_order_seq_cst) &&
                  !atomic_load_explicit(&loop->is_nudged, memory_order_seq_cst);
     if (!waits)
         loop_awake(loop);
-    event_base_loop(loop->base, waits ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+    event_base_loop(loop->base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
     loop_awake(loop);
-}
-
-/* Threads for what was queued in this turn, but for reads: see help. */
-static void wake_lanes(struct loop *loop)
-{
-    loop->queued_lanes &= ~(1u << NET_LANE_READ);
-    for (unsigned i = 0; loop->queued_lanes >> i; i++)
-        if (loop->queued_lanes >> i & 1)
-            lane_wake(loop->server->lanes[i]);
-    loop->queued_lanes = 0;
 }
 
 static void lend(struct loop *loop)

@@ -54,6 +54,7 @@ struct loop {
     struct mutex mutex; /* of watch_wanted alone */
     struct cond watch_wanted;
     /* Of the loop's thread alone: */
+    unsigned handled;      /* events, since mail was delivered */
     unsigned queued_lanes; /* bits: into which something was queued in this turn */
     struct connection *connections;
     uint64_t checked_us;        /* when all of them were looked at */
@@ -78,6 +79,9 @@ void loop_leave(struct loop *loop);
 void loop_send(struct loop *loop, struct mail *mail);
 /* An event is handled: mail need not wake it. */
 void loop_awake(struct loop *loop);
+/* It is handled, and nothing of it is used any more: mail is delivered, and threads of lanes are woken, once many events of a turn
+ * are handled. */
+void loop_handled(struct loop *loop);
 /* Any thread: have server_check called on the loop's thread soon. */
 void loop_nudge(struct loop *loop);
 /* The loop that this thread drives, or NULL. */

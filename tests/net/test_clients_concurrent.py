@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Clients that are slow, large, gone, too many or late, and a server that stops."""
 
+import contextlib
 import struct
 import threading
 import time
@@ -51,6 +52,43 @@ def test_stalled():
             answer.sendall(request("/stream?bytes=100000000"))
             server.wait_stats(lambda stats: stats["ended"] == stats["begun"] - 1 and stats["cancelled"] == 2, 10)
             assert read_all(body) in (b"", b"<reset>") and read_all(stream) in (b"", b"<reset>")
+
+
+def flood(server, is_over):
+    """Requests that are answered without a lane, sent ahead so that there is always more to read; until is_over is set."""
+    block = request("/hello") * 2000
+    with server.connect(30) as connection:
+
+        def drain():
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(1 << 20):
+                    pass
+
+        reader = threading.Thread(target=drain)
+        reader.start()
+        while not is_over.is_set():
+            connection.sendall(block)
+        connection.shutdown(1)
+        reader.join()
+
+
+def test_flood():
+    """Sockets that always have more to read keep the answers of lanes from nobody."""
+    is_over = threading.Event()
+    with Server() as server:
+        floods = [threading.Thread(target=flood, args=(server, is_over)) for _ in range(3)]
+        for thread in floods:
+            thread.start()
+        try:
+            time.sleep(0.2)
+            with server.connect(5) as connection:
+                for _ in range(20):
+                    connection.sendall(request("/echo", "POST", body=b"x"))
+                    assert read_answer(connection)[1] == b"x"
+        finally:
+            is_over.set()
+        for thread in floods:
+            thread.join()
 
 
 def test_large_upload():

@@ -289,6 +289,31 @@ static void test_overload(void **state)
     finish(lane);
 }
 
+/* Runs of 90 us, of which 1 ms may wait: an overloaded lane wants no help, however short its runs. */
+static void test_overload_without_help(void **state)
+{
+    struct task warm[100] = {0}, tasks[40] = {0};
+    struct lane *lane = begin(1, 1, 1000);
+    uint64_t wait_us = 0;
+    size_t count = 0;
+    (void)state;
+    atomic_store(&gate, 1);
+    atomic_store(&run_us, 90);
+    for (size_t i = 0; i < 100; i++) {
+        assert_true(lane_submit(lane, &warm[i].item, &wait_us));
+        assert_false(lane_help(lane, atomic_load(&now_us) + 1));
+    }
+    while (count < 39 && lane_submit(lane, &tasks[count].item, &wait_us))
+        count++;
+    assert_in_range(count, 11, 13);
+    assert_false(lane_wants_help(lane, 100000)); /* the thread is woken */
+    wait_for(&tasks[count - 1].ran, 1);
+    atomic_fetch_add(&now_us, 200001);
+    assert_true(lane_submit(lane, &tasks[39].item, &wait_us));
+    assert_true(lane_wants_help(lane, 100000));
+    finish(lane);
+}
+
 /* Submitted and removed from several threads: each is run once, or was removed. */
 #define HAMMERS 3
 #define BLOWS   2000
@@ -333,11 +358,17 @@ static void test_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_count),
-        cmocka_unit_test(test_estimate), cmocka_unit_test(test_slow_beginning),
-        cmocka_unit_test(test_help),     cmocka_unit_test(test_late),
-        cmocka_unit_test(test_remove),   cmocka_unit_test(test_hammer),
-        cmocka_unit_test(test_options),  cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_count),
+        cmocka_unit_test(test_estimate),
+        cmocka_unit_test(test_slow_beginning),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_hammer),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_overload_without_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
