@@ -106,14 +106,10 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct loop *loop = context;
-    struct mail *mail;
-    while ((mail = take_mail(loop)) != NULL) {
-        while (mail) {
-            struct mail *next = mail->next;
-            mail->deliver(mail);
-            mail = next;
-        }
-        pump_touched(loop);
+    /* One batch: what comes meanwhile wakes the loop again, after sockets had their turn. */
+    for (struct mail *mail = take_mail(loop), *next; mail; mail = next) {
+        next = mail->next;
+        mail->deliver(mail);
     }
     if (atomic_exchange_explicit(&loop->is_nudged, 0, memory_order_acquire))
         server_check(loop->server, loop);
