@@ -70,6 +70,7 @@ void exchange_answer(struct exchange *exchange, struct net_answer *answer)
         return;
     }
     answer_fill(&exchange->answer, answer);
+    exchange_hold_answer(exchange);
     atomic_store_explicit(&exchange->answered, ANSWER_READY, memory_order_release);
     /* Who called the service looks itself. */
     if (loop_here() != exchange->loop || !exchange->is_in_service)

@@ -80,17 +80,18 @@ static void tear_down(struct connection *connection)
     connection->out = NULL;
     buf_release(&connection->pending);
     unlist(connection);
-    atomic_fetch_sub_explicit(&connection->server->connections, 1, memory_order_relaxed);
+    listen_forget(connection->server, connection->place);
     connection_unref(connection);
 }
 
-void connection_open(struct loop *loop, int fd, const char *peer)
+void connection_open(struct loop *loop, const struct accepted *accepted)
 {
     static const int on = 1;
     struct connection *connection = calloc(1, sizeof *connection);
+    int fd = accepted->fd;
     if (!connection) {
         close(fd);
-        atomic_fetch_sub_explicit(&loop->server->connections, 1, memory_order_relaxed);
+        listen_forget(loop->server, accepted->place);
         return;
     }
     connection->loop = loop;
@@ -99,7 +100,8 @@ void connection_open(struct loop *loop, int fd, const char *peer)
     connection->refs = 1;
     connection->since_us = connection->wrote_us = clock_us();
     buf_init(&connection->pending, PENDING_MAX);
-    memcpy(connection->peer, peer, strnlen(peer, PEER_TEXT_SIZE - 1));
+    connection->place = accepted->place;
+    memcpy(connection->peer, accepted->peer, PEER_TEXT_SIZE);
     event_assign(&connection->readable, loop->base, fd, EV_READ | EV_PERSIST, on_readable,
                  connection);
     event_assign(&connection->writable, loop->base, fd, EV_WRITE | EV_PERSIST, on_writable,
@@ -307,6 +309,13 @@ static bool offer(struct connection *connection)
     return used > 0;
 }
 
+/* From now on it is watched anew whether the client takes what is written. */
+static void mark_written(struct connection *connection)
+{
+    connection->wrote_us = clock_us();
+    connection->wrote_bytes = 0;
+}
+
 /* Write; whether all went, and there was something. */
 static bool write_out(struct connection *connection)
 {
@@ -316,8 +325,9 @@ static bool write_out(struct connection *connection)
     enum transport_result result = transport_write(&connection->transport, connection->out);
     size_t after = evbuffer_get_length(connection->out);
     connection->written += before - after;
-    if (after < before)
-        connection->wrote_us = clock_us();
+    connection->wrote_bytes += before - after;
+    if (connection->wrote_bytes >= MOVED_BYTES_MIN || !after)
+        mark_written(connection);
     if (result == TRANSPORT_ERROR || result == TRANSPORT_EOF)
         connection->has_failed = true;
     return result == TRANSPORT_OK;
@@ -350,7 +360,7 @@ static bool pump_once(struct connection *connection)
 {
     bool has_offered = offer(connection);
     if (!evbuffer_get_length(connection->out))
-        connection->wrote_us = clock_us();
+        mark_written(connection);
     if (connection->state == CONNECTION_SERVING && !connection->has_failed)
         connection->protocol->fill(connection);
     if (connection->has_failed)

@@ -36,6 +36,13 @@ struct protocol {
     void (*release)(struct connection *connection);
 };
 
+/* A socket as it was accepted. */
+struct accepted {
+    int fd;
+    unsigned place; /* of its address in the server's peers */
+    char peer[PEER_TEXT_SIZE];
+};
+
 struct connection {
     struct connection *next, *previous; /* of the loop */
     struct connection *next_touched;
@@ -58,14 +65,18 @@ struct connection {
     bool reads_on;               /* reading stopped before the socket had no more */
     bool is_reading, is_writing; /* the events are added */
     uint64_t since_us; /* of its state; of CONNECTION_SERVING: when its last request ended */
-    uint64_t wrote_us; /* when written bytes moved last, or there were none to write */
-    uint64_t written;  /* bytes, in all */
+    uint64_t
+        wrote_us; /* when MOVED_BYTES_MIN of them were written last, or there were none to write */
+    size_t wrote_bytes;          /* since then: too few to count */
+    uint64_t written;            /* bytes, in all */
+    _Atomic uint64_t held_bytes; /* of whole answers, as long as their exchanges last; any thread */
+    unsigned place;              /* as in struct accepted */
     char peer[PEER_TEXT_SIZE];
     char *peer_name;
 };
 
 /* Take over an accepted socket, on the loop's thread. */
-void connection_open(struct loop *loop, int fd, const char *peer);
+void connection_open(struct loop *loop, const struct accepted *accepted);
 void connection_unref(struct connection *connection);
 /* Close as soon as nothing uses it. */
 void connection_fail(struct connection *connection);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOVED_BYTES_MIN  4096 /* less than that within stall_ms_max counts as nothing */
+#define CONNECTION_SHARE 4 /* of gather_bytes_max is for the answers of one connection */
 #define BODY_AT_ONCE_MAX ((size_t)64 << 10) /* of a body of known size, allocated before it comes */
 
 static void deliver(struct mail *mail);
@@ -49,6 +49,35 @@ struct exchange *exchange_new(struct connection *connection)
     return exchange;
 }
 
+void exchange_hold_answer(struct exchange *exchange)
+{
+    exchange->held_bytes = exchange->answer.body_size;
+    server_hold(exchange->server, exchange->held_bytes);
+    atomic_fetch_add_explicit(&exchange->origin->held_bytes, exchange->held_bytes,
+                              memory_order_relaxed);
+}
+
+static void drop_answer(struct exchange *exchange)
+{
+    answer_release(&exchange->answer);
+    server_give_back(exchange->server, exchange->held_bytes);
+    atomic_fetch_sub_explicit(&exchange->origin->held_bytes, exchange->held_bytes,
+                              memory_order_relaxed);
+}
+
+/* Whether one more answer may come to wait in memory: those of its connection, and all, are few enough. What must be
+ * answered when all others are full is. */
+static bool has_room(const struct exchange *exchange)
+{
+    const struct net_server *server = exchange->server;
+    uint64_t max = server->settings.gather_bytes_max;
+    uint64_t all = atomic_load_explicit(&server->gathered_bytes, memory_order_relaxed);
+    uint64_t own = atomic_load_explicit(&exchange->origin->held_bytes, memory_order_relaxed);
+    /* Its own body is not to stand in its way. */
+    return exchange->mode != MODE_GATHER || exchange->lane == NET_LANE_WATCH ||
+           (all - exchange->budget_bytes < max && own < max / CONNECTION_SHARE);
+}
+
 static void drop_body(struct exchange *exchange)
 {
     server_give_back(exchange->server, exchange->budget_bytes);
@@ -67,7 +96,7 @@ static void exchange_free(struct exchange *exchange)
     chunks_release(&exchange->out_chunks);
     if (exchange->out)
         evbuffer_free(exchange->out);
-    answer_release(&exchange->answer);
+    drop_answer(exchange);
     fields_release(&exchange->fields);
     free(exchange->headers);
     cond_release(&exchange->moved);
@@ -222,8 +251,10 @@ static void deliver(struct mail *mail)
         return;
     }
     set_timer(exchange);
-    if (atomic_exchange_explicit(&exchange->is_late, 0, memory_order_acq_rel))
-        exchange_refuse(exchange, NET_REFUSED_QUEUE, exchange->waited_us);
+    int refusal = atomic_exchange_explicit(&exchange->refusal, 0, memory_order_acq_rel);
+    if (refusal)
+        exchange_refuse(exchange, (enum net_refusal)refusal,
+                        refusal == NET_REFUSED_QUEUE ? exchange->waited_us : 0);
     else
         tell_protocol(exchange);
 }
@@ -236,7 +267,8 @@ static unsigned default_status(enum net_refusal why)
     case NET_REFUSED_SIZE: return 413;
     case NET_REFUSED_QUEUE: return 429;
     case NET_REFUSED_DEADLINE: return 504;
-    case NET_REFUSED_DRAINING: break;
+    case NET_REFUSED_DRAINING:
+    case NET_REFUSED_MEMORY: break;
     }
     return 503;
 }
@@ -293,13 +325,22 @@ void exchange_set_deadline(struct exchange *exchange, uint64_t deadline_us)
 
 /* --- Lanes ------------------------------------------------------------------------------------------------------- */
 
+/* On a lane's thread: the loop is to refuse it. */
+static void refuse_later(struct exchange *exchange, enum net_refusal why)
+{
+    atomic_store_explicit(&exchange->refusal, (int)why, memory_order_release);
+    exchange_post(exchange);
+}
+
 /* On a lane's thread. A run that did not answer has, by that, answered. */
 static void run_item(struct lane_item *item, uint64_t waited_us)
 {
     struct exchange *exchange = of_item(item);
     exchange->waited_us = waited_us;
     exchange->started_us = clock_us();
-    if (!atomic_load_explicit(&exchange->cancelled, memory_order_acquire)) {
+    if (!has_room(exchange)) {
+        refuse_later(exchange, NET_REFUSED_MEMORY);
+    } else if (!atomic_load_explicit(&exchange->cancelled, memory_order_acquire)) {
         exchange->run(exchange->server->service.context, exchange);
         uint64_t ran_us = clock_us() - exchange->started_us;
         exchange->ran_us = ran_us ? ran_us : 1;
@@ -315,8 +356,7 @@ static void late_item(struct lane_item *item, uint64_t waited_us)
 {
     struct exchange *exchange = of_item(item);
     exchange->waited_us = waited_us;
-    atomic_store_explicit(&exchange->is_late, 1, memory_order_release);
-    exchange_post(exchange);
+    refuse_later(exchange, NET_REFUSED_QUEUE);
     run_over(exchange);
 }
 
@@ -340,6 +380,9 @@ static void submit(struct exchange *exchange)
 static void check_gather(struct exchange *exchange)
 {
     uint64_t size = exchange->request.content_size, wait_us = 0;
+    uint64_t room = exchange->server->settings.gather_bytes_max;
+    if (exchange->body_bytes_max > room)
+        exchange->body_bytes_max = (size_t)room;
     if (size != NET_SIZE_UNKNOWN && size > exchange->body_bytes_max)
         exchange_refuse(exchange, NET_REFUSED_SIZE, 0);
     else if (!exchange->body_ended && size != 0 &&
@@ -424,8 +467,9 @@ static bool make_room(struct exchange *exchange, size_t size)
 
 static void gather(struct exchange *exchange, const uint8_t *data, size_t size)
 {
-    if (size > exchange->body_bytes_max - exchange->body_size || !make_room(exchange, size)) {
-        exchange_refuse(exchange, NET_REFUSED_SIZE, 0);
+    bool fits = size <= exchange->body_bytes_max - exchange->body_size;
+    if (!fits || !make_room(exchange, size)) {
+        exchange_refuse(exchange, fits ? NET_REFUSED_MEMORY : NET_REFUSED_SIZE, 0);
         return;
     }
     memcpy(exchange->body + exchange->body_size, data, size);

@@ -18,7 +18,8 @@
 #include <event2/buffer.h>
 
 #define STREAM_BYTES_MAX                                                                           \
-    ((size_t)256 << 10) /* of a streamed body or answer, before its sender waits */
+    ((size_t)256 << 10)      /* of a streamed body or answer, before its sender waits */
+#define MOVED_BYTES_MIN 4096 /* less than that within stall_ms_max counts as nothing */
 
 enum exchange_mode { MODE_NONE, MODE_GATHER, MODE_STREAM };
 enum answered { ANSWER_NONE, ANSWER_CLAIMED, ANSWER_READY };
@@ -84,10 +85,12 @@ struct exchange {
     size_t body_size, body_capacity;
     struct lane_item item;
     uint64_t started_us, waited_us, ran_us;
-    atomic_int is_late; /* of the lane: its turn came too late, refuse it */
+    atomic_int refusal; /* of the lane: enum net_refusal, for the loop to tell; 0: none */
     bool has_streamed;  /* of the run: it answers in parts */
     bool is_kept;       /* of the run: others go on with the answer when it has returned */
 
+    size_t
+        held_bytes; /* of the answer, counted in the server's gathered_bytes and the connection's */
     struct answer answer; /* of whoever claimed it, then of the loop */
 
     struct mutex mutex; /* guards all below */
@@ -136,6 +139,8 @@ bool exchange_is_ready(const struct exchange *exchange); /* answered, whole or i
 /* --- Any thread ------------------------------------------------------------------------------------------- */
 
 void exchange_post(struct exchange *exchange);
+/* Its whole answer waits in memory from now on. */
+void exchange_hold_answer(struct exchange *exchange);
 extern const struct lane_work exchange_lane_work;
 
 /* --- exchange_stream.c ------------------------------------------------------------------------------------ */

@@ -17,14 +17,22 @@ struct http2_head {
     uint64_t content_size;
 };
 
+/* So many may come at once, and are given back at a rate. */
+struct bucket {
+    uint64_t rate, limit;      /* a second; in millionths */
+    uint64_t tokens, since_us; /* in millionths; as of then */
+};
+
 struct http2 {
     nghttp2_session *session;
     struct connection *connection;
     struct http2_head head;
-    uint64_t head_since_us;     /* 0: no header block is under way */
-    uint64_t tokens, tokens_us; /* resets that it may have, in millionths; as of then */
-    uint64_t drain_us;          /* when the first GOAWAY was sent; 0: not yet */
-    uint64_t dropped_bytes;     /* of bodies behind their answers, since the last reset for it */
+    uint64_t head_since_us; /* 0: no header block is under way */
+    struct bucket resets;   /* streams that are reset or refused */
+    struct bucket idle;     /* frames that move nothing */
+    unsigned stream_count;
+    uint64_t drain_us;      /* when the first GOAWAY was sent; 0: not yet */
+    uint64_t dropped_bytes; /* of bodies behind their answers, since the last reset for it */
     bool has_gone_away, is_calmed;
 };
 

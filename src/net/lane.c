@@ -138,10 +138,12 @@ static bool is_late(const struct lane *lane, const struct lane_item *item, uint6
     return now_us > item->queued_us && now_us - item->queued_us > wait_us_max(lane);
 }
 
-/* From nothing: one slow run at the beginning does not turn away what comes after it. */
+/* From nothing, and a slow run counts as one of four times the average and a millisecond at most: one whose thread
+ * was kept from running does not turn away what comes after it. */
 static void add_time(struct lane *lane, uint64_t ran_us)
 {
-    lane->average_sum_us += ran_us - lane->average_sum_us / AVERAGE_SHARE;
+    uint64_t most = 4 * average_us(lane) + 1000;
+    lane->average_sum_us += (ran_us < most ? ran_us : most) - lane->average_sum_us / AVERAGE_SHARE;
 }
 
 /* --- Threads ------------------------------------------------------------------------------------------ */

@@ -146,49 +146,54 @@ lode_status listen_open(const struct net_options *options, struct net_server *se
 struct handed {
     struct mail mail; /* first */
     struct loop *loop;
-    int fd;
-    char peer[PEER_TEXT_SIZE];
+    struct accepted accepted;
 };
 
 static void deliver(struct mail *mail)
 {
     struct handed *handed = (struct handed *)(void *)mail;
-    connection_open(handed->loop, handed->fd, handed->peer);
+    connection_open(handed->loop, &handed->accepted);
     free(handed);
 }
 
-static void turn_away(struct net_server *server, int fd)
+void listen_forget(struct net_server *server, unsigned place)
 {
-    atomic_fetch_add_explicit(&server->turned_away, 1, memory_order_relaxed);
+    peers_leave(&server->peers, place);
     atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
-    close(fd);
 }
 
-static void hand_over(struct net_server *server, struct loop *loop, int fd, const char *peer)
+static void turn_away(struct net_server *server, const struct accepted *accepted)
+{
+    atomic_fetch_add_explicit(&server->turned_away, 1, memory_order_relaxed);
+    listen_forget(server, accepted->place);
+    close(accepted->fd);
+}
+
+static void hand_over(struct net_server *server, struct loop *loop, const struct accepted *accepted)
 {
     struct handed *handed = malloc(sizeof *handed);
     if (!handed) {
-        turn_away(server, fd);
+        turn_away(server, accepted);
         return;
     }
-    *handed = (struct handed){.mail.deliver = deliver, .loop = loop, .fd = fd};
-    memcpy(handed->peer, peer, PEER_TEXT_SIZE);
+    *handed = (struct handed){.mail.deliver = deliver, .loop = loop, .accepted = *accepted};
     loop_send(loop, &handed->mail);
 }
 
 static void deal(struct net_server *server, int fd, const struct sockaddr_storage *address)
 {
-    char peer[PEER_TEXT_SIZE];
-    address_text(address, peer, sizeof peer);
+    struct accepted accepted = {.fd = fd};
+    address_text(address, accepted.peer, sizeof accepted.peer);
     atomic_fetch_add_explicit(&server->accepted, 1, memory_order_relaxed);
     unsigned before = atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
     struct loop *loop = server->loops[server->next_loop++ % server->loop_count];
-    if (before >= server->settings.connections_max)
-        turn_away(server, fd);
+    bool is_one_too_many = !peers_enter(&server->peers, address, &accepted.place);
+    if (is_one_too_many || before >= server->settings.connections_max)
+        turn_away(server, &accepted);
     else if (loop == server->loops[0])
-        connection_open(loop, fd, peer);
+        connection_open(loop, &accepted);
     else
-        hand_over(server, loop, fd, peer);
+        hand_over(server, loop, &accepted);
 }
 
 /* Accept one; false: there is none now. */

@@ -10,8 +10,8 @@
  * be longer than its wait_ms_max, or that has waited so long when its turn comes: `refused` answers it at once. What is
  * admitted keeps its latency.
  *
- * Slow clients. Bodies that are gathered cost memory within net_options.gather_bytes_max for all of them together and no
- * thread; answers that are not taken wait in the loop. Streamed exchanges hold a thread of their lane: there the rate of
+ * Slow clients. Bodies that are gathered, and answers that are whole and not taken yet, cost no thread, and memory that
+ * net_options.gather_bytes_max bounds. Streamed exchanges hold a thread of their lane: there the rate of
  * the client is watched (stall_ms_max). */
 #ifndef NET_NET_H
 #define NET_NET_H
@@ -124,10 +124,11 @@ void exchange_keep(struct exchange *exchange);
 /* --- The service --------------------------------------------------------------------------------- */
 
 enum net_refusal {
-    NET_REFUSED_SIZE = 1,  /* the body is larger than bytes_max, or there is no room for it now */
-    NET_REFUSED_QUEUE = 2, /* its lane's wait is too long */
+    NET_REFUSED_SIZE = 1,     /* the body is larger than bytes_max, or than gather_bytes_max */
+    NET_REFUSED_QUEUE = 2,    /* its lane's wait is too long */
     NET_REFUSED_DEADLINE = 3, /* its deadline has passed */
     NET_REFUSED_DRAINING = 4, /* the server is stopping */
+    NET_REFUSED_MEMORY = 5,   /* gather_bytes_max is used up */
 };
 
 struct net_outcome {
@@ -143,7 +144,7 @@ struct net_service {
     void *context;
     /* A request's head is there: answer, gather or stream. On a loop thread: must not wait. */
     void (*begin)(void *context, struct exchange *exchange);
-    /* Answer that it is refused, by exchange_answer: 413, 429 with Retry-After (retry_s), 504, 503. Loop thread. */
+    /* Answer that it is refused, by exchange_answer: 413, 429 or 503 with Retry-After (retry_s), 504. Loop thread. */
     void (*refused)(void *context, struct exchange *exchange, enum net_refusal why,
                     unsigned retry_s);
     /* It is over, and `run`, if there was one, has returned: forget exchange_data. Loop thread. */
@@ -175,11 +176,14 @@ struct net_options {
     size_t socket_count;
     const struct net_tls_options *tls; /* NULL: clear text */
     struct net_lane_options lanes[NET_LANE_COUNT];
-    unsigned loop_threads;           /* 0: 1 */
-    unsigned connections_max;        /* further ones are closed at once; 0: 10,000 */
+    unsigned loop_threads;    /* 0: 1 */
+    unsigned connections_max; /* further ones are closed at once; 0: 10,000 */
+    unsigned
+        connections_per_address_max; /* of one public address (of IPv6: /64); likewise; 0: 1,000 */
     unsigned connection_streams_max; /* of HTTP/2; 0: 128 */
-    uint64_t gather_bytes_max;       /* bodies being gathered, all together; 0: 256 MiB */
-    unsigned idle_ms_max;            /* a connection without a request; 0: 75,000 */
+    uint64_t gather_bytes_max; /* bodies gathered, and whole answers not sent yet, all together; a
+                                        connection's answers may be a quarter of it; 0: 256 MiB */
+    unsigned idle_ms_max;      /* a connection without a request; 0: 75,000 */
     unsigned
         head_ms_max; /* from the first byte of a request to the end of its head; TLS handshakes; 0: 10,000 */
     unsigned stall_ms_max; /* a body or answer of which nothing moves; 0: 30,000 */
@@ -216,7 +220,7 @@ struct net_stats {
     unsigned connections;
     uint64_t accepted, turned_away; /* since it began */
     uint64_t malformed, resets_limited;
-    uint64_t gathered_bytes; /* of bodies in memory now */
+    uint64_t gathered_bytes; /* of bodies and whole answers in memory now */
     int64_t
         tls_expires_s; /* when the certificate ceases to be valid, in seconds since 1970; 0: no TLS */
     struct net_lane_stats lanes[NET_LANE_COUNT];

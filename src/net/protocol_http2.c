@@ -2,6 +2,8 @@
  * here are limits, flow control and the life of streams. Windows grow by what was taken only: what is gathered has its
  * own bound and is taken at once; a streamed body is taken when its run has read it.
  *
+ * How many streams there are at a time is counted here: nghttp2 would end the connection for one too many (announce).
+ *
  * A stream's user data is its exchange, from the first header until its answer is out or it is closed. */
 #include "net/http2.h"
 
@@ -13,7 +15,10 @@
 #define STREAM_WINDOW     ((int32_t)STREAM_BYTES_MAX)
 #define CONNECTION_WINDOW ((int32_t)1 << 20)
 #define REST_BYTES_MAX    ((uint64_t)4 << 20) /* of bodies that nobody wants */
-#define RESETS_BURST      10                  /* seconds' worth of resets at once */
+#define BURST_S           10   /* seconds' worth of what is limited by rate, at once */
+#define IDLE_PER_S        1000 /* frames that move nothing */
+#define IDLE_PER_FRAME    ((uint64_t)10 * 1000000) /* of them for each HEADERS read and DATA written */
+#define SETTINGS_VALUE    (9 + 2) /* of a SETTINGS frame: where its first value is */
 #define GOAWAY_US         200000 /* from the first GOAWAY to the second: what was sent before it was seen */
 #define OUT_READING_MAX                                                                            \
     (4 * OUT_BYTES_HIGH) /* of answers to frames, before no more frames are read */
@@ -34,27 +39,65 @@ static void reset(struct http2 *http2, int32_t stream_id, uint32_t code)
         connection_fail(http2->connection);
 }
 
-/* --- Resets ------------------------------------------------------------------------------------------------------- */
+/* --- Floods ------------------------------------------------------------------------------------------------------- */
 
-/* A bucket of tokens: each reset takes one. A client that empties it is told to calm down, and closed. */
-static void count_reset(struct http2 *http2)
+static void bucket_init(struct bucket *bucket, uint64_t rate)
 {
-    uint64_t rate = http2->connection->server->settings.resets_per_s_max;
-    uint64_t now = clock_us(), limit = rate * RESETS_BURST * 1000000;
-    http2->tokens += (now - http2->tokens_us) * rate; /* in millionths */
-    http2->tokens_us = now;
-    if (http2->tokens > limit)
-        http2->tokens = limit;
-    if (http2->tokens >= 1000000) {
-        http2->tokens -= 1000000;
-        return;
-    }
+    uint64_t limit = rate * BURST_S * 1000000;
+    *bucket =
+        (struct bucket){.rate = rate, .limit = limit, .tokens = limit, .since_us = clock_us()};
+}
+
+static void bucket_give(struct bucket *bucket, uint64_t millionths)
+{
+    bucket->tokens += millionths;
+    if (bucket->tokens > bucket->limit)
+        bucket->tokens = bucket->limit;
+}
+
+static bool bucket_take(struct bucket *bucket)
+{
+    uint64_t now = clock_us();
+    bucket_give(bucket, (now - bucket->since_us) * bucket->rate);
+    bucket->since_us = now;
+    if (bucket->tokens < 1000000)
+        return false;
+    bucket->tokens -= 1000000;
+    return true;
+}
+
+/* A client that empties a bucket, or lets too many acknowledgements wait (nghttp2 counts them), is told to calm down, and closed. */
+static void calm(struct http2 *http2)
+{
     if (http2->is_calmed)
         return;
     http2->is_calmed = true;
     atomic_fetch_add_explicit(&http2->connection->server->resets_limited, 1, memory_order_relaxed);
     if (nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM))
         connection_fail(http2->connection);
+}
+
+static void take_or_end(struct http2 *http2, struct bucket *bucket)
+{
+    if (!bucket_take(bucket))
+        calm(http2);
+}
+
+/* PING, SETTINGS, PRIORITY and WINDOW_UPDATE cost their sender nine bytes and us the work of a frame. Who asks and is
+ * answered has need of some for each frame. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *context)
+{
+    struct http2 *http2 = context;
+    (void)session;
+    switch (head->type) {
+    case NGHTTP2_PING:
+    case NGHTTP2_SETTINGS:
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_WINDOW_UPDATE: take_or_end(http2, &http2->idle); break;
+    case NGHTTP2_HEADERS: bucket_give(&http2->idle, IDLE_PER_FRAME); break;
+    default: break;
+    }
+    return 0;
 }
 
 /* --- Bodies of requests --------------------------------------------------------------------------------------------- */
@@ -117,6 +160,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct http2 *http2 = context;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
+    if (http2->stream_count++ >= http2->connection->server->settings.connection_streams_max) {
+        reset(http2, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+        take_or_end(http2,
+                    &http2->resets); /* at once: it may send a thousand before one is closed */
+        return 0;
+    }
     struct exchange *exchange = exchange_new(http2->connection);
     if (!exchange)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -154,12 +203,23 @@ static void begin_request(struct http2 *http2, struct exchange *exchange, bool h
     exchange_begin_request(exchange);
 }
 
+/* Nothing but padding, and not the end. */
+static bool is_empty_data(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen &&
+           !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     struct http2 *http2 = context;
     bool is_headers = frame->hd.type == NGHTTP2_HEADERS;
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        take_or_end(http2, &http2->resets);
     if (!is_headers && frame->hd.type != NGHTTP2_DATA)
         return 0;
+    if (is_empty_data(frame))
+        take_or_end(http2, &http2->idle);
     struct exchange *exchange = exchange_of(session, frame->hd.stream_id);
     bool has_ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (exchange && is_headers && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
@@ -188,14 +248,27 @@ static void answer_is_out(struct http2 *http2, struct exchange *exchange)
     http2->connection->since_us = clock_us();
 }
 
+/* A reset that the client has provoked; those that refuse it were counted when it came. */
+static bool is_failure(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_RST_STREAM &&
+           frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
+           frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM;
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
+    struct http2 *http2 = context;
+    if (is_failure(frame))
+        take_or_end(http2, &http2->resets);
+    if (frame->hd.type == NGHTTP2_DATA)
+        bucket_give(&http2->idle, IDLE_PER_FRAME);
     bool is_answer = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     if (!is_answer || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     struct exchange *exchange = exchange_of(session, frame->hd.stream_id);
     if (exchange)
-        answer_is_out(context, exchange);
+        answer_is_out(http2, exchange);
     return 0;
 }
 
@@ -204,13 +277,13 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 {
     struct http2 *http2 = context;
     struct exchange *exchange = exchange_of(session, stream_id);
+    (void)code; /* the frame was counted: a client chooses its code */
     http2->connection->since_us = clock_us();
     if (exchange) {
         forget_unread(http2, exchange);
         exchange_gone(exchange);
     }
-    if (code != NGHTTP2_NO_ERROR)
-        count_reset(http2);
+    http2->stream_count--;
     return 0;
 }
 
@@ -226,6 +299,10 @@ static size_t receive(struct connection *connection, const uint8_t *data, size_t
     ssize_t used = nghttp2_session_mem_recv(http2->session, data, size);
     if (used >= 0)
         return (size_t)used;
+    if (used == NGHTTP2_ERR_FLOODED) {
+        calm(http2);
+        return size;
+    }
     connection_malformed(connection, 400, nghttp2_strerror((int)used));
     if (nghttp2_session_terminate_session(http2->session, NGHTTP2_PROTOCOL_ERROR))
         connection_fail(connection);
@@ -336,6 +413,7 @@ static int session_new(struct http2 *http2)
     if (!failed)
         failed = nghttp2_option_new(&option);
     if (!failed) {
+        nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
         nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
         nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
@@ -346,7 +424,7 @@ static int session_new(struct http2 *http2)
         nghttp2_session_callbacks_set_send_data_callback(callbacks, http2_send_data);
         nghttp2_option_set_no_auto_window_update(option, 1);
         nghttp2_option_set_no_closed_streams(option, 1);
-        /* count_reset is the limit, and can be set; nghttp2's own comes too early for some honest clients. */
+        /* http2.resets is the limit, and can be set; nghttp2's own comes too early for some honest clients. */
         nghttp2_option_set_stream_reset_rate_limit(option, 1u << 30, 1u << 30);
         failed = nghttp2_session_server_new2(&http2->session, callbacks, http2, option);
     }
@@ -355,20 +433,36 @@ static int session_new(struct http2 *http2)
     return failed;
 }
 
-static int greet(struct http2 *http2)
+/* The first frame that is sent is our SETTINGS, whose first value is the number of streams. nghttp2, which takes one stream
+ * more than that for an error of the connection, was told that there is no limit; the client is told ours. */
+static bool announce(struct http2 *http2)
 {
-    const struct net_settings *settings = &http2->connection->server->settings;
-    const nghttp2_settings_entry entries[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings->connection_streams_max},
+    const uint8_t *data = NULL;
+    uint8_t settings[128];
+    const uint32_t streams = http2->connection->server->settings.connection_streams_max;
+    ssize_t size = nghttp2_session_mem_send(http2->session, &data);
+    if (size < SETTINGS_VALUE + 4 || (size_t)size > sizeof settings)
+        return false;
+    memcpy(settings, data, (size_t)size);
+    INVARIANT(settings[3] == NGHTTP2_SETTINGS &&
+              settings[SETTINGS_VALUE - 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    for (int i = 0; i < 4; i++)
+        settings[SETTINGS_VALUE + i] = (uint8_t)(streams >> (24 - 8 * i));
+    return !evbuffer_add(http2->connection->out, settings, (size_t)size);
+}
+
+static bool greet(struct http2 *http2)
+{
+    static const nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, INT32_MAX},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEAD_SIZE_MAX},
     };
-    int failed = nghttp2_submit_settings(http2->session, NGHTTP2_FLAG_NONE, entries,
-                                         sizeof entries / sizeof *entries);
-    if (!failed)
-        failed = nghttp2_session_set_local_window_size(http2->session, NGHTTP2_FLAG_NONE, 0,
-                                                       CONNECTION_WINDOW);
-    return failed;
+    return !nghttp2_submit_settings(http2->session, NGHTTP2_FLAG_NONE, entries,
+                                    sizeof entries / sizeof *entries) &&
+           announce(http2) &&
+           !nghttp2_session_set_local_window_size(http2->session, NGHTTP2_FLAG_NONE, 0,
+                                                  CONNECTION_WINDOW);
 }
 
 bool protocol_http2_open(struct connection *connection)
@@ -377,14 +471,13 @@ bool protocol_http2_open(struct connection *connection)
     if (!http2)
         return false;
     http2->connection = connection;
-    http2->tokens_us = clock_us();
-    http2->tokens =
-        (uint64_t)connection->server->settings.resets_per_s_max * RESETS_BURST * 1000000;
+    bucket_init(&http2->resets, connection->server->settings.resets_per_s_max);
+    bucket_init(&http2->idle, IDLE_PER_S);
     if (session_new(http2)) {
         free(http2);
         return false;
     }
     connection->session = http2;
     connection->protocol = &protocol_http2;
-    return greet(http2) == 0;
+    return greet(http2);
 }

@@ -13,6 +13,7 @@
 #define HEAD_MS      10000
 #define STALL_MS     30000
 #define CONNECTIONS  10000
+#define PER_ADDRESS  1000
 #define STREAMS      128
 #define RESETS_PER_S 100
 #define GATHER_BYTES ((uint64_t)256 << 20)
@@ -28,6 +29,11 @@ bool server_reserve(struct net_server *server, size_t size)
         return true;
     server_give_back(server, size);
     return false;
+}
+
+void server_hold(struct net_server *server, size_t size)
+{
+    atomic_fetch_add_explicit(&server->gathered_bytes, size, memory_order_relaxed);
 }
 
 void server_give_back(struct net_server *server, size_t size)
@@ -116,8 +122,10 @@ static void take_settings(const struct net_options *options, struct net_settings
     unsigned idle = options->idle_ms_max, head = options->head_ms_max,
              stall = options->stall_ms_max;
     unsigned streams = options->connection_streams_max;
+    unsigned per_address = options->connections_per_address_max;
     *settings = (struct net_settings){
         .connections_max = options->connections_max ? options->connections_max : CONNECTIONS,
+        .connections_per_address_max = per_address ? per_address : PER_ADDRESS,
         .connection_streams_max = streams ? streams : STREAMS,
         .gather_bytes_max = options->gather_bytes_max ? options->gather_bytes_max : GATHER_BYTES,
         .idle_us_max = (uint64_t)(idle ? idle : IDLE_MS) * 1000,
@@ -182,6 +190,7 @@ lode_status net_server_new(const struct net_options *options, const struct net_s
     mutex_init(&server->tls_mutex);
     server->service = *service;
     take_settings(options, &server->settings);
+    peers_init(&server->peers, server->settings.connections_per_address_max);
     /* Sockets are taken first, so that they are closed whatever fails. */
     lode_status status = listen_open(options, server, error);
     if (!status)

@@ -4,6 +4,7 @@
 
 #include "net/lane.h"
 #include "net/loop.h"
+#include "net/peers.h"
 #include "net/tls.h"
 #include "os/thread.h"
 
@@ -18,7 +19,7 @@ struct listener {
 
 /* Set once, by net_server_new. */
 struct net_settings {
-    unsigned connections_max, connection_streams_max;
+    unsigned connections_max, connections_per_address_max, connection_streams_max;
     uint64_t gather_bytes_max;
     uint64_t idle_us_max, head_us_max, stall_us_max;
     unsigned check_us; /* between two looks at all connections */
@@ -42,12 +43,15 @@ struct net_server {
     atomic_int has_stopped_listening; /* no loop is dealt a socket any more */
     _Atomic uint64_t drain_until_us;  /* monotonic; then the rest is cut off */
     atomic_uint connections;
+    struct peers peers;
     _Atomic uint64_t accepted, turned_away, malformed, resets_limited;
-    _Atomic uint64_t gathered_bytes;
+    _Atomic uint64_t gathered_bytes; /* bodies gathered, and whole answers not sent yet */
 };
 
 /* Reserve memory for bodies; false: there is no room. */
 bool server_reserve(struct net_server *server, size_t size);
+/* The same, room or not. */
+void server_hold(struct net_server *server, size_t size);
 void server_give_back(struct net_server *server, size_t size);
 /* At every tick and after a nudge, on the loop's thread: what has waited too long, and draining. */
 void server_check(struct net_server *server, struct loop *loop);
@@ -63,5 +67,7 @@ NODISCARD lode_status listen_start(struct net_server *server, lode_error *error)
 void listen_resume(struct net_server *server); /* after accepting was paused */
 void listen_stop(struct net_server *server);   /* accepts what has connected, and closes */
 void listen_close(struct net_server *server);
+/* A connection that was accepted has gone; `place` in peers. Any thread. */
+void listen_forget(struct net_server *server, unsigned place);
 
 #endif

@@ -180,6 +180,7 @@ void config_net_options(const struct config *config, struct net_options *ret_opt
         .tls = config->tls.certificate ? ret_tls : NULL,
         .loop_threads = threads(config->http.loop_threads, cores / 4, 1),
         .connections_max = (unsigned)config->http.connections_max,
+        .connections_per_address_max = (unsigned)config->http.connections_per_address_max,
         .connection_streams_max = (unsigned)config->http.connection_streams_max,
         .gather_bytes_max = config->http.gather_bytes_max,
         .idle_ms_max = (unsigned)config->http.idle_ms,

@@ -71,7 +71,7 @@ struct config {
         uint64_t queue_max;
         uint64_t body_bytes_max; /* of one request that is gathered */
         uint64_t gather_bytes_max;
-        uint64_t connections_max, connection_streams_max;
+        uint64_t connections_max, connections_per_address_max, connection_streams_max;
         uint64_t idle_ms, head_ms, stall_ms, drain_ms;
         uint64_t resets_per_s;
     } http;

@@ -131,9 +131,19 @@ static const struct config_key keys[] = {
         "The largest body of a request that is not streamed; larger ones are answered 413.",
         .min = KIB, .max = 2 * GIB),
     KEY("http.gather-size", CONFIG_BYTES, http.gather_bytes_max, "512MiB",
-        "Memory for such bodies, all together.", .min = KIB, .max = TIB),
+        "Memory for such bodies, and for answers that wait to be sent, all together; what comes "
+        "when "
+        "it is used up is answered 503.",
+        .min = KIB, .max = TIB),
     KEY("http.connections", CONFIG_COUNT, http.connections_max, "10000",
         "Connections at a time; further ones are closed at once.", .min = 1, .max = 1000000),
+    KEY("http.connections-per-address", CONFIG_COUNT, http.connections_per_address_max, "1000",
+        "Of these, connections of one client: of one public IPv4 address, or the first 64 bits of "
+        "an "
+        "IPv6 address. Loopback, private and link-local addresses, where proxies are, have only "
+        "the "
+        "limit of all.",
+        .min = 1, .max = 1000000),
     KEY("http.streams", CONFIG_COUNT, http.connection_streams_max, "128",
         "Requests at a time on one HTTP/2 connection.", .min = 1, .max = 65535),
     KEY("http.idle-timeout", CONFIG_MS, http.idle_ms, "75s",

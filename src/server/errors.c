@@ -55,6 +55,7 @@ struct fault fault_of_refusal(enum net_refusal why)
     case NET_REFUSED_SIZE: return (struct fault){413, "too_large", 0};
     case NET_REFUSED_QUEUE: return (struct fault){429, "overloaded", 1};
     case NET_REFUSED_DEADLINE: return (struct fault){504, "deadline", 0};
+    case NET_REFUSED_MEMORY: return (struct fault){503, "no_memory", 1};
     case NET_REFUSED_DRAINING: return (struct fault){503, "stopping", 1};
     }
     return (struct fault){503, "stopping", 1};

@@ -9,7 +9,7 @@
 
 #define METRICS_STATUSES    36u /* those of status_texts; others are the last, "other" */
 #define METRICS_REASONS_MAX 32u
-#define METRICS_REFUSALS    5u        /* enum net_refusal begins at 1 */
+#define METRICS_REFUSALS    6u        /* enum net_refusal begins at 1 */
 #define METRICS_OTHER       "(other)" /* no collection can be called so */
 #define METRICS_LINE        64        /* bytes of a cache line */
 

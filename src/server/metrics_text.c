@@ -123,7 +123,7 @@ static void put_malformed(const struct metrics *metrics, struct exposition *text
 static void put_refused(const struct metrics *metrics, struct exposition *text)
 {
     static const char *const reasons[METRICS_REFUSALS] = {
-        "other", "size", "queue", "deadline", "draining",
+        "other", "size", "queue", "deadline", "draining", "memory",
     };
     exposition_family(text, "lode_http_refused_total", "counter",
                       "Requests refused before they were carried out, by reason.");
@@ -204,8 +204,8 @@ void metrics_text_net(const struct net_stats *net, struct exposition *text)
                        "Connections closed at once: there were too many.", net->turned_away);
     exposition_one_u64(text, "lode_http_resets_limited_total", "counter",
                        "Connections closed for resetting too many streams.", net->resets_limited);
-    exposition_one_u64(text, "lode_http_gathered_bytes", "gauge", "Request bodies in memory now.",
-                       net->gathered_bytes);
+    exposition_one_u64(text, "lode_http_gathered_bytes", "gauge",
+                       "Bodies and answers in memory now.", net->gathered_bytes);
     if (net->tls_expires_s)
         exposition_one_f64(text, "lode_tls_certificate_expires_seconds", "gauge",
                            "When the certificate ceases to be valid, in seconds since 1970.",

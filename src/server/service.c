@@ -510,10 +510,14 @@ static void run(void *context, struct exchange *exchange)
 static const char *refusal_text(enum net_refusal why)
 {
     switch (why) {
-    case NET_REFUSED_SIZE: return "the body is too large, or there is no room for it now";
+    case NET_REFUSED_SIZE: return "the body is too large";
     case NET_REFUSED_QUEUE: return "too much to do: the wait would be too long";
     case NET_REFUSED_DEADLINE: return "the deadline of the request has passed";
     case NET_REFUSED_DRAINING: return "the server is stopping";
+    case NET_REFUSED_MEMORY:
+        return "bodies and answers that wait to be taken use up http.gather-size, or a quarter of "
+               "it on this "
+               "connection";
     }
     return "";
 }
@@ -525,7 +529,7 @@ void service_refused(void *context, struct exchange *exchange, enum net_refusal 
     struct server *server = context;
     struct call *call = exchange_data(exchange);
     struct fault fault = fault_of_refusal(why);
-    if (why == NET_REFUSED_QUEUE || why == NET_REFUSED_DRAINING)
+    if (why == NET_REFUSED_QUEUE || why == NET_REFUSED_DRAINING || why == NET_REFUSED_MEMORY)
         fault.retry_s = retry_s ? retry_s : 1;
     metrics_refused(server->metrics, why);
     if (call)

@@ -6,7 +6,8 @@
  *     /upload     counts a streamed body                /slurp      the same, ?ms for each piece
  *     /stream     ?bytes of answer, in parts            /broken     an answer that is not finished
  *     /never      a run that does not answer            /trailers   as gRPC has them
- *     /head       what was asked                        /stats      what was counted */
+ *     /head       what was asked                        /stats      what was counted
+ *     /whole      ?bytes of answer, in one piece */
 #include "net/net.h"
 #include "os/clock.h"
 #include "os/thread.h"
@@ -21,7 +22,7 @@ static struct {
     struct net_server *server;
     struct net_tls_options tls;
     unsigned drain_ms;
-    atomic_uint begun, ended, complete, cancelled, refused[5], malformed, runs;
+    atomic_uint begun, ended, complete, cancelled, refused[6], malformed, runs;
     _Atomic uint64_t bytes_in, bytes_out;
 } echo;
 
@@ -128,6 +129,21 @@ static void run_never(void *context, struct exchange *exchange)
     (void)exchange;
 }
 
+static void run_whole(void *context, struct exchange *exchange)
+{
+    struct buf body;
+    (void)context;
+    buf_init(&body, SIZE_MAX);
+    size_t size = number_of(exchange, "bytes=", 1);
+    if (buf_reserve(&body, size, NULL))
+        abort();
+    memset(body.data, 'x', size);
+    body.size = size;
+    exchange_answer(exchange, &(struct net_answer){.status = 200,
+                                                   .content_type = "application/octet-stream",
+                                                   .body = &body});
+}
+
 static void run_trailers(void *context, struct exchange *exchange)
 {
     static const struct net_header trailers[] = {{"grpc-status", "0", 1}, {"grpc-message", "", 0}};
@@ -196,6 +212,7 @@ static const struct {
     {"/slurp", true, NET_LANE_SLOW, run_upload, NULL},
     {"/stream", false, NET_LANE_SLOW, run_stream, NULL},
     {"/broken", false, NET_LANE_SLOW, run_broken, NULL},
+    {"/whole", false, NET_LANE_READ, run_whole, NULL},
     {"/never", false, NET_LANE_READ, run_never, NULL},
     {"/trailers", false, NET_LANE_READ, run_trailers, NULL},
     {"/head", false, NET_LANE_READ, NULL, answer_head},
@@ -227,7 +244,7 @@ static void begin(void *context, struct exchange *exchange)
 static void refused(void *context, struct exchange *exchange, enum net_refusal why,
                     unsigned retry_s)
 {
-    static const unsigned statuses[] = {0, 413, 429, 504, 503};
+    static const unsigned statuses[] = {0, 413, 429, 504, 503, 503};
     char seconds[16];
     int size = snprintf(seconds, sizeof seconds, "%u", retry_s);
     const struct net_header retry = {"retry-after", seconds, (size_t)size};
@@ -235,7 +252,8 @@ static void refused(void *context, struct exchange *exchange, enum net_refusal w
     atomic_fetch_add(&echo.refused[why], 1);
     exchange_answer(exchange, &(struct net_answer){.status = statuses[why],
                                                    .headers = &retry,
-                                                   .header_count = why == NET_REFUSED_QUEUE});
+                                                   .header_count = why == NET_REFUSED_QUEUE ||
+                                                                   why == NET_REFUSED_MEMORY});
 }
 
 static void end(void *context, struct exchange *exchange, const struct net_outcome *outcome)
@@ -285,6 +303,7 @@ static void set_option(struct net_options *options, const char *key, const char 
         {"queue", &options->lanes[NET_LANE_READ].queue_max},
         {"loops", &options->loop_threads},
         {"connections", &options->connections_max},
+        {"per_address", &options->connections_per_address_max},
         {"streams", &options->connection_streams_max},
         {"idle", &options->idle_ms_max},
         {"headtime", &options->head_ms_max},

@@ -9,7 +9,7 @@ import time
 from net_kit import (DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, MAGIC, PING, RST_STREAM, SETTINGS, SLOW,
                      WINDOW_UPDATE, Http2, Server, frame, has, headers, main, read_all, run)
 
-ENHANCE_YOUR_CALM = 11
+REFUSED_STREAM, ENHANCE_YOUR_CALM = 7, 11
 
 
 def until_gone(client):
@@ -21,13 +21,13 @@ def until_gone(client):
     return code
 
 
-def flood(server, count):
+def flood(server, count, code=8):
     client = Http2(server, timeout=20)
     sent = 0
     try:
         for i in range(count):
             client.send(frame(HEADERS, END_HEADERS | END_STREAM, 2 * i + 1, headers("/work?ms=50")),
-                        frame(RST_STREAM, 0, 2 * i + 1, struct.pack(">I", 8)))
+                        frame(RST_STREAM, 0, 2 * i + 1, struct.pack(">I", code)))
             sent += 1
     except OSError:
         pass
@@ -35,9 +35,15 @@ def flood(server, count):
 
 
 def test_rapid_reset():
-    """Twenty thousand streams that are reset at once: told to calm down soon; nothing of it runs on."""
+    """Twenty thousand streams that are reset at once, whatever code the client gives: told to calm down soon; nothing of it
+    runs on."""
+    for code in (8, 0, 7):
+        rapid_reset(code)
+
+
+def rapid_reset(code):
     with Server(resets=20) as server:
-        client, _ = flood(server, 20000)
+        client, _ = flood(server, 20000, code)
         try:
             assert until_gone(client) == ENHANCE_YOUR_CALM
         except OSError:
@@ -149,7 +155,8 @@ def test_broken_framing():
 
 
 def test_stream_limit():
-    """More streams than are allowed: refused as long as the client may not know better, then the end of the connection."""
+    """More streams than are allowed are refused, each by itself, whether the client may know better or not; the others and
+    the connection go on."""
     with Server(streams=4, threads=4) as server:
         client = Http2(server)
         for stream in range(1, 15, 2):
@@ -161,7 +168,16 @@ def test_stream_limit():
         assert answered == {1, 3, 5, 7}, (answered, refused)
         for stream in range(101, 115, 2):
             client.get(stream, "/work?ms=300")
-        assert until_gone(client) == 1
+        answered, refused = set(), {}
+        while len(answered) + len(refused) < 7:
+            got = client.until(HEADERS, RST_STREAM)
+            if got[0] == HEADERS:
+                answered.add(got[2])
+            else:
+                refused[got[2]] = struct.unpack(">I", got[3])[0]
+        assert answered == {101, 103, 105, 107} and set(refused.values()) == {REFUSED_STREAM}, (answered, refused)
+        client.get(201, "/hello")
+        assert client.until(HEADERS, RST_STREAM, GOAWAY)[0] == HEADERS
         client.close()
 
 
