@@ -172,7 +172,7 @@ def test_half_closed():
         connection.sendall(request("/work?ms=20000"))
         connection.shutdown(socket.SHUT_WR)
         assert read_all(connection) == b""
-        server.wait_stats(lambda stats: stats["cancelled"] == 1)
+        server.wait_stats(lambda stats: stats["running"] == 0 and stats["ended"] == stats["begun"] - 1)
         connection = server.connect()
         connection.sendall(request("/hello"))
         connection.shutdown(socket.SHUT_WR)
