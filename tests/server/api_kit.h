@@ -14,6 +14,7 @@
 
 #include "server/api.h"
 #include "server/metrics.h"
+#include "server/quota.h"
 #include "server/service.h"
 #include "support/temp_dir.h"
 
@@ -30,6 +31,7 @@ static struct {
     lode_collection *films;
     struct handle handle;
     struct principal who;
+    struct quotas *quotas;
     struct server server;
     const char *idempotency_key, *id;
     const uint8_t *binary;
@@ -99,6 +101,9 @@ static void kit_open(uint32_t dim, lode_metric metric)
     static const struct config config;
     kit.server.config = &config;
     assert_int_equal(metrics_new(operations, 1, &kit.server.metrics, &error), LODE_OK);
+    assert_int_equal(quotas_new(&kit.quotas, &error), LODE_OK);
+    assert_int_equal(
+        quotas_take(kit.quotas, "", (struct quota_rates){0}, 0, &kit.who.quota, &error), LODE_OK);
     temp_dir_make(kit.path);
     assert_int_equal(lode_db_open(kit.path, NULL, &kit.db, &error), LODE_OK);
     const lode_schema schema = {.dim = dim, .metric = metric};
@@ -111,6 +116,8 @@ static void kit_close(void)
     lode_collection_close(kit.films);
     lode_db_close(kit.db);
     metrics_free(kit.server.metrics);
+    quota_give(kit.quotas, kit.who.quota);
+    quotas_free(kit.quotas);
     temp_dir_remove(kit.path);
 }
 

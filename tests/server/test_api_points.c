@@ -273,7 +273,7 @@ static void keys_make_writes_idempotent(void **state)
     kit_want_part(UPSERT, NULL, body, 200,
                   "{\"sequence\":2,\"upserted\":1,\"deleted\":0,\"patched\":0,"
                   "\"missing\":0,\"repeated\":true}");
-    memcpy(kit.who.name, "else", 5); /* somebody else's key is another one */
+    memcpy(kit.who.caller, "else", 5); /* somebody else's key is another one */
     kit_want_part(UPSERT, NULL, body, 200, "{\"sequence\":3,");
     char longest[300];
     memset(longest, 'x', sizeof longest - 1);
