@@ -85,11 +85,13 @@ def test_made_resets():
 def status_of(got):
     """The status of an answer's HEADERS: indexed for the common ones, else a literal."""
     indexed = {8: 200, 9: 204, 10: 206, 11: 304, 12: 400, 13: 404, 14: 500}
-    first = got[3][0]
-    if first & 0x80:
-        return indexed[first & 0x7f]
-    size = got[3][1]
-    return int(huffman_digits(got[3][2:2 + (size & 0x7f)])) if size & 0x80 else int(got[3][2:2 + size])
+    block = got[3]
+    while block[0] & 0xe0 == 0x20:  # the size of the table is changed: below 31, one byte
+        block = block[1:]
+    if block[0] & 0x80:
+        return indexed[block[0] & 0x7f]
+    size = block[1]
+    return int(huffman_digits(block[2:2 + (size & 0x7f)])) if size & 0x80 else int(block[2:2 + size])
 
 
 def huffman_digits(data):
