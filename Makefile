@@ -60,7 +60,7 @@ bench-speed: bench-build ## all that bench/run.sh measures, into build/bench (25
 bench-sustained: bench-build ## ten minutes of writes, deletes and queries in a quarter of the data's memory
 	@bench/run.sh sustained
 
-bench-serve: bench-build ## what a request costs lode serve, and what it does under three times as much as it can (6 minutes)
+bench-serve: bench-build ## what a request costs lode serve, and what it does under three times as much as it can (8 minutes)
 	@bench/run.sh serve
 
 bench-open: build ## how long opening takes, with 1,000,000 and 10,000,000 points (10 minutes, 2 GB in build/bench)
