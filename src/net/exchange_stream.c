@@ -63,8 +63,10 @@ size_t exchange_was_read(struct exchange *exchange)
     size_t count = exchange->in_read;
     exchange->in_read = 0;
     mutex_unlock(&exchange->mutex);
-    exchange->budget_bytes -= count;
-    server_give_back(exchange->server, count);
+    if (count) { /* of a gathered body never: its run reads budget_bytes meanwhile */
+        exchange->budget_bytes -= count;
+        server_give_back(exchange->server, count);
+    }
     return count;
 }
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define DAY_S            86400
-#define EXPIRY_WARNING_S (14 * DAY_S)
+#define EXPIRY_WARNING_S ((int64_t)14 * DAY_S)
 
 /* --- Making -------------------------------------------------------------------------------------- */
 

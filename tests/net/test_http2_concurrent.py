@@ -222,7 +222,7 @@ def test_slow_reader():
                 assert server.stats()["gathered"] <= 270000
         assert client.until(DATA)[3] == b'{"bytes":2000000}'
         client.close()
-        assert server.stats()["gathered"] == 0
+        server.wait_stats(lambda stats: stats["gathered"] == 0)
 
 
 def test_gone():
