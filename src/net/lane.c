@@ -14,7 +14,7 @@
 #define SHORT_US_MIN ((uint64_t)4000)
 #define RECOVERY_US  ((uint64_t)200000)
 
-#define HELPED_US_MAX ((uint64_t)100)
+#define HELPED_US_MAX ((uint64_t)250)
 
 struct lane {
     struct net_lane_options options;

@@ -46,7 +46,7 @@ bool lane_has_room(struct lane *lane, uint64_t *ret_wait_us);
 bool lane_submit(struct lane *lane, struct lane_item *item, uint64_t *ret_wait_us);
 /* As many threads as there is work for, if they sleep. */
 void lane_wake(struct lane *lane);
-/* Whether runs are so short of late, 100 us or less, that the caller is as well off running them himself, and one is queued, and
+/* Whether runs are so short of late, 250 us or less, that the caller is as well off running them himself, and one is queued, and
  * the lane is not overloaded.
  * Threads are woken if not, or if those that are queued will take longer than help_us. */
 bool lane_wants_help(struct lane *lane, uint64_t help_us);
