@@ -287,7 +287,6 @@ static void connection_open(struct client *client, unsigned number)
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
     if (epoll_ctl(client->epoll, EPOLL_CTL_ADD, connection->fd, &event))
         bench_fail("epoll: %s", strerror(errno));
-    client->idle[client->idle_count++] = number;
 }
 
 static void send_http2(struct connection *connection, const struct client_requests *requests,
@@ -418,14 +417,14 @@ static void on_readable(struct client *client, unsigned number)
     enum answer answer = receive(connection, client->load->requests->is_http2);
     if (answer == NOT_YET)
         return;
-    if (connection->is_busy)
+    if (connection->is_busy) {
         count_answer(client, answer, 1e3 * (bench_wall() - connection->begin));
+        client->idle[client->idle_count++] = number;
+    }
     connection->is_busy = 0;
-    if (answer == FAILED) {
+    if (answer == FAILED) { /* an idle one, too, that the server has closed after a while */
         close(connection->fd);
         connection_open(client, number);
-    } else {
-        client->idle[client->idle_count++] = number;
     }
 }
 
@@ -510,8 +509,10 @@ void client_run(const struct client_load *load, struct client_outcome *outcome)
     client.idle = calloc(load->connections, sizeof *client.idle);
     if (!client.connections || !client.idle || client.epoll < 0)
         bench_fail("no memory for %u connections", load->connections);
-    for (unsigned i = 0; i < load->connections; i++)
+    for (unsigned i = 0; i < load->connections; i++) {
         connection_open(&client, i);
+        client.idle[client.idle_count++] = i;
+    }
     thread_sleep_us(SETTLE_US); /* the server has accepted them */
     double begin = bench_wall();
     client.due = begin;
