@@ -377,7 +377,6 @@ lode_status loop_start(struct loop *loop, lode_error *error)
 void loop_run(struct loop *loop)
 {
     take_turns(loop, true);
-    loop_stop(loop);
 }
 
 void loop_stop(struct loop *loop)

@@ -71,9 +71,10 @@ NODISCARD lode_status loop_new(struct net_server *server, unsigned tick_us, stru
 void loop_free(struct loop *loop); /* NULL is allowed */
 /* The thread that watches. */
 NODISCARD lode_status loop_start(struct loop *loop, lode_error *error);
-/* Drive, until loop_leave. Joins the other thread. */
+/* Drive, until loop_leave. */
 void loop_run(struct loop *loop);
-void loop_stop(struct loop *loop); /* one that was started and is not run */
+/* Have it left, if it has not been, and join the other thread. One that was not started is left alone. */
+void loop_stop(struct loop *loop);
 void loop_leave(struct loop *loop);
 /* Any thread. The mail is the loop's until it is delivered. */
 void loop_send(struct loop *loop, struct mail *mail);

@@ -169,9 +169,10 @@ static bool take_line(struct import *import, const char *line, size_t size)
 
 static bool is_unwanted(struct call *call, const struct handle *handle)
 {
-    if (!handle_is_unwanted(handle))
+    lode_error error;
+    if (!handle_check_wanted(handle, &error))
         return false;
-    call_refuse(call, 409, "busy", NULL, "the index is being deleted");
+    call_refuse(call, 409, "busy", NULL, "%s", error.message);
     return true;
 }
 
@@ -335,8 +336,8 @@ static lode_status write_points(struct export *export, lode_error *error)
         }
         if (status == LODE_OK && (call->out.size >= READ_BYTES || (!hit && call->out.size)))
             status = stream_write(call, error);
-        if (status == LODE_OK && hit && handle_is_unwanted(export->handle))
-            status = error_set(error, LODE_BUSY, "the index is being deleted");
+        if (status == LODE_OK && hit)
+            status = handle_check_wanted(export->handle, error);
     } while (status == LODE_OK && hit);
     return status;
 }

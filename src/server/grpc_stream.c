@@ -119,9 +119,8 @@ static bool take_message(struct import *import)
 static bool is_unwanted(struct call *call, const struct handle *handle)
 {
     lode_error error;
-    if (!handle || !handle_is_unwanted(handle))
+    if (!handle || !handle_check_wanted(handle, &error))
         return false;
-    (void)error_set(&error, LODE_BUSY, "the index is being deleted");
     call_fail(call, &error, NULL, -1);
     return true;
 }
@@ -198,8 +197,8 @@ static lode_status write_points(const struct asked *asked, lode_iterator *iterat
         call->points++;
         if (!status && call->out.size >= EXPORT_BYTES)
             status = grpc_stream_send(call, error);
-        if (!status && handle_is_unwanted(asked->handle))
-            status = error_set(error, LODE_BUSY, "the index is being deleted");
+        if (!status)
+            status = handle_check_wanted(asked->handle, error);
     }
     if (!status && call->out.size)
         status = grpc_stream_send(call, error);

@@ -401,6 +401,12 @@ bool handle_is_unwanted(const struct handle *handle)
     return atomic_load_explicit(&entry->is_unwanted, memory_order_relaxed);
 }
 
+lode_status handle_check_wanted(const struct handle *handle, lode_error *error)
+{
+    return handle_is_unwanted(handle) ? error_set(error, LODE_BUSY, "the index is being deleted")
+                                      : LODE_OK;
+}
+
 void handles_counts(struct handles *handles, uint64_t *ret_hits, uint64_t *ret_misses)
 {
     mutex_lock(&handles->lock);

@@ -42,6 +42,8 @@ NODISCARD lode_status handles_take(struct handles *handles, const char *collecti
 void handles_give(struct handles *handles, const struct handle *handle); /* NULL is allowed */
 /* Somebody waits for its collection to be dropped: long work should end. */
 bool handle_is_unwanted(const struct handle *handle);
+/* The same as an error: LODE_BUSY. */
+NODISCARD lode_status handle_check_wanted(const struct handle *handle, lode_error *error);
 
 /* How often what was asked for was open already, and how often it had to be opened; since handles_open. */
 void handles_counts(struct handles *handles, uint64_t *ret_hits, uint64_t *ret_misses);

@@ -17,32 +17,12 @@
 #include "os/budget.h"
 #include "os/clock.h"
 #include "support/engine_kit.h"
+#include "support/wish.h"
 
 /* So many points that graphs are walked with a beam of a few hundred; or a few, scanned. */
 enum { DIM = 32, POINTS = 14000, FEW = 3000, PUT_MAX = 5000, TRIALS_MAX = 60 };
 
 static lode_error error;
-
-/* --- A wish, and how often it was looked at ----------------------------------------------------- */
-
-struct wish {
-    lode_stop stop;
-    uint64_t looks;
-    uint64_t wanted_from; /* the look from which on it is wanted; 0: never */
-};
-
-static int is_wanted(void *context)
-{
-    struct wish *wish = context;
-    wish->looks++;
-    return wish->wanted_from && wish->looks >= wish->wanted_from;
-}
-
-static void wish_init(struct wish *wish, uint64_t wanted_from)
-{
-    *wish = (struct wish){.wanted_from = wanted_from};
-    wish->stop = (lode_stop){.is_wanted = is_wanted, .context = wish};
-}
 
 /* --- Collections -------------------------------------------------------------------------------- */
 

@@ -9,28 +9,11 @@
 
 #include "engine/collection.h"
 #include "support/engine_kit.h"
+#include "support/wish.h"
 
 enum { IDS = 400 };
 
 static lode_error error;
-
-struct wish {
-    lode_stop stop;
-    uint64_t looks, wanted_from; /* the look from which on it is wanted; 0: never */
-};
-
-static int is_wanted(void *context)
-{
-    struct wish *wish = context;
-    wish->looks++;
-    return wish->wanted_from && wish->looks >= wish->wanted_from;
-}
-
-static void wish_init(struct wish *wish, uint64_t wanted_from)
-{
-    *wish = (struct wish){.wanted_from = wanted_from};
-    wish->stop = (lode_stop){.is_wanted = is_wanted, .context = wish};
-}
 
 struct world {
     struct vfs *vfs;

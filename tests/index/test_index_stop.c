@@ -1,20 +1,9 @@
 /* test_index_stop.c: searches of each index, by each plan, stopped at each look at the caller's wish: what is kept
  * for the next search is sound afterwards. */
 #include "support/index_contract.h"
+#include "support/wish.h"
 
 enum { ROWS = 5000, EF = 600, K = 300 };
-
-struct wish {
-    lode_stop stop;
-    unsigned looks, wanted_from; /* 0: never */
-};
-
-static int is_wanted(void *context)
-{
-    struct wish *wish = context;
-    wish->looks++;
-    return wish->wanted_from && wish->looks >= wish->wanted_from;
-}
 
 struct asked {
     const struct data *data;
@@ -25,12 +14,11 @@ struct asked {
     size_t count;
 };
 
-static lode_status search(struct asked *asked, struct wish *wish, unsigned wanted_from)
+static lode_status search(struct asked *asked, struct wish *wish, uint64_t wanted_from)
 {
     struct index_counts counts = {0};
     struct topk topk;
-    *wish = (struct wish){.wanted_from = wanted_from};
-    wish->stop = (lode_stop){.is_wanted = is_wanted, .context = wish};
+    wish_init(wish, wanted_from);
     topk_init(&topk, asked->items, K);
     struct index_query query = {.query = data_query(asked->data, 0),
                                 .ef = EF,
@@ -51,11 +39,11 @@ static void check(struct asked *asked, unsigned looks_min)
     struct wish wish;
     struct neighbor wanted[K];
     assert_int_equal(search(asked, &wish, 0), LODE_OK);
-    unsigned looks = wish.looks;
+    uint64_t looks = wish.looks;
     assert_int_equal(asked->count, K);
     memcpy(wanted, asked->items, sizeof wanted);
     assert_in_range(looks, looks_min, 10000);
-    for (unsigned look = 1; look <= looks; look++) {
+    for (uint64_t look = 1; look <= looks; look++) {
         assert_int_equal(search(asked, &wish, look), LODE_CANCELLED);
         assert_int_equal(wish.looks, look);
         assert_int_equal(search(asked, &wish, 0), LODE_OK);

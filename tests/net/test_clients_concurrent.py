@@ -106,7 +106,7 @@ def test_large_upload():
                         highest = max(highest, server.memory_kib())
                 assert read_answer(connection)[1] == b'{"bytes":%d}' % size
             assert highest - before < 20000 * SLOW, (before, highest)
-        assert server.stats()["gathered"] == 0
+        server.wait_stats(lambda stats: stats["gathered"] == 0)
 
 
 def test_large_answer():
