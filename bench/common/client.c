@@ -228,8 +228,8 @@ struct client {
     const struct client_load *load;
     struct client_outcome *outcome;
     struct connection *connections;
-    unsigned *idle; /* their numbers */
-    unsigned idle_count;
+    unsigned *idle; /* their numbers, a ring: each has its turn, as if it were another client's */
+    unsigned idle_begin, idle_count;
     int epoll;
     size_t next_request;
     uint64_t random;
@@ -302,10 +302,23 @@ static void send_http2(struct connection *connection, const struct client_reques
     send_all(connection->fd, bytes, requests->sizes[row]);
 }
 
+static void put_idle(struct client *client, unsigned number)
+{
+    client->idle[(client->idle_begin + client->idle_count++) % client->load->connections] = number;
+}
+
+static unsigned take_idle(struct client *client)
+{
+    unsigned number = client->idle[client->idle_begin];
+    client->idle_begin = (client->idle_begin + 1) % client->load->connections;
+    client->idle_count--;
+    return number;
+}
+
 static void send_next(struct client *client, double begin)
 {
     const struct client_requests *requests = client->load->requests;
-    struct connection *connection = &client->connections[client->idle[--client->idle_count]];
+    struct connection *connection = &client->connections[take_idle(client)];
     size_t row = client->next_request++ % requests->count;
     connection->is_busy = 1;
     connection->begin = begin;
@@ -419,7 +432,7 @@ static void on_readable(struct client *client, unsigned number)
         return;
     if (connection->is_busy) {
         count_answer(client, answer, 1e3 * (bench_wall() - connection->begin));
-        client->idle[client->idle_count++] = number;
+        put_idle(client, number);
     }
     connection->is_busy = 0;
     if (answer == FAILED) { /* an idle one, too, that the server has closed after a while */
@@ -511,7 +524,7 @@ void client_run(const struct client_load *load, struct client_outcome *outcome)
         bench_fail("no memory for %u connections", load->connections);
     for (unsigned i = 0; i < load->connections; i++) {
         connection_open(&client, i);
-        client.idle[client.idle_count++] = i;
+        put_idle(&client, i);
     }
     thread_sleep_us(SETTLE_US); /* the server has accepted them */
     double begin = bench_wall();

@@ -8,11 +8,15 @@
 
 #define AVERAGE_SHARE 16 /* the newest time counts for 1/16 of the average */
 
-/* Once one was refused for its wait, and until none was for RECOVERY_US, so many runs may lie before one that comes: few,
- * and enough that at four fifths of what can be done next to none is refused, for else it would never recover. */
-#define SHORT_RUNS   16
-#define SHORT_US_MIN ((uint64_t)4000)
-#define RECOVERY_US  ((uint64_t)200000)
+/* Once one was refused for its wait so many runs may lie before one that comes, until of what came within SPELL_US fewer than one
+ * in REFUSED_SHARE was refused. The runs are few, but enough that at four fifths of what can be done a smaller share is. */
+#define SHORT_RUNS    16
+#define SHORT_US_MIN  ((uint64_t)4000)
+#define SPELL_US      ((uint64_t)200000)
+#define REFUSED_SHARE 20
+
+/* Who takes and refuses requests goes before who answers them, but both go before what is done in the background. */
+#define NICENESS 5
 
 #define HELPED_US_MAX ((uint64_t)250)
 
@@ -26,8 +30,9 @@ struct lane {
     unsigned queued, running, idle;
     uint64_t admitted, refused;
     uint64_t average_sum_us; /* AVERAGE_SHARE times the average time of a run */
-    uint64_t refused_us;     /* when one was last refused for its wait */
     bool is_overloaded;      /* more comes than can be done */
+    uint64_t spell_us;       /* overloaded: since when came and turned are counted */
+    unsigned came, turned;   /* since then; turned away for their wait */
     bool is_stopping;
     unsigned thread_count;
     struct thread threads[];
@@ -114,16 +119,32 @@ static uint64_t wait_us_now(const struct lane *lane)
     return lane->is_overloaded && least < most ? least : most;
 }
 
+static void begin_spell(struct lane *lane, uint64_t now_us)
+{
+    lane->spell_us = now_us;
+    lane->came = lane->turned = 0;
+}
+
+/* Nobody knows what comes after a spell in which nothing came: a burst may. */
+static void end_spell(struct lane *lane, uint64_t now_us)
+{
+    bool is_old = now_us - lane->spell_us > 2 * SPELL_US;
+    lane->is_overloaded = !is_old && lane->turned * REFUSED_SHARE > lane->came;
+    begin_spell(lane, now_us);
+}
+
 static bool has_time(struct lane *lane, uint64_t wait_us)
 {
     uint64_t now_us = clock_now_us(lane->clock);
-    if (now_us > lane->refused_us + RECOVERY_US)
-        lane->is_overloaded = false;
-    if (wait_us <= wait_us_now(lane))
-        return true;
-    lane->is_overloaded = true;
-    lane->refused_us = now_us;
-    return false;
+    if (lane->is_overloaded && now_us - lane->spell_us > SPELL_US)
+        end_spell(lane, now_us);
+    bool fits = wait_us <= wait_us_now(lane);
+    if (!fits && !lane->is_overloaded)
+        begin_spell(lane, now_us);
+    lane->is_overloaded |= !fits;
+    lane->came++;
+    lane->turned += !fits;
+    return fits;
 }
 
 static bool has_room(struct lane *lane, uint64_t *ret_wait_us)
@@ -190,6 +211,7 @@ static void run_first(struct lane *lane)
 static void work(void *context)
 {
     struct lane *lane = context;
+    thread_give_way(NICENESS);
     mutex_lock(&lane->mutex);
     while (lane->first || !lane->is_stopping) {
         if (may_run(lane)) {

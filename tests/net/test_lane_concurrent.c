@@ -260,6 +260,11 @@ static void test_remove(void **state)
     assert_true(tasks[0].ran && tasks[1].ran && !tasks[2].ran && !tasks[3].ran);
 }
 
+static void pass_spell(void)
+{
+    atomic_fetch_add(&now_us, 200001);
+}
+
 /* Runs of 10 ms on one thread, of which 25 may wait. Once one more was refused it is 16, and after a fifth of a second without
  * a refusal 25 again. */
 static void test_overload(void **state)
@@ -281,11 +286,48 @@ static void test_overload(void **state)
     assert_in_range(wait_us, 169000, 170000);
     assert_true(lane_remove(lane, &tasks[--count].item));
     assert_true(lane_has_room(lane, &wait_us));
-    atomic_fetch_add(&now_us, 200001);
+    pass_spell();
+    assert_true(lane_has_room(lane, &wait_us));
+    pass_spell();
     while (count > 1)
         assert_true(lane_remove(lane, &tasks[--count].item));
     for (count = 30; count < 50; count++)
         assert_true(submit(lane, &tasks[count], &wait_us));
+    atomic_store(&run_us, 0);
+    finish(lane);
+}
+
+/* In a spell one is refused as 17 wait, and then come so many that find room. */
+static void refuse_one(struct lane *lane, struct task *task, unsigned others)
+{
+    uint64_t wait_us = 0;
+    pass_spell();
+    assert_false(lane_has_room(lane, &wait_us));
+    assert_true(lane_remove(lane, &task->item));
+    for (unsigned i = 1; i < others; i++)
+        assert_true(lane_has_room(lane, &wait_us));
+    assert_true(lane_submit(lane, &task->item, &wait_us));
+}
+
+/* One of 19 refused: still overloaded. One of 21: no more. */
+static void test_overload_share(void **state)
+{
+    struct task tasks[60] = {0};
+    struct lane *lane = begin(1, 250, 1000);
+    uint64_t wait_us = 0;
+    size_t count = 0;
+    (void)state;
+    warm_up(lane);
+    assert_true(submit(lane, &tasks[count++], &wait_us));
+    wait_for(&inside, 1);
+    while (submit(lane, &tasks[count], &wait_us))
+        count++;
+    while (count > 1 + 17)
+        assert_true(lane_remove(lane, &tasks[--count].item));
+    refuse_one(lane, &tasks[17], 18);
+    refuse_one(lane, &tasks[17], 20);
+    pass_spell();
+    assert_true(submit(lane, &tasks[18], &wait_us));
     atomic_store(&run_us, 0);
     finish(lane);
 }
@@ -309,7 +351,7 @@ static void test_overload_without_help(void **state)
     assert_in_range(count, 11, 13);
     assert_false(lane_wants_help(lane, 100000)); /* the thread is woken */
     wait_for(&tasks[count - 1].ran, 1);
-    atomic_fetch_add(&now_us, 200001);
+    atomic_fetch_add(&now_us, 400001);
     assert_true(lane_submit(lane, &tasks[39].item, &wait_us));
     assert_true(lane_wants_help(lane, 100000));
     finish(lane);
@@ -359,17 +401,12 @@ static void test_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_count),
-        cmocka_unit_test(test_estimate),
-        cmocka_unit_test(test_slow_beginning),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_late),
-        cmocka_unit_test(test_remove),
-        cmocka_unit_test(test_hammer),
-        cmocka_unit_test(test_options),
-        cmocka_unit_test(test_overload),
-        cmocka_unit_test(test_overload_without_help),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_count),
+        cmocka_unit_test(test_estimate),       cmocka_unit_test(test_slow_beginning),
+        cmocka_unit_test(test_help),           cmocka_unit_test(test_late),
+        cmocka_unit_test(test_remove),         cmocka_unit_test(test_hammer),
+        cmocka_unit_test(test_options),        cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_overload_share), cmocka_unit_test(test_overload_without_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
