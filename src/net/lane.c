@@ -15,9 +15,6 @@
 #define SPELL_US      ((uint64_t)200000)
 #define REFUSED_SHARE 20
 
-/* Who takes and refuses requests goes before who answers them, but both go before what is done in the background. */
-#define NICENESS 5
-
 #define HELPED_US_MAX ((uint64_t)250)
 
 struct lane {
@@ -211,7 +208,6 @@ static void run_first(struct lane *lane)
 static void work(void *context)
 {
     struct lane *lane = context;
-    thread_give_way(NICENESS);
     mutex_lock(&lane->mutex);
     while (lane->first || !lane->is_stopping) {
         if (may_run(lane)) {
