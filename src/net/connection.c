@@ -13,6 +13,7 @@
 #define READ_ROUNDS   16 /* before others have their turn */
 #define PUMP_ROUNDS   16
 #define LINGER_US_MAX 2000000 /* for the client to read the answer and close */
+#define FRESH_US      200000  /* a connection so young may yet be asked something */
 #define PENDING_MAX   (2 * LOOP_SCRATCH_SIZE)
 #define HTTP2_MAGIC   "PRI "
 
@@ -130,6 +131,14 @@ void connection_close_when_sent(struct connection *connection)
 uint64_t connection_mark(const struct connection *connection)
 {
     return connection->written + evbuffer_get_length(connection->out);
+}
+
+/* A turn handles only so many events: a request may have come that was not read yet. */
+bool connection_is_quiet(const struct connection *connection, uint64_t now_us)
+{
+    char byte;
+    return now_us >= connection->since_us + FRESH_US &&
+           recv(connection->transport.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
 void connection_malformed(struct connection *connection, unsigned status, const char *why)

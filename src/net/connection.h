@@ -87,6 +87,8 @@ void connection_pump(struct connection *connection);
 /* The same, having read first what OpenSSL holds if reading stopped early. */
 void connection_go_on(struct connection *connection);
 void connection_check(struct connection *connection, uint64_t now_us);
+/* Nothing was asked for a while, and nothing lies in the socket: who stops may close it. */
+bool connection_is_quiet(const struct connection *connection, uint64_t now_us);
 /* What is no request was met; for statistics and the service. */
 void connection_malformed(struct connection *connection, unsigned status, const char *why);
 /* Where connection->written stands once all that is in `out` now is written. */

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG     1024
-#define ACCEPTS_MAX 64 /* at once, before others have their turn */
+#define BACKLOG     4096 /* the system has a limit of its own */
+#define ACCEPTS_MAX 64   /* at once, before others have their turn */
 
 /* --- Texts of addresses --------------------------------------------------------------------------------------- */
 
@@ -214,13 +214,17 @@ static bool accept_one(struct listener *listener)
     return errno == EINTR || errno == ECONNABORTED;
 }
 
+static void accept_all(struct listener *listener, int max)
+{
+    for (int i = 0; i < max && accept_one(listener); i++)
+        ;
+}
+
 static void on_accept(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    struct listener *listener = context;
-    for (int i = 0; i < ACCEPTS_MAX && accept_one(listener); i++)
-        ;
+    accept_all(context, ACCEPTS_MAX);
 }
 
 lode_status listen_start(struct net_server *server, lode_error *error)
@@ -250,7 +254,7 @@ void listen_stop(struct net_server *server)
         return;
     for (size_t i = 0; i < server->listener_count; i++)
         if (event_initialized(&server->listeners[i].event))
-            on_accept(server->listeners[i].fd, EV_READ, &server->listeners[i]);
+            accept_all(&server->listeners[i], BACKLOG);
     listen_close(server);
     atomic_store_explicit(&server->has_stopped_listening, 1, memory_order_release);
     for (size_t i = 1; i < server->loop_count; i++)

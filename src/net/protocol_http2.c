@@ -384,6 +384,9 @@ static void drain(struct connection *connection, uint64_t now)
         failed = nghttp2_submit_goaway(http2->session, NGHTTP2_FLAG_NONE,
                                        nghttp2_session_get_last_proc_stream_id(http2->session),
                                        NGHTTP2_NO_ERROR, NULL, 0);
+    } else if (http2->has_gone_away && !connection->exchanges) {
+        /* All is answered; for bodies that a client does not end nobody waits. */
+        connection_close_when_sent(connection);
     } else {
         return;
     }
