@@ -394,7 +394,8 @@ static void check(struct connection *connection, uint64_t now)
     if (session->is_over)
         return;
     if (session->current) {
-        if (exchange_is_stalled(session->current, now))
+        /* Whether an answer is taken, connection_check sees. */
+        if (!session->current->is_answering && exchange_is_stalled(session->current, now))
             connection_fail(connection);
     } else if (session->in_body) {
         if (now > connection->since_us && now - connection->since_us > stall_us)

@@ -55,6 +55,46 @@ def test_stalled():
             assert read_all(body) in (b"", b"<reset>") and read_all(stream) in (b"", b"<reset>")
 
 
+def read_slowly(connection, size):
+    """16 KiB ten times a second, for a while, then the rest."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    total, end = 0, time.monotonic() + 6
+    while total < size:
+        is_slow = time.monotonic() < end
+        piece = connection.recv(16384 if is_slow else 1 << 20)
+        assert piece, total
+        total += len(piece)
+        if is_slow:
+            time.sleep(0.1)
+
+
+def test_slow_readers():
+    """Who takes much more than 4 KiB within the time that nothing may move is not given up, though his socket, whose buffer holds
+    megabytes, takes nothing for longer than that."""
+    size = 20000000
+    with Server(stall=1000) as server:
+        plain, stream = server.connect(20), Http2(server, struct.pack(">HI", 4, 0x7fffffff), 20)
+        plain.sendall(request(f"/stream?bytes={size}"))
+        stream.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x70000000)))
+        stream.get(1, f"/stream?bytes={size}")
+        failures = []
+
+        def read(connection):
+            try:
+                read_slowly(connection, size)
+            except (AssertionError, OSError) as error:
+                failures.append(error)
+        threads = [threading.Thread(target=read, args=(connection,)) for connection in (plain, stream.socket)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures
+        plain.close()
+        stream.close()
+        server.wait_stats(lambda stats: stats["bytes_out"] >= 2 * size and stats["cancelled"] == 0)
+
+
 def flood(server, is_over):
     """Requests that are answered without a lane, sent ahead so that there is always more to read; until is_over is set."""
     block = request("/hello") * 2000
