@@ -181,6 +181,53 @@ def test_gather_bound():
         assert status(answer) == 413
 
 
+def test_announced_bodies():
+    """What clients say that they will send takes nothing from others before it comes."""
+    with Server(gather=1 << 20) as server:
+        silent = [server.connect() for _ in range(40)]
+        for connection in silent:
+            connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\nx")
+        stats = server.wait_stats(lambda stats: stats["begun"] >= 41 and stats["gathered"] >= 40)
+        assert stats["gathered"] < 100000, stats
+        with server.connect() as connection:
+            connection.sendall(request("/echo", "POST", body=b"x" * 1000))
+            assert status(read_answer(connection)[0]) == 200
+        for connection in silent:
+            connection.sendall(b"x" * 65535)
+            assert read_answer(connection)[1] == b"x" * 65536
+            connection.close()
+
+
+def test_out_of_files():
+    """Without file descriptors the server waits for some, at rest, and then takes who has connected meanwhile."""
+    with Server() as server:
+        files = len(os.listdir(f"/proc/{server.process.pid}/fd")) + 10
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (files, files))
+        connections = [server.connect(10) for _ in range(30)]
+        for connection in connections:
+            connection.sendall(request("/hello"))
+        cpu_s = server.cpu_s()
+        time.sleep(1)
+        assert server.cpu_s() - cpu_s < 0.5, server.cpu_s() - cpu_s
+        for connection in connections:
+            assert read_answer(connection)[1] == b'{"hello":1}'
+            connection.close()
+
+
+def keepalive_timers(port):
+    """Of the system's sockets: which of those at this port have a timer that looks whether the other side lives."""
+    lines = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]
+    return [line[5][:2] == "02" for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "01"]
+
+
+def test_vanished():
+    """A client that waits without a word is asked by the system whether it is there."""
+    with Server() as server, server.connect() as connection:
+        connection.sendall(request("/hello"))
+        read_answer(connection)
+        assert keepalive_timers(server.port) == [True]
+
+
 def test_gone():
     """A client that goes away cancels what runs for it, and what waits is not run at all."""
     with Server(threads=1, wait=60000) as server:
