@@ -292,6 +292,15 @@ void exchange_refuse(struct exchange *exchange, enum net_refusal why, uint64_t w
         tell_protocol(exchange);
 }
 
+void exchange_cut_short(struct exchange *exchange, enum net_refusal why)
+{
+    if (atomic_load_explicit(&exchange->answered, memory_order_acquire) == ANSWER_NONE)
+        exchange_refuse(exchange, why, 0);
+    else if (exchange_is_ready(exchange) && exchange->answer.is_streamed)
+        exchange->connection->protocol->abort(exchange->connection, exchange);
+    cancel(exchange); /* last: a run that sees it may answer, but this is answered */
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
@@ -305,11 +314,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     }
     if (!connection || exchange->is_parted)
         return;
-    if (atomic_load_explicit(&exchange->answered, memory_order_acquire) == ANSWER_NONE)
-        exchange_refuse(exchange, NET_REFUSED_DEADLINE, 0);
-    else if (exchange_is_ready(exchange) && exchange->answer.is_streamed)
-        connection->protocol->abort(connection, exchange);
-    cancel(exchange);            /* last: a run that sees it may answer, but this is answered */
+    exchange_cut_short(exchange, NET_REFUSED_DEADLINE);
     connection_pump(connection); /* this may have been the end of both */
 }
 
