@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,17 @@ static lode_status bind_address(const char *text, int *ret_fd, lode_error *error
     return status;
 }
 
+/* Accepted sockets have it from the one that listens: a client that waits for what is told seldom, and whose machine has gone, is
+ * found out after two minutes. */
+static void keep_alive(int fd)
+{
+    static const int on = 1, idle_s = 60, interval_s = 15, count = 4;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
 static void take_fd(struct net_server *server, int fd)
 {
     struct listener *listener = &server->listeners[server->listener_count++];
@@ -102,6 +114,7 @@ static void take_fd(struct net_server *server, int fd)
     socklen_t size = sizeof address;
     listener->fd = fd;
     listener->server = server;
+    keep_alive(fd);
     (void)getsockname(fd, (void *)&address, &size);
     address_text(&address, listener->address, sizeof listener->address);
 }

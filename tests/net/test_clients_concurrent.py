@@ -2,6 +2,8 @@
 """Clients that are slow, large, gone, too many or late, and a server that stops."""
 
 import contextlib
+import os
+import resource
 import socket
 import struct
 import threading
