@@ -3,16 +3,19 @@
 
 #include "net/server.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_ROUNDS   16 /* before others have their turn */
 #define PUMP_ROUNDS   16
 #define LINGER_US_MAX 2000000 /* for the client to read the answer and close */
+#define FRESH_US      200000  /* a connection so young may yet be asked something */
 #define PENDING_MAX   (2 * LOOP_SCRATCH_SIZE)
 #define HTTP2_MAGIC   "PRI "
 
@@ -98,7 +101,7 @@ void connection_open(struct loop *loop, const struct accepted *accepted)
     connection->server = loop->server;
     connection->transport.fd = fd;
     connection->refs = 1;
-    connection->since_us = connection->wrote_us = clock_us();
+    connection->since_us = connection->taken_us = clock_us();
     buf_init(&connection->pending, PENDING_MAX);
     connection->place = accepted->place;
     memcpy(connection->peer, accepted->peer, PEER_TEXT_SIZE);
@@ -130,6 +133,14 @@ void connection_close_when_sent(struct connection *connection)
 uint64_t connection_mark(const struct connection *connection)
 {
     return connection->written + evbuffer_get_length(connection->out);
+}
+
+/* A turn handles only so many events: a request may have come that was not read yet. */
+bool connection_is_quiet(const struct connection *connection, uint64_t now_us)
+{
+    char byte;
+    return now_us >= connection->since_us + FRESH_US &&
+           recv(connection->transport.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
 void connection_malformed(struct connection *connection, unsigned status, const char *why)
@@ -309,13 +320,6 @@ static bool offer(struct connection *connection)
     return used > 0;
 }
 
-/* From now on it is watched anew whether the client takes what is written. */
-static void mark_written(struct connection *connection)
-{
-    connection->wrote_us = clock_us();
-    connection->wrote_bytes = 0;
-}
-
 /* Write; whether all went, and there was something. */
 static bool write_out(struct connection *connection)
 {
@@ -323,11 +327,7 @@ static bool write_out(struct connection *connection)
     if (!before || connection->state == CONNECTION_LINGERING)
         return false;
     enum transport_result result = transport_write(&connection->transport, connection->out);
-    size_t after = evbuffer_get_length(connection->out);
-    connection->written += before - after;
-    connection->wrote_bytes += before - after;
-    if (connection->wrote_bytes >= MOVED_BYTES_MIN || !after)
-        mark_written(connection);
+    connection->written += before - evbuffer_get_length(connection->out);
     if (result == TRANSPORT_ERROR || result == TRANSPORT_EOF)
         connection->has_failed = true;
     return result == TRANSPORT_OK;
@@ -360,7 +360,7 @@ static bool pump_once(struct connection *connection)
 {
     bool has_offered = offer(connection);
     if (!evbuffer_get_length(connection->out))
-        mark_written(connection);
+        connection->taken_us = clock_us();
     if (connection->state == CONNECTION_SERVING && !connection->has_failed)
         connection->protocol->fill(connection);
     if (connection->has_failed)
@@ -443,6 +443,28 @@ static bool has_waited(uint64_t since_us, uint64_t now, uint64_t limit_us)
     return now > since_us && now - since_us > limit_us;
 }
 
+/* Bytes that the client's system has acknowledged. That a socket can be written to again tells too seldom: it comes when a third of its
+ * buffer is free, which may be a megabyte. */
+static int64_t taken_bytes(const struct connection *connection)
+{
+    int queued = 0;
+    (void)ioctl(connection->transport.fd, SIOCOUTQ, &queued);
+    return (int64_t)connection->written - queued;
+}
+
+/* Whether something is to be written, and the client takes too little of it. */
+static bool is_stuck(struct connection *connection, uint64_t now)
+{
+    if (!evbuffer_get_length(connection->out) || connection->state == CONNECTION_LINGERING)
+        return false;
+    int64_t taken = taken_bytes(connection);
+    if (taken >= connection->taken + MOVED_BYTES_MIN) {
+        connection->taken = taken;
+        connection->taken_us = now;
+    }
+    return has_waited(connection->taken_us, now, connection->server->settings.stall_us_max);
+}
+
 void connection_check(struct connection *connection, uint64_t now)
 {
     const struct net_settings *settings = &connection->server->settings;
@@ -455,8 +477,6 @@ void connection_check(struct connection *connection, uint64_t now)
     case CONNECTION_LINGERING: fails = has_waited(connection->since_us, now, LINGER_US_MAX); break;
     case CONNECTION_SERVING: connection->protocol->check(connection, now); break;
     }
-    if (evbuffer_get_length(connection->out) && connection->state != CONNECTION_LINGERING)
-        fails |= has_waited(connection->wrote_us, now, settings->stall_us_max);
-    if (fails)
+    if (fails || is_stuck(connection, now))
         connection_fail(connection);
 }

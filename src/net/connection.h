@@ -66,8 +66,8 @@ struct connection {
     bool is_reading, is_writing; /* the events are added */
     uint64_t since_us; /* of its state; of CONNECTION_SERVING: when its last request ended */
     uint64_t
-        wrote_us; /* when MOVED_BYTES_MIN of them were written last, or there were none to write */
-    size_t wrote_bytes;          /* since then: too few to count */
+        taken_us; /* when the client had taken MOVED_BYTES_MIN more, or there was nothing to take */
+    int64_t taken;               /* bytes, as of a look not before then */
     uint64_t written;            /* bytes, in all */
     _Atomic uint64_t held_bytes; /* of whole answers, as long as their exchanges last; any thread */
     unsigned place;              /* as in struct accepted */
@@ -87,6 +87,8 @@ void connection_pump(struct connection *connection);
 /* The same, having read first what OpenSSL holds if reading stopped early. */
 void connection_go_on(struct connection *connection);
 void connection_check(struct connection *connection, uint64_t now_us);
+/* Nothing was asked for a while, and nothing lies in the socket: who stops may close it. */
+bool connection_is_quiet(const struct connection *connection, uint64_t now_us);
 /* What is no request was met; for statistics and the service. */
 void connection_malformed(struct connection *connection, unsigned status, const char *why);
 /* Where connection->written stands once all that is in `out` now is written. */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define CONNECTION_SHARE 4 /* of gather_bytes_max is for the answers of one connection */
-#define BODY_AT_ONCE_MAX ((size_t)64 << 10) /* of a body of known size, allocated before it comes */
 
 static void deliver(struct mail *mail);
 static void deliver_end(struct mail *mail);
@@ -293,6 +292,15 @@ void exchange_refuse(struct exchange *exchange, enum net_refusal why, uint64_t w
         tell_protocol(exchange);
 }
 
+void exchange_cut_short(struct exchange *exchange, enum net_refusal why)
+{
+    if (atomic_load_explicit(&exchange->answered, memory_order_acquire) == ANSWER_NONE)
+        exchange_refuse(exchange, why, 0);
+    else if (exchange_is_ready(exchange) && exchange->answer.is_streamed)
+        exchange->connection->protocol->abort(exchange->connection, exchange);
+    cancel(exchange); /* last: a run that sees it may answer, but this is answered */
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
@@ -306,11 +314,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     }
     if (!connection || exchange->is_parted)
         return;
-    if (atomic_load_explicit(&exchange->answered, memory_order_acquire) == ANSWER_NONE)
-        exchange_refuse(exchange, NET_REFUSED_DEADLINE, 0);
-    else if (exchange_is_ready(exchange) && exchange->answer.is_streamed)
-        connection->protocol->abort(connection, exchange);
-    cancel(exchange);            /* last: a run that sees it may answer, but this is answered */
+    exchange_cut_short(exchange, NET_REFUSED_DEADLINE);
     connection_pump(connection); /* this may have been the end of both */
 }
 
@@ -436,12 +440,13 @@ void exchange_stream(struct exchange *exchange, enum net_lane lane,
 
 /* --- Bodies ------------------------------------------------------------------------------------------------------------- */
 
-/* How much to allocate for `wanted` bytes: what is known to come if that is little, else twice as much as there was. */
+/* How much to allocate for `wanted` bytes: twice as much as there was, but no more than is to come. What a client only says
+ * that it will send, it does not get. */
 static size_t capacity_for(const struct exchange *exchange, size_t wanted)
 {
     uint64_t known = exchange->request.content_size;
     size_t capacity = exchange->body_capacity * 2;
-    if (known != NET_SIZE_UNKNOWN && (known <= BODY_AT_ONCE_MAX || known < capacity))
+    if (known < capacity) /* NET_SIZE_UNKNOWN is more */
         capacity = (size_t)known;
     if (capacity > exchange->body_bytes_max)
         capacity = exchange->body_bytes_max;

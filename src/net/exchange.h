@@ -122,6 +122,8 @@ size_t exchange_take_out(struct exchange *exchange, struct evbuffer *out, size_t
 /* Whether there is something to take, or the end. */
 bool exchange_has_out(struct exchange *exchange);
 void exchange_refuse(struct exchange *exchange, enum net_refusal why, uint64_t wait_us);
+/* Refuse it if it has no answer yet, break a streamed answer off, and cancel what runs for it. */
+void exchange_cut_short(struct exchange *exchange, enum net_refusal why);
 /* Nobody waits for the answer: cancelled, taken out of its queue, and off its connection. */
 void exchange_gone(struct exchange *exchange);
 /* The answer is whole in the connection's buffer, or broken off: what is left is that it be written. */

@@ -28,23 +28,22 @@ void exchange_wake(struct exchange *exchange)
 
 /* --- The body --------------------------------------------------------------------------------------------- */
 
-/* Loop thread. Room for it is reserved, as for what is gathered; without, the client is cut off. size 0: the end. */
+/* Loop thread. Room for it is reserved, as for what is gathered; without, it is refused. size 0: the end. */
 void exchange_stream_in(struct exchange *exchange, const uint8_t *data, size_t size)
 {
-    bool has_room = size == 0 || is_cancelled(exchange) || server_reserve(exchange->server, size);
-    mutex_lock(&exchange->mutex);
-    if (!has_room) {
-        exchange->in_ended = false;
-    } else if (size == 0) {
-        exchange->in_ended = true;
-    } else if (!is_cancelled(exchange)) {
+    if (is_cancelled(exchange))
+        return;
+    bool has_room = size == 0 || server_reserve(exchange->server, size);
+    if (has_room) {
         exchange->budget_bytes += size;
-        has_room = !chunks_append(&exchange->in, data, size, NULL);
+        mutex_lock(&exchange->mutex);
+        exchange->in_ended = size == 0;
+        has_room = !size || !chunks_append(&exchange->in, data, size, NULL);
+        cond_signal(&exchange->moved);
+        mutex_unlock(&exchange->mutex);
     }
-    cond_signal(&exchange->moved);
-    mutex_unlock(&exchange->mutex);
     if (!has_room)
-        connection_fail(exchange->connection);
+        exchange_cut_short(exchange, NET_REFUSED_MEMORY);
 }
 
 bool exchange_takes_body(struct exchange *exchange)

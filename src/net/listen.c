@@ -7,14 +7,15 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG     1024
-#define ACCEPTS_MAX 64 /* at once, before others have their turn */
+#define BACKLOG     4096 /* the system has a limit of its own */
+#define ACCEPTS_MAX 64   /* at once, before others have their turn */
 
 /* --- Texts of addresses --------------------------------------------------------------------------------------- */
 
@@ -95,6 +96,17 @@ static lode_status bind_address(const char *text, int *ret_fd, lode_error *error
     return status;
 }
 
+/* Accepted sockets have it from the one that listens: a client that waits for what is told seldom, and whose machine has gone, is
+ * found out after two minutes. */
+static void keep_alive(int fd)
+{
+    static const int on = 1, idle_s = 60, interval_s = 15, count = 4;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
 static void take_fd(struct net_server *server, int fd)
 {
     struct listener *listener = &server->listeners[server->listener_count++];
@@ -102,6 +114,7 @@ static void take_fd(struct net_server *server, int fd)
     socklen_t size = sizeof address;
     listener->fd = fd;
     listener->server = server;
+    keep_alive(fd);
     (void)getsockname(fd, (void *)&address, &size);
     address_text(&address, listener->address, sizeof listener->address);
 }
@@ -214,13 +227,17 @@ static bool accept_one(struct listener *listener)
     return errno == EINTR || errno == ECONNABORTED;
 }
 
+static void accept_all(struct listener *listener, int max)
+{
+    for (int i = 0; i < max && accept_one(listener); i++)
+        ;
+}
+
 static void on_accept(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    struct listener *listener = context;
-    for (int i = 0; i < ACCEPTS_MAX && accept_one(listener); i++)
-        ;
+    accept_all(context, ACCEPTS_MAX);
 }
 
 lode_status listen_start(struct net_server *server, lode_error *error)
@@ -250,7 +267,7 @@ void listen_stop(struct net_server *server)
         return;
     for (size_t i = 0; i < server->listener_count; i++)
         if (event_initialized(&server->listeners[i].event))
-            on_accept(server->listeners[i].fd, EV_READ, &server->listeners[i]);
+            accept_all(&server->listeners[i], BACKLOG);
     listen_close(server);
     atomic_store_explicit(&server->has_stopped_listening, 1, memory_order_release);
     for (size_t i = 1; i < server->loop_count; i++)

@@ -12,7 +12,6 @@
 #define REST_BYTES_MAX                                                                             \
     ((uint64_t)256 << 10)                 /* of a body that nobody wants, before we rather close */
 #define BODY_COPIED_MAX ((size_t)4 << 10) /* a body so small joins its head in one piece */
-#define FRESH_US        200000            /* a connection so young may yet be asked something */
 
 struct session {
     struct http1 parser;
@@ -395,7 +394,8 @@ static void check(struct connection *connection, uint64_t now)
     if (session->is_over)
         return;
     if (session->current) {
-        if (exchange_is_stalled(session->current, now))
+        /* Whether an answer is taken, connection_check sees. */
+        if (!session->current->is_answering && exchange_is_stalled(session->current, now))
             connection_fail(connection);
     } else if (session->in_body) {
         if (now > connection->since_us && now - connection->since_us > stall_us)
@@ -408,9 +408,8 @@ static void check(struct connection *connection, uint64_t now)
 static void drain(struct connection *connection, uint64_t now)
 {
     struct session *session = connection->session;
-    bool is_fresh = now < connection->since_us + FRESH_US;
-    if (!session->current && !session->in_body && !session->head_since_us && !is_fresh &&
-        !session->is_over)
+    if (!session->current && !session->head_since_us && !session->is_over &&
+        connection_is_quiet(connection, now))
         end_session(connection);
 }
 

@@ -351,6 +351,14 @@ static void eof(struct connection *connection)
     connection_close_when_sent(connection);
 }
 
+/* What holds its answer up is no window but what lies before it in the connection's buffer: connection_check watches that. */
+static bool waits_for_socket(const struct http2 *http2, const struct exchange *exchange)
+{
+    return exchange->is_answering && evbuffer_get_length(http2->connection->out) > 0 &&
+           nghttp2_session_get_remote_window_size(http2->session) > 0 &&
+           nghttp2_session_get_stream_remote_window_size(http2->session, exchange->stream_id) > 0;
+}
+
 static void check(struct connection *connection, uint64_t now)
 {
     struct http2 *http2 = session_of(connection);
@@ -359,7 +367,8 @@ static void check(struct connection *connection, uint64_t now)
     if (head_us && now > head_us && now - head_us > settings->head_us_max)
         connection_fail(connection);
     for (struct exchange *exchange = connection->exchanges; exchange; exchange = exchange->next) {
-        if (exchange->is_parted || !exchange_is_stalled(exchange, now))
+        if (exchange->is_parted || !exchange_is_stalled(exchange, now) ||
+            waits_for_socket(http2, exchange))
             continue;
         reset(http2, exchange->stream_id, NGHTTP2_CANCEL);
         loop_touch(connection->loop, connection);
@@ -384,6 +393,9 @@ static void drain(struct connection *connection, uint64_t now)
         failed = nghttp2_submit_goaway(http2->session, NGHTTP2_FLAG_NONE,
                                        nghttp2_session_get_last_proc_stream_id(http2->session),
                                        NGHTTP2_NO_ERROR, NULL, 0);
+    } else if (http2->has_gone_away && !connection->exchanges) {
+        /* All is answered; for bodies that a client does not end nobody waits. */
+        connection_close_when_sent(connection);
     } else {
         return;
     }

@@ -65,7 +65,7 @@ static void drain(struct net_server *server, struct connection *connection, uint
     uint64_t until_us = atomic_load_explicit(&server->drain_until_us, memory_order_acquire);
     if (connection->state == CONNECTION_SERVING)
         connection->protocol->drain(connection, now);
-    else if (connection->state != CONNECTION_LINGERING)
+    else if (connection->state != CONNECTION_LINGERING && connection_is_quiet(connection, now))
         connection_fail(connection);
     if (now >= until_us)
         cut(connection, now >= until_us + CUT_GRACE_US);

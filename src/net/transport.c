@@ -16,14 +16,22 @@ static enum transport_result of_errno(void)
 }
 
 /* Why OpenSSL did not go on. */
-static enum transport_result of_ssl(struct transport *transport, int result)
+static enum transport_result of_ssl(const struct transport *transport, int result)
 {
     switch (SSL_get_error(transport->ssl, result)) {
-    case SSL_ERROR_WANT_READ: return TRANSPORT_WAIT;
-    case SSL_ERROR_WANT_WRITE: transport->wants_write = true; return TRANSPORT_WAIT;
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE: return TRANSPORT_WAIT;
     case SSL_ERROR_ZERO_RETURN: return TRANSPORT_EOF;
     default: return TRANSPORT_ERROR;
     }
+}
+
+/* Why it did not read, or shake hands: it may have to write first. */
+static enum transport_result of_reading(struct transport *transport, int result)
+{
+    enum transport_result why = of_ssl(transport, result);
+    transport->wants_write = why == TRANSPORT_WAIT && SSL_want_write(transport->ssl);
+    return why;
 }
 
 static enum transport_result read_ssl(struct transport *transport, void *data, size_t size,
@@ -31,7 +39,7 @@ static enum transport_result read_ssl(struct transport *transport, void *data, s
 {
     ERR_clear_error();
     int result = SSL_read_ex(transport->ssl, data, size, ret_size);
-    return result == 1 ? TRANSPORT_OK : of_ssl(transport, result);
+    return result == 1 ? TRANSPORT_OK : of_reading(transport, result);
 }
 
 enum transport_result transport_read(struct transport *transport, void *data, size_t size,
@@ -85,7 +93,7 @@ enum transport_result transport_shake(struct transport *transport)
     transport->wants_write = false;
     ERR_clear_error();
     int result = SSL_accept(transport->ssl);
-    return result == 1 ? TRANSPORT_OK : of_ssl(transport, result);
+    return result == 1 ? TRANSPORT_OK : of_reading(transport, result);
 }
 
 void transport_shut(struct transport *transport)

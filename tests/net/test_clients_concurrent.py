@@ -2,6 +2,8 @@
 """Clients that are slow, large, gone, too many or late, and a server that stops."""
 
 import contextlib
+import os
+import resource
 import socket
 import struct
 import threading
@@ -53,6 +55,46 @@ def test_stalled():
             answer.sendall(request("/stream?bytes=100000000"))
             server.wait_stats(lambda stats: stats["ended"] == stats["begun"] - 1 and stats["cancelled"] == 2, 10)
             assert read_all(body) in (b"", b"<reset>") and read_all(stream) in (b"", b"<reset>")
+
+
+def read_slowly(connection, size):
+    """16 KiB ten times a second, for a while, then the rest."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    total, end = 0, time.monotonic() + 6
+    while total < size:
+        is_slow = time.monotonic() < end
+        piece = connection.recv(16384 if is_slow else 1 << 20)
+        assert piece, total
+        total += len(piece)
+        if is_slow:
+            time.sleep(0.1)
+
+
+def test_slow_readers():
+    """Who takes much more than 4 KiB within the time that nothing may move is not given up, though his socket, whose buffer holds
+    megabytes, takes nothing for longer than that."""
+    size = 20000000
+    with Server(stall=1000) as server:
+        plain, stream = server.connect(20), Http2(server, struct.pack(">HI", 4, 0x7fffffff), 20)
+        plain.sendall(request(f"/stream?bytes={size}"))
+        stream.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x70000000)))
+        stream.get(1, f"/stream?bytes={size}")
+        failures = []
+
+        def read(connection):
+            try:
+                read_slowly(connection, size)
+            except (AssertionError, OSError) as error:
+                failures.append(error)
+        threads = [threading.Thread(target=read, args=(connection,)) for connection in (plain, stream.socket)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures
+        plain.close()
+        stream.close()
+        server.wait_stats(lambda stats: stats["bytes_out"] >= 2 * size and stats["cancelled"] == 0)
 
 
 def flood(server, is_over):
@@ -139,6 +181,53 @@ def test_gather_bound():
         answer = server.ask(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
                             b"40000\r\n" + bytes(0x40000) + b"\r\n" + b"100000\r\n" + bytes(0x100000) + b"\r\n")
         assert status(answer) == 413
+
+
+def test_announced_bodies():
+    """What clients say that they will send takes nothing from others before it comes."""
+    with Server(gather=1 << 20) as server:
+        silent = [server.connect() for _ in range(40)]
+        for connection in silent:
+            connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\nx")
+        stats = server.wait_stats(lambda stats: stats["begun"] >= 41 and stats["gathered"] >= 40)
+        assert stats["gathered"] < 100000, stats
+        with server.connect() as connection:
+            connection.sendall(request("/echo", "POST", body=b"x" * 1000))
+            assert status(read_answer(connection)[0]) == 200
+        for connection in silent:
+            connection.sendall(b"x" * 65535)
+            assert read_answer(connection)[1] == b"x" * 65536
+            connection.close()
+
+
+def test_out_of_files():
+    """Without file descriptors the server waits for some, at rest, and then takes who has connected meanwhile."""
+    with Server() as server:
+        files = len(os.listdir(f"/proc/{server.process.pid}/fd")) + 10
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (files, files))
+        connections = [server.connect(10) for _ in range(30)]
+        for connection in connections:
+            connection.sendall(request("/hello"))
+        cpu_s = server.cpu_s()
+        time.sleep(1)
+        assert server.cpu_s() - cpu_s < 0.5, server.cpu_s() - cpu_s
+        for connection in connections:
+            assert read_answer(connection)[1] == b'{"hello":1}'
+            connection.close()
+
+
+def keepalive_timers(port):
+    """Of the system's sockets: which of those at this port have a timer that looks whether the other side lives."""
+    lines = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]
+    return [line[5][:2] == "02" for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "01"]
+
+
+def test_vanished():
+    """A client that waits without a word is asked by the system whether it is there."""
+    with Server() as server, server.connect() as connection:
+        connection.sendall(request("/hello"))
+        read_answer(connection)
+        assert keepalive_timers(server.port) == [True]
 
 
 def test_gone():

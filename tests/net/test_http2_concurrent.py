@@ -241,6 +241,55 @@ def test_gone():
         client.close()
 
 
+def test_reset_exports():
+    """Answers that are reset in their midst: their runs end, what was on its way leaves nothing behind, and the connection
+    goes on."""
+    with Server(stall=60000) as server:
+        client = Http2(server, struct.pack(">HI", 4, 0x7fffffff), timeout=20)
+        client.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x70000000)))
+        before = server.memory_kib()
+        for stream in range(1, 41, 2):  # more than the lane has threads
+            client.get(stream, "/stream?bytes=1000000000")
+            taken = 0
+            while taken < 300000:
+                got = client.until(DATA)
+                taken += len(got[3]) if got[2] == stream else 0
+            client.send(frame(RST_STREAM, 0, stream, struct.pack(">I", 8)))
+        stats = server.wait_stats(lambda stats: stats["cancelled"] == 20 and stats["ended"] == stats["begun"] - 1)
+        assert stats["running"] == stats["gathered"] == 0, stats
+        assert server.memory_kib() - before < 10000 * SLOW
+        client.get(101, "/stream?bytes=3000000")
+        taken, is_over = 0, False
+        while not is_over:
+            got = client.until(DATA, RST_STREAM, GOAWAY)
+            assert got and got[0] == DATA, got
+            if got[2] == 101:
+                taken, is_over = taken + len(got[3]), got[1] & END_STREAM
+        assert taken == 3000000
+        client.close()
+
+
+def test_no_room():
+    """A streamed body for which there is no room is refused, and the other streams of its connection go on."""
+    with Server(gather=1 << 20) as server, server.connect() as other:
+        other.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + bytes(890000))
+        server.wait_stats(lambda stats: stats["gathered"] >= 890000)
+        client = Http2(server)
+        client.until(SETTINGS)
+        client.get(1, "/work?ms=500")
+        client.send(frame(HEADERS, END_HEADERS, 3, headers("/slurp?ms=1000", "POST")),
+                    *[frame(DATA, 0, 3, bytes(16000))] * 15)
+        answered = {}
+        while len(answered) < 2:
+            got = client.until(HEADERS, RST_STREAM, GOAWAY)
+            assert got and got[0] == HEADERS, got
+            answered[got[2]] = status_of(got)
+        assert answered == {1: 200, 3: 503}, answered
+        client.get(5, "/hello")
+        assert status_of(client.until(HEADERS)) == 200
+        client.close()
+
+
 def test_drain():
     """GOAWAY twice: first with no last stream, so that what is on its way still counts; then with it."""
     with Server() as server:

@@ -176,6 +176,23 @@ def test_answers_flow():
         stop(server)
 
 
+def test_asked_ahead():
+    """Behind an answer that has filled the socket, a request that runs for long, and one that waits for it: the loop rests."""
+    with Server(**PAIR) as server:
+        with connect(server, context()) as connection:
+            for path in ("/stream?bytes=20000000", "/work?ms=3000", "/hello"):
+                connection.sendall(request(path))
+            time.sleep(0.3)
+            tail = b""
+            while not tail.endswith(b"\r\n0\r\n\r\n"):
+                tail = tail[-10:] + connection.recv(65536)
+            cpu_s = server.cpu_s()
+            assert read_answer(connection)[1] == b'{"worked":true}'
+            assert server.cpu_s() - cpu_s < 1.5, server.cpu_s() - cpu_s
+            assert read_answer(connection)[1] == b'{"hello":1}'
+        stop(server)
+
+
 def exact_answer(connection, size):
     """The body, of this size, of an answer; not a byte more is read."""
     head = b""
