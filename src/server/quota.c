@@ -55,6 +55,16 @@ uint64_t quota_request(struct quota *quota, uint64_t bytes, uint64_t now_us)
     return in_ms(wait);
 }
 
+uint64_t quota_body(struct quota *quota, uint64_t bytes, uint64_t now_us)
+{
+    mutex_lock(&quota->mutex);
+    uint64_t wait = bucket_wait_us(&quota->bytes, bytes, now_us);
+    if (!wait)
+        bucket_take(&quota->bytes, bytes, now_us);
+    mutex_unlock(&quota->mutex);
+    return in_ms(wait);
+}
+
 uint64_t quota_bytes(struct quota *quota, uint64_t bytes, uint64_t now_us)
 {
     mutex_lock(&quota->mutex);
