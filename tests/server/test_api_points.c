@@ -424,12 +424,16 @@ static void work_is_stopped(void **state)
     kit_want_part(COUNT, NULL, "{\"filter\":\"year > 1\"}", 503, "\"code\":\"cancelled\"");
     kit_want_part(QUERY, NULL, "{\"vector\":[0,0]}", 503, "\"code\":\"cancelled\"");
     kit_want_part(SCROLL, NULL, "{}", 503, "\"code\":\"cancelled\"");
+    kit_want_part(SAMPLE, NULL, "{}", 503, "\"code\":\"cancelled\"");
+    kit_want_part(FACETS, NULL, "{\"field\":\"year\"}", 503, "\"code\":\"cancelled\"");
     atomic_store(&kit.exchange.cancelled, 0);
     kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"deadline_ms\":1}", 504,
                   "\"code\":\"deadline\"");
     kit_want_part(QUERY, NULL, "{\"queries\":[{\"vector\":[0,0]},{\"id\":2}],\"deadline_ms\":1}",
                   504, "\"code\":\"deadline\"");
     kit_want_part(COUNT, NULL, "{\"deadline_ms\":1}", 504, "\"code\":\"deadline\"");
+    kit_want_part(FACETS, NULL, "{\"field\":\"year\",\"deadline_ms\":1}", 504,
+                  "\"code\":\"deadline\"");
 }
 
 static void answers_have_bounds(void **state)
