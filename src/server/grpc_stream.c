@@ -137,8 +137,8 @@ static void take_messages(struct import *import)
         grpc_invalid(import->call, "index", "there is no message: the first names the index");
     if (call_is_cancelled(import->call)) /* some clients end a stream before they reset it */
         call_refuse(import->call, 503, "cancelled", NULL, "nobody waits for the answer");
-    else if (import->asked.handle) /* whatever was wrong: what came before it is written */
-        (void)write_batch(import);
+    else if (import->asked.handle && api_may_go_on(import->call))
+        (void)write_batch(import); /* whatever was wrong: what came before it is written */
 }
 
 static void reply_import(struct call *call, const struct import_batch *done)
