@@ -68,8 +68,8 @@ test('queries', async () => {
     has(await refused({}), {code: INVALID, field: 'query'});
     has(await refused({values: [1, 2], text: 'x'}), {code: INVALID, field: 'query'});
     has(await refused({values: [1, 2, 3]}), {code: INVALID, field: 'query'});
-    has(await refused({values: [1, 2], k: 20000}), {code: INVALID, field: 'query'});
-    has(await refused({values: [1, 2], k: 4294967295, group_by: 'n', per_group: 4294967295}), {code: INVALID, field: 'query'});
+    has(await refused({values: [1, 2], k: 20000}), {code: INVALID, reason: 'limit', field: 'query.k'});
+    has(await refused({values: [1, 2], k: 4294967295, group_by: 'n', per_group: 4294967295}), {code: INVALID, reason: 'limit', field: 'query.k'});
     has(await refused({values: [1, 2], per_group: 2}), {code: INVALID, field: 'query'});
     has(await refused({values: [1, 2], one_per: 'n', group_by: 'n'}), {code: INVALID, field: 'query'});
     has(await refused({like: number(77)}), {code: NOT_FOUND});
