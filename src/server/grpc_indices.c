@@ -43,11 +43,8 @@ static bool read_schema(struct call *call, const Lode__V1__Schema *from, lode_sc
                         .seed = from->seed,
                         .layout = (lode_layout)from->layout,
                         .field_count = from->n_fields};
-    if (from->n_fields > LODE_FIELDS_MAX) {
-        grpc_invalid(call, "schema.fields", "schema.fields: %zu of them; at most %d",
-                     from->n_fields, LODE_FIELDS_MAX);
+    if (!grpc_at_most(call, "schema.fields", from->n_fields, LODE_FIELDS_MAX))
         return false;
-    }
     fields = arena_alloc(&call->memory, (from->n_fields + 1) * sizeof *fields);
     if (!fields) {
         (void)error_nomem(&error, "fields", from->n_fields * sizeof *fields);

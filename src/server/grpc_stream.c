@@ -78,10 +78,8 @@ static bool add_points(struct import *import, const Lode__V1__ImportRequest *req
     struct call *call = import->call;
     const struct buf *message = &import->reader.message;
     size_t n = request->n_points;
-    if (n > import->ops_max) {
-        grpc_invalid(call, "points", "points: %zu in one message; at most %zu", n, import->ops_max);
+    if (!grpc_at_most(call, "points", n, import->ops_max))
         return false;
-    }
     if (n > import->ops_max - import->count && !write_batch(import))
         return false;
     uint64_t first = import->batch.points + import->count;
