@@ -27,6 +27,13 @@ bool asked_read(struct call *call, const struct json_members *members, void *tar
     return false;
 }
 
+bool asked_nothing(struct call *call)
+{
+    static const char *const no_names[] = {NULL};
+    static const struct json_members no_members = {NULL, 0, "this operation"};
+    return call_query_only(call, no_names) && asked_read(call, &no_members, NULL, NULL);
+}
+
 lode_status asked_read_namespace(struct json_input *input, void *target)
 {
     struct asked *asked = target;

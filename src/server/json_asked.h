@@ -25,6 +25,8 @@ struct asked {
 /* Read the body, one object, by its members; an empty body is {}. False: the call has failed. */
 bool asked_read(struct call *call, const struct json_members *members, void *target,
                 uint64_t *ret_given);
+/* Neither parameters nor members: an empty body, or {}. False: the call has failed. */
+bool asked_nothing(struct call *call);
 /* Take the collection, pin the snapshot and set the deadline. False: the call has failed. Then, either way, asked_close. */
 bool asked_open(struct asked *asked);
 void asked_close(struct asked *asked);

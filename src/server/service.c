@@ -394,20 +394,21 @@ static bool check_type(struct call *call)
     const char *type = net_request_header(request, "content-type");
     const char *encoding = net_request_header(request, "content-encoding");
     unsigned allowed = call->route->bodies;
+    bool is_empty = request->content_size == 0;
     if (call->is_grpc)
         return true;
     call->body_kind = allowed & BODY_NDJSON ? BODY_NDJSON : BODY_JSON;
-    if (allowed == BODY_NONE || request->content_size == 0)
+    if (allowed == BODY_NONE)
         return true;
-    if (encoding && strcasecmp(encoding, "identity") != 0) {
+    if (!is_empty && encoding && strcasecmp(encoding, "identity") != 0) {
         call_refuse(call, 415, "content_type", "content-encoding",
                     "a body that is encoded as '%.40s': it must come as it is", encoding);
         return false;
     }
-    if (!type)
-        return true;
-    call->body_kind = body_kind(type);
-    if (call->body_kind & allowed)
+    unsigned kind = type ? body_kind(type) : BODY_NONE;
+    if (kind & allowed)
+        call->body_kind = kind;
+    if (!type || is_empty || (kind & allowed))
         return true;
     call_refuse(call, 415, "content_type", "content-type", "a body of type '%.60s'; %s takes %s%s",
                 type, call->route->operation,
