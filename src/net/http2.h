@@ -3,6 +3,7 @@
 #ifndef NET_HTTP2_H
 #define NET_HTTP2_H
 
+#include "base/bucket.h"
 #include "net/connection.h"
 #include "net/http1.h"
 #include "net/target.h"
@@ -15,12 +16,6 @@ struct http2_head {
     bool has_method, has_path, has_authority, is_too_large;
     size_t size; /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
     uint64_t content_size;
-};
-
-/* So many may come at once, and are given back at a rate. */
-struct bucket {
-    uint64_t rate, limit;      /* a second; in millionths */
-    uint64_t tokens, since_us; /* in millionths; as of then */
 };
 
 struct http2 {

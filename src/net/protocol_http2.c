@@ -15,9 +15,9 @@
 #define STREAM_WINDOW     ((int32_t)STREAM_BYTES_MAX)
 #define CONNECTION_WINDOW ((int32_t)1 << 20)
 #define REST_BYTES_MAX    ((uint64_t)4 << 20) /* of bodies that nobody wants */
-#define BURST_S           10   /* seconds' worth of what is limited by rate, at once */
-#define IDLE_PER_S        1000 /* frames that move nothing */
-#define IDLE_PER_FRAME    ((uint64_t)10 * 1000000) /* of them for each HEADERS read and DATA written */
+#define BURST_S           10      /* seconds' worth of what is limited by rate, at once */
+#define IDLE_PER_S        1000    /* frames that move nothing */
+#define IDLE_PER_FRAME    10      /* of them for each HEADERS read and DATA written */
 #define SETTINGS_VALUE    (9 + 2) /* of a SETTINGS frame: where its first value is */
 #define GOAWAY_US         200000 /* from the first GOAWAY to the second: what was sent before it was seen */
 #define OUT_READING_MAX                                                                            \
@@ -41,31 +41,6 @@ static void reset(struct http2 *http2, int32_t stream_id, uint32_t code)
 
 /* --- Floods ------------------------------------------------------------------------------------------------------- */
 
-static void bucket_init(struct bucket *bucket, uint64_t rate)
-{
-    uint64_t limit = rate * BURST_S * 1000000;
-    *bucket =
-        (struct bucket){.rate = rate, .limit = limit, .tokens = limit, .since_us = clock_us()};
-}
-
-static void bucket_give(struct bucket *bucket, uint64_t millionths)
-{
-    bucket->tokens += millionths;
-    if (bucket->tokens > bucket->limit)
-        bucket->tokens = bucket->limit;
-}
-
-static bool bucket_take(struct bucket *bucket)
-{
-    uint64_t now = clock_us();
-    bucket_give(bucket, (now - bucket->since_us) * bucket->rate);
-    bucket->since_us = now;
-    if (bucket->tokens < 1000000)
-        return false;
-    bucket->tokens -= 1000000;
-    return true;
-}
-
 /* A client that empties a bucket, or lets too many acknowledgements wait (nghttp2 counts them), is told to calm down, and closed. */
 static void calm(struct http2 *http2)
 {
@@ -79,8 +54,11 @@ static void calm(struct http2 *http2)
 
 static void take_or_end(struct http2 *http2, struct bucket *bucket)
 {
-    if (!bucket_take(bucket))
+    uint64_t now_us = clock_us();
+    if (bucket_wait_us(bucket, 1, now_us))
         calm(http2);
+    else
+        bucket_take(bucket, 1, now_us);
 }
 
 /* PING, SETTINGS, PRIORITY and WINDOW_UPDATE cost their sender nine bytes and us the work of a frame. Who asks and is
@@ -483,8 +461,10 @@ bool protocol_http2_open(struct connection *connection)
     if (!http2)
         return false;
     http2->connection = connection;
-    bucket_init(&http2->resets, connection->server->settings.resets_per_s_max);
-    bucket_init(&http2->idle, IDLE_PER_S);
+    const uint64_t now_us = clock_us(),
+                   resets_per_s = connection->server->settings.resets_per_s_max;
+    bucket_init(&http2->resets, resets_per_s, resets_per_s * BURST_S, now_us);
+    bucket_init(&http2->idle, IDLE_PER_S, IDLE_PER_S * BURST_S, now_us);
     if (session_new(http2)) {
         free(http2);
         return false;

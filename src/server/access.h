@@ -94,9 +94,12 @@ int principal_is_valid(const struct principal *principal, uint64_t wall_us);
 /* Take one request of body_bytes out of its quota. ACCESS_RATE: nothing is taken; *ret_retry_ms is at least 1. now_us: monotonic. */
 enum access_fault principal_take(struct principal *principal, uint64_t body_bytes, uint64_t now_us,
                                  uint64_t *ret_retry_ms, lode_error *error);
+/* The same of the body of a request that was taken when nobody knew how many bytes it would have. */
+enum access_fault principal_take_body(struct principal *principal, uint64_t bytes, uint64_t now_us,
+                                      uint64_t *ret_retry_ms, lode_error *error);
 /* The request, which was taken, is so many queries: the others are taken too, and paid off before the next request. */
 void principal_take_queries(struct principal *principal, uint64_t queries, uint64_t now_us);
-/* Take bytes of a body whose size was not known at its beginning; how long to wait, in milliseconds, before more of it is read. */
+/* Take bytes of a body that is read bit by bit; how long to wait, in milliseconds, before more of it is read. */
 uint64_t principal_take_bytes(struct principal *principal, uint64_t bytes, uint64_t now_us);
 
 #endif

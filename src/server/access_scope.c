@@ -92,18 +92,31 @@ int principal_is_valid(const struct principal *principal, uint64_t wall_us)
            (!principal->expires_us || wall_us < principal->expires_us);
 }
 
-enum access_fault principal_take(struct principal *principal, uint64_t body_bytes, uint64_t now_us,
-                                 uint64_t *ret_retry_ms, lode_error *error)
+static enum access_fault is_taken(const struct principal *principal, uint64_t retry_ms,
+                                  lode_error *error)
 {
-    *ret_retry_ms = quota_request(principal->quota, body_bytes, now_us);
-    if (!*ret_retry_ms)
+    if (!retry_ms)
         return ACCESS_OK;
     return refuse(
         error, ACCESS_RATE,
         "%s asks for too much: limits are %llu requests and %llu bytes a second; again in "
         "%llu ms",
         principal->name, (unsigned long long)principal->limits.requests_per_s,
-        (unsigned long long)principal->limits.bytes_per_s, (unsigned long long)*ret_retry_ms);
+        (unsigned long long)principal->limits.bytes_per_s, (unsigned long long)retry_ms);
+}
+
+enum access_fault principal_take(struct principal *principal, uint64_t body_bytes, uint64_t now_us,
+                                 uint64_t *ret_retry_ms, lode_error *error)
+{
+    *ret_retry_ms = quota_request(principal->quota, body_bytes, now_us);
+    return is_taken(principal, *ret_retry_ms, error);
+}
+
+enum access_fault principal_take_body(struct principal *principal, uint64_t bytes, uint64_t now_us,
+                                      uint64_t *ret_retry_ms, lode_error *error)
+{
+    *ret_retry_ms = quota_body(principal->quota, bytes, now_us);
+    return is_taken(principal, *ret_retry_ms, error);
 }
 
 void principal_take_queries(struct principal *principal, uint64_t queries, uint64_t now_us)

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define DROP_WAIT_MS 10000
-
 static const char *const no_names[] = {NULL};
 
 static void answer_nothing(struct call *call)
@@ -132,7 +130,8 @@ void api_indices_delete(struct call *call)
     lode_error error = {.status = LODE_OK};
     if (!call_query_only(call, no_names))
         return;
-    if (handles_drop(server_handles(call->server), call->parameters[0], DROP_WAIT_MS, &error))
+    if (handles_drop(server_handles(call->server), call->parameters[0], HANDLES_DROP_WAIT_MS,
+                     &error))
         call_fail(call, &error, NULL, -1);
     else
         answer_nothing(call);

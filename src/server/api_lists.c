@@ -261,7 +261,8 @@ static lode_status answer_facets(struct list *list, lode_error *error)
     const lode_facet_request request = {.snapshot = asked->snapshot,
                                         .filter = asked->filter,
                                         .field = list->by,
-                                        .limit = (size_t)list->limit};
+                                        .limit = (size_t)list->limit,
+                                        .stop = &asked->stop};
     if (!list->by) {
         call_refuse(asked->call, 400, "invalid", "field", "\"field\" is missing");
         return LODE_OK;

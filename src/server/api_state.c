@@ -198,7 +198,7 @@ static void upkeep(struct call *call, lode_status (*work)(lode_collection *colle
 {
     lode_error error = {.status = LODE_OK};
     const lode_stop stop = call_stop(call);
-    const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
+    const struct handle *handle = asked_nothing(call) ? api_take_whole(call) : NULL;
     if (!handle)
         return;
     if (work(handle->collection, &stop, &error))
@@ -389,7 +389,7 @@ static void answer_snapshot(struct call *call, const struct handle *handle)
 void api_snapshots_create(struct call *call)
 {
     lode_error error = {.status = LODE_OK};
-    const struct handle *handle = call_query_only(call, no_names) ? api_take_whole(call) : NULL;
+    const struct handle *handle = asked_nothing(call) ? api_take_whole(call) : NULL;
     if (!handle)
         return;
     if (lode_snapshot_create(handle->collection, call->parameters[1], &error)) {

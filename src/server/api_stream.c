@@ -40,9 +40,7 @@ static void fail_import(struct import *import, const lode_error *error, uint64_t
                         const struct json_fault *fault)
 {
     lode_error told = *error;
-    const char *place = strncmp(error->message, "ops[", 4) ? NULL : strchr(error->message, ' ');
-    if (place) /* in the batch, of which the client knows nothing */
-        (void)error_set(&told, error->status, "%s", place + 1);
+    (void)error_set(&told, error->status, "%s", asked_message(error));
     error_prefix(&told, "line %llu: ", (unsigned long long)line);
     call_fail_line(import->call, &told,
                    &(struct call_line){

@@ -159,6 +159,7 @@ static void upsert_records(struct call *call)
     writes_init(&writes, call);
     if (call_query_only(call, names) && write_head_read(call, &head)) {
         writes.asked.namespace_ = call_query(call, "namespace");
+        writes.items = "vectors";
         if (asked_open(&writes.asked) && read_records(&writes, &records) &&
             add_records(&writes, &records))
             write_batch(&writes, &head);

@@ -89,9 +89,21 @@ static bool is_among(const struct pair *pair, const char *const *names)
     return false;
 }
 
+/* Whether the name stands before the pair already. */
+static bool is_repeated(const char *query, const struct pair *pair)
+{
+    struct pair before;
+    while (next_pair(&query, &before) && before.name != pair->name)
+        if (before.name_size == pair->name_size &&
+            memcmp(before.name, pair->name, pair->name_size) == 0)
+            return true;
+    return false;
+}
+
 bool call_query_only(struct call *call, const char *const *names)
 {
-    const char *query = exchange_request(call->exchange)->query;
+    const char *const begin = exchange_request(call->exchange)->query;
+    const char *query = begin;
     struct pair pair;
     while (next_pair(&query, &pair)) {
         const char *name = decode(call, pair.name, pair.name_size);
@@ -102,6 +114,10 @@ bool call_query_only(struct call *call, const char *const *names)
         }
         if (!is_among(&pair, names)) {
             call_refuse(call, 400, "invalid", name, "there is no parameter '%.60s' here", name);
+            return false;
+        }
+        if (is_repeated(begin, &pair)) {
+            call_refuse(call, 400, "invalid", name, "%s: given twice", name);
             return false;
         }
     }

@@ -85,15 +85,15 @@ struct call {
     char trace_parent[TRACEPARENT_SIZE];
 };
 
-/* A value of the query string, decoded, or NULL; owned by the call. Where the name comes twice, the first counts; what is
- * no UTF-8, or not percent-encoded as it must be, was refused with 400 before the handler was called. */
+/* A value of the query string, decoded, or NULL; owned by the call. After call_query_only: it is there once, and NULL means that
+ * it is not there. */
 const char *call_query(struct call *call, const char *name);
 /* The same as a whole number, or `fallback` when it is not there. 0, and the call has failed: it is none, or not from `min`
  * to `max`. */
 bool call_query_u64(struct call *call, const char *name, uint64_t min, uint64_t max,
                     uint64_t fallback, uint64_t *ret_value);
-/* Refuses (400) values of the query string that are not in `names`, which ends with NULL: a misspelt one must not be
- * passed over. False, and the call has failed. */
+/* Refuses (400) values of the query string that are not in `names`, which ends with NULL, or are given twice: a misspelt
+ * one must not be passed over, and which of two counts is nobody's guess. False, and the call has failed. */
 bool call_query_only(struct call *call, const char *const *names);
 /* One more header of the answer; name static and in lower case, value copied. Too many are left out. */
 void call_header(struct call *call, const char *name, const char *value);

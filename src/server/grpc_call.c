@@ -63,6 +63,15 @@ void grpc_invalid(struct call *call, const char *field, const char *format, ...)
     call_refuse(call, 400, "invalid", field, "%s", message);
 }
 
+bool grpc_at_most(struct call *call, const char *field, uint64_t value, uint64_t most)
+{
+    if (value <= most)
+        return true;
+    call_refuse(call, 400, "limit", field, "%s: %llu; at most %llu", field,
+                (unsigned long long)value, (unsigned long long)most);
+    return false;
+}
+
 static lode_status read_more(void *context, void *data, size_t size, size_t *ret_size,
                              lode_error *error)
 {

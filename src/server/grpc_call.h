@@ -31,6 +31,9 @@ void grpc_reply(struct call *call, const ProtobufCMessage *message);
 void grpc_invalid(struct call *call, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Whether it is no more than that; else call_refuse with 400 "limit". */
+bool grpc_at_most(struct call *call, const char *field, uint64_t value, uint64_t most);
+
 /* --- Streams ------------------------------------------------------------------------------------- */
 
 /* Messages of a streamed body. */

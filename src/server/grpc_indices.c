@@ -1,10 +1,9 @@
 /* grpc_indices.c: indices and aliases of lode.v1.Indices. */
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
+#include "server/schema_json.h"
 
 #include <string.h>
-
-#define DROP_WAIT_MS 30000 /* for calls that have the index, before it is busy */
 
 static bool has_name(struct call *call, const char *field, const char *name)
 {
@@ -43,11 +42,8 @@ static bool read_schema(struct call *call, const Lode__V1__Schema *from, lode_sc
                         .seed = from->seed,
                         .layout = (lode_layout)from->layout,
                         .field_count = from->n_fields};
-    if (from->n_fields > LODE_FIELDS_MAX) {
-        grpc_invalid(call, "schema.fields", "schema.fields: %zu of them; at most %d",
-                     from->n_fields, LODE_FIELDS_MAX);
+    if (!grpc_at_most(call, "schema.fields", from->n_fields, LODE_FIELDS_MAX))
         return false;
-    }
     fields = arena_alloc(&call->memory, (from->n_fields + 1) * sizeof *fields);
     if (!fields) {
         (void)error_nomem(&error, "fields", from->n_fields * sizeof *fields);
@@ -176,15 +172,15 @@ void grpc_indices_get(struct call *call, const void *message)
 }
 
 /* The name of what would be changed; NULL: nothing would. */
-static const char *difference(const lode_schema *have, const Lode__V1__Schema *want)
+static const char *difference(const lode_schema *have, const lode_schema *want)
 {
     if (want->dim && want->dim != have->dim)
         return "dim";
-    if (want->metric && (lode_metric)want->metric != have->metric)
+    if (want->metric && want->metric != have->metric)
         return "metric";
-    if (want->scalar && (lode_scalar)want->scalar != have->scalar)
+    if (want->scalar && want->scalar != have->scalar)
         return "scalar";
-    if (want->kind && (lode_index)want->kind != have->index)
+    if (want->index && want->index != have->index)
         return "kind";
     if (want->m && want->m != have->m)
         return "m";
@@ -192,18 +188,22 @@ static const char *difference(const lode_schema *have, const Lode__V1__Schema *w
         return "ef_construction";
     if (want->seed && want->seed != have->seed)
         return "seed";
-    if (want->layout && (lode_layout)want->layout != have->layout)
+    if (want->layout && want->layout != have->layout)
         return "layout";
-    return want->n_fields ? "fields" : NULL;
+    bool has_others =
+        want->field_count && !schema_has_fields(have, want->fields, want->field_count);
+    return has_others ? "fields" : NULL;
 }
 
 void grpc_indices_update(struct call *call, const void *message)
 {
     const Lode__V1__UpdateIndexRequest *request = message;
-    const struct handle *handle =
-        may(call, request->name) ? take_schema(call, request->name) : NULL;
-    const char *name =
-        handle && request->schema ? difference(handle->schema, request->schema) : NULL;
+    lode_schema want = {.dim = 0};
+    if (!may(call, request->name) ||
+        (request->schema && !read_schema(call, request->schema, &want)))
+        return;
+    const struct handle *handle = take_schema(call, request->name);
+    const char *name = handle ? difference(handle->schema, &want) : NULL;
     if (name)
         call_refuse(
             call, 422, "immutable", name,
@@ -222,7 +222,7 @@ void grpc_indices_delete(struct call *call, const void *message)
     lode_error error;
     if (!may(call, request->name))
         return;
-    if (handles_drop(server_handles(call->server), request->name, DROP_WAIT_MS, &error))
+    if (handles_drop(server_handles(call->server), request->name, HANDLES_DROP_WAIT_MS, &error))
         call_fail(call, &error, "name", -1);
     else
         grpc_reply(call, &response.base);

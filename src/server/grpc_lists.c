@@ -1,21 +1,22 @@
 /* grpc_lists.c: Get, Scroll, Count, Facets and Sample of lode.v1.Vectors. */
 #include "server/answers.h"
 #include "server/grpc_methods.h"
-#include "server/grpc_points.h"
+#include "server/grpc_write.h"
 
 #include <string.h>
 
-/* Whether so many points may be asked for. */
+/* Whether an answer may have so many points. */
+static bool answer_may_have(const struct asked *asked, uint64_t points)
+{
+    const struct answer_form form = {.with = asked->with, .dim = asked->handle->schema->dim};
+    return answer_fits(asked->call, points, &form);
+}
+
+/* Whether a page or a sample may be so large. */
 static bool fits(struct call *call, const struct asked *asked, const char *field, uint64_t points)
 {
     uint64_t most = asked_limit(call->who ? call->who->limits.k : 0, LODE_K_MAX);
-    const struct answer_form form = {.with = asked->with, .dim = asked->handle->schema->dim};
-    if (points > most) {
-        grpc_invalid(call, field, "%s is %llu; at most %llu", field, (unsigned long long)points,
-                     (unsigned long long)most);
-        return false;
-    }
-    return answer_fits(call, points ? points : 10, &form);
+    return grpc_at_most(call, field, points, most) && answer_may_have(asked, points ? points : 10);
 }
 
 /* Of a message whose struct has these members. */
@@ -35,8 +36,9 @@ void grpc_get(struct call *call, const void *message)
     lode_id *ids;
     lode_error error;
     target.with = request->with;
-    if (!grpc_ids(call, request->ids, request->n_ids, &ids) || !grpc_open(call, &target, &asked) ||
-        !fits(call, &asked, "ids", request->n_ids))
+    if (!grpc_at_most(call, "ids", request->n_ids, grpc_points_max(call)) ||
+        !grpc_ids(call, request->ids, request->n_ids, &ids) || !grpc_open(call, &target, &asked) ||
+        !answer_may_have(&asked, request->n_ids))
         goto out;
     if (lode_get(asked.handle->collection, asked.snapshot, ids, request->n_ids, asked.with, &result,
                  &error)) {
@@ -173,9 +175,7 @@ void grpc_facets(struct call *call, const void *message)
     lode_facets *facets;
     lode_error error;
     target.filter = request->filter;
-    if (request->limit > 10000)
-        grpc_invalid(call, "limit", "limit is %u; at most 10000", request->limit);
-    if (call_has_failed(call) || !grpc_open(call, &target, &asked))
+    if (!grpc_at_most(call, "limit", request->limit, 10000) || !grpc_open(call, &target, &asked))
         goto out;
     const lode_facet_request wanted = {.snapshot = asked.snapshot,
                                        .filter = asked.filter,

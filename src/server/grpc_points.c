@@ -47,10 +47,6 @@ bool grpc_id(struct call *call, const char *field, const Lode__V1__Id *id, lode_
 bool grpc_ids(struct call *call, Lode__V1__Id *const *ids, size_t count, lode_id **ret_ids)
 {
     lode_error error;
-    if (count > LODE_BATCH_MAX) {
-        grpc_invalid(call, "ids", "%zu ids: at most %d", count, LODE_BATCH_MAX);
-        return false;
-    }
     *ret_ids = arena_alloc(&call->memory, (count ? count : 1) * sizeof **ret_ids);
     if (!*ret_ids) {
         (void)error_nomem(&error, "ids", count * sizeof **ret_ids);

@@ -1,20 +1,9 @@
 /* grpc_query.c: Query and QueryBatch of lode.v1.Vectors. */
-#include "os/clock.h"
-#include "server/answers.h"
 #include "server/grpc_methods.h"
 #include "server/grpc_points.h"
-#include "server/query_seen.h"
-#include "server/service.h"
+#include "server/searches.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* A query as the engine takes it. */
-struct query {
-    const Lode__V1__Query *message;
-    lode_search_request request;
-    lode_id like;
-};
 
 /* --- Reading ------------------------------------------------------------------------------------- */
 
@@ -30,42 +19,37 @@ static const char *source_fault(const Lode__V1__Query *query)
     return NULL;
 }
 
-static uint64_t hits_of(const Lode__V1__Query *query)
+static bool read_like(struct call *call, const char *field, const Lode__V1__Id *like,
+                      const lode_id **ret_like)
 {
-    return (uint64_t)(query->k ? query->k : 10) * (query->per_group ? query->per_group : 1);
-}
-
-static bool check_k(struct call *call, const char *field, const Lode__V1__Query *query)
-{
-    uint64_t most = asked_limit(call->who ? call->who->limits.k : 0, LODE_K_MAX);
-    uint64_t hits = hits_of(query);
-    if (hits <= most)
+    lode_error error;
+    if (!like)
         return true;
-    grpc_invalid(call, field, "%s: %llu hits; at most %llu", field, (unsigned long long)hits,
-                 (unsigned long long)most);
+    lode_id *id = arena_alloc(&call->memory, sizeof *id);
+    *ret_like = id;
+    if (id)
+        return grpc_id(call, field, like, id);
+    (void)error_nomem(&error, "an id", sizeof *id);
+    call_fail(call, &error, NULL, -1);
     return false;
 }
 
 static bool read_query(const struct asked *asked, const char *field, const Lode__V1__Query *from,
-                       struct query *query)
+                       struct search *ret_search)
 {
     struct call *call = asked->call;
-    lode_search_request *to = &query->request;
+    lode_search_request *to = &ret_search->request;
     const char *fault = from ? source_fault(from) : "it is missing";
-    *query = (struct query){.message = from};
     if (fault) {
         grpc_invalid(call, field, "%s: %s", field, fault);
         return false;
     }
     const struct grpc_floats floats = {&from->vector, from->values, from->n_values};
-    if (!check_k(call, field, from) ||
-        !grpc_vector(call, field, &floats, asked->handle->schema->dim, &to->vector) ||
-        (from->like && !grpc_id(call, field, from->like, &query->like)))
+    if (!grpc_vector(call, field, &floats, asked->handle->schema->dim, &to->vector) ||
+        !read_like(call, field, from->like, &to->like))
         return false;
-    to->snapshot = asked->snapshot;
     to->text = grpc_text(from->text);
     to->text_size = strlen(from->text);
-    to->like = from->like ? &query->like : NULL;
     to->k = from->k;
     to->ef_search = from->ef_search;
     to->exact = from->exact;
@@ -74,27 +58,21 @@ static bool read_query(const struct asked *asked, const char *field, const Lode_
     to->filter = grpc_text(from->filter);
     to->filter_size = strlen(from->filter);
     to->allow_damaged = from->allow_damaged;
-    to->stop = &asked->stop;
+    ret_search->group_by = grpc_text(from->group_by);
+    ret_search->per_group = from->per_group;
+    ret_search->is_explained = from->explain;
     return true;
 }
 
-/* Whether the answer to all of them is one that may be made. */
-static bool fits(const struct asked *asked, Lode__V1__Query *const *queries, size_t count)
-{
-    uint64_t points = 0, with_vectors = 0;
-    struct answer_form form = {.dim = asked->handle->schema->dim};
-    for (size_t i = 0; i < count; i++) {
-        points += hits_of(queries[i]);
-        if (grpc_with(queries[i]->with) & LODE_WITH_VECTOR)
-            with_vectors += hits_of(queries[i]);
-    }
-    if (!answer_fits(asked->call, points, &form))
-        return false;
-    form.with = LODE_WITH_VECTOR;
-    return answer_fits(asked->call, with_vectors, &form);
-}
-
 /* --- Answering ----------------------------------------------------------------------------------- */
+
+struct answer {
+    struct put put;
+    lode_error error;
+    struct asked asked;
+    Lode__V1__Query *const *queries;
+    bool is_batch;
+};
 
 static void put_info(struct put *put, const lode_search_info *info)
 {
@@ -129,14 +107,8 @@ static void put_segment(struct put *put, const lode_explain_segment *segment)
     put_end(put, 4, begin);
 }
 
-static lode_status put_explanation(struct put *put, const struct asked *asked,
-                                   const struct query *query)
+static void put_explanation(struct put *put, const lode_explanation *explanation)
 {
-    lode_explanation *explanation;
-    lode_status status =
-        lode_explain(asked->handle->collection, &query->request, &explanation, put->error);
-    if (status)
-        return status;
     size_t begin = put_begin(put);
     if (explanation->filter)
         put_bytes(put, 1, explanation->filter, strlen(explanation->filter));
@@ -145,28 +117,6 @@ static lode_status put_explanation(struct put *put, const struct asked *asked,
     for (size_t i = 0; i < explanation->segment_count; i++)
         put_segment(put, &explanation->segments[i]);
     put_end(put, 4, begin);
-    lode_explanation_free(explanation);
-    return put->status;
-}
-
-static struct grpc_form form_of(const struct asked *asked, const struct query *query)
-{
-    struct grpc_form form;
-    grpc_form_init(&form, query->message->with, asked->handle->schema->dim);
-    form.has_score = true;
-    return form;
-}
-
-/* The fields of a QueryResponse. */
-static lode_status put_result(struct put *put, const struct asked *asked, const struct query *query,
-                              const lode_result *result)
-{
-    struct grpc_form form = form_of(asked, query);
-    for (size_t i = 0; i < result->hit_count; i++)
-        grpc_put_hit(put, 1, &result->hits[i], &form);
-    grpc_form_release(&form);
-    put_info(put, &result->info);
-    return query->message->explain ? put_explanation(put, asked, query) : put->status;
 }
 
 static void put_group(struct put *put, const lode_group *group, struct grpc_form *form)
@@ -178,53 +128,47 @@ static void put_group(struct put *put, const lode_group *group, struct grpc_form
     put_end(put, 2, begin);
 }
 
-static lode_status answer_groups(struct put *put, const struct asked *asked,
-                                 const struct query *query)
+/* The fields of a QueryResponse, which is the answer or, of a batch, the next of its results. */
+static void put_found(void *context, size_t i, const struct found *found)
 {
-    lode_groups_request request = {.search = query->request,
-                                   .by = query->message->group_by,
-                                   .per_group = query->message->per_group};
-    lode_groups *groups;
-    struct query_seen seen = {0};
-    query_seen_begin(&seen, asked->call, asked->handle, &request.search);
-    lode_status status =
-        lode_search_groups(asked->handle->collection, &request, &groups, put->error);
-    if (status)
-        return status;
-    struct grpc_form form = form_of(asked, query);
-    for (size_t i = 0; i < groups->group_count; i++)
-        put_group(put, &groups->groups[i], &form);
+    struct answer *answer = context;
+    struct put *put = &answer->put;
+    struct grpc_form form;
+    size_t begin = answer->is_batch ? put_begin(put) : 0;
+    grpc_form_init(&form, answer->queries[i]->with, answer->asked.handle->schema->dim);
+    form.has_score = true;
+    for (size_t j = 0; found->result && j < found->result->hit_count; j++)
+        grpc_put_hit(put, 1, &found->result->hits[j], &form);
+    for (size_t j = 0; found->groups && j < found->groups->group_count; j++)
+        put_group(put, &found->groups->groups[j], &form);
     grpc_form_release(&form);
-    put_info(put, &groups->info);
-    query_seen_end_groups(&seen, &groups->info);
-    lode_groups_free(groups);
-    return query->message->explain ? put_explanation(put, asked, query) : put->status;
+    put_info(put, found->info);
+    if (found->explanation)
+        put_explanation(put, found->explanation);
+    if (answer->is_batch)
+        put_end(put, 1, begin);
 }
 
-static lode_status answer_one(struct put *put, const struct asked *asked, const struct query *query)
-{
-    lode_result *result = NULL;
-    lode_search_request request = query->request;
-    struct query_seen seen = {.recall = asked->call->server->recall};
-    if (*query->message->group_by)
-        return answer_groups(put, asked, query);
-    query_seen_begin(&seen, asked->call, asked->handle, &request);
-    lode_status status = lode_search(asked->handle->collection, &request, &result, put->error);
-    if (!status)
-        status = put_result(put, asked, query, result);
-    query_seen_end(&seen, result);
-    return status;
-}
+/* --- The calls ----------------------------------------------------------------------------------- */
 
-/* All queries of a call are of one state: what takes more than one call of the engine pins it. */
-static bool pin(struct asked *asked)
+static void run(struct answer *answer, size_t count)
 {
-    lode_error error;
-    if (asked->snapshot || !lode_snapshot_open(asked->handle->collection, &asked->snapshot, &error))
-        return true;
-    asked->snapshot = NULL;
-    call_fail(asked->call, &error, NULL, -1);
-    return false;
+    struct call *call = answer->asked.call;
+    struct searches searches = {.asked = &answer->asked,
+                                .is_batch = answer->is_batch,
+                                .prefix = "query.",
+                                .write = put_found,
+                                .context = answer};
+    if (!searches_count_fits(call, count) || !searches_alloc(&searches, count))
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (!read_query(&answer->asked,
+                        answer->is_batch ? grpc_field("queries", i, "").text : "query",
+                        answer->queries[i], &searches.items[i]))
+            return;
+    put_init(&answer->put, &call->out, &answer->error);
+    if (searches_run(&searches) && answer->put.status)
+        call_fail(call, &answer->error, NULL, -1);
 }
 
 void grpc_query(struct call *call, const void *message)
@@ -232,112 +176,10 @@ void grpc_query(struct call *call, const void *message)
     const Lode__V1__QueryRequest *request = message;
     const struct grpc_target target = {
         .index = request->index, .namespace_ = request->namespace_, .snapshot = request->snapshot};
-    struct asked asked = {.call = call};
-    struct query query;
-    struct put put;
-    lode_error error = {0};
-    put_init(&put, &call->out, &error);
-    if (grpc_open(call, &target, &asked) &&
-        (!request->query || !request->query->explain || pin(&asked)) &&
-        read_query(&asked, "query", request->query, &query) && fits(&asked, &request->query, 1) &&
-        answer_one(&put, &asked, &query))
-        asked_fail(call, &error);
-    asked_close(&asked);
-}
-
-/* --- Batches ------------------------------------------------------------------------------------- */
-
-struct batch {
-    struct asked *asked;
-    struct query *queries;
-    size_t count;
-};
-
-static lode_status put_results(struct put *put, const struct batch *batch, lode_result **results)
-{
-    lode_status status = LODE_OK;
-    for (size_t i = 0; i < batch->count && !status; i++) {
-        size_t begin = put_begin(put);
-        status = put_result(put, batch->asked, &batch->queries[i], results[i]);
-        put_end(put, 1, begin);
-    }
-    return status;
-}
-
-/* Searches, read together where they are scanned. */
-static lode_status answer_together(struct put *put, const struct batch *batch)
-{
-    struct arena *memory = &batch->asked->call->memory;
-    if (batch->count == 0)
-        return LODE_OK;
-    lode_search_request *requests = arena_alloc(memory, batch->count * sizeof *requests);
-    lode_result **results = arena_alloc(memory, batch->count * sizeof(lode_result *));
-    if (!requests || !results)
-        return error_nomem(put->error, "queries", batch->count * sizeof *requests);
-    for (size_t i = 0; i < batch->count; i++)
-        requests[i] = batch->queries[i].request;
-    struct query_seen seen = {0};
-    query_seen_begin(&seen, batch->asked->call, batch->asked->handle, requests);
-    lode_status status = lode_search_batch(batch->asked->handle->collection, requests, batch->count,
-                                           results, put->error);
-    query_seen_end_batch(&seen, results, status ? 0 : batch->count);
-    if (status)
-        return status;
-    status = put_results(put, batch, results);
-    for (size_t i = 0; i < batch->count; i++)
-        lode_result_free(results[i]);
-    return status;
-}
-
-static lode_status answer_each(struct put *put, const struct batch *batch)
-{
-    for (size_t i = 0; i < batch->count; i++) {
-        size_t begin = put_begin(put);
-        lode_status status = answer_one(put, batch->asked, &batch->queries[i]);
-        put_end(put, 1, begin);
-        if (status) {
-            error_prefix(put->error, "queries[%zu]: ", i);
-            return status;
-        }
-    }
-    return LODE_OK;
-}
-
-static void answer_batch(struct batch *batch)
-{
-    struct call *call = batch->asked->call;
-    bool has_groups = false;
-    struct put put;
-    lode_error error = {0};
-    put_init(&put, &call->out, &error);
-    for (size_t i = 0; i < batch->count; i++)
-        has_groups |= *batch->queries[i].message->group_by != '\0';
-    if (has_groups ? answer_each(&put, batch) : answer_together(&put, batch))
-        asked_fail_at(call, &error, "queries", 0);
-}
-
-static bool read_batch(struct batch *batch, const Lode__V1__QueryBatchRequest *request)
-{
-    struct call *call = batch->asked->call;
-    uint64_t most = asked_limit(call->who ? call->who->limits.batch : 0, LODE_SEARCH_BATCH_MAX);
-    if (request->n_queries > most) {
-        grpc_invalid(call, "queries", "%zu queries; at most %llu", request->n_queries,
-                     (unsigned long long)most);
-        return false;
-    }
-    batch->queries = arena_alloc(&call->memory, (request->n_queries + 1) * sizeof *batch->queries);
-    if (!batch->queries) {
-        call_refuse(call, 503, "no_memory", NULL, "no memory for %zu queries", request->n_queries);
-        return false;
-    }
-    for (; batch->count < request->n_queries; batch->count++)
-        if (!read_query(batch->asked, grpc_field("queries", batch->count, "").text,
-                        request->queries[batch->count], &batch->queries[batch->count]))
-            return false;
-    if (!fits(batch->asked, request->queries, batch->count))
-        return false;
-    principal_take_queries(call->who, batch->count, clock_us());
-    return true;
+    struct answer answer = {.queries = &request->query};
+    if (grpc_open(call, &target, &answer.asked))
+        run(&answer, 1);
+    asked_close(&answer.asked);
 }
 
 void grpc_query_batch(struct call *call, const void *message)
@@ -345,9 +187,8 @@ void grpc_query_batch(struct call *call, const void *message)
     const Lode__V1__QueryBatchRequest *request = message;
     const struct grpc_target target = {
         .index = request->index, .namespace_ = request->namespace_, .snapshot = request->snapshot};
-    struct asked asked = {.call = call};
-    struct batch batch = {.asked = &asked};
-    if (grpc_open(call, &target, &asked) && pin(&asked) && read_batch(&batch, request))
-        answer_batch(&batch);
-    asked_close(&asked);
+    struct answer answer = {.queries = request->queries, .is_batch = true};
+    if (grpc_open(call, &target, &answer.asked))
+        run(&answer, request->n_queries);
+    asked_close(&answer.asked);
 }

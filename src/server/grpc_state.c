@@ -194,9 +194,8 @@ void grpc_namespaces_list(struct call *call, const void *message)
     const struct handle *handle = NULL;
     struct namespace_page page;
     size_t limit = request->limit ? request->limit : NAMESPACES_DEFAULT;
-    if (limit > NAMESPACES_MAX)
-        grpc_invalid(call, "limit", "limit is %zu; at most %d", limit, NAMESPACES_MAX);
-    else if (namespace_page_init(&page, call, request->after, limit))
+    if (grpc_at_most(call, "limit", limit, NAMESPACES_MAX) &&
+        namespace_page_init(&page, call, request->after, limit))
         handle = take_for_namespaces(call, request->index, NULL);
     if (handle)
         reply_namespaces(call, handle, &page);

@@ -78,10 +78,8 @@ static bool add_points(struct import *import, const Lode__V1__ImportRequest *req
     struct call *call = import->call;
     const struct buf *message = &import->reader.message;
     size_t n = request->n_points;
-    if (n > import->ops_max) {
-        grpc_invalid(call, "points", "points: %zu in one message; at most %zu", n, import->ops_max);
+    if (!grpc_at_most(call, "points", n, import->ops_max))
         return false;
-    }
     if (n > import->ops_max - import->count && !write_batch(import))
         return false;
     uint64_t first = import->batch.points + import->count;
@@ -137,8 +135,8 @@ static void take_messages(struct import *import)
         grpc_invalid(import->call, "index", "there is no message: the first names the index");
     if (call_is_cancelled(import->call)) /* some clients end a stream before they reset it */
         call_refuse(import->call, 503, "cancelled", NULL, "nobody waits for the answer");
-    else if (import->asked.handle) /* whatever was wrong: what came before it is written */
-        (void)write_batch(import);
+    else if (import->asked.handle && api_may_go_on(import->call))
+        (void)write_batch(import); /* whatever was wrong: what came before it is written */
 }
 
 static void reply_import(struct call *call, const struct import_batch *done)

@@ -9,7 +9,8 @@
 #include "base/error.h"
 #include "server/access.h"
 
-#define HANDLES_MAX 4096
+#define HANDLES_MAX          4096
+#define HANDLES_DROP_WAIT_MS 10000 /* for calls that have a collection that is to be dropped */
 
 struct handles;
 

@@ -27,6 +27,13 @@ bool asked_read(struct call *call, const struct json_members *members, void *tar
     return false;
 }
 
+bool asked_nothing(struct call *call)
+{
+    static const char *const no_names[] = {NULL};
+    static const struct json_members no_members = {NULL, 0, "this operation"};
+    return call_query_only(call, no_names) && asked_read(call, &no_members, NULL, NULL);
+}
+
 lode_status asked_read_namespace(struct json_input *input, void *target)
 {
     struct asked *asked = target;
@@ -204,46 +211,55 @@ void asked_close(struct asked *asked)
 
 /* --- Failing ------------------------------------------------------------------------------------- */
 
-struct asked_items {
-    const char *name; /* NULL: there is none */
-    uint64_t first;
-};
-
-/* Where the engine's message begins with the array it was given ("ops[3] (id 7): ..."), it is told with the body's own name
- * for it. Writes the item's path to field, "" where there is none. */
-static void tell_item(const lode_error *error, const struct asked_items *items,
-                      lode_error *ret_told, char field[JSON_FIELD_SIZE])
+/* Bytes of "ops[" or "requests[", by which the engine's messages about one of many begin; 0: this one does not. */
+static size_t array_size(const char *message)
 {
     static const char *const arrays[] = {"ops[", "requests["};
-    *ret_told = *error;
-    field[0] = '\0';
-    for (size_t i = 0; items->name && i < 2; i++) {
-        size_t size = strlen(arrays[i]);
-        char *rest = NULL;
-        if (strncmp(error->message, arrays[i], size) != 0)
-            continue;
-        unsigned long long at = items->first + strtoull(error->message + size, &rest, 10);
-        (void)snprintf(field, JSON_FIELD_SIZE, "%.40s[%llu]", items->name, at);
-        (void)error_set(ret_told, error->status, "%s%s", field, *rest ? rest + 1 : "");
-    }
+    for (size_t i = 0; i < 2; i++)
+        if (strncmp(message, arrays[i], strlen(arrays[i])) == 0)
+            return strlen(arrays[i]);
+    return 0;
+}
+
+const char *asked_message(const lode_error *error)
+{
+    const char *space = array_size(error->message) ? strchr(error->message, ' ') : NULL;
+    return space ? space + 1 : error->message;
 }
 
 /* Messages of filters begin so (docs/filters.md). */
-static int is_of_filter(const lode_error *error)
+static bool is_of_filter(const char *message)
 {
-    return strncmp(error->message, "filter", 6) == 0;
+    return strncmp(message, "filter", 6) == 0;
+}
+
+/* "ops[3] (id 7): ..." with the body's own name for the array, and in field which of its items it is. */
+static void tell_item(const lode_error *error, const char *items, uint64_t first,
+                      lode_error *ret_told, char field[JSON_FIELD_SIZE])
+{
+    char *rest = NULL;
+    unsigned long long at =
+        first + strtoull(error->message + array_size(error->message), &rest, 10);
+    rest += *rest == ']';
+    bool is_filter = strncmp(rest, ": ", 2) == 0 && is_of_filter(rest + 2);
+    (void)error_set(ret_told, error->status, "%.40s[%llu]%s", items, at, rest);
+    (void)snprintf(field, JSON_FIELD_SIZE, "%.40s[%llu]%s", items, at, is_filter ? ".filter" : "");
 }
 
 void asked_fail_at(struct call *call, const lode_error *error, const char *items, uint64_t first)
 {
-    lode_error told;
-    char path[JSON_FIELD_SIZE];
-    tell_item(error, &(struct asked_items){items, first}, &told, path);
-    const char *field = path[0] ? path : is_of_filter(error) ? "filter" : NULL;
+    lode_error told = *error;
+    char field[JSON_FIELD_SIZE] = "";
+    if (array_size(error->message) && items)
+        tell_item(error, items, first, &told, field);
+    else if (array_size(error->message))
+        (void)error_set(&told, error->status, "%s", asked_message(error));
+    else if (is_of_filter(error->message))
+        (void)snprintf(field, sizeof field, "filter");
     if (error->status == LODE_CANCELLED && call->deadline_us && clock_us() >= call->deadline_us)
         call_refuse(call, 504, "deadline", NULL, "the deadline has passed");
     else
-        call_fail(call, &told, field, -1);
+        call_fail(call, &told, field[0] ? field : NULL, -1);
 }
 
 void asked_fail(struct call *call, const lode_error *error)
@@ -257,6 +273,6 @@ bool asked_check_dim(const struct asked *asked, uint32_t dim, const char *field)
     if (dim == 0 || dim == wanted)
         return true;
     call_refuse(asked->call, 422, "schema", field,
-                "%s: a vector of %u numbers; the collection has %u dimensions", field, dim, wanted);
+                "%s: a vector of %u numbers; this index has %u dimensions", field, dim, wanted);
     return false;
 }

@@ -25,6 +25,8 @@ struct asked {
 /* Read the body, one object, by its members; an empty body is {}. False: the call has failed. */
 bool asked_read(struct call *call, const struct json_members *members, void *target,
                 uint64_t *ret_given);
+/* Neither parameters nor members: an empty body, or {}. False: the call has failed. */
+bool asked_nothing(struct call *call);
 /* Take the collection, pin the snapshot and set the deadline. False: the call has failed. Then, either way, asked_close. */
 bool asked_open(struct asked *asked);
 void asked_close(struct asked *asked);
@@ -50,6 +52,8 @@ uint64_t asked_limit(uint64_t own, uint64_t most);
  * calls the array that the engine was given, or NULL; first: the position there of the first that the engine was given. */
 void asked_fail_at(struct call *call, const lode_error *error, const char *items, uint64_t first);
 void asked_fail(struct call *call, const lode_error *error); /* without items */
+/* What the engine says, without where it is in an array that the client knows nothing of. Borrowed. */
+const char *asked_message(const lode_error *error);
 /* A vector of the body has so many numbers. False: these are not as many as the collection's, and the call has failed. */
 bool asked_check_dim(const struct asked *asked, uint32_t dim, const char *field);
 

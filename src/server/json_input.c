@@ -132,8 +132,11 @@ static lode_status unknown_member(struct json_input *input, const struct json_me
         }
     }
     int shown = size < SHOWN_MAX ? (int)size : SHOWN_MAX;
+    if (!nearest)
+        return json_input_fail(input, LODE_INVALID, "%s has no member \"%.*s\"", members->what,
+                               shown, name);
     return json_input_fail(input, LODE_INVALID, "%s has no member \"%.*s\"; the nearest is \"%s\"",
-                           members->what, shown, name, nearest ? nearest : members->items[0].name);
+                           members->what, shown, name, nearest);
 }
 
 static size_t find_member(const struct json *json, const struct json_members *members)

@@ -3,7 +3,6 @@
 #include "server/json_query.h"
 
 #include "base/array.h"
-#include "os/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 static lode_status read_vector(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_vector(input, &query->all->dim, &query->request.vector);
+    return json_input_vector(input, &query->all->dim, &query->search.request.vector);
 }
 
 static lode_status read_id(struct json_input *input, void *target)
@@ -27,8 +26,8 @@ static lode_status read_id(struct json_input *input, void *target)
 static lode_status read_text(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_string(input, LODE_TEXT_SIZE_MAX, &query->request.text,
-                             &query->request.text_size);
+    return json_input_string(input, LODE_TEXT_SIZE_MAX, &query->search.request.text,
+                             &query->search.request.text_size);
 }
 
 static lode_status read_k(struct json_input *input, void *target)
@@ -40,7 +39,8 @@ static lode_status read_k(struct json_input *input, void *target)
 static lode_status read_filter(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_filter(input, &query->request.filter, &query->request.filter_size);
+    return json_input_filter(input, &query->search.request.filter,
+                             &query->search.request.filter_size);
 }
 
 static lode_status read_ef_search(struct json_input *input, void *target)
@@ -52,13 +52,13 @@ static lode_status read_ef_search(struct json_input *input, void *target)
 static lode_status read_exact(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_bool(input, &query->request.exact);
+    return json_input_bool(input, &query->search.request.exact);
 }
 
 static lode_status read_with(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_with(input, &query->request.with);
+    return json_input_with(input, &query->search.request.with);
 }
 
 static lode_status read_fields(struct json_input *input, void *target)
@@ -70,13 +70,13 @@ static lode_status read_fields(struct json_input *input, void *target)
 static lode_status read_explain(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_bool(input, &query->is_explained);
+    return json_input_bool(input, &query->search.is_explained);
 }
 
 static lode_status read_group_by(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_name(input, LODE_METADATA_SIZE_MAX, &query->group_by);
+    return json_input_name(input, LODE_METADATA_SIZE_MAX, &query->search.group_by);
 }
 
 static lode_status read_per_group(struct json_input *input, void *target)
@@ -88,13 +88,13 @@ static lode_status read_per_group(struct json_input *input, void *target)
 static lode_status read_one_per(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_name(input, LODE_NAME_SIZE_MAX, &query->request.one_per);
+    return json_input_name(input, LODE_NAME_SIZE_MAX, &query->search.request.one_per);
 }
 
 static lode_status read_allow_damaged(struct json_input *input, void *target)
 {
     struct query *query = target;
-    return json_input_bool(input, &query->request.allow_damaged);
+    return json_input_bool(input, &query->search.request.allow_damaged);
 }
 
 static struct asked *asked_of(void *target)
@@ -211,8 +211,8 @@ static lode_status read_queries(struct json_input *input, void *target)
 static void inherit(struct query *query, const struct query *base)
 {
     uint64_t missing = base->given & ~query->given;
-    lode_search_request *to = &query->request;
-    const lode_search_request *from = &base->request;
+    lode_search_request *to = &query->search.request;
+    const lode_search_request *from = &base->search.request;
     if (missing & NAMED(MEMBER_K))
         query->k = base->k;
     if (missing & NAMED(MEMBER_FILTER)) {
@@ -228,9 +228,9 @@ static void inherit(struct query *query, const struct query *base)
     if (missing & NAMED(MEMBER_FIELDS))
         query->fields = base->fields;
     if (missing & NAMED(MEMBER_EXPLAIN))
-        query->is_explained = base->is_explained;
+        query->search.is_explained = base->search.is_explained;
     if (missing & NAMED(MEMBER_GROUP_BY))
-        query->group_by = base->group_by;
+        query->search.group_by = base->search.group_by;
     if (missing & NAMED(MEMBER_PER_GROUP))
         query->per_group = base->per_group;
     if (missing & NAMED(MEMBER_ONE_PER))
@@ -257,22 +257,23 @@ static const char *source_fault(const struct query *query)
 static const char *query_fault(const struct query *query)
 {
     const char *fault = source_fault(query);
-    if (!fault && query->per_group && !query->group_by)
+    if (!fault && query->per_group && !query->search.group_by)
         fault = "\"per_group\" is of \"group_by\", which is missing";
-    if (!fault && query->group_by && query->request.one_per)
+    if (!fault && query->search.group_by && query->search.request.one_per)
         fault = "only one of \"group_by\" and \"one_per\" may be given";
-    if (!fault && query->group_by && query->all->asked.is_compact)
+    if (!fault && query->search.group_by && query->all->asked.is_compact)
         fault = "answers by groups are not \"compact\"";
     return fault;
 }
 
 static void finish_query(struct query *query)
 {
-    lode_search_request *request = &query->request;
+    lode_search_request *request = &query->search.request;
     if (query->given & NAMED(MEMBER_ID))
         request->like = &query->like;
     request->k = (size_t)query->k;
     request->ef_search = (uint32_t)query->ef_search;
+    query->search.per_group = (size_t)query->per_group;
     if (query->fields.items)
         request->with |= LODE_WITH_METADATA;
 }
@@ -311,9 +312,9 @@ static bool query_numbers(struct call *call, struct query *base)
     return call_query_u64(call, "k", 1, LODE_K_MAX, 0, &base->k) &&
            call_query_u64(call, "ef_search", 1, LODE_EF_MAX, 0, &base->ef_search) &&
            call_query_u64(call, "per_group", 1, LODE_K_MAX, 0, &base->per_group) &&
-           asked_query_bool(call, "exact", &base->request.exact) &&
-           asked_query_bool(call, "explain", &base->is_explained) &&
-           asked_query_bool(call, "allow_damaged", &base->request.allow_damaged);
+           asked_query_bool(call, "exact", &base->search.request.exact) &&
+           asked_query_bool(call, "explain", &base->search.is_explained) &&
+           asked_query_bool(call, "allow_damaged", &base->search.request.allow_damaged);
 }
 
 static bool read_parameters(struct queries *queries)
@@ -328,11 +329,11 @@ static bool read_parameters(struct queries *queries)
     if (!call_query_only(call, names) || !asked_of_query(asked) || !query_numbers(call, base) ||
         !asked_query_bool(call, "batch", &queries->is_batch))
         return false;
-    base->group_by = call_query(call, "group_by");
-    base->request.one_per = call_query(call, "one_per");
-    base->request.filter = asked->filter.text;
-    base->request.filter_size = asked->filter.size;
-    base->request.with = asked->with;
+    base->search.group_by = call_query(call, "group_by");
+    base->search.request.one_per = call_query(call, "one_per");
+    base->search.request.filter = asked->filter.text;
+    base->search.request.filter_size = asked->filter.size;
+    base->search.request.with = asked->with;
     base->fields = asked->fields;
     base->given = NAMED(MEMBER_VECTOR);
     finish_query(base);
@@ -355,24 +356,20 @@ static bool cut_body(struct queries *queries)
     struct call *call = queries->asked.call;
     size_t vector_size = queries->asked.handle->schema->dim * sizeof(float);
     size_t count = call->body_size / vector_size;
-    uint64_t most = asked_limit(call->who ? call->who->limits.batch : 0, LODE_SEARCH_BATCH_MAX);
     if (call->body_size % vector_size != 0 || (!queries->is_batch && count != 1)) {
         call_refuse(call, 422, "schema", NULL,
-                    "a body of %zu bytes; a vector of the collection has %zu%s", call->body_size,
+                    "a body of %zu bytes; a vector of this index has %zu%s", call->body_size,
                     vector_size, queries->is_batch ? "" : ", and without batch=true there is one");
         return false;
     }
-    if (count > most) {
-        call_refuse(call, 400, "limit", NULL, "%zu queries; at most %llu", count,
-                    (unsigned long long)most);
+    if (!searches_count_fits(call, count))
         return false;
-    }
     if (count == 0)
         return true;
     const float *floats = body_floats(call);
     queries->items = queries->is_batch ? NULL : &queries->base;
     queries->count = queries->is_batch ? 0 : 1;
-    queries->base.request.vector = floats;
+    queries->base.search.request.vector = floats;
     for (size_t i = 0; floats && queries->is_batch && i < count; i++) {
         struct query *query = add_query(queries, NULL);
         if (!query) {
@@ -380,29 +377,12 @@ static bool cut_body(struct queries *queries)
             return false;
         }
         *query = queries->base;
-        query->request.vector = floats + i * queries->asked.handle->schema->dim;
+        query->search.request.vector = floats + i * queries->asked.handle->schema->dim;
     }
     return floats != NULL;
 }
 
 /* --- Reading ------------------------------------------------------------------------------------- */
-
-static bool check_k(const struct queries *queries)
-{
-    struct call *call = queries->asked.call;
-    uint64_t most = asked_limit(call->who ? call->who->limits.k : 0, LODE_K_MAX);
-    for (size_t i = 0; i < queries->count; i++) {
-        const struct query *query = &queries->items[i];
-        uint64_t hits = (query->k ? query->k : 10) * (query->per_group ? query->per_group : 1);
-        if (hits <= most)
-            continue;
-        call_refuse(call, 400, "limit", "k", "k%s is %llu; at most %llu",
-                    query->per_group ? " times per_group" : "", (unsigned long long)hits,
-                    (unsigned long long)most);
-        return false;
-    }
-    return true;
-}
 
 static bool read_json(struct queries *queries)
 {
@@ -430,11 +410,7 @@ bool queries_read(struct call *call, struct queries *queries)
         return false;
     if (!is_json && !cut_body(queries))
         return false;
-    if (!check_k(queries) || !asked_check_dim(&queries->asked, queries->dim, "vector"))
-        return false;
-    if (call->who)
-        principal_take_queries(call->who, queries->count, clock_us());
-    return true;
+    return asked_check_dim(&queries->asked, queries->dim, "vector");
 }
 
 void queries_release(struct queries *queries)

@@ -3,15 +3,13 @@
 #ifndef SERVER_JSON_QUERY_H
 #define SERVER_JSON_QUERY_H
 
-#include "server/json_asked.h"
+#include "server/searches.h"
 
 struct query {
     struct queries *all;
-    lode_search_request request; /* without snapshot */
+    struct search search;
     lode_id like;
     uint64_t k, ef_search, per_group;
-    const char *group_by; /* NULL: by no field */
-    int is_explained;
     struct json_names fields;
     uint64_t given; /* parser's own: which members were */
 };
@@ -26,7 +24,7 @@ struct queries {
 };
 
 /* False: the call has failed. Then, either way, queries_release. They borrow from the body. queries->asked is open
- * afterwards, and limits and dimension are checked. */
+ * afterwards, and the dimension is checked. */
 bool queries_read(struct call *call, struct queries *queries);
 void queries_release(struct queries *queries); /* closes asked too */
 

@@ -134,10 +134,12 @@ size_t json_find_infinite(const float *values, size_t count)
 static lode_status wrong_count(struct json_input *input, size_t count, const char *more,
                                uint32_t dim)
 {
-    lode_status status = dim ? LODE_SCHEMA : LODE_INVALID;
-    uint32_t wanted = dim ? dim : count ? LODE_DIM_MAX : 1;
-    return json_input_fail(input, status, "a vector of %s%zu numbers; expected %u", more, count,
-                           wanted);
+    if (dim)
+        return json_input_fail(input, LODE_SCHEMA,
+                               "a vector of %s%zu numbers; those before it have %u", more, count,
+                               dim);
+    return json_input_fail(input, LODE_INVALID, "a vector of %s%zu numbers; expected %u", more,
+                           count, count ? LODE_DIM_MAX : 1);
 }
 
 /* The array's bracket has been read. */

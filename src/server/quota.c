@@ -1,4 +1,4 @@
-/* quota.c: token buckets in millionths, so that what flows in within microseconds is exact, at any rate.
+/* quota.c: see quota.h.
  *
  * A quota that nobody holds and that is full says nothing: it can be forgotten, and made anew when its name comes again.
  * So the table is bounded without giving anybody a full bucket for coming back: where all are in use or in debt, the
@@ -8,28 +8,20 @@
  * second. */
 #include "server/quota.h"
 
+#include "base/bucket.h"
 #include "base/hash.h"
 #include "os/thread.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define UNIT        1000000 /* levels count millionths of a request, or of a byte */
 #define SLOT_COUNT  4096u
 #define SWEEP_COUNT 8u /* slots that are looked at when one is added */
-#define RATE_MAX    ((uint64_t)1000000000000)
-#define CHARGE_MAX  ((uint64_t)1 << 40) /* bytes taken at once that count */
-
-struct bucket {
-    uint64_t rate; /* a second; 0: not bounded */
-    int64_t level; /* below 0: debt */
-};
 
 struct quota {
     struct mutex mutex;
-    struct bucket requests, bytes;
-    uint64_t filled_us;
-    struct quota *next; /* in its slot */
+    struct bucket requests, bytes; /* each holds what flows in within a second */
+    struct quota *next;            /* in its slot */
     size_t references;
     char name[];
 };
@@ -40,82 +32,35 @@ struct quotas {
     size_t count, sweep;
 };
 
-/* --- Buckets ------------------------------------------------------------------------------------ */
-
-static int64_t bucket_full(const struct bucket *bucket)
-{
-    return (int64_t)bucket->rate * UNIT;
-}
-
-static void bucket_fill(struct bucket *bucket, uint64_t passed_us)
-{
-    if (!bucket->rate)
-        return;
-    uint64_t lacking = (uint64_t)(bucket_full(bucket) - bucket->level);
-    if (passed_us > lacking / bucket->rate)
-        bucket->level = bucket_full(bucket);
-    else
-        bucket->level += (int64_t)(passed_us * bucket->rate);
-}
-
-/* Microseconds until `amount` is in it; what is more than it holds counts as all it holds. */
-static uint64_t bucket_wait(const struct bucket *bucket, uint64_t amount)
-{
-    if (!bucket->rate)
-        return 0;
-    int64_t needed = amount < bucket->rate ? (int64_t)amount * UNIT : bucket_full(bucket);
-    if (bucket->level >= needed)
-        return 0;
-    return ((uint64_t)(needed - bucket->level) + bucket->rate - 1) / bucket->rate;
-}
-
-/* Debts end somewhere: levels stay far from what 64 bits hold. */
-static void bucket_take(struct bucket *bucket, uint64_t amount)
-{
-    if (!bucket->rate)
-        return;
-    int64_t least = INT64_MIN / 4,
-            taken = (int64_t)(amount < CHARGE_MAX ? amount : CHARGE_MAX) * UNIT;
-    bucket->level = bucket->level - taken < least ? least : bucket->level - taken;
-}
-
-static void bucket_set_rate(struct bucket *bucket, uint64_t rate)
-{
-    rate = rate < RATE_MAX ? rate : RATE_MAX;
-    if (rate == bucket->rate)
-        return;
-    bucket->rate = rate;
-    if (bucket->level > bucket_full(bucket))
-        bucket->level = bucket_full(bucket);
-}
-
 /* --- One quota ---------------------------------------------------------------------------------- */
-
-static void fill(struct quota *quota, uint64_t now_us)
-{
-    if (now_us <= quota->filled_us)
-        return;
-    bucket_fill(&quota->requests, now_us - quota->filled_us);
-    bucket_fill(&quota->bytes, now_us - quota->filled_us);
-    quota->filled_us = now_us;
-}
 
 static uint64_t in_ms(uint64_t us)
 {
     return (us + 999) / 1000;
 }
 
+/* Both are taken, or neither. */
 uint64_t quota_request(struct quota *quota, uint64_t bytes, uint64_t now_us)
 {
     mutex_lock(&quota->mutex);
-    fill(quota, now_us);
-    uint64_t wait = bucket_wait(&quota->requests, 1), other = bucket_wait(&quota->bytes, bytes);
+    uint64_t wait = bucket_wait_us(&quota->requests, 1, now_us);
+    uint64_t other = bucket_wait_us(&quota->bytes, bytes, now_us);
     if (other > wait)
         wait = other;
     if (!wait) {
-        bucket_take(&quota->requests, 1);
-        bucket_take(&quota->bytes, bytes);
+        bucket_take(&quota->requests, 1, now_us);
+        bucket_take(&quota->bytes, bytes, now_us);
     }
+    mutex_unlock(&quota->mutex);
+    return in_ms(wait);
+}
+
+uint64_t quota_body(struct quota *quota, uint64_t bytes, uint64_t now_us)
+{
+    mutex_lock(&quota->mutex);
+    uint64_t wait = bucket_wait_us(&quota->bytes, bytes, now_us);
+    if (!wait)
+        bucket_take(&quota->bytes, bytes, now_us);
     mutex_unlock(&quota->mutex);
     return in_ms(wait);
 }
@@ -123,9 +68,8 @@ uint64_t quota_request(struct quota *quota, uint64_t bytes, uint64_t now_us)
 uint64_t quota_bytes(struct quota *quota, uint64_t bytes, uint64_t now_us)
 {
     mutex_lock(&quota->mutex);
-    fill(quota, now_us);
-    bucket_take(&quota->bytes, bytes);
-    uint64_t wait = bucket_wait(&quota->bytes, 0);
+    bucket_take(&quota->bytes, bytes, now_us);
+    uint64_t wait = bucket_wait_us(&quota->bytes, 0, now_us);
     mutex_unlock(&quota->mutex);
     return in_ms(wait);
 }
@@ -133,17 +77,14 @@ uint64_t quota_bytes(struct quota *quota, uint64_t bytes, uint64_t now_us)
 void quota_more(struct quota *quota, uint64_t requests, uint64_t now_us)
 {
     mutex_lock(&quota->mutex);
-    fill(quota, now_us);
-    bucket_take(&quota->requests, requests);
+    bucket_take(&quota->requests, requests, now_us);
     mutex_unlock(&quota->mutex);
 }
 
 static int is_full(struct quota *quota, uint64_t now_us)
 {
     mutex_lock(&quota->mutex);
-    fill(quota, now_us);
-    int full = quota->requests.level >= bucket_full(&quota->requests) &&
-               quota->bytes.level >= bucket_full(&quota->bytes);
+    int full = bucket_is_full(&quota->requests, now_us) && bucket_is_full(&quota->bytes, now_us);
     mutex_unlock(&quota->mutex);
     return full;
 }
@@ -151,9 +92,8 @@ static int is_full(struct quota *quota, uint64_t now_us)
 static void set_rates(struct quota *quota, struct quota_rates rates, uint64_t now_us)
 {
     mutex_lock(&quota->mutex);
-    fill(quota, now_us);
-    bucket_set_rate(&quota->requests, rates.requests_per_s);
-    bucket_set_rate(&quota->bytes, rates.bytes_per_s);
+    bucket_change(&quota->requests, rates.requests_per_s, rates.requests_per_s, now_us);
+    bucket_change(&quota->bytes, rates.bytes_per_s, rates.bytes_per_s, now_us);
     mutex_unlock(&quota->mutex);
 }
 
@@ -163,13 +103,11 @@ static struct quota *quota_new(const char *name, struct quota_rates rates, uint6
     struct quota *quota = malloc(sizeof *quota + size);
     if (!quota)
         return NULL;
-    *quota = (struct quota){.filled_us = now_us};
+    *quota = (struct quota){.references = 0};
     memcpy(quota->name, name, size);
     mutex_init(&quota->mutex);
-    bucket_set_rate(&quota->requests, rates.requests_per_s);
-    bucket_set_rate(&quota->bytes, rates.bytes_per_s);
-    quota->requests.level = bucket_full(&quota->requests);
-    quota->bytes.level = bucket_full(&quota->bytes);
+    bucket_init(&quota->requests, rates.requests_per_s, rates.requests_per_s, now_us);
+    bucket_init(&quota->bytes, rates.bytes_per_s, rates.bytes_per_s, now_us);
     return quota;
 }
 

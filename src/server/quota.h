@@ -28,6 +28,8 @@ size_t quotas_count(struct quotas *quotas);
 /* Take a request with so many bytes; 0, or after how many milliseconds (at least 1) it could be: then nothing is
  * taken. */
 uint64_t quota_request(struct quota *quota, uint64_t bytes, uint64_t now_us);
+/* The same of the body of a request that was taken with no bytes: it was not known yet how many they would be. */
+uint64_t quota_body(struct quota *quota, uint64_t bytes, uint64_t now_us);
 /* Take bytes of a body whose size was not known, and return how many milliseconds to wait until they are paid off. */
 uint64_t quota_bytes(struct quota *quota, uint64_t bytes, uint64_t now_us);
 /* Take requests that one which passed has turned out to be: they are paid off afterwards. */

@@ -1,6 +1,7 @@
-/* rates.c: see rates.h. A place says when it will be full again: taking moves that on, and time does the rest. */
+/* rates.c: see rates.h. */
 #include "server/rates.h"
 
+#include "base/bucket.h"
 #include "base/hash.h"
 #include "os/entropy.h"
 #include "os/thread.h"
@@ -13,7 +14,7 @@
 #define PLACES 4096u
 
 struct place {
-    uint64_t full_us;
+    struct bucket bucket;
     /* The one name of the place that is known, by its whole hash. */
     uint64_t known_hash, known_until_us;
 };
@@ -21,8 +22,7 @@ struct place {
 struct rates {
     struct mutex mutex;
     uint64_t key;
-    struct rate each, all;
-    uint64_t all_full_us;
+    struct bucket all;
     struct place places[PLACES];
 };
 
@@ -34,8 +34,9 @@ lode_status rates_new(struct rate each, struct rate all, struct rates **ret_rate
         return error_nomem(error, "a table of rates", sizeof *rates);
     mutex_init(&rates->mutex);
     rates->key = entropy_u64();
-    rates->each = each;
-    rates->all = all;
+    bucket_init(&rates->all, all.per_s, all.burst, 0);
+    for (size_t i = 0; i < PLACES; i++)
+        bucket_init(&rates->places[i].bucket, each.per_s, each.burst, 0);
     *ret_rates = rates;
     return LODE_OK;
 }
@@ -53,16 +54,6 @@ static uint64_t hash_of(const struct rates *rates, const char *name)
     return hash64(name, strlen(name), rates->key);
 }
 
-static int has_some(struct rate rate, uint64_t full_us, uint64_t now_us)
-{
-    return full_us < now_us + (uint64_t)rate.burst * 1000000 / rate.per_s;
-}
-
-static void take(struct rate rate, uint64_t *full_us, unsigned count, uint64_t now_us)
-{
-    *full_us = (*full_us > now_us ? *full_us : now_us) + (uint64_t)count * 1000000 / rate.per_s;
-}
-
 static int is_known(const struct place *place, uint64_t hash, uint64_t now_us)
 {
     return place->known_hash == hash && now_us < place->known_until_us;
@@ -71,10 +62,10 @@ static int is_known(const struct place *place, uint64_t hash, uint64_t now_us)
 int rates_may(struct rates *rates, const char *name, uint64_t now_us)
 {
     uint64_t hash = hash_of(rates, name);
-    const struct place *place = &rates->places[hash % PLACES];
+    struct place *place = &rates->places[hash % PLACES];
     mutex_lock(&rates->mutex);
-    int may = has_some(rates->each, place->full_us, now_us) &&
-              (is_known(place, hash, now_us) || has_some(rates->all, rates->all_full_us, now_us));
+    int may = bucket_wait_us(&place->bucket, 1, now_us) == 0 &&
+              (is_known(place, hash, now_us) || bucket_wait_us(&rates->all, 1, now_us) == 0);
     mutex_unlock(&rates->mutex);
     return may;
 }
@@ -84,9 +75,9 @@ void rates_take(struct rates *rates, const char *name, unsigned count, uint64_t 
     uint64_t hash = hash_of(rates, name);
     struct place *place = &rates->places[hash % PLACES];
     mutex_lock(&rates->mutex);
-    take(rates->each, &place->full_us, count, now_us);
+    bucket_take(&place->bucket, count, now_us);
     if (!is_known(place, hash, now_us))
-        take(rates->all, &rates->all_full_us, count, now_us);
+        bucket_take(&rates->all, count, now_us);
     mutex_unlock(&rates->mutex);
 }
 

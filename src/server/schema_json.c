@@ -210,12 +210,12 @@ static bool has_field(const lode_schema *schema, const lode_field *wanted)
     return false;
 }
 
-static bool same_fields(const struct schema_body *body, const lode_schema *schema)
+bool schema_has_fields(const lode_schema *schema, const lode_field *fields, size_t count)
 {
-    if (body->field_count != schema->field_count)
+    if (count != schema->field_count)
         return false;
-    for (size_t i = 0; i < body->field_count; i++)
-        if (!has_field(schema, &body->fields[i]))
+    for (size_t i = 0; i < count; i++)
+        if (!has_field(schema, &fields[i]))
             return false;
     return true;
 }
@@ -230,7 +230,8 @@ const char *schema_difference(const struct schema_body *body, const lode_schema 
         {"dim", body->given >> SCHEMA_DIM & 1, said->dim == schema->dim},
         {"metric", body->given >> SCHEMA_METRIC & 1, said->metric == schema->metric},
         {"scalar", body->given >> SCHEMA_SCALAR & 1, said->scalar == schema->scalar},
-        {"fields", body->given >> SCHEMA_FIELDS & 1, same_fields(body, schema)},
+        {"fields", body->given >> SCHEMA_FIELDS & 1,
+         schema_has_fields(schema, body->fields, body->field_count)},
         {"index.type", body->index_given >> INDEX_TYPE & 1, said->index == schema->index},
         {"index.m", body->index_given >> INDEX_M & 1, said->m == schema->m},
         {"index.ef_construction", body->index_given >> INDEX_EF_CONSTRUCTION & 1,

@@ -26,6 +26,9 @@ void schema_write(struct json_writer *json, const lode_schema *schema);
 /* Name of the first member that the body says and that is another in the schema; NULL: none is. */
 const char *schema_difference(const struct schema_body *body, const lode_schema *schema);
 
+/* Whether the schema declares just these fields, in whatever order. */
+bool schema_has_fields(const lode_schema *schema, const lode_field *fields, size_t count);
+
 void json_write_count(struct json_writer *json, const char *key, uint64_t value);
 
 #endif

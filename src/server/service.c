@@ -162,19 +162,41 @@ static bool identify(struct call *call)
     return !why;
 }
 
-static bool take_quota(struct call *call, uint64_t bytes)
+/* Bytes that the request says it has; those of others are taken once they are known. */
+static uint64_t said_size(const struct call *call)
 {
-    uint64_t retry_ms = 0;
+    uint64_t size = exchange_request(call->exchange)->content_size;
+    return size == NET_SIZE_UNKNOWN || call->route->is_streamed ? 0 : size;
+}
+
+static void refuse_rate(struct call *call, uint64_t retry_ms, const lode_error *error)
+{
     char retry[24];
-    lode_error error = {.status = LODE_OK};
-    if (!call->who)
-        return true;
-    enum access_fault why = principal_take(call->who, bytes, clock_us(), &retry_ms, &error);
-    if (!why)
-        return true;
     (void)snprintf(retry, sizeof retry, "%llu", (unsigned long long)((retry_ms + 999) / 1000));
     call_header(call, "retry-after", retry);
-    deny(call, why, &error);
+    deny(call, ACCESS_RATE, error);
+}
+
+static bool take_quota(struct call *call)
+{
+    uint64_t retry_ms = 0;
+    lode_error error = {.status = LODE_OK};
+    if (!call->who || !principal_take(call->who, said_size(call), clock_us(), &retry_ms, &error))
+        return true;
+    refuse_rate(call, retry_ms, &error);
+    return false;
+}
+
+/* What was gathered without having been said; streams take what they read. */
+static bool take_quota_of_body(struct call *call)
+{
+    uint64_t retry_ms = 0;
+    lode_error error = {.status = LODE_OK};
+    bool is_known = exchange_request(call->exchange)->content_size != NET_SIZE_UNKNOWN;
+    if (!call->who || is_known || call->route->is_streamed ||
+        !principal_take_body(call->who, call->body_size, clock_us(), &retry_ms, &error))
+        return true;
+    refuse_rate(call, retry_ms, &error);
     return false;
 }
 
@@ -372,20 +394,21 @@ static bool check_type(struct call *call)
     const char *type = net_request_header(request, "content-type");
     const char *encoding = net_request_header(request, "content-encoding");
     unsigned allowed = call->route->bodies;
+    bool is_empty = request->content_size == 0;
     if (call->is_grpc)
         return true;
     call->body_kind = allowed & BODY_NDJSON ? BODY_NDJSON : BODY_JSON;
-    if (allowed == BODY_NONE || request->content_size == 0)
+    if (allowed == BODY_NONE)
         return true;
-    if (encoding && strcasecmp(encoding, "identity") != 0) {
+    if (!is_empty && encoding && strcasecmp(encoding, "identity") != 0) {
         call_refuse(call, 415, "content_type", "content-encoding",
                     "a body that is encoded as '%.40s': it must come as it is", encoding);
         return false;
     }
-    if (!type)
-        return true;
-    call->body_kind = body_kind(type);
-    if (call->body_kind & allowed)
+    unsigned kind = type ? body_kind(type) : BODY_NONE;
+    if (kind & allowed)
+        call->body_kind = kind;
+    if (!type || is_empty || (kind & allowed))
         return true;
     call_refuse(call, 415, "content_type", "content-type", "a body of type '%.60s'; %s takes %s%s",
                 type, call->route->operation,
@@ -462,13 +485,6 @@ static void hand_over(struct call *call)
         exchange_gather(call->exchange, route->lane, body_max(call), run);
 }
 
-/* Bytes that the request says it has; those of others are taken once they are known. */
-static uint64_t said_size(const struct call *call)
-{
-    uint64_t size = exchange_request(call->exchange)->content_size;
-    return size == NET_SIZE_UNKNOWN || call->route->is_streamed ? 0 : size;
-}
-
 void service_begin(void *context, struct exchange *exchange)
 {
     struct server *server = context;
@@ -478,8 +494,8 @@ void service_begin(void *context, struct exchange *exchange)
         return;
     }
     begin_trace(call);
-    if (find(call) && identify(call) && may(call) && take_quota(call, said_size(call)) &&
-        check_type(call) && is_ready(call) && is_auditable(call)) {
+    if (find(call) && identify(call) && may(call) && take_quota(call) && check_type(call) &&
+        is_ready(call) && is_auditable(call)) {
         if (call->route->run) {
             hand_over(call);
             return;
@@ -499,8 +515,7 @@ static void run(void *context, struct exchange *exchange)
         stream_begin(call);
     else
         call->body = exchange_body(exchange, &call->body_size);
-    if (exchange_request(exchange)->content_size != NET_SIZE_UNKNOWN || call->route->is_streamed ||
-        call->body_size == 0 || take_quota(call, call->body_size))
+    if (take_quota_of_body(call))
         call->route->run(call);
     call_answer(call);
 }

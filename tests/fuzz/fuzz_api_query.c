@@ -23,7 +23,7 @@ FUZZ_SEED_MAIN(seeds)
 
 static void check_query(const struct query *query, uint32_t dim)
 {
-    const lode_search_request *request = &query->request;
+    const lode_search_request *request = &query->search.request;
     fuzz_require((request->vector != NULL) + (request->text != NULL) + (request->like != NULL) ==
                  1);
     if (request->vector)
@@ -31,7 +31,7 @@ static void check_query(const struct query *query, uint32_t dim)
     fuzz_require(request->k <= LODE_K_MAX && request->ef_search <= LODE_EF_MAX);
     fuzz_require(!request->one_per || strlen(request->one_per) <= LODE_NAME_SIZE_MAX);
     fuzz_require(request->text_size <= LODE_TEXT_SIZE_MAX);
-    fuzz_require(!(query->group_by && request->one_per));
+    fuzz_require(!(query->search.group_by && request->one_per));
     for (size_t i = 0; i < query->fields.count; i++)
         fuzz_require(query->fields.items[i] != NULL);
 }

@@ -31,10 +31,19 @@ def run(script, address):
     return done.stdout
 
 
+REFUSALS = re.compile(r'(?:call_refuse|api_deny|fail)\(\s*\w+(?:->\w+)*,\s*(?:\d+,\s*)?"([a-z_]+)"')
+
+
 def codes_of_the_server():
-    text = "".join((SOURCE / "src/server" / name).read_text() for name in ("errors.c", "service.c"))
-    found = set(re.findall(r'\((?:struct fault)\)\{\d+, "([a-z_]+)"', text))
-    return (found | set(re.findall(r'return "([a-z_]+)"', text))) - {"ok"}
+    """Those of both APIs, and those of gRPC alone."""
+    folder = SOURCE / "src/server"
+    errors = (folder / "errors.c").read_text()
+    both = set(re.findall(r'\((?:struct fault)\)\{\d+, "([a-z_]+)"', errors)) | set(re.findall(r'return "([a-z_]+)"', errors))
+    grpc = set()
+    for path in folder.glob("*.c"):
+        (grpc if path.name.startswith("grpc") else both).update(REFUSALS.findall(path.read_text()))
+    assert {"audit", "revoked", "not_ready"} <= both and {"cardinality", "compressed", "watchers"} <= grpc, (both, grpc)
+    return both - {"ok"}, grpc - both
 
 
 def main():
@@ -52,8 +61,12 @@ def main():
                 assert got == want, f"{body}\n got: {json.dumps(got)}\nwant: {json.dumps(want)}"
                 compared += 1
     assert compared > 12, f"{compared} answers were compared"
-    for code in codes_of_the_server():
+    both, grpc = codes_of_the_server()
+    for code in both:
         assert f"`{code}`" in text.split("## Errors")[1], f"the code {code} is not in docs/api.md#errors"
+    page = (SOURCE / "docs/grpc.md").read_text().split("## Errors")[1]
+    for code in grpc:
+        assert f"`{code}`" in page, f"the code {code} is not in docs/grpc.md#errors"
     print(f"{compared} answers are as printed")
 
 

@@ -1,6 +1,8 @@
 /* Handlers of points, over a real database: what is written is read back, and what is wrong changes nothing. */
 #include "server/api_kit.h"
 
+#include <math.h>
+
 #define UPSERT "vectors.upsert", api_vectors_upsert
 #define DELETE "vectors.delete", api_vectors_delete
 #define PATCH  "vectors.patch", api_vectors_patch
@@ -149,6 +151,13 @@ static void raw_floats_are_points(void **state)
     kit_want_part(UPSERT, "first_id=1&ids=u64", NULL, 400, "ids=u64");
     kit.binary_size = 12;
     kit_want_part(UPSERT, "first_id=100", NULL, 422, "a record has 8");
+    const float infinite[] = {5, 5, 6, INFINITY};
+    kit.binary = (const uint8_t *)infinite;
+    kit.binary_size = sizeof infinite;
+    kit_want(UPSERT, "first_id=300", NULL, 400,
+             "{\"error\":{\"code\":\"invalid\",\"message\":\"vectors[1] (id 301): component 1 is "
+             "infinity: components must be finite\",\"field\":\"vectors[1]\"}}");
+    kit.binary = (const uint8_t *)vectors;
     records[0] = 200;
     memcpy(records + 8, vectors, 8);
     records[17] = 1; /* 256 */
@@ -260,6 +269,9 @@ static void writes_have_conditions(void **state)
     kit_want_part(UPSERT, NULL,
                   "{\"vectors\":[{\"id\":9,\"vector\":[2,2],\"if\":{\"version\":2}}]}", 409,
                   "conflict");
+    kit.id = "9";
+    kit_want_part("vectors.delete_one", api_vectors_delete_one, "if_version=2", NULL, 409,
+                  "\"message\":\"(id 9): expected version 2, found version 3\"");
 }
 
 static void keys_make_writes_idempotent(void **state)
@@ -405,6 +417,21 @@ static void faults_are_told(void **state)
     kit_want_part(UPSERT, NULL, "{}", 400, "\"vectors\\\" is missing");
     kit_want_part(UPSERT, "ack=never", "{\"vectors\":[]}", 400, "\"field\":\"ack\"");
     kit_want_part(UPSERT, "acks=durable", "{\"vectors\":[]}", 400, "acks");
+    kit_want_part(UPSERT, "ack=logged&&ack=logged", "{\"vectors\":[]}", 400,
+                  "\"message\":\"ack: given twice\",\"field\":\"ack\"");
+    kit_want_part(UPSERT, NULL,
+                  "{\"vectors\":[{\"id\":5,\"vector\":[1]},{\"id\":6,\"vector\":[1,1]}]}", 422,
+                  "those before it have 1");
+    kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"filter\":\"year =\"}", 400,
+                  "\"field\":\"filter\"");
+    kit_want_part(QUERY, NULL,
+                  "{\"queries\":[{\"vector\":[0,0]},{\"vector\":[0,0],\"filter\":\"year =\"}]}",
+                  400, "\"field\":\"queries[1].filter\"");
+    kit_want_part(
+        QUERY, NULL,
+        "{\"queries\":[{\"vector\":[0,0],\"group_by\":\"lang\"},{\"vector\":[0,0],\"filter\":"
+        "\"year =\"}]}",
+        400, "\"field\":\"queries[1].filter\"");
     kit_want(COUNT, NULL, "{}", 200, "{\"count\":4}");
 }
 
@@ -424,12 +451,16 @@ static void work_is_stopped(void **state)
     kit_want_part(COUNT, NULL, "{\"filter\":\"year > 1\"}", 503, "\"code\":\"cancelled\"");
     kit_want_part(QUERY, NULL, "{\"vector\":[0,0]}", 503, "\"code\":\"cancelled\"");
     kit_want_part(SCROLL, NULL, "{}", 503, "\"code\":\"cancelled\"");
+    kit_want_part(SAMPLE, NULL, "{}", 503, "\"code\":\"cancelled\"");
+    kit_want_part(FACETS, NULL, "{\"field\":\"year\"}", 503, "\"code\":\"cancelled\"");
     atomic_store(&kit.exchange.cancelled, 0);
     kit_want_part(QUERY, NULL, "{\"vector\":[0,0],\"deadline_ms\":1}", 504,
                   "\"code\":\"deadline\"");
     kit_want_part(QUERY, NULL, "{\"queries\":[{\"vector\":[0,0]},{\"id\":2}],\"deadline_ms\":1}",
                   504, "\"code\":\"deadline\"");
     kit_want_part(COUNT, NULL, "{\"deadline_ms\":1}", 504, "\"code\":\"deadline\"");
+    kit_want_part(FACETS, NULL, "{\"field\":\"year\",\"deadline_ms\":1}", 504,
+                  "\"code\":\"deadline\"");
 }
 
 static void answers_have_bounds(void **state)

@@ -4,6 +4,7 @@ credentials that are missing, revoked, expired, not valid yet and forged. What i
 of docs/security.md, and not by the server."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -306,6 +307,26 @@ def test_quota():
         assert limited and all(answer.code == "rate" and int(answer.headers["retry-after"]) >= 1 for answer in limited), answers
 
 
+def test_a_request_counts_once():
+    """Also one whose body has no size: of chunks, and of gRPC."""
+    with start() as server:
+        boss = make_key(server, "boss", ADMIN)["key"]
+        slow = make_key(server, "slow", READ, requests_per_s="10")["key"]
+        wait_for(server, slow)
+        check(server.put("/indices/films", {"dim": 3}, key=boss), 201)
+        body = json.dumps({"vector": VECTOR}).encode()
+        head = {"Authorization": "Bearer " + slow}
+        time.sleep(1.2)
+        with contextlib.closing(server.connect()) as connection:
+            passed = 0
+            for _ in range(10):
+                connection.request("POST", "/indices/films/query", iter([body]), head, encode_chunked=True)
+                answer = connection.getresponse()
+                answer.read()
+                passed += answer.status == 200
+        assert passed == 10, passed
+
+
 def test_batches_count_by_queries():
     with start() as server:
         boss = make_key(server, "boss", ADMIN)["key"]
@@ -321,4 +342,4 @@ def test_batches_count_by_queries():
 
 if __name__ == "__main__":
     run([test_matrix, test_bad_credentials, test_what_is_seen, test_names_are_not_callers, test_quota,
-         test_batches_count_by_queries])
+         test_a_request_counts_once, test_batches_count_by_queries])

@@ -147,6 +147,22 @@ def matrix(name, modules):
         return server.stop() or code
 
 
+def revoked(name, modules):
+    """A key for each stream, whose ids the script revokes."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "db").mkdir()
+        keys = {}
+        for who in ("admin", "loader", "reader", "looker"):
+            made = subprocess.run([LODE, "key", "create", str(folder / "db"), "--name", who, "--role", "admin", "--json"],
+                                  check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            keys[who] = json.loads(made.stdout)
+        server = Server(folder)
+        server.wait_until_ready()
+        code = run_script(name, server, modules, KEYS=json.dumps(keys), DATA=str(folder / "db"))
+        return server.stop() or code
+
+
 def opening(name, modules):
     """The database is encrypted, and its key is a while in coming."""
     with tempfile.TemporaryDirectory() as folder:
@@ -182,6 +198,7 @@ def main():
     failed = []
     scripts = {"methods.js": plain, "errors.js": plain, "streams.js": plain, "deadlines.js": plain,
                "services.js": plain, "opening.js": opening, "secure.js": secure, "matrix.js": matrix,
+               "revoked.js": revoked,
                "docs/grpc.md": documented}
     for name, run in scripts.items():
         if len(sys.argv) > 1 and name not in sys.argv[1:]:

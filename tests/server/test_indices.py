@@ -152,6 +152,26 @@ def test_statistics_and_upkeep():
         assert sum(segment["dead_rows"] for segment in server.get("/indices/films/stats").json["segments"]) == 0
 
 
+def test_bodies_of_nothing():
+    """Where there is nothing to say, {} is all that may be said; a body of raw floats may be empty too."""
+    with Server() as server:
+        filled(server)
+        for method, path in (("POST", "/flush"), ("POST", "/compact"), ("PUT", "/snapshots/a")):
+            path = "/indices/films" + path
+            error = check(server.request(method, path, {"segments": 1}), 400, "invalid").json["error"]
+            assert error["field"] == "segments", error
+            check(server.request(method, path, b'{"segments"'), 400, "invalid")
+        assert check(server.get("/indices/films/snapshots"), 200).json == {"snapshots": []}
+        check(server.post("/indices/films/flush", {}), 200)
+        check(server.put("/indices/films/snapshots/a", {}), 201)
+        raw = {"Content-Type": "application/vnd.lode.f32"}
+        answer = check(server.post("/indices/films/query?k=1&batch=true", b"", headers=raw), 200)
+        assert answer.json == {"results": []}, answer
+        check(server.post("/indices/films/query?k=1", b"", headers=raw), 422, "schema")
+        answer = check(server.post("/indices/films/vectors?first_id=7", b"", headers=raw), 200)
+        assert answer.json["upserted"] == 0, answer
+
+
 def test_namespaces():
     with Server() as server:
         filled(server)
@@ -231,4 +251,4 @@ def test_metrics():
 
 if __name__ == "__main__":
     run([test_create, test_create_refused, test_paths_and_methods, test_update, test_delete_and_again, test_aliases,
-         test_statistics_and_upkeep, test_namespaces, test_snapshots, test_drops_during_reads, test_metrics])
+         test_statistics_and_upkeep, test_bodies_of_nothing, test_namespaces, test_snapshots, test_drops_during_reads, test_metrics])

@@ -72,7 +72,6 @@ static void bytes_larger_than_a_second_are_paid_off(void **state)
     end(&kit);
 }
 
-/* Both or nothing. */
 /* One that was several is paid off before the next. */
 static void several_in_one_are_paid_off(void **state)
 {
@@ -86,6 +85,23 @@ static void several_in_one_are_paid_off(void **state)
     end(&kit);
 }
 
+/* A body whose size was not known is no second request, and waits for no other's queries. */
+static void a_body_is_taken_by_itself(void **state)
+{
+    struct kit kit;
+    (void)state;
+    begin(&kit, 1, 1000);
+    assert_int_equal(quota_request(kit.quota, 0, kit.now), 0);
+    quota_more(kit.quota, 5, kit.now);
+    assert_int_equal(quota_body(kit.quota, 900, kit.now), 0);
+    assert_int_equal(quota_body(kit.quota, 200, kit.now), 100);
+    assert_int_equal(quota_body(kit.quota, 100, kit.now), 0);
+    kit.now += 6 * SECOND;
+    assert_int_equal(quota_request(kit.quota, 1000, kit.now), 0);
+    end(&kit);
+}
+
+/* Both or nothing. */
 static void a_refusal_takes_nothing(void **state)
 {
     (void)state;
@@ -189,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_second_of_requests_then_the_rate),
         cmocka_unit_test(bytes_larger_than_a_second_are_paid_off),
         cmocka_unit_test(several_in_one_are_paid_off),
+        cmocka_unit_test(a_body_is_taken_by_itself),
         cmocka_unit_test(a_refusal_takes_nothing),
         cmocka_unit_test(extremes_do_not_overflow),
         cmocka_unit_test(one_quota_for_one_name),

@@ -27,7 +27,9 @@ test('statuses of the engine', async () => {
     has(await fail(vectors, 'Count', {index: 'e', filter: 'm = 1'}), {code: INVALID, reason: 'schema', field: 'filter'});
     has(await fail(vectors, 'Facets', {index: 'e', field: 'nofield'}), {code: INVALID, reason: 'schema'});
     has(await fail(vectors, 'Scroll', {index: 'e', cursor: '!!'}), {code: INVALID});
-    has(await fail(vectors, 'Scroll', {index: 'e', limit: 20000}), {code: INVALID, field: 'limit'});
+    has(await fail(vectors, 'Scroll', {index: 'e', limit: 20000}), {code: INVALID, reason: 'limit', field: 'limit'});
+    has(await fail(vectors, 'Facets', {index: 'e', field: 'n', limit: 10001}), {code: INVALID, reason: 'limit', field: 'limit'});
+    has(await fail(vectors, 'Get', {index: 'e', ids: Array.from({length: 10001}, (_, i) => number(i))}), {code: INVALID, reason: 'limit', field: 'ids'});
 });
 
 test('points', async () => {
@@ -68,13 +70,15 @@ test('queries', async () => {
     has(await refused({}), {code: INVALID, field: 'query'});
     has(await refused({values: [1, 2], text: 'x'}), {code: INVALID, field: 'query'});
     has(await refused({values: [1, 2, 3]}), {code: INVALID, field: 'query'});
-    has(await refused({values: [1, 2], k: 20000}), {code: INVALID, field: 'query'});
-    has(await refused({values: [1, 2], k: 4294967295, group_by: 'n', per_group: 4294967295}), {code: INVALID, field: 'query'});
+    has(await refused({values: [1, 2], k: 20000}), {code: INVALID, reason: 'limit', field: 'query.k'});
+    has(await refused({values: [1, 2], k: 4294967295, group_by: 'n', per_group: 4294967295}), {code: INVALID, reason: 'limit', field: 'query.k'});
     has(await refused({values: [1, 2], per_group: 2}), {code: INVALID, field: 'query'});
     has(await refused({values: [1, 2], one_per: 'n', group_by: 'n'}), {code: INVALID, field: 'query'});
     has(await refused({like: number(77)}), {code: NOT_FOUND});
     has(await refused({values: [1, 2], ef_search: 4000000000}), {code: INVALID});
     has(await fail(vectors, 'QueryBatch', {index: 'e', queries: [{values: [1, 2]}, {values: [1]}]}), {code: INVALID, field: 'queries[1]'});
+    has(await fail(vectors, 'QueryBatch', {index: 'e', queries: [{values: [1, 2]}, {values: [1, 2], k: 20000}]}), {code: INVALID, reason: 'limit', field: 'queries[1].k'});
+    has(await fail(vectors, 'QueryBatch', {index: 'e', queries: Array.from({length: 10001}, () => ({values: [1, 2]}))}), {code: INVALID, reason: 'limit', field: 'queries'});
 });
 
 test('messages of UTF-8 in errors', async () => {

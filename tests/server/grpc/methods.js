@@ -19,6 +19,9 @@ test('indices are created, listed, got', async () => {
 test('an index is what it was made', async () => {
     has(await ask(indices, 'Update', {name: 'plain', schema: {dim: 2}}), {name: 'plain', schema: {dim: 2}});
     has(await fail(indices, 'Update', {name: 'plain', schema: {dim: 3}}), {code: 3, field: 'dim'});
+    const {schema} = await ask(indices, 'Get', {name: 'films'});
+    has(await ask(indices, 'Update', {name: 'films', schema}), {schema});
+    has(await fail(indices, 'Update', {name: 'films', schema: {fields: schema.fields.slice(1)}}), {code: 3, reason: 'immutable', field: 'fields'});
 });
 
 test('aliases', async () => {
