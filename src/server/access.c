@@ -338,3 +338,18 @@ enum access_fault access_check(struct access *access, const struct net_request *
     access_settings_unref(settings);
     return fault;
 }
+
+int access_is_valid(struct access *access, const struct principal *principal)
+{
+    struct principal *now;
+    uint64_t wall_us = clock_wall_us(access->options.clock);
+    int is_valid = !principal->expires_us || wall_us < principal->expires_us;
+    mutex_lock(&access->mutex);
+    if (principal->kind == PRINCIPAL_ANONYMOUS)
+        is_valid = access->settings->is_off;
+    else if (principal->kind == PRINCIPAL_KEY)
+        is_valid = access->table && key_table_check(access->table, principal->id, principal->hash,
+                                                    wall_us, &now) == ACCESS_OK;
+    mutex_unlock(&access->mutex);
+    return is_valid;
+}

@@ -14,6 +14,7 @@
 struct principal_seed {
     enum principal_kind kind;
     const char *name, *id;
+    const uint8_t *hash; /* of a key's secret; NULL: it is none */
     struct grant *grant; /* taken */
     const struct config_limits *defaults;
     struct quotas *quotas;
@@ -44,9 +45,6 @@ NODISCARD lode_status key_table_new(struct api_keys *own_keys, const struct conf
                                     struct quotas *quotas, uint64_t now_us,
                                     struct key_table **ret_table, lode_error *error);
 void key_table_free(struct key_table *table, struct quotas *quotas); /* NULL is allowed */
-/* Tell the principals of a table (NULL is allowed) that another takes the place of which keys are gone, revoked, or have
- * another secret that does not leave them theirs for a while. */
-void key_table_end(const struct key_table *before, const struct key_table *table);
 /* Whose secret that is. ACCESS_OK: *ret_principal is borrowed from the table. */
 enum access_fault key_table_check(const struct key_table *table, const char *id,
                                   const uint8_t hash[SHA256_SIZE], uint64_t wall_us,

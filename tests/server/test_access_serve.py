@@ -115,7 +115,8 @@ def test_denied_requests_do_not_fill_the_disk():
 
 
 def test_a_revoked_key_ends_what_it_began():
-    """Requests on connections that are open are refused within a second or two, and so is an import that runs."""
+    """Requests on connections that are open are refused within a second or two, and so is an import that runs, whatever was read
+    again since it began."""
     server = Configured()
     server.write("listen: ['127.0.0.1:0']\n")
     boss, loader = (json.loads(lode("key", "create", server.data, "--name", name, "--role", "admin", "--json"))
@@ -138,6 +139,7 @@ def test_a_revoked_key_ends_what_it_began():
         while server.get("/indices/films", key=boss["key"]).json["points"] < 1000:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        server.reload('"message":"reloaded"')
         lode("key", "revoke", server.data, loader["id"])
         while True:
             kept.request("GET", "/indices", headers=head)
@@ -208,4 +210,4 @@ def test_broken_files_leave_what_was_in_force():
 if __name__ == "__main__":
     run([test_public_addresses_stay_behind_authentication, test_public_sockets_stay_behind_authentication,
          test_denied_requests_do_not_fill_the_disk, test_a_revoked_key_ends_what_it_began,
-         test_broken_files_leave_what_was_in_force])
+         test_broken_files_leave_what_was_in_force, test_files_are_for_their_owner_alone])
