@@ -78,6 +78,7 @@ struct call {
     bool
         is_answered; /* by exchange_answer or exchange_begin: nothing is answered for it any more */
     bool is_denied;  /* what failed was a question of who may what */
+    bool is_audited; /* it has its line (report_change) */
     bool is_grpc;
     enum net_refusal refusal; /* the loop's; 0: none */
     struct pace pace;

@@ -1,7 +1,7 @@
 /* service.c: how a request goes through the server. On its loop: begin makes the call, finds the route, asks who it is and
- * what he may, takes it out of his quota, and has the body gathered or streamed. On a worker: run calls the handler and
- * answers. On the loop again: end counts, logs, audits, traces, and frees the call. What is answered without waiting
- * (health, refusals) never leaves the loop. */
+ * takes it out of his quota, asks what he may, and has the body gathered or streamed. On a worker: run calls the handler,
+ * audits what that changed, and answers. On the loop again: end counts, logs, audits the rest, traces, and frees the call.
+ * What is answered without waiting (health, refusals) never leaves the loop. */
 #include "server/service.h"
 
 #include "os/clock.h"
@@ -203,6 +203,8 @@ const struct handle *api_take(struct call *call, const char *namespace_)
         call_refuse(call, 400, "limit", "namespace", "%s", error.message);
     else if (!handle)
         call_fail(call, &error, NULL, -1);
+    else if (call->route->is_mutation && call->route->is_streamed)
+        report_begun(call);
     return handle;
 }
 
@@ -502,6 +504,7 @@ static void run(void *context, struct exchange *exchange)
     if (exchange_request(exchange)->content_size != NET_SIZE_UNKNOWN || call->route->is_streamed ||
         call->body_size == 0 || take_quota(call, call->body_size))
         call->route->run(call);
+    report_change(call);
     call_answer(call);
 }
 
