@@ -480,7 +480,7 @@ void service_begin(void *context, struct exchange *exchange)
         return;
     }
     begin_trace(call);
-    if (find(call) && identify(call) && may(call) && take_quota(call, said_size(call)) &&
+    if (find(call) && identify(call) && take_quota(call, said_size(call)) && may(call) &&
         check_type(call) && is_ready(call) && is_auditable(call)) {
         if (call->route->run) {
             hand_over(call);

@@ -306,6 +306,16 @@ def test_quota():
         assert limited and all(answer.code == "rate" and int(answer.headers["retry-after"]) >= 1 for answer in limited), answers
 
 
+def test_denied_requests_count():
+    """Who asks for what he may not has asked."""
+    with start() as server:
+        slow = make_key(server, "slow", READ, requests_per_s="2")["key"]
+        wait_for(server, slow)
+        time.sleep(1)
+        statuses = [server.put("/indices/films", {"dim": 3}, key=slow).status for _ in range(12)]
+        assert set(statuses) == {403, 429} and statuses[0] == 403, statuses
+
+
 def test_batches_count_by_queries():
     with start() as server:
         boss = make_key(server, "boss", ADMIN)["key"]
