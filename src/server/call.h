@@ -86,8 +86,9 @@ struct call {
     char trace_parent[TRACEPARENT_SIZE];
 };
 
-/* A value of the query string, decoded, or NULL; owned by the call. Where the name comes twice, the first counts; what is
- * no UTF-8, or not percent-encoded as it must be, was refused with 400 before the handler was called. */
+/* A value of the query string, decoded; owned by the call. NULL: it is not there, or there is no memory, and the call has
+ * failed: api_take sees that, so ask for what narrows an operation before. Where the name comes twice, the first counts; what
+ * is no UTF-8, or not percent-encoded as it must be, call_query_only has refused. */
 const char *call_query(struct call *call, const char *name);
 /* The same as a whole number, or `fallback` when it is not there. 0, and the call has failed: it is none, or not from `min`
  * to `max`. */
