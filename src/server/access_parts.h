@@ -136,14 +136,13 @@ struct file_mark {
     int exists;
 };
 
-/* changing (files, one change at a time) is taken before mutex, which guards what is pointed at, for moments: settings and
- * table are replaced with both held, so that either is enough to read them. */
+/* changing (files, one change at a time) is taken before mutex, which guards what is pointed at, for moments: settings,
+ * anonymous and table are replaced with both held, so that either is enough to read them. */
 struct access {
     struct access_options options;
     struct quotas *quotas;
     struct token_cache *cache;
     struct rates *tries;
-    struct principal *anonymous; /* what everybody is where access is off */
 
     struct mutex changing;
     struct file_mark mark; /* of the file of keys when it was read; guarded by changing */
@@ -152,6 +151,7 @@ struct access {
     struct mutex mutex;
     struct cond cond;
     struct access_settings *settings;
+    struct principal *anonymous;     /* what everybody is where access is off */
     struct access_settings *retired; /* those before, as long as somebody uses them */
     struct key_table *table;
     void (*report)(void *context, const char *what, const lode_error *error);

@@ -198,8 +198,21 @@ static void without_access_everybody_is_anonymous(void **state)
     assert_string_equal(who->name, "anonymous");
     assert_int_equal(who->role, ROLE_ADMIN);
     assert_int_equal(who->limits.k, 9);
-    principal_unref(kit.access, who);
     assert_int_equal(check(&kit, "authorization", "Basic x"), ACCESS_OK);
+    /* Others from now on, as those of keys; what runs has what it had. */
+    lode_error error;
+    struct principal *after;
+    kit.config.limits.k = 11;
+    assert_int_equal(access_reconfigure(kit.access, &kit.config, &error), LODE_OK);
+    assert_int_equal(show(&kit, "", "", &after), ACCESS_OK);
+    assert_int_equal(after->limits.k, 11);
+    assert_int_equal(who->limits.k, 9);
+    assert_true(access_is_valid(kit.access, who));
+    kit.config.auth.is_off = false;
+    assert_int_equal(access_reconfigure(kit.access, &kit.config, &error), LODE_OK);
+    assert_false(access_is_valid(kit.access, who));
+    principal_unref(kit.access, after);
+    principal_unref(kit.access, who);
     end(&kit);
 }
 
