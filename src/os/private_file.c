@@ -139,3 +139,12 @@ lode_status private_file_write(const char *path, const void *data, size_t size, 
         unlink(path);
     return status;
 }
+
+lode_status private_lock(const char *path, struct vfs_file **ret_lock, lode_error *error)
+{
+    int fd = open_again(path, O_WRONLY | O_CREAT | O_NOFOLLOW);
+    if (fd < 0)
+        return vfs_fail(error, errno, "create", path);
+    close(fd);
+    return vfs_lock(vfs_posix(), path, ret_lock, error);
+}

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 
+struct vfs_file;
+
 enum private_rule {
     PRIVATE_TO_OWNER,   /* it holds a secret: group and others may not touch it */
     PRIVATE_TO_GROUP,   /* a secret that a group may read, whoever owns it */
@@ -25,5 +27,7 @@ NODISCARD lode_status guarded_file_read(const char *path, void *data, size_t siz
 /* Write a new file, for its owner alone, durable with its name. LODE_EXISTS. */
 NODISCARD lode_status private_file_write(const char *path, const void *data, size_t size,
                                          lode_error *error);
+/* vfs_lock by a file for its owner alone: whoever could open it could hold the lock. */
+NODISCARD lode_status private_lock(const char *path, struct vfs_file **ret_lock, lode_error *error);
 
 #endif

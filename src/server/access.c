@@ -13,7 +13,7 @@
 /* --- Life --------------------------------------------------------------------------------------- */
 
 static lode_status make_anonymous(struct access *access, const struct config *config,
-                                  lode_error *error)
+                                  struct principal **ret_anonymous, lode_error *error)
 {
     struct grant everything = {.role = ROLE_ADMIN};
     const struct principal_seed seed = {.kind = PRINCIPAL_ANONYMOUS,
@@ -23,7 +23,7 @@ static lode_status make_anonymous(struct access *access, const struct config *co
                                         .defaults = &config->limits,
                                         .quotas = access->quotas,
                                         .now_us = clock_now_us(access->options.clock)};
-    return principal_new(&seed, &access->anonymous, error);
+    return principal_new(&seed, ret_anonymous, error);
 }
 
 static lode_status begin(struct access *access, const struct config *config, lode_error *error)
@@ -34,7 +34,7 @@ static lode_status begin(struct access *access, const struct config *config, lod
     if (!status)
         status = token_tries_new(&access->tries, error);
     if (!status)
-        status = make_anonymous(access, config, error);
+        status = make_anonymous(access, config, &access->anonymous, error);
     if (!status)
         status = access_settings_new(config, NULL, &access->settings, error);
     if (!status && !access->settings->is_off) {
@@ -112,13 +112,17 @@ lode_status access_reload(struct access *access, lode_error *error)
     return status ? status : second;
 }
 
-static void use_settings(struct access *access, struct access_settings *own_settings)
+static void use_settings(struct access *access, struct access_settings *own_settings,
+                         struct principal *own_anonymous)
 {
     mutex_lock(&access->mutex);
+    struct principal *before = access->anonymous;
     access->settings->next = access->retired;
     access->retired = access->settings;
     access->settings = own_settings;
+    access->anonymous = own_anonymous;
     mutex_unlock(&access->mutex);
+    principal_give(access->quotas, before);
     access_retire(access, 0);
 }
 
@@ -126,16 +130,21 @@ lode_status access_reconfigure(struct access *access, const struct config *confi
                                lode_error *error)
 {
     struct access_settings *settings = NULL;
+    struct principal *anonymous = NULL;
     mutex_lock(&access->changing);
     lode_status status = access_settings_new(config, access->settings, &settings, error);
     if (!status)
         settings->serial = ++access->serial;
+    if (!status)
+        status = make_anonymous(access, config, &anonymous, error);
     if (!status && !settings->is_off)
         status = access_read_keys(access, settings, error);
-    if (status)
+    if (status) {
+        principal_give(access->quotas, anonymous);
         access_settings_unref(settings);
-    else
-        use_settings(access, settings);
+    } else {
+        use_settings(access, settings, anonymous);
+    }
     mutex_unlock(&access->changing);
     return status;
 }
@@ -320,6 +329,14 @@ static enum access_fault check_token(struct access *access, const struct access_
     return use_token(access, settings, shown, ret_principal, error);
 }
 
+static struct principal *anonymous_now(struct access *access)
+{
+    mutex_lock(&access->mutex);
+    struct principal *anonymous = principal_ref(access->anonymous);
+    mutex_unlock(&access->mutex);
+    return anonymous;
+}
+
 enum access_fault access_check(struct access *access, const struct net_request *request,
                                struct principal **ret_principal, lode_error *error)
 {
@@ -328,7 +345,7 @@ enum access_fault access_check(struct access *access, const struct net_request *
     enum access_fault fault = ACCESS_OK;
     *ret_principal = NULL;
     if (settings->is_off)
-        *ret_principal = principal_ref(access->anonymous);
+        *ret_principal = anonymous_now(access);
     else
         fault = find_shown(request, &shown, error);
     if (!fault && !settings->is_off)
@@ -337,4 +354,19 @@ enum access_fault access_check(struct access *access, const struct net_request *
                     : check_token(access, settings, &shown, ret_principal, error);
     access_settings_unref(settings);
     return fault;
+}
+
+int access_is_valid(struct access *access, const struct principal *principal)
+{
+    struct principal *now;
+    uint64_t wall_us = clock_wall_us(access->options.clock);
+    int is_valid = !principal->expires_us || wall_us < principal->expires_us;
+    mutex_lock(&access->mutex);
+    if (principal->kind == PRINCIPAL_ANONYMOUS)
+        is_valid = access->settings->is_off;
+    else if (principal->kind == PRINCIPAL_KEY)
+        is_valid = access->table && key_table_check(access->table, principal->id, principal->hash,
+                                                    wall_us, &now) == ACCESS_OK;
+    mutex_unlock(&access->mutex);
+    return is_valid;
 }

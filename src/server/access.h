@@ -5,6 +5,7 @@
 #define SERVER_ACCESS_H
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "net/net.h"
 #include "server/config.h"
 
@@ -27,10 +28,9 @@ struct principal {
         namespaces; /* empty: all and the default one; else no work outside of them: the default one cannot be among them */
     char *filter;   /* NULL: none. Who has one may not write but by what it sees: see scope.h */
     struct config_limits limits;
-    uint64_t expires_us; /* since 1970, of the key or token; 0: it does not */
-    atomic_int
-        is_ended; /* the key was revoked, or has another secret; relaxed: it orders nothing */
-    struct quota *quota; /* what it has used: shared by all requests of the same caller */
+    uint64_t expires_us;       /* since 1970, of the key or token; 0: it does not */
+    uint8_t hash[SHA256_SIZE]; /* of the key's secret when its file was read; of others nothing */
+    struct quota *quota;       /* what it has used: shared by all requests of the same caller */
     atomic_uint references;
 };
 
@@ -77,6 +77,9 @@ void access_token_counts(struct access *access, uint64_t *ret_hits, uint64_t *re
 enum access_fault access_check(struct access *access, const struct net_request *request,
                                struct principal **ret_principal, lode_error *error);
 void principal_unref(struct access *access, struct principal *principal); /* NULL is allowed */
+/* Whether who was let in would be now: his key is there, with the secret that it had, neither revoked nor expired; his token has not
+ * expired; without either, access is off. What takes long asks now and then. */
+int access_is_valid(struct access *access, const struct principal *principal);
 /* Its id, if it is of that kind; NULL: it is not, or there is no principal. */
 const char *principal_id(const struct principal *principal, enum principal_kind kind);
 
@@ -89,8 +92,6 @@ enum access_fault principal_may(const struct principal *principal, enum role nee
                                 const char *collection, const char *namespace_, lode_error *error);
 /* Whether the collection is one of those it is for. */
 int principal_sees(const struct principal *principal, const char *collection);
-/* Whether the key or token still is what it was when its request came. What takes long asks now and then. */
-int principal_is_valid(const struct principal *principal, uint64_t wall_us);
 /* Take one request of body_bytes out of its quota. ACCESS_RATE: nothing is taken; *ret_retry_ms is at least 1. now_us: monotonic. */
 enum access_fault principal_take(struct principal *principal, uint64_t body_bytes, uint64_t now_us,
                                  uint64_t *ret_retry_ms, lode_error *error);

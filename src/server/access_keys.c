@@ -19,6 +19,7 @@ static lode_status add(struct key_table *table, struct api_key *own_key,
                                         .expires_us = own_key->expires_us,
                                         .name = own_key->name,
                                         .id = own_key->id,
+                                        .hash = own_key->hash,
                                         .grant = &own_key->grant,
                                         .defaults = defaults,
                                         .quotas = quotas,
@@ -68,18 +69,6 @@ static const struct key_entry *find(const struct key_table *table, const char *i
     struct key_entry wanted = {.principal = NULL};
     snprintf(wanted.key.id, sizeof wanted.key.id, "%s", id);
     return bsearch(&wanted, table->entries, table->count, sizeof wanted, by_id);
-}
-
-void key_table_end(const struct key_table *before, const struct key_table *table)
-{
-    for (size_t i = 0; before && i < before->count; i++) {
-        const struct api_key *key = &before->entries[i].key;
-        const struct key_entry *now = find(table, key->id);
-        if (!now || now->key.revoked_us ||
-            (memcmp(now->key.hash, key->hash, sizeof key->hash) != 0 &&
-             !now->key.previous_until_us))
-            atomic_store_explicit(&before->entries[i].principal->is_ended, 1, memory_order_relaxed);
-    }
 }
 
 /* What is wrong with a key is told to who has its secret alone. */

@@ -14,6 +14,7 @@
 struct principal_seed {
     enum principal_kind kind;
     const char *name, *id;
+    const uint8_t *hash; /* of a key's secret; NULL: it is none */
     struct grant *grant; /* taken */
     const struct config_limits *defaults;
     struct quotas *quotas;
@@ -44,9 +45,6 @@ NODISCARD lode_status key_table_new(struct api_keys *own_keys, const struct conf
                                     struct quotas *quotas, uint64_t now_us,
                                     struct key_table **ret_table, lode_error *error);
 void key_table_free(struct key_table *table, struct quotas *quotas); /* NULL is allowed */
-/* Tell the principals of a table (NULL is allowed) that another takes the place of which keys are gone, revoked, or have
- * another secret that does not leave them theirs for a while. */
-void key_table_end(const struct key_table *before, const struct key_table *table);
 /* Whose secret that is. ACCESS_OK: *ret_principal is borrowed from the table. */
 enum access_fault key_table_check(const struct key_table *table, const char *id,
                                   const uint8_t hash[SHA256_SIZE], uint64_t wall_us,
@@ -138,14 +136,13 @@ struct file_mark {
     int exists;
 };
 
-/* changing (files, one change at a time) is taken before mutex, which guards what is pointed at, for moments: settings and
- * table are replaced with both held, so that either is enough to read them. */
+/* changing (files, one change at a time) is taken before mutex, which guards what is pointed at, for moments: settings,
+ * anonymous and table are replaced with both held, so that either is enough to read them. */
 struct access {
     struct access_options options;
     struct quotas *quotas;
     struct token_cache *cache;
     struct rates *tries;
-    struct principal *anonymous; /* what everybody is where access is off */
 
     struct mutex changing;
     struct file_mark mark; /* of the file of keys when it was read; guarded by changing */
@@ -154,6 +151,7 @@ struct access {
     struct mutex mutex;
     struct cond cond;
     struct access_settings *settings;
+    struct principal *anonymous;     /* what everybody is where access is off */
     struct access_settings *retired; /* those before, as long as somebody uses them */
     struct key_table *table;
     void (*report)(void *context, const char *what, const lode_error *error);

@@ -46,7 +46,8 @@ lode_status principal_new(const struct principal_seed *seed, struct principal **
     snprintf(principal->id, sizeof principal->id, "%s", seed->id);
     principal->kind = seed->kind;
     principal->expires_us = seed->expires_us;
-    atomic_init(&principal->is_ended, 0);
+    if (seed->hash)
+        memcpy(principal->hash, seed->hash, sizeof principal->hash);
     set_caller(principal);
     principal->role = seed->grant->role;
     principal->collections = seed->grant->collections;

@@ -86,12 +86,6 @@ enum access_fault principal_may(const struct principal *principal, enum role nee
     return is_narrowed(principal) ? refuse_whole(principal, "collection", error) : ACCESS_OK;
 }
 
-int principal_is_valid(const struct principal *principal, uint64_t wall_us)
-{
-    return !atomic_load_explicit(&principal->is_ended, memory_order_relaxed) &&
-           (!principal->expires_us || wall_us < principal->expires_us);
-}
-
 static enum access_fault is_taken(const struct principal *principal, uint64_t retry_ms,
                                   lode_error *error)
 {

@@ -86,7 +86,6 @@ lode_status access_read_keys(struct access *access, const struct access_settings
     struct key_table *before = access->table;
     access->table = table;
     mutex_unlock(&access->mutex);
-    key_table_end(before, table);
     key_table_free(before, access->quotas);
     return LODE_OK;
 }

@@ -258,6 +258,7 @@ void api_import(struct call *call)
 struct export
 {
     struct call *call;
+    const char *snapshot_name, *filter; /* NULL: none */
     const struct handle *handle;
     lode_snapshot *snapshot;
     lode_iterator *iterator;
@@ -303,7 +304,7 @@ static lode_status open_export(struct export *export, lode_error *error)
 {
     struct call *call = export->call;
     lode_collection *collection = export->handle->collection;
-    const char *name = call_query(call, "snapshot"), *text = call_query(call, "filter");
+    const char *name = export->snapshot_name, *text = export->filter;
     const lode_stop stop = call_stop(call);
     lode_filter filter = {.text = text, .size = text ? strlen(text) : 0, .stop = &stop};
     lode_status status = name ? lode_snapshot_open_named(collection, name, &export->snapshot, error)
@@ -370,6 +371,8 @@ void api_export(struct call *call)
     if (!call_query_only(call, names) || !read_with(call, &export.with) ||
         !read_vectors(call, &export.options.is_base64))
         return;
+    export.snapshot_name = call_query(call, "snapshot");
+    export.filter = call_query(call, "filter");
     export.handle = api_take(call, call_query(call, "namespace"));
     if (!export.handle)
         return;

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "os/clock.h"
+#include "os/private_file.h"
 #include "os/thread.h"
 #include "os/vfs.h"
 #include "server/access_time.h"
@@ -400,7 +401,7 @@ static lode_status have_dirs(struct audit *audit, const struct config *config, l
         status = have_dir(audit->dir, error);
     if (!status)
         status = vfs_join(lock, audit->dir, "lock", error);
-    return status ? status : vfs_lock(vfs_posix(), lock, &audit->lock, error);
+    return status ? status : private_lock(lock, &audit->lock, error);
 }
 
 /* The newest file that has a whole line says how the log goes on; those after it have none (a crash amid a rotation). Of the

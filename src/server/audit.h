@@ -11,7 +11,7 @@ struct audit;
 
 struct audit_entry {
     const char *operation; /* "vectors.upsert" */
-    const char *outcome;   /* "ok", "denied", "failed" */
+    const char *outcome;   /* "ok", "denied", "failed", "begun" */
     unsigned status;
     const char *who, *key_id, *token_id; /* principal; NULL: none */
     const char *peer;

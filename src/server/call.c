@@ -47,10 +47,10 @@ char *call_copy(struct call *call, const void *data, size_t size)
     return copy;
 }
 
-/* Decoded in the call's memory; NULL: malformed, or no memory. */
+/* Decoded in the call's memory; NULL: malformed, or there is no memory, and the call has failed. */
 static char *decode(struct call *call, const char *text, size_t size)
 {
-    char *copy = arena_copy(&call->memory, text, size);
+    char *copy = call_copy(call, text, size);
     return copy && percent_decode(copy, size, PERCENT_QUERY) >= 0 ? copy : NULL;
 }
 

@@ -78,6 +78,7 @@ struct call {
     bool
         is_answered; /* by exchange_answer or exchange_begin: nothing is answered for it any more */
     bool is_denied;  /* what failed was a question of who may what */
+    bool is_audited; /* it has its line (report_change) */
     bool is_grpc;
     enum net_refusal refusal; /* the loop's; 0: none */
     struct pace pace;
@@ -85,8 +86,9 @@ struct call {
     char trace_parent[TRACEPARENT_SIZE];
 };
 
-/* A value of the query string, decoded, or NULL; owned by the call. After call_query_only: it is there once, and NULL means that
- * it is not there. */
+/* A value of the query string, decoded; owned by the call. After call_query_only: it is there once, and what is no UTF-8, or not
+ * percent-encoded as it must be, is refused. NULL: it is not there, or there is no memory, and the call has failed: api_take sees
+ * that, so ask for what narrows an operation before. */
 const char *call_query(struct call *call, const char *name);
 /* The same as a whole number, or `fallback` when it is not there. 0, and the call has failed: it is none, or not from `min`
  * to `max`. */

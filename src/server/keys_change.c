@@ -4,6 +4,7 @@
 #include "base/base64.h"
 #include "base/limits.h"
 #include "os/clock.h"
+#include "os/private_file.h"
 #include "os/thread.h"
 #include "os/vfs.h"
 #include "server/keys.h"
@@ -50,10 +51,10 @@ static lode_status take_lock(struct change *change, const char *dir, lode_error 
     if (size < 0 || (size_t)size >= sizeof path)
         return error_set(error, LODE_LIMIT, "path of %d bytes: at most %d", size,
                          PATH_SIZE_MAX - 1);
-    lode_status status = vfs_lock(vfs_posix(), path, &change->lock, error);
+    lode_status status = private_lock(path, &change->lock, error);
     for (int i = 0; status == LODE_BUSY && i < LOCK_TRIES; i++) {
         thread_sleep_us(LOCK_WAIT_US);
-        status = vfs_lock(vfs_posix(), path, &change->lock, error);
+        status = private_lock(path, &change->lock, error);
     }
     return status ? status : api_keys_give(path, dir, error);
 }

@@ -111,29 +111,11 @@ static void report_log(const struct call *call, const struct net_outcome *outcom
     log_write(call->server->log, level, "request", fields, sizeof fields / sizeof *fields);
 }
 
-/* What was changed, and what was denied; queries only where that is asked for. */
-static bool is_audited(const struct call *call)
-{
-    if (!call->server->audit)
-        return false;
-    if (call->is_denied || (call->route && call->route->is_mutation))
-        return true;
-    return call->server->config->audit.queries && call->route && call->who;
-}
-
-static void report_audit(const struct call *call, unsigned status, bool is_told)
+static void append_audit(const struct call *call, const char *outcome, unsigned status,
+                         const char *reason)
 {
     char trace_id[TRACE_ID_TEXT_SIZE];
-    if (!is_audited(call))
-        return;
-    if (!is_told) {
-        audit_skip(call->server->audit);
-        return;
-    }
     trace_id_text(&call->trace, trace_id);
-    const char *outcome = call->is_denied                 ? "denied"
-                          : status >= 200 && status < 300 ? "ok"
-                                                          : "failed";
     audit_append(call->server->audit,
                  &(struct audit_entry){
                      .operation = call->route ? call->route->operation : "none",
@@ -145,11 +127,50 @@ static void report_audit(const struct call *call, unsigned status, bool is_told)
                      .peer = exchange_request(call->exchange)->peer,
                      .collection = call->collection,
                      .namespace_ = call->namespace_,
-                     .reason = fault_code(call),
+                     .reason = reason,
                      .points = call->points,
                      .sequence = call->sequence,
                      .trace_id = trace_id,
                  });
+}
+
+static const char *outcome_of(unsigned status)
+{
+    return status >= 200 && status < 300 ? "ok" : "failed";
+}
+
+void report_begun(const struct call *call)
+{
+    append_audit(call, "begun", 0, NULL);
+}
+
+void report_change(struct call *call)
+{
+    if (!call->route->is_mutation || call->is_denied)
+        return;
+    append_audit(call, outcome_of(call->status), call->status, call->fault_code);
+    call->is_audited = true;
+}
+
+/* What was denied, and changes that were refused before they were run; queries only where that is asked for. */
+static bool is_to_be_audited(const struct call *call)
+{
+    if (!call->server->audit || call->is_audited)
+        return false;
+    if (call->is_denied || (call->route && call->route->is_mutation))
+        return true;
+    return call->server->config->audit.queries && call->route && call->who;
+}
+
+static void report_audit(const struct call *call, unsigned status, bool is_told)
+{
+    if (!is_to_be_audited(call))
+        return;
+    if (is_told)
+        append_audit(call, call->is_denied ? "denied" : outcome_of(status), status,
+                     fault_code(call));
+    else
+        audit_skip(call->server->audit);
 }
 
 static void report_trace(const struct call *call, const struct net_outcome *outcome,

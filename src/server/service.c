@@ -1,7 +1,7 @@
 /* service.c: how a request goes through the server. On its loop: begin makes the call, finds the route, asks who it is and
- * what he may, takes it out of his quota, and has the body gathered or streamed. On a worker: run calls the handler and
- * answers. On the loop again: end counts, logs, audits, traces, and frees the call. What is answered without waiting
- * (health, refusals) never leaves the loop. */
+ * takes it out of his quota, asks what he may, and has the body gathered or streamed. On a worker: run calls the handler,
+ * audits what that changed, and answers. On the loop again: end counts, logs, audits the rest, traces, and frees the call.
+ * What is answered without waiting (health, refusals) never leaves the loop. */
 #include "server/service.h"
 
 #include "os/clock.h"
@@ -225,6 +225,8 @@ const struct handle *api_take(struct call *call, const char *namespace_)
         call_refuse(call, 400, "limit", "namespace", "%s", error.message);
     else if (!handle)
         call_fail(call, &error, NULL, -1);
+    else if (call->route->is_mutation && call->route->is_streamed)
+        report_begun(call);
     return handle;
 }
 
@@ -274,7 +276,7 @@ bool api_may(struct call *call, enum role needed, const char *collection, const 
 
 bool api_may_go_on(struct call *call)
 {
-    if (!call->who || principal_is_valid(call->who, clock_wall_us(&clock_system)))
+    if (!call->who || access_is_valid(call->server->access, call->who))
         return true;
     /* Not counted as denied: what it did before is done, and has its line. */
     call_refuse(call, 401, "revoked", NULL,
@@ -494,7 +496,7 @@ void service_begin(void *context, struct exchange *exchange)
         return;
     }
     begin_trace(call);
-    if (find(call) && identify(call) && may(call) && take_quota(call) && check_type(call) &&
+    if (find(call) && identify(call) && take_quota(call) && may(call) && check_type(call) &&
         is_ready(call) && is_auditable(call)) {
         if (call->route->run) {
             hand_over(call);
@@ -517,6 +519,7 @@ static void run(void *context, struct exchange *exchange)
         call->body = exchange_body(exchange, &call->body_size);
     if (take_quota_of_body(call))
         call->route->run(call);
+    report_change(call);
     call_answer(call);
 }
 

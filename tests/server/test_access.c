@@ -198,8 +198,21 @@ static void without_access_everybody_is_anonymous(void **state)
     assert_string_equal(who->name, "anonymous");
     assert_int_equal(who->role, ROLE_ADMIN);
     assert_int_equal(who->limits.k, 9);
-    principal_unref(kit.access, who);
     assert_int_equal(check(&kit, "authorization", "Basic x"), ACCESS_OK);
+    /* Others from now on, as those of keys; what runs has what it had. */
+    lode_error error;
+    struct principal *after;
+    kit.config.limits.k = 11;
+    assert_int_equal(access_reconfigure(kit.access, &kit.config, &error), LODE_OK);
+    assert_int_equal(show(&kit, "", "", &after), ACCESS_OK);
+    assert_int_equal(after->limits.k, 11);
+    assert_int_equal(who->limits.k, 9);
+    assert_true(access_is_valid(kit.access, who));
+    kit.config.auth.is_off = false;
+    assert_int_equal(access_reconfigure(kit.access, &kit.config, &error), LODE_OK);
+    assert_false(access_is_valid(kit.access, who));
+    principal_unref(kit.access, after);
+    principal_unref(kit.access, who);
     end(&kit);
 }
 
@@ -222,6 +235,44 @@ static void expiry_and_revocation_are_told_to_who_has_the_secret(void **state)
     assert_int_equal(api_keys_revoke(*state, other.id, NULL), LODE_OK);
     assert_int_equal(access_reload(kit.access, NULL), LODE_OK);
     assert_int_equal(check_bearer(&kit, text[1]), ACCESS_REVOKED);
+    end(&kit);
+}
+
+static int is_valid(struct kit *kit, const struct principal *who)
+{
+    assert_int_equal(access_reload(kit->access, NULL), LODE_OK);
+    return access_is_valid(kit->access, who);
+}
+
+/* However often the file was read since it began. */
+static void what_runs_ends_with_its_key(void **state)
+{
+    struct kit kit = {.dir = NULL};
+    struct api_key key[3] = {{.id = ""}};
+    char text[3][API_KEY_TEXT_SIZE], again[API_KEY_TEXT_SIZE];
+    struct principal *who[3];
+    begin(&kit, state);
+    for (size_t i = 0; i < 3; i++) {
+        make_key(*state, (const char *[]){"revoked", "rotated", "overlapping"}[i], ROLE_READ,
+                 &key[i], text[i]);
+        assert_int_equal(access_reload(kit.access, NULL), LODE_OK);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(show(&kit, "x-api-key", text[i], &who[i]), ACCESS_OK);
+        assert_true(is_valid(&kit, who[i]));
+    }
+    assert_int_equal(api_keys_revoke(*state, key[0].id, NULL), LODE_OK);
+    assert_false(is_valid(&kit, who[0]));
+    assert_int_equal(api_keys_rotate(*state, key[1].id, 0, again, NULL), LODE_OK);
+    assert_false(is_valid(&kit, who[1]));
+    assert_int_equal(api_keys_rotate(*state, key[2].id, (uint64_t)3600 * 1000000, again, NULL),
+                     LODE_OK);
+    assert_true(is_valid(&kit, who[2]));
+    uint64_t until_us = clock_wall_us(&clock_system) + (uint64_t)3601 * 1000000;
+    atomic_store(&moved_us, until_us - NOW_S * 1000000);
+    assert_false(is_valid(&kit, who[2]));
+    for (size_t i = 0; i < 3; i++)
+        principal_unref(kit.access, who[i]);
     end(&kit);
 }
 
@@ -581,6 +632,7 @@ int main(void)
                                         dir_teardown),
         cmocka_unit_test_setup_teardown(expiry_and_revocation_are_told_to_who_has_the_secret,
                                         dir_setup, dir_teardown),
+        cmocka_unit_test_setup_teardown(what_runs_ends_with_its_key, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(the_file_of_keys_is_watched, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(bad_files_are_refused_at_the_beginning, dir_setup,
                                         dir_teardown),

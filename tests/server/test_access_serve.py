@@ -115,7 +115,8 @@ def test_denied_requests_do_not_fill_the_disk():
 
 
 def test_a_revoked_key_ends_what_it_began():
-    """Requests on connections that are open are refused within a second or two, and so is an import that runs."""
+    """Requests on connections that are open are refused within a second or two, and so is an import that runs, whatever was read
+    again since it began."""
     server = Configured()
     server.write("listen: ['127.0.0.1:0']\n")
     boss, loader = (json.loads(lode("key", "create", server.data, "--name", name, "--role", "admin", "--json"))
@@ -138,6 +139,7 @@ def test_a_revoked_key_ends_what_it_began():
         while server.get("/indices/films", key=boss["key"]).json["points"] < 1000:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        server.reload('"message":"reloaded"')
         lode("key", "revoke", server.data, loader["id"])
         while True:
             kept.request("GET", "/indices", headers=head)
@@ -205,7 +207,42 @@ def test_broken_files_leave_what_was_in_force():
         check(server.get("/indices", key=made), 200)
 
 
+def modes(directory):
+    return {os.path.relpath(os.path.join(at, name), directory): oct(os.stat(os.path.join(at, name)).st_mode & 0o7777)
+            for at, folders, files in os.walk(directory) for name in folders + files}
+
+
+def test_files_are_for_their_owner_alone():
+    """Those of the server are made so whatever the umask, as docs/security.md says; and keys that others may read are not taken."""
+    server = Configured()
+    separate = os.path.join(server.root, "audit")
+    before = os.umask(0)
+    try:
+        made = json.loads(lode("key", "create", server.data, "--name", "boss", "--role", "admin", "--json"))["key"]
+        for directory in ("", f"audit:\n  directory: {separate}\n"):
+            server.write("listen: ['127.0.0.1:0']\n" + directory)
+            os.chmod(server.file, 0o600)
+            server.start()
+            check(server.put("/indices/films" + str(len(directory)), {"dim": 3}, key=made), 201)
+            server.stop()
+    finally:
+        os.umask(before)
+    found = modes(os.path.join(server.data, "server"))
+    assert found == {"keys": "0o600", "keys.lock": "0o600", "audit": "0o700", "audit/lock": "0o600",
+                     "audit/audit-00000001.jsonl": "0o600"}, found
+    assert modes(server.data)["server"] == "0o700"
+    assert modes(separate) == {"lock": "0o600", "audit-00000001.jsonl": "0o600"} and modes(server.root)["audit"] == "0o700"
+    server.write("listen: ['127.0.0.1:0']\n")
+    with server:
+        keys = os.path.join(server.data, "server", "keys")
+        for mode in (0o640, 0o604, 0o610):
+            os.chmod(keys, mode)
+            server.reload(f"keys may be used by others than its owner (mode {mode:04o}): chmod 600")
+            check(server.get("/indices", key=made), 200)
+            lode("key", "create", server.data, "--name", "other", "--role", "admin", expected=2)
+
+
 if __name__ == "__main__":
     run([test_public_addresses_stay_behind_authentication, test_public_sockets_stay_behind_authentication,
          test_denied_requests_do_not_fill_the_disk, test_a_revoked_key_ends_what_it_began,
-         test_broken_files_leave_what_was_in_force])
+         test_broken_files_leave_what_was_in_force, test_files_are_for_their_owner_alone])

@@ -10,6 +10,7 @@ import hmac
 import json
 import os
 import re
+import struct
 import time
 
 from server_kit import Server, check, lode, run
@@ -37,7 +38,10 @@ ROUTES = [
     Route("vectors.delete_one", WRITE, PART, "DELETE", P + "/77" + Q, by_filter=False),
     Route("vectors.get", READ, PART, "POST", P + "/get", {"ids": [1]}),
     Route("vectors.delete", WRITE, PART, "POST", P + "/delete", {"filter": "open = true AND @id = 99"}),
+    Route("vectors.delete", WRITE, PART, "POST", P + "/delete", {"ids": [77]}, by_filter=False),
     Route("vectors.patch", WRITE, PART, "POST", P + "/patch", {"filter": "@id = 99", "metadata": {"open": True}}),
+    Route("vectors.patch", WRITE, PART, "POST", P + "/patch", {"ids": [1], "metadata": {"open": True}}, by_filter=False),
+    Route("vectors.patch", WRITE, PART, "POST", P + "/patch", {"patches": [{"id": 1, "metadata": {"open": True}}]}, by_filter=False),
     Route("vectors.scroll", READ, PART, "POST", P + "/scroll", {}),
     Route("vectors.count", READ, PART, "POST", P + "/count", {}),
     Route("vectors.facets", READ, PART, "POST", P + "/facets", {"field": "open"}),
@@ -273,6 +277,129 @@ def test_what_is_seen():
         assert {"aliases.set"} <= {line["operation"] for line in denied}, denied
 
 
+NEAR = [1, 0, 0]  # where what is hidden lies
+
+
+def reads():
+    """Of every operation that reads points: ways to ask for those that are hidden. (operation, method, path, body)"""
+    ids = [f"{word}-{i}" for i in range(20) for word in ("hidden", "shown")]
+    queries = [{"vector": NEAR, "with": ["metadata"]}, {"vector": NEAR, "exact": True}, {"vector": NEAR, "ef_search": 1},
+               {"vector": NEAR, "snapshot": "kept"}, {"vector": NEAR, "filter": "mark != 'x'"}, {"id": "shown-1"},
+               {"vector": NEAR, "explain": True}, {"vector": NEAR, "compact": True, "with": ["metadata"]},
+               {"vector": NEAR, "one_per": "mark", "with": ["metadata"]}, {"queries": [{"vector": NEAR}, {"id": "shown-2"}]},
+               {"vector": NEAR, "group_by": "mark", "per_group": 9},
+               {"queries": [{"vector": NEAR, "group_by": "mark"}, {"vector": NEAR}]}]
+    for body in queries:
+        yield "query", "POST", I + "/query", body
+    yield "query", "POST", I + "/query?k=99{&n}&with=metadata", struct.pack("<3f", *NEAR)
+    yield "query", "POST", I + "/query?batch=true{&n}", struct.pack("<6f", *NEAR, *NEAR)
+    for body in ({}, {"by": "mark"}, {"by": "mark", "order": "desc", "limit": 30}, {"snapshot": "kept"}, {"filter": "mark != 'x'"}):
+        yield "vectors.scroll", "POST", P + "/scroll", body
+    for body in ({"field": "mark"}, {"field": "mark", "snapshot": "kept"}):
+        yield "vectors.facets", "POST", P + "/facets", body
+    for body in ({"count": 100}, {"count": 100, "snapshot": "kept"}, {"count": 100, "filter": "mark != 'x'"}):
+        yield "vectors.sample", "POST", P + "/sample", body
+    for body in ({"ids": ids}, {"ids": ids, "snapshot": "kept"}):
+        yield "vectors.get", "POST", P + "/get", body
+    for body in ({}, {"snapshot": "kept"}, {"filter": "mark != 'x'"}):
+        yield "vectors.count", "POST", P + "/count", body
+    for more in ("", "&snapshot=kept", "&with=metadata&vectors=base64", "&filter=mark%20!=%20'x'"):
+        yield "export", "GET", I + "/export?{n}" + more, None
+    for i in ("hidden-1", "shown-1"):
+        yield "vectors.get_one", "GET", P + f"/{i}?{{n}}", None
+        yield "vectors.get_one", "GET", P + f"/{i}?{{n}}&snapshot=kept", None
+
+
+def check_read(server, key, namespace, read):
+    operation, method, path, body = read
+    n = f"namespace={namespace}" if namespace else ""
+    path = path.replace("{i}", "films").replace("{&n}", "&" + n if n else "").replace("{n}", n)
+    headers = {"Content-Type": "application/vnd.lode.f32"} if isinstance(body, bytes) else {}
+    if isinstance(body, dict) and namespace:
+        body = {**body, "namespace": namespace}
+    answer = server.request(method, path, body, headers=headers, key=key)
+    what = (operation, path, body, answer)
+    if "/hidden-1" in path:
+        assert answer.status == 404, what
+        return
+    assert answer.status == 200, what
+    told = json.dumps(answer.json["points"]).encode() if operation == "vectors.get" else answer.body
+    assert b"hidden" not in told, what
+    if operation == "vectors.count":
+        assert answer.json["count"] == 20, what
+    else:
+        assert b"shown" in told, what
+
+
+def put_marked(server, boss, word, namespace):
+    vector = NEAR if word == "hidden" else [0, 1, 0]
+    points = [{"id": f"{word}-{i}", "vector": vector, "metadata": {"mark": word}} for i in range(20)]
+    body = {"vectors": points, **({"namespace": namespace} if namespace else {})}
+    check(server.post("/indices/films/vectors?ack=applied", body, key=boss), 200)
+
+
+def test_no_read_shows_what_is_hidden():
+    """Points that a filter or other namespaces hide are in no answer: in memory, in segments and in snapshots, whatever way they
+    are asked for."""
+    asked = {operation for operation, *_ in reads()}
+    assert asked == {route.operation for route in ROUTES if (route.role, route.reach) == (READ, PART)} - {"namespaces.get"}, asked
+    with start() as server:
+        boss = make_key(server, "boss", ADMIN)["key"]
+        some = make_key(server, "some", READ, filter="mark = 'shown'")["key"]
+        anna = make_key(server, "anna", READ, namespaces="anna")["key"]
+        both = make_key(server, "both", READ, namespaces="anna,both", filter="mark = 'shown'")["key"]
+        for key in (boss, some, anna, both):
+            wait_for(server, key)
+        check(server.put("/indices/films", {"dim": 3}, key=boss), 201)
+        for namespace, words in {None: ("hidden", "shown"), "anna": ("shown",), "both": ("hidden", "shown"), "bert": ("hidden",)}.items():
+            for word in words:
+                put_marked(server, boss, word, namespace)
+        check(server.put("/indices/films/snapshots/kept", key=boss), 201)
+        for work in (None, "flush", "compact"):
+            if work:
+                check(server.post("/indices/films/" + work, key=boss), 200)
+            for read in reads():
+                for key, namespace in ((some, None), (some, "both"), (anna, "anna"), (both, "both"), (both, "anna")):
+                    check_read(server, key, namespace, read)
+
+
+def test_names_are_judged_by_what_they_mean():
+    """However a name is written, it is the one that it stands for; and what stands for another is another."""
+    with start() as server:
+        boss = make_key(server, "boss", ADMIN)["key"]
+        films = make_key(server, "films", ADMIN, collections="films")["key"]
+        anna = make_key(server, "anna", WRITE, namespaces="anna")["key"]
+        for key in (boss, films, anna):
+            wait_for(server, key)
+        restore(server, boss)
+        for path in ("/indices/%62ooks", "/indices/b%6Foks", "/indices/b%6foks", "/indices/%62%6f%6f%6b%73", "http://x/indices/books",
+                     "HTTPS://x/indices/books?"):
+            assert check(server.get(path, key=boss), 200).json["name"] == "books"
+            check(server.get(path, key=films), 403, "collection")
+        for path in ("/indices/Films", "/indices/films%20", "/indices/films%2F", "/indices/%2566ilms", "/indices/films%2f..%2fbooks",
+                     "/indices/films/../books", "/indices/films/%2e%2e/books", "/indices/./books", "//indices/books", "/indices//books",
+                     "/indices/films;/books", "/indices/films%00", "/indices/films%C0%AFbooks", "/indices/%", "/indices/films%", "/Indices/films",
+                     "/indices/films/", "/indices/films%0d%0ax", "/indices/books%3f", "/%69ndices/films", "/indices/films-alias"):
+            answer = server.get(path, key=films)
+            assert answer.status in (400, 403, 404, 405), (path, answer)
+        count = "/indices/films/vectors/count"
+        for body in ('{"namespace":"anna","namespace":"bert"}', '{"namespace":"anna","names\\u0070ace":"bert"}', '{"namespace":null}', '{}',
+                     '{"namespace":""}', '{"namespace":"bert"}', '{"namespace":"ANNA"}', '{"namespace":"anna "}', '{"namespace":"anna\\u0000"}',
+                     '{"namespace":["anna"]}', '{"Namespace":"anna"}'):
+            answer = server.post(count, body.encode(), key=anna)
+            assert answer.status in (400, 403), (body, answer)
+        for query in ("", "namespace=", "namespace=%62ert", "namespace=bert&namespace=anna", "n%61mespace=bert&namespace=anna", "Namespace=anna",
+                      "namespace=anna%00", "namespace=anna%20", "namespace=anna+", "namespace=%2561nna", "namespace"):
+            for path in ("/indices/films/export?", "/indices/films/vectors/1?"):
+                answer = server.get(path + query, key=anna)
+                assert answer.status in (400, 403), (query, answer)
+        for query in ("namespace=%61nna", "namespace=anna&namespace=bert"):  # the first counts, for what is asked and what is allowed
+            assert check(server.get("/indices/films/export?" + query, key=anna), 200).body.count(b"films anna") == 2
+        for path in ("/indices/films/namespaces/%62ert", "/indices/films/namespaces/anna%20", "/indices/films/namespaces/%41nna"):
+            check(server.get(path, key=anna), 403, "namespace")
+        check(server.get("/indices/films/namespaces/%61nna", key=anna), 200)
+
+
 def read_audit(server):
     directory = os.path.join(server.data, "server", "audit")
     names = sorted(name for name in os.listdir(directory) if name.endswith(".jsonl"))
@@ -327,6 +454,16 @@ def test_a_request_counts_once():
         assert passed == 10, passed
 
 
+def test_denied_requests_count():
+    """Who asks for what he may not has asked."""
+    with start() as server:
+        slow = make_key(server, "slow", READ, requests_per_s="2")["key"]
+        wait_for(server, slow)
+        time.sleep(1)
+        statuses = [server.put("/indices/films", {"dim": 3}, key=slow).status for _ in range(12)]
+        assert set(statuses) == {403, 429} and statuses[0] == 403, statuses
+
+
 def test_batches_count_by_queries():
     with start() as server:
         boss = make_key(server, "boss", ADMIN)["key"]
@@ -341,5 +478,6 @@ def test_batches_count_by_queries():
 
 
 if __name__ == "__main__":
-    run([test_matrix, test_bad_credentials, test_what_is_seen, test_names_are_not_callers, test_quota,
+    run([test_matrix, test_bad_credentials, test_what_is_seen, test_no_read_shows_what_is_hidden,
+         test_names_are_judged_by_what_they_mean, test_names_are_not_callers, test_quota, test_denied_requests_count,
          test_a_request_counts_once, test_batches_count_by_queries])

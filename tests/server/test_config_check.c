@@ -203,8 +203,14 @@ static void files_must_be_there_and_secrets_secret(void **state)
     fails("auth.keys-file: ");
     sets("auth.enabled", "no");
     passes();
-    sets("engine.key-file", file("e", 32, 0644));
+    sets("engine.key-file", file("e", 32, 0640));
     fails("engine.key-file: ");
+    sets("engine.key-file", file("e", 32, 0600));
+    passes();
+    sets("tls.key", file("k.pem", 9, 0644)); /* a group may, everybody may not */
+    fails("chmod o=");
+    sets("tls.key", file("k.pem", 9, 0640));
+    passes();
 }
 
 static void tokens_need_their_settings(void **state)
@@ -261,8 +267,8 @@ static void hs256_and_its_secret_go_together(void **state)
     passes();
     sets("auth.jwt.secret-file", file("secret", 31, 0600));
     fails("has 31 bytes; at least 32");
-    sets("auth.jwt.secret-file", file("secret", 32, 0644));
-    fails("chmod 600");
+    sets("auth.jwt.secret-file", file("secret", 32, 0640));
+    fails("(mode 0640): chmod 600");
     sets("auth.jwt.secret-file", file("secret", 32, 0600));
     sets("auth.jwt.jwks-url", "https://issuer.example/keys");
     fails("has nothing but HS256");

@@ -31,6 +31,8 @@ const METHODS = [
     method('Vectors.Delete', WRITE, 'part', (i, n) => part(i, n, {ids: [number(77)]}), {whole: true}),
     method('Vectors.Delete', WRITE, 'part', (i, n) => part(i, n, {filter: '@id = 99'})),
     method('Vectors.Patch', WRITE, 'part', (i, n) => part(i, n, {filter: '@id = 99', change: {metadata: '{"open":true}'}})),
+    method('Vectors.Patch', WRITE, 'part', (i, n) => part(i, n, {changes: [{id: number(1), change: {metadata: '{"open":true}'}}]}),
+           {whole: true}),
     method('Namespaces.Get', READ, 'part', part, {whole: true}),
     method('Namespaces.Delete', WRITE, 'part', part, {whole: true, lost: true}),
     method('Namespaces.List', READ, 'name', (index) => ({index}), {whole: true}),
@@ -148,6 +150,35 @@ test('pages of namespaces tell nothing of those of others', async () => {
         after = page.next;
     } while (after);
     assert.deepStrictEqual(new Set(told), new Set(['anna', '']));
+});
+
+test('no read shows what a filter hides', async () => {
+    await restore();
+    const hidden = {...point, id: number(9), metadata: '{"open":false,"mark":"hidden"}'}, ids = [number(1), number(9)];
+    for (const namespace of ['', 'anna'])
+        assert.strictEqual(await call(holders[0], {path: 'Vectors.Upsert'}, part('films', namespace, {points: [hidden]})), 0);
+    assert.strictEqual(await call(holders[0], {path: 'Snapshots.Create'}, {index: 'films', name: 'with-hidden'}), 0);
+    const given = {with: {metadata: true}}, query = {values, ...given};
+    const reads = {
+        Query: [{query}, {query: {...query, exact: true}}, {query: {...query, group_by: 'mark'}}, {query: {...query, one_per: 'mark'}},
+                {query: {like: number(1), ...given}}, {query: {...query, explain: true}}],
+        QueryBatch: [{queries: [query, query]}, {queries: [query, {...query, group_by: 'mark'}]}],
+        Get: [{ids, ...given}], Scroll: [given, {order_by: 'mark', ...given}], Count: [{}], Facets: [{field: 'mark'}],
+        Sample: [{count: 50, ...given}], Export: [given],
+    };
+    for (const holder of holders.filter((one) => one.filter && one.role === 'read')) {
+        const metadata = new grpc.Metadata();
+        metadata.set('authorization', 'Bearer ' + holder.key);
+        for (const [name, messages] of Object.entries(reads))
+            for (const snapshot of ['', 'with-hidden'])
+                for (const message of messages.map((rest) => part('films', holder.namespaces ? 'anna' : '', {...rest, snapshot}))) {
+                    const answer = name === 'Export' ? await collect(services.Vectors.Export(message, metadata)) :
+                        await ask(services.Vectors, name, message, {}, metadata);
+                    const told = JSON.stringify(answer);
+                    assert(!told.includes('hidden') && (name !== 'Count' || answer.count === '2'), name + JSON.stringify(message) + told);
+                    assert(name === 'Count' || JSON.stringify(message).includes('mark') || told.includes('open'), name + told);
+                }
+    }
 });
 
 main();
