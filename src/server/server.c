@@ -150,6 +150,18 @@ static void open_progress(void *context, size_t done, size_t total)
     atomic_store_explicit(&server->percent, (unsigned)(100 * done / total), memory_order_relaxed);
 }
 
+/* Whoever writes may not notice, until the disk is full or the log long. */
+static void work_changed(void *context, const char *collection, const lode_error *error)
+{
+    struct server *server = context;
+    const struct log_field fields[] = {
+        {.name = "index", .kind = LOG_TEXT, .text = collection},
+        {.name = "error", .kind = LOG_TEXT, .text = error ? error->message : NULL}};
+    log_write(server->log, error ? LOG_ERROR : LOG_INFO,
+              error ? "background work fails, and is tried again" : "background work goes on",
+              fields, 2);
+}
+
 /* What a query that was measured has shown; on the sampler's thread. */
 static void recall_found(void *context, const char *collection, uint64_t shared, uint64_t hits)
 {
@@ -172,8 +184,9 @@ static lode_status open_db(struct server *server, lode_error *error)
         .context = server, .failed = open_failed, .progress = open_progress};
     if (status == LODE_OK)
         status = handles_open_all(server->handles, &watch, error);
+    const struct collector_watch work = {.context = server, .work = work_changed};
     if (status == LODE_OK)
-        status = collector_new(server->db, server->handles, &server->collector, error);
+        status = collector_new(server->db, server->handles, &work, &server->collector, error);
     const struct recall_options recall = {
         .share = config->recall.share, .report = recall_found, .context = server};
     if (status == LODE_OK)
