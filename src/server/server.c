@@ -11,6 +11,7 @@
 
 #define DAY_S            86400
 #define EXPIRY_WARNING_S ((int64_t)14 * DAY_S)
+#define NAMES_SIZE_MAX   16384 /* of all settings, and more */
 
 /* --- Making -------------------------------------------------------------------------------------- */
 
@@ -274,6 +275,24 @@ static void reload_failed(struct server *server, const char *what, const lode_er
         2);
 }
 
+void server_reload_refused(struct server *server, const lode_error *error)
+{
+    reload_failed(server, "settings", error);
+}
+
+static void tell_waiting(struct server *server, const struct config *config)
+{
+    struct buf names;
+    buf_init(&names, NAMES_SIZE_MAX);
+    if (!config_waiting(server->config, config, &names, NULL) && names.size &&
+        !buf_terminate(&names, NULL))
+        log_write(server->log, LOG_WARNING, "settings have changed that wait for a restart",
+                  &(struct log_field){
+                      .name = "settings", .kind = LOG_TEXT, .text = (const char *)names.data},
+                  1);
+    buf_release(&names);
+}
+
 lode_status server_reload(struct server *server, const struct config *config, lode_error *error)
 {
     lode_error errors[3] = {{.status = LODE_OK}};
@@ -297,6 +316,7 @@ lode_status server_reload(struct server *server, const struct config *config, lo
     }
     if (next == LODE_OK)
         warn_certificate(server, config->tls.certificate);
+    tell_waiting(server, config);
     if (status == LODE_OK)
         log_write(server->log, LOG_INFO, "reloaded", NULL, 0);
     return status;
