@@ -33,6 +33,7 @@ crash: build ## crashes counted, 6 minutes; MINUTES=60 for longer, SEED=n to rep
 	@tests/crash/crash.py --build build/release --jobs $(JOBS) --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 soak: build ## a server under mixed traffic, killed again and again, 2 minutes; MINUTES=30 for longer, SEED=n
+	$(call setup,test)
 	@LODE_BIN=$(CURDIR)/build/release/lode tests/soak/soak.py --minutes $(or $(MINUTES),2) $(if $(SEED),--seed $(SEED))
 
 fuzz: ## every decoder fuzzed for a minute; SECONDS=600 for longer, HARNESS=wal for one
@@ -73,6 +74,7 @@ bench-open: build ## how long opening takes, with 1,000,000 and 10,000,000 point
 
 bench-filters: bench-build ## searches under filters of every share, beside a scan, hnswlib and faiss (12 minutes)
 	@bench/run.sh filters
+
 bench-namespaces: build ## 100,000 namespaces of 10 points: import, queries, sizes, dropping half
 	$(call setup,bench)
 	@cmake -S . -B build/release

@@ -70,19 +70,19 @@ extern "C" {
 /* What the caller can do about it. Values are stable. */
 typedef enum lode_status {
     LODE_OK = 0,
-    LODE_INVALID = 1,    /* an argument or input is wrong: mend it; nothing was changed */
-    LODE_NOT_FOUND = 2,  /* no such directory, collection, alias, point or text model */
-    LODE_EXISTS = 3,     /* the name is taken */
-    LODE_BUSY = 4,       /* another process has the directory open, or the thing is in use */
-    LODE_LIMIT = 5,      /* over a documented limit */
-    LODE_NOMEM = 6,      /* memory refused */
-    LODE_IO = 7,         /* the operating system refused; see os_errno */
-    LODE_FULL = 8,       /* no space on the disk: reads and deletes go on, other writes are refused
+    LODE_INVALID = 1,   /* an argument or input is wrong: mend it; nothing was changed */
+    LODE_NOT_FOUND = 2, /* no such directory, collection, alias, point or text model */
+    LODE_EXISTS = 3,    /* the name is taken */
+    LODE_BUSY = 4,      /* another process has the directory open, or the thing is in use */
+    LODE_LIMIT = 5,     /* over a documented limit */
+    LODE_NOMEM = 6,     /* memory refused */
+    LODE_IO = 7,        /* the operating system refused; see os_errno */
+    LODE_FULL = 8,      /* no space on the disk: reads and deletes go on, other writes are refused
                               until there is */
-    LODE_CORRUPT = 9,    /* a file is not what was written; the message names file and offset */
-    LODE_VERSION = 10,   /* the files were written by a newer Lode */
-    LODE_PARTIAL = 11,   /* lode_wait_idle alone: its time ran out, the work goes on */
-    LODE_CANCELLED = 12, /* stopped by the caller or by closing */
+    LODE_CORRUPT = 9,   /* a file is not what was written; the message names file and offset */
+    LODE_VERSION = 10,  /* the files are of a format that this Lode does not know, newer or older */
+    LODE_PARTIAL = 11,  /* lode_wait_idle alone: its time ran out, the work goes on */
+    LODE_CANCELLED = 12,   /* stopped by the caller or by closing */
     LODE_UNSUPPORTED = 13, /* not in this build, or not through this handle */
     LODE_READONLY =
         14, /* writes are refused after an earlier I/O error, until it is reopened; or it is open read-only */

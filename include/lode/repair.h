@@ -12,7 +12,8 @@ extern "C" {
 
 /* Check every checksum and cross-reference of a database that no process has open. `report` is
  * called once for each thing found wrong (file relative to path; offset in bytes); the return is
- * LODE_OK when it was never called, LODE_CORRUPT otherwise, or why the check could not be made. */
+ * LODE_OK when it was never called, LODE_CORRUPT otherwise, or why the check could not be made
+ * (LODE_VERSION: a file is of another format, which is no damage). */
 typedef struct lode_verify_finding {
     const char *file;
     uint64_t offset;

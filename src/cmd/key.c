@@ -178,14 +178,16 @@ static int fill(const struct key_job *job, struct api_key *key)
 
 /* --- Actions ------------------------------------------------------------------------------------ */
 
-static int fail(const lode_error *error)
+/* hint: what helps where this is why it failed. */
+static int fail(const lode_error *error, lode_status why, const char *hint)
 {
-    const char *hint = error->status == LODE_NOT_FOUND ? "'lode key list DIR' shows what there is"
-                       : error->status == LODE_EXISTS
-                           ? "choose another name, or revoke the other one first"
-                           : NULL;
-    return output_fail(
-        &(struct output_failure){.error = error, .cause = CAUSE_ARGUMENTS, .hint = hint});
+    return output_fail(&(struct output_failure){
+        .error = error, .cause = CAUSE_ARGUMENTS, .hint = error->status == why ? hint : NULL});
+}
+
+static int fail_to_find(const lode_error *error)
+{
+    return fail(error, LODE_NOT_FOUND, "'lode key list DIR' shows what there is");
 }
 
 static int show_key(const char *id, const char *name, const char *text)
@@ -211,8 +213,9 @@ static int create(const struct key_job *job)
     struct api_key key = {.id = ""};
     int code = fill(job, &key);
     if (!code)
-        code = api_keys_create(job->dir, &key, text, &error) ? fail(&error)
-                                                             : show_key(key.id, key.name, text);
+        code = api_keys_create(job->dir, &key, text, &error)
+                   ? fail(&error, LODE_EXISTS, "choose another name, or revoke the other one first")
+                   : show_key(key.id, key.name, text);
     grant_release(&key.grant);
     return code;
 }
@@ -225,7 +228,7 @@ static int rotate(const struct key_job *job)
     if (job->overlap && parse_duration("overlap", job->overlap, &overlap_us))
         return EXIT_USAGE;
     if (api_keys_rotate(job->dir, job->id, overlap_us, text, &error))
-        return fail(&error);
+        return fail_to_find(&error);
     return show_key(job->id, NULL, text);
 }
 
@@ -234,7 +237,7 @@ static int revoke(const struct key_job *job)
     lode_error error = {0};
     struct document document;
     if (api_keys_revoke(job->dir, job->id, &error))
-        return fail(&error);
+        return fail_to_find(&error);
     if (!output_json()) {
         printf("revoked %s\n", job->id);
         return EXIT_OK;

@@ -154,7 +154,8 @@ static const char *advice(lode_status status)
     case LODE_FULL: return "make room on the disk and run it again; what was acknowledged is kept";
     case LODE_CORRUPT:
         return "'lode verify DIR' lists all that is damaged; restore a copy, or 'lode repair DIR'";
-    case LODE_VERSION: return "use the lode that wrote these files, or a newer one";
+    case LODE_VERSION:
+        return "use the lode that wrote these files; what it exports, another one can import";
     case LODE_KEY:
         return "--key-file FILE or --key-command COMMAND gives a key; 'lode encryption show DIR' "
                "tells which is needed";

@@ -56,6 +56,7 @@ static void reload(struct service *service)
         status = check_reloaded(service, &config, &error);
     if (status) {
         config_release(&config);
+        server_reload_refused(service->server, &error);
     } else {
         status = server_reload(service->server, &config, &error);
         if (service->is_reloaded)

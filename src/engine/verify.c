@@ -98,7 +98,7 @@ static lode_status check_model(struct check *check, const char *dir, lode_error 
     if (!status && manifest.text_model_version) {
         lode_error reason = {0};
         lode_status opened = open_model(check->vfs, path, &manifest, &reason);
-        if (opened == LODE_CORRUPT || opened == LODE_VERSION)
+        if (opened == LODE_CORRUPT)
             report(check, name_format(name, text), 0, reason.message);
         else if (opened && opened != LODE_NOT_FOUND) /* that it is missing is reported already */
             status = error_set(error, opened, "%s", reason.message);
@@ -168,7 +168,7 @@ static lode_status gather_collections(struct check *check, const struct file_nam
         status = catalog_load(check->vfs, check->path, catalog, &reason);
         if (status == LODE_OK)
             return LODE_OK;
-        if (status != LODE_CORRUPT && status != LODE_VERSION && status != LODE_NOT_FOUND) {
+        if (status != LODE_CORRUPT && status != LODE_NOT_FOUND) {
             if (error)
                 *error = reason; /* it could not be looked at, which is no damage */
             return status;
@@ -244,7 +244,7 @@ static lode_status check_keys(struct check *check, struct vfs **ret_crypt, lode_
             "to the same, writes both anew");
     if (!status)
         status = keyring_decode(bytes, size, what, check->options->key, &keyring, &reason);
-    if (status == LODE_CORRUPT || status == LODE_VERSION)
+    if (status == LODE_CORRUPT)
         report(check, KEYRING_FILE_NAME, 0, reason.message);
     if (status && error)
         *error = reason;

@@ -50,6 +50,7 @@ static lode_status tell(struct call *call, const struct collected *collected, bo
     count_caches(server, collected ? server->handles : NULL, caches, &sources);
     if (collected) {
         sources.recall_skipped = recall_sampler_skipped(server->recall);
+        sources.unopened = collected->unopened;
         collect_seen(call, collected, &sources);
     }
     return metrics_text(server->metrics, &sources, &call->out, &call->error);

@@ -19,11 +19,12 @@ struct collected_own {
 struct collector {
     lode_db *db;
     struct handles *handles;
+    struct collector_watch watch;
     struct thread thread;
     struct mutex lock; /* guards what follows */
     struct cond stop;
     bool is_stopping;
-    struct collected_own *newest;
+    struct collected_own *newest; /* changed by who collects alone, who reads it without the lock */
 };
 
 static struct collected_own *collected_new(size_t count_max)
@@ -61,20 +62,51 @@ const struct collected *collector_take(struct collector *collector)
     return &own->shown;
 }
 
-/* Of one collection; what cannot be had now is left out. */
+/* --- Collecting ---------------------------------------------------------------------------------- */
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct metrics_collection *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+/* How background work of the collection failed when it was last looked at; LODE_OK: it did not, or nobody has looked. */
+static lode_status failed_before(const struct collector *collector, const char *name)
+{
+    const struct collected *before = &collector->newest->shown;
+    const struct metrics_collection wanted = {.name = name};
+    const struct metrics_collection *found =
+        before->count
+            ? bsearch(&wanted, before->collections, before->count, sizeof wanted, compare_names)
+            : NULL;
+    return found ? found->stats->job_error.status : LODE_OK;
+}
+
+static void look_at_work(const struct collector *collector, const char *name,
+                         const lode_error *error)
+{
+    if (error->status != failed_before(collector, name))
+        collector->watch.work(collector->watch.context, name, error->status ? error : NULL);
+}
+
+/* Of one collection; what cannot be had now is left out, and counted unless it has just been dropped. */
 static void collect(struct collector *collector, const char *name, struct collected *into)
 {
     const struct handle *handle = NULL;
     lode_stats *stats = NULL;
-    if (handles_take(collector->handles, name, NULL, NULL, &handle, NULL))
+    lode_status status = handles_take(collector->handles, name, NULL, NULL, &handle, NULL);
+    if (status) {
+        into->unopened += status != LODE_NOT_FOUND;
         return;
-    lode_status status = lode_stats_get(handle->collection, &stats, NULL);
+    }
+    status = lode_stats_get(handle->collection, &stats, NULL);
     handles_give(collector->handles, handle);
     char *copy = status ? NULL : strdup(name);
     if (!copy) {
         lode_stats_free(stats);
         return;
     }
+    look_at_work(collector, name, &stats->job_error);
     into->collections[into->count++] = (struct metrics_collection){.name = copy, .stats = stats};
 }
 
@@ -123,8 +155,8 @@ static void run(void *context)
     }
 }
 
-lode_status collector_new(lode_db *db, struct handles *handles, struct collector **ret_collector,
-                          lode_error *error)
+lode_status collector_new(lode_db *db, struct handles *handles, const struct collector_watch *watch,
+                          struct collector **ret_collector, lode_error *error)
 {
     struct collector *collector = calloc(1, sizeof *collector);
     struct collected_own *nothing = collected_new(0);
@@ -136,6 +168,7 @@ lode_status collector_new(lode_db *db, struct handles *handles, struct collector
     }
     collector->db = db;
     collector->handles = handles;
+    collector->watch = *watch;
     collector->newest = nothing;
     mutex_init(&collector->lock);
     cond_init(&collector->stop);

@@ -112,7 +112,8 @@ NODISCARD lode_status config_set(struct config *config, const char *key, const c
 /* Decides audit.enabled where it was not said, and which of engine.key-file and key-command counts. After all is set, once more if something is set afterwards. Files that are
  * named by nobody stay NULL: whoever opens them knows their place below config.data. */
 void config_complete(struct config *config);
-/* What no single key can tell: public addresses without auth, mutual TLS without TLS, files that cannot be read. */
+/* What no single key can tell: public addresses without auth, mutual TLS without TLS, files that cannot be read, and those that
+ * cannot be made for want of a folder. */
 NODISCARD lode_status config_check(const struct config *config, lode_error *error);
 /* config_check's rules about who may what: what tokens need, and where their keys are. */
 NODISCARD lode_status config_check_auth(const struct config *config, lode_error *error);
@@ -124,6 +125,10 @@ NODISCARD lode_status config_check_sockets(const struct config *config, const in
 /* Append every key with its value, its default and where it came from: as YAML, which config_read takes, or JSON. */
 NODISCARD lode_status config_print(const struct config *config, bool as_json, struct buf *out,
                                    lode_error *error);
+/* Append the names of settings, with commas between them, of which a reload takes over nothing (server_reload), and which differ
+ * between the two. */
+NODISCARD lode_status config_waiting(const struct config *before, const struct config *now,
+                                     struct buf *out, lode_error *error);
 /* Whether certificate and key can be used together, and the authorities of clients. Reads them, as config_check does not. */
 NODISCARD lode_status config_check_tls(const struct config *config, lode_error *error);
 /* The options of net_server_new that this asks for; borrows from config. */

@@ -4,12 +4,14 @@
 #include "server/config_keys.h"
 #include "server/jwks.h"
 
+#include "base/limits.h"
 #include "base/number.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -158,6 +160,34 @@ static lode_status check_file(const struct wanted_file *file, lode_error *error)
     return status;
 }
 
+/* Where a file or directory is to be made, there must be a folder to make it in. */
+static lode_status check_folder(const char *key, const char *path, lode_error *error)
+{
+    char folder[PATH_SIZE_MAX] = ".";
+    struct stat info;
+    size_t size = path ? strlen(path) : 0;
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    while (size > 0 && path[size - 1] != '/')
+        size--;
+    if (size >= sizeof folder)
+        return error_set(error, LODE_INVALID, "%s: a path of %zu bytes; at most %d", key,
+                         strlen(path), PATH_SIZE_MAX - 1);
+    if (size > 0)
+        snprintf(folder, sizeof folder, "%.*s", (int)size, path);
+    if (!path || (stat(folder, &info) == 0 && S_ISDIR(info.st_mode)))
+        return LODE_OK;
+    return error_set(error, LODE_INVALID, "%s: there is no folder %s", key, vfs_path_tail(folder));
+}
+
+static lode_status check_folders(const struct config *config, lode_error *error)
+{
+    lode_status status = check_folder("log.file", config->log.file, error);
+    return status ? status
+                  : check_folder("audit.directory", config->audit.is_on ? config->audit.dir : NULL,
+                                 error);
+}
+
 static lode_status check_files(const struct config *config, lode_error *error)
 {
     bool keys = !config->auth.is_off, jwt = config->auth.jwt.is_on;
@@ -290,8 +320,8 @@ static lode_status check_ranges(const struct config *config, lode_error *error)
 lode_status config_check(const struct config *config, lode_error *error)
 {
     static lode_status (*const checks[])(const struct config *, lode_error *) = {
-        check_ranges, check_addresses, check_tls,    config_check_auth,
-        check_http,   check_traces,    check_engine, check_files,
+        check_ranges, check_addresses, check_tls,   config_check_auth, check_http,
+        check_traces, check_engine,    check_files, check_folders,
     };
     if (!config->data)
         return error_set(error, LODE_INVALID,

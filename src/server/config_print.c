@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define VALUE_SIZE_MAX (1u << 20) /* a file has no more */
+
 static const char *const origin_names[] = {"default", "file", "environment", "flag"};
 
 /* The value of a key, ended by NUL, in `text`. */
@@ -33,6 +35,50 @@ static void write_items(struct json_writer *json, const struct config *config,
     for (size_t i = 0; i < strings->count; i++)
         json_write_string(json, strings->items[i], strlen(strings->items[i]));
     json_write_array_end(json);
+}
+
+/* --- What waits for a restart ---------------------------------------------------------------------- */
+
+static bool is_reloaded(const char *path)
+{
+    return strncmp(path, "tls.", 4) == 0 || strncmp(path, "auth.", 5) == 0 ||
+           strncmp(path, "limits.", 7) == 0 ||
+           strcmp(path, "log.level") == 0;
+}
+
+static lode_status differs(const struct config *before, const struct config *now, size_t i,
+                           int *ret_differs, lode_error *error)
+{
+    struct buf a, b;
+    buf_init(&a, VALUE_SIZE_MAX);
+    buf_init(&b, VALUE_SIZE_MAX);
+    lode_status status = value_text(before, i, &a, error);
+    if (!status)
+        status = value_text(now, i, &b, error);
+    if (!status)
+        *ret_differs = strcmp((const char *)a.data, (const char *)b.data) != 0;
+    buf_release(&a);
+    buf_release(&b);
+    return status;
+}
+
+lode_status config_waiting(const struct config *before, const struct config *now, struct buf *out,
+                           lode_error *error)
+{
+    size_t count;
+    const struct config_key *keys = config_keys(&count);
+    lode_status status = LODE_OK;
+    for (size_t i = 0; !status && i < count; i++) {
+        int is_other = 0;
+        /* Other certificates are taken over; TLS is not switched on or off. */
+        if (strcmp(keys[i].path, "tls.certificate") == 0)
+            is_other = !before->tls.certificate != !now->tls.certificate;
+        else if (!is_reloaded(keys[i].path))
+            status = differs(before, now, i, &is_other, error);
+        if (!status && is_other)
+            status = buf_printf(out, error, "%s%s", out->size ? ", " : "", keys[i].path);
+    }
+    return status;
 }
 
 /* --- YAML ---------------------------------------------------------------------------------------- */
@@ -145,7 +191,7 @@ static lode_status print_json(const struct config *config, struct buf *out, lode
     struct buf scratch;
     lode_status status = LODE_OK;
     (void)config_keys(&count);
-    buf_init(&scratch, 1 << 20);
+    buf_init(&scratch, VALUE_SIZE_MAX);
     json_writer_init(&json, out, error);
     json_write_object(&json);
     json_write_key(&json, "settings");

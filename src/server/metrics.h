@@ -60,6 +60,7 @@ struct metrics_sources {
     /* Those that who asks may see, ordered by name, as lode_catalog_list has them, without aliases. */
     const struct metrics_collection *collections;
     size_t collection_count;
+    size_t unopened;                    /* collections that cannot be opened, of all there are */
     const struct metrics_cache *caches; /* that count how often they were of use; may be none */
     size_t cache_count;
     const char *data; /* directory of the database: its file system is told; NULL: it is not */

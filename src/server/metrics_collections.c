@@ -179,6 +179,9 @@ void metrics_text_collections(const struct metrics_sources *sources, struct expo
 {
     exposition_one_u64(text, "lode_collections", "gauge", "Collections of the database.",
                        sources->collection_count);
+    exposition_one_u64(text, "lode_collections_unopened", "gauge",
+                       "Collections that cannot be opened, and of which nothing is told.",
+                       sources->unopened);
     size_t room = sources->collection_count < METRICS_COLLECTIONS_MAX ? sources->collection_count
                                                                       : METRICS_COLLECTIONS_MAX;
     struct totals *all = calloc(room + 1, sizeof *all);

@@ -72,7 +72,9 @@ static enum log_level level_of(const struct call *call, unsigned status, bool is
 {
     if (!is_told)
         return LOG_DEBUG;
-    if (status >= 500 && status != 503 && status != 504)
+    /* 503 and 504 mostly mean that there is too much to do; what takes no writes stays so until somebody sees to it. */
+    bool is_passing = status == 504 || (status == 503 && call->error.status != LODE_READONLY);
+    if (status >= 500 && !is_passing)
         return LOG_WARNING;
     if (call->route && call->route->is_mutation && call->route->role == ROLE_ADMIN)
         return LOG_INFO;

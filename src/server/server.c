@@ -11,6 +11,7 @@
 
 #define DAY_S            86400
 #define EXPIRY_WARNING_S ((int64_t)14 * DAY_S)
+#define NAMES_SIZE_MAX   16384 /* of all settings, and more */
 
 /* --- Making -------------------------------------------------------------------------------------- */
 
@@ -150,6 +151,18 @@ static void open_progress(void *context, size_t done, size_t total)
     atomic_store_explicit(&server->percent, (unsigned)(100 * done / total), memory_order_relaxed);
 }
 
+/* Whoever writes may not notice, until the disk is full or the log long. */
+static void work_changed(void *context, const char *collection, const lode_error *error)
+{
+    struct server *server = context;
+    const struct log_field fields[] = {
+        {.name = "index", .kind = LOG_TEXT, .text = collection},
+        {.name = "error", .kind = LOG_TEXT, .text = error ? error->message : NULL}};
+    log_write(server->log, error ? LOG_ERROR : LOG_INFO,
+              error ? "background work fails, and is tried again" : "background work goes on",
+              fields, 2);
+}
+
 /* What a query that was measured has shown; on the sampler's thread. */
 static void recall_found(void *context, const char *collection, uint64_t shared, uint64_t hits)
 {
@@ -172,8 +185,9 @@ static lode_status open_db(struct server *server, lode_error *error)
         .context = server, .failed = open_failed, .progress = open_progress};
     if (status == LODE_OK)
         status = handles_open_all(server->handles, &watch, error);
+    const struct collector_watch work = {.context = server, .work = work_changed};
     if (status == LODE_OK)
-        status = collector_new(server->db, server->handles, &server->collector, error);
+        status = collector_new(server->db, server->handles, &work, &server->collector, error);
     const struct recall_options recall = {
         .share = config->recall.share, .report = recall_found, .context = server};
     if (status == LODE_OK)
@@ -261,6 +275,24 @@ static void reload_failed(struct server *server, const char *what, const lode_er
         2);
 }
 
+void server_reload_refused(struct server *server, const lode_error *error)
+{
+    reload_failed(server, "settings", error);
+}
+
+static void tell_waiting(struct server *server, const struct config *config)
+{
+    struct buf names;
+    buf_init(&names, NAMES_SIZE_MAX);
+    if (!config_waiting(server->config, config, &names, NULL) && names.size &&
+        !buf_terminate(&names, NULL))
+        log_write(server->log, LOG_WARNING, "settings have changed that wait for a restart",
+                  &(struct log_field){
+                      .name = "settings", .kind = LOG_TEXT, .text = (const char *)names.data},
+                  1);
+    buf_release(&names);
+}
+
 lode_status server_reload(struct server *server, const struct config *config, lode_error *error)
 {
     lode_error errors[3] = {{.status = LODE_OK}};
@@ -284,6 +316,7 @@ lode_status server_reload(struct server *server, const struct config *config, lo
     }
     if (next == LODE_OK)
         warn_certificate(server, config->tls.certificate);
+    tell_waiting(server, config);
     if (status == LODE_OK)
         log_write(server->log, LOG_INFO, "reloaded", NULL, 0);
     return status;

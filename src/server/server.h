@@ -20,9 +20,12 @@ NODISCARD lode_status server_run(struct server *server, lode_error *error);
 /* Drain for config.http.drain_ms at most; called again: at once. Any thread, not from a signal handler. */
 void server_stop(struct server *server);
 /* Read certificates, keys, JWKS and the log level again, and open the log file again; what fails stays as it was, is logged,
- * and is returned. Any thread. config: read anew; of it only tls, auth and log.level are used. */
+ * and is returned. Any thread. config: read anew; of it only tls, auth and log.level are used, and what else has changed is
+ * logged: it waits for a restart. */
 NODISCARD lode_status server_reload(struct server *server, const struct config *config,
                                     lode_error *error);
+/* There is nothing to reload, since the settings are wrong: it is logged. */
+void server_reload_refused(struct server *server, const lode_error *error);
 void server_free(struct server *server); /* NULL is allowed */
 
 #endif

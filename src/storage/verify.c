@@ -19,7 +19,7 @@ void verifying_report(struct verifying *run, const char *file, uint64_t offset, 
 lode_status verifying_judge(struct verifying *run, const char *file, uint64_t offset,
                             lode_status status)
 {
-    if (status != LODE_CORRUPT && status != LODE_VERSION)
+    if (status != LODE_CORRUPT)
         return status;
     verifying_report(run, file, offset, run->error.message);
     return LODE_OK;

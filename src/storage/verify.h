@@ -18,7 +18,8 @@ struct verify {
 
 /* Check the newest manifest, every file it speaks of, and the log: each block's checksum, sizes, ids and their
  * table, documents, graphs, live sets and their counts, that no id lives twice, that no batch is missing.
- * LODE_OK when nothing was reported, LODE_CORRUPT when something was, else why the check stopped. */
+ * LODE_OK when nothing was reported, LODE_CORRUPT when something was, else why the check stopped: LODE_VERSION
+ * at a file of another format, which is no damage. */
 NODISCARD lode_status verify_collection(const struct verify *verify, lode_error *error);
 
 /* Check the frame of one file in dir, all blocks. Same results; a missing file is reported. */

@@ -14,8 +14,8 @@ struct verifying {
 
 void verifying_report(struct verifying *run, const char *file, uint64_t offset,
                       const char *problem);
-/* Whether a check's outcome ends the run: LODE_CORRUPT and LODE_VERSION are findings, reported with the
- * message in run->error; anything else that is not LODE_OK stops it. */
+/* Whether a check's outcome ends the run: LODE_CORRUPT is a finding, reported with the message in run->error;
+ * anything else that is not LODE_OK stops it. */
 NODISCARD lode_status verifying_judge(struct verifying *run, const char *file, uint64_t offset,
                                       lode_status status);
 /* Open a frame of dir and check all its blocks. *ret_sound is 1 when nothing was found, and then the

@@ -84,6 +84,7 @@ def mistakes_are_told():
         output = run("key", *words, code=2)
         assert said in output, (words, output)
     run("key", "list", "nowhere", code=3)
+    assert "key list" not in run("key", "create", "nowhere/db", "--name", "a", "--role", "read", code=3)
     os.chmod("db/server/keys", 0o644)
     assert "chmod 600" in run("key", "list", "db", code=4)
     os.chmod("db/server/keys", 0o600)

@@ -7,10 +7,13 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
 LODE = os.environ.get("LODE_BIN", "build/release/lode")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "golden"))
+from xxh3 import xxh3  # noqa: E402
 OK, FAILED, CORRUPT = 0, 1, 6
 
 FILES = ["catalog", "c-*/manifest-*", "c-*/seg-1.vectors", "c-*/seg-1.ids", "c-*/seg-1.docs"]
@@ -101,6 +104,27 @@ class Repair(unittest.TestCase):
         said = self.expect(CORRUPT, "verify", self.db)
         self.assertIn("restore has to be run again", said)
         self.assertNotIn("lode repair", said)
+
+    def test_a_format_that_is_not_known(self):
+        """It is no damage: nothing is repaired, and nobody is told to."""
+        self.expect(OK, "keep-log", self.db, "1M")
+        self.expect(OK, "import", self.db, "c", self.path / "points.jsonl", "--quiet")
+        for pattern in ("catalog", "c-*/manifest-*", "c-*/seg-*.vectors", "c-*/wal-*.log"):
+            for version in (1, 99):
+                copy = self.path / "copy"
+                shutil.rmtree(copy, ignore_errors=True)
+                shutil.copytree(self.db, copy)
+                target = next(copy.glob(pattern))
+                if version == 1 and target.suffix == ".vectors":
+                    continue  # that one is known
+                data = target.read_bytes()
+                head = data[:8] + version.to_bytes(4, "little") + data[12:56]
+                target.write_bytes(head + xxh3(head).to_bytes(8, "little") + data[64:])
+                with self.subTest(file=pattern, version=version):
+                    said = self.expect(FAILED, "verify", copy)
+                    self.assertIn(f"has format {version}; this Lode knows", said)
+                    self.assertIn("use the lode that wrote these files", said)
+                    self.assertNotIn("repair", said)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,7 @@ class Signals(ServeTest):
         service.wait_for("event: reload level=debug")
         self.file("lode.yaml", "log: {level: loud}\n")
         service.signal(signal.SIGHUP)
+        service.wait_for("event: reload refused: ")  # for the log
         self.assertIn("lode.yaml:1: log.level is 'loud'", service.wait_for("lode: reloading: "))
         self.file("lode.yaml", "log: {level: error}\n")
         service.signal(signal.SIGHUP)
@@ -223,7 +224,8 @@ class Settings(ServeTest):
         self.assertEqual(found["data"], str(self.data))
 
     def test_checking_alone(self):
-        self.assertEqual(self.run_once("--data", self.data, "--check-config", code=0)[0], "the settings are sound\n")
+        for more in ([], ["--log.file", "log", "--audit.directory", f"{self.path}/audit/"]):
+            self.assertEqual(self.run_once("--data", self.data, *more, "--check-config", code=0)[0], "the settings are sound\n")
         out, _ = self.run_once("--data", self.data, "--check-config", "--json", code=0)
         self.assertEqual(json.loads(out), {"sound": True})
 
@@ -239,6 +241,9 @@ class Settings(ServeTest):
                 (["--data", "x"], {"LODE_LOG_LEVL": "info"}, "LODE_LOG_LEVL: there is no such setting"),
                 (["--data", "x", "--auth", "off", "--listen", "0.0.0.0:1"], {}, "which others can reach"),
                 (["--data", "x", "--listen", ""], {}, "listen is empty"),
+                (["--data", "x", "--log.file", "/nowhere/log"], {}, "log.file: there is no folder /nowhere/"),
+                (["--data", "x", "--log.file", f"{path}/log"], {}, "log.file: there is no folder"),
+                (["--data", "x", "--audit.directory", "nowhere/audit/"], {}, "audit.directory: there is no folder nowhere/"),
                 (["x"], {}, "one argument too many"),
         ):
             for mode in ([], ["--check-config"]):

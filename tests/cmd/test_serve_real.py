@@ -128,6 +128,35 @@ class RealTest(unittest.TestCase):
                              [("warning", "the certificate expires soon", True)] * 2 * is_told)
             log.unlink()
 
+    def test_the_log_says_what_a_reload_has_left(self):
+        log, path = self.path / "log", self.path / "lode.yaml"
+        settings = "log: {file: %s}\nhttp: {read-threads: %d, queue-time: 250ms}\n"
+        path.write_text(settings % (log, 1))
+        process, said = self.serve("--config", path, "--listen", "127.0.0.1:0", "--auth", "off")
+        port = int(said["listening"][0].rpartition(":")[2])
+        while self.get(http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S), "/readyz") != 200:
+            self.assertIsNone(process.poll())
+
+        def reload(text, last):
+            """Lines of the log from now on, up to one with this message."""
+            before = len(log.read_text().splitlines())
+            path.write_text(text)
+            process.send_signal(signal.SIGHUP)
+            while True:
+                lines = [json.loads(line) for line in log.read_text().splitlines()[before:]]
+                if any(line["message"] == last for line in lines):
+                    return lines
+                self.assertIsNone(process.poll())
+                time.sleep(0.02)
+
+        self.assertEqual([line["message"] for line in reload(settings % (log, 1), "reloaded")], ["reloaded"])
+        waits, _ = reload(settings % (log, 2) + "recall: {share: 0.5}\n", "reloaded")
+        self.assertEqual((waits["level"], waits["settings"]), ("warning", "http.read-threads, recall.share"))
+        (failed,) = reload(settings % (log, 3) + "nothing: 1\n", "reloading failed")
+        self.assertEqual((failed["level"], failed["what"]), ("error", "settings"))
+        self.assertIn("there is no setting 'nothing'", failed["error"])
+        self.stop(process)
+
     def test_a_database_that_is_taken_and_an_address_that_is(self):
         first, said = self.serve("--listen", "127.0.0.1:0")
         second, _ = self.serve("--listen", said["listening"][0], data=self.path / "other")

@@ -105,6 +105,12 @@ lode_status server_reload(struct server *server, const struct config *config, lo
                : LODE_OK;
 }
 
+void server_reload_refused(struct server *server, const lode_error *error)
+{
+    (void)server;
+    say("reload refused: %s", error->message);
+}
+
 void server_free(struct server *server)
 {
     say("freed");

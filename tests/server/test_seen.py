@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What a running server counts: recall of what users ask, points, caches, denials; and who is told of it."""
+"""What a running server counts: recall of what users ask, points, caches, denials; who is told of it; and what it logs of itself."""
 
 import json
+import pathlib
 import random
 import re
 import time
@@ -124,4 +125,51 @@ def test_who_is_told():
         assert metrics(server)['lode_http_denied_total{reason="unknown_credential"}'] >= 1
 
 
-run([test_recall_is_measured, test_no_recall_unless_asked_for, test_points_and_caches_are_counted, test_who_is_told])
+def said(server, beginning):
+    return [line for line in server.log() if line["message"].startswith(beginning)]
+
+
+def test_failing_work_is_logged():
+    """What fails in the background, where no client meets it, is said once when it begins and once when it ends."""
+    with Server() as server:
+        fill(server, "films", 100)
+        growing = check(server.get("/indices/films/stats"), 200).json["segments"][0]["number"]
+        (place,) = pathlib.Path(server.data).glob("c-*")
+        in_the_way = place / f"seg-{growing}.vectors"
+        in_the_way.mkdir()
+        check(server.post("/indices/films/flush"), 500, "io")
+        wait_for(lambda: said(server, "background work fails"))
+        wait_for(lambda: metrics(server)['lode_jobs_failed_total{kind="flush"}'] >= 2)  # and is tried again
+        assert metrics(server)['lode_job_failing{collection="films"}'] == 1
+        in_the_way.rmdir()
+        wait_for(lambda: said(server, "background work goes on"))
+        (line,) = said(server, "background work fails")
+        assert line["level"] == "error" and line["index"] == "films" and in_the_way.name in line["error"], line
+        assert len(said(server, "background work goes on")) == 1
+        assert metrics(server)['lode_job_failing{collection="films"}'] == 0
+
+
+def test_what_takes_no_writes_and_what_cannot_be_opened():
+    with Server() as server:
+        fill(server, "films", 100)
+        fill(server, "books", 1)
+        check(server.post("/indices/films/flush"), 200)
+        check(server.post("/indices/films/vectors/delete", {"ids": [5]}), 200)
+        assert metrics(server)["lode_collections_unopened"] == 0
+        server.kill()
+        for file in pathlib.Path(server.data).glob("c-*/seg-*.ids"):
+            file.unlink()  # so nobody knows whether what the log deletes is in there
+        for place in pathlib.Path(server.data).glob("c-*"):
+            if not list(place.glob("seg-*")):
+                (file,) = place.glob("manifest-*")
+                file.write_bytes(file.read_bytes()[:100])
+        server.start()
+        check(server.post("/indices/films/vectors", {"vectors": [{"id": 1, "vector": [1] * DIM}]}), 503, "read_only")
+        (line,) = wait_for(lambda: [line for line in said(server, "request") if line.get("code") == "read_only"])
+        assert line["level"] == "warning" and "takes no writes" in line["error"], line
+        check(server.get("/indices/books/vectors/1"), 500, "corrupt")
+        found = metrics(server)
+        assert (found["lode_collections"], found["lode_collections_unopened"]) == (1, 1), found
+
+
+run([test_failing_work_is_logged, test_what_takes_no_writes_and_what_cannot_be_opened, test_recall_is_measured, test_no_recall_unless_asked_for, test_points_and_caches_are_counted, test_who_is_told])

@@ -3,8 +3,8 @@
 
 Writers insert, replace, patch and delete points, in batches, at all three levels of acknowledgement, in four indices and in
 namespaces; readers search, get, count and scroll; somebody flushes, compacts and takes snapshots. Every so often all of it
-stops short: kill -9, or (each third time) SIGTERM. After the restart every index is exported and compared with the ledger, by
-what docs/guarantees.md promises:
+stops short: kill -9; and halfway between the second of these and the third, the fourth and the fifth, SIGTERM. After each restart
+every index is exported and compared with the ledger, by what docs/guarantees.md promises:
 
 * what was acknowledged up to the last sequence number that is there is there, as it was; nothing else is;
 * beyond it, only writes that were acknowledged as "applied" may be missing, 1 MiB of them at most, and none after SIGTERM;
@@ -12,7 +12,7 @@ what docs/guarantees.md promises:
 
     tests/soak/soak.py [--minutes N] [--every SECONDS] [--writers N] [--readers N] [--seed N]
 
-The last line is what was counted. Ends with 1 at the first promise that does not hold.
+The last line is what was counted, `kills` and `stops` among it. Ends with 1 at the first promise that does not hold.
 """
 
 import argparse
@@ -197,6 +197,13 @@ class Keeper(threading.Thread):
                 time.sleep(0.1)
 
 
+def schedule(seconds, every):
+    """When it is stopped, in seconds from the beginning, and whether by kill -9."""
+    kills = [every * (n + 1) for n in range(int(seconds / every + 1e-6))] or [seconds]
+    stops = [kill + every / 2 for kill in kills[1:-1:2]]
+    return sorted([(moment, True) for moment in kills] + [(moment, False) for moment in stops])
+
+
 class Run:
     """The threads, which all stand still while the server is stopped and what it holds is compared."""
 
@@ -249,11 +256,10 @@ class Run:
 
     def stop_server(self, is_killed):
         if is_killed:
-            self.server.kill()  # while all are at work
-            self.say("stand")
+            self.server.kill()
         else:
-            self.say("stand")
             self.server.stop()
+        self.say("stand")  # until then all are at work
         self.wait_standing()
         self.counts["kills" if is_killed else "stops"] += 1
 
@@ -321,14 +327,13 @@ class Run:
         return lost
 
     def go(self, seconds, every):
-        end = time.monotonic() + seconds
         with self.server:
             self.prepare()
             for thread in self.threads:
                 thread.start()
-            while time.monotonic() < end:
-                self.work(min(every, max(1, end - time.monotonic())))
-                is_killed = (self.counts["kills"] + self.counts["stops"]) % 3 != 2
+            begin = time.monotonic()
+            for moment, is_killed in schedule(seconds, every):
+                self.work(max(1, begin + moment - time.monotonic()))
                 self.counts["KiB at most"] = max(self.counts["KiB at most"], self.server.memory_kib())
                 self.stop_server(is_killed)
                 began = time.monotonic()
@@ -346,7 +351,7 @@ class Run:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=2)
-    parser.add_argument("--every", type=float, help="seconds between restarts; 120, or an eighth of the time if that is less")
+    parser.add_argument("--every", type=float, help="seconds between kills; 120, or an eighth of the time if that is less")
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=int(time.time()))
