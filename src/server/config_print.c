@@ -42,8 +42,7 @@ static void write_items(struct json_writer *json, const struct config *config,
 static bool is_reloaded(const char *path)
 {
     return strncmp(path, "tls.", 4) == 0 || strncmp(path, "auth.", 5) == 0 ||
-           strncmp(path, "limits.", 7) == 0 ||
-           strcmp(path, "log.level") == 0;
+           strncmp(path, "limits.", 7) == 0 || strcmp(path, "log.level") == 0;
 }
 
 static lode_status differs(const struct config *before, const struct config *now, size_t i,
