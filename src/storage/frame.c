@@ -291,6 +291,8 @@ static lode_status check_header(const struct opening *open, struct frame_id id)
         return damaged(open, 0, "it does not begin as Lode's files do");
     if (le_load_u64(header + HEADER_CHECKSUM_AT) != checksum64(header, HEADER_CHECKSUM_AT))
         return damaged(open, 0, "its header's checksum is wrong");
+    if (le_load_u32(header + 12) != (uint32_t)id.kind)
+        return damaged(open, 12, "it is a file of another kind");
     open->frame->version = le_load_u32(header + 8);
     if (open->frame->version == 0)
         return damaged(open, 8, "its format is 0");
@@ -299,8 +301,6 @@ static lode_status check_header(const struct opening *open, struct frame_id id)
         return error_set(open->error, LODE_VERSION, "%s has format %u; this Lode knows %u to %u",
                          vfs_path_tail(open->path), open->frame->version,
                          oldest_version_of(id.kind), version_of(id.kind));
-    if (le_load_u32(header + 12) != (uint32_t)id.kind)
-        return damaged(open, 12, "it is a file of another kind");
     open->frame->collection_uid = le_load_u64(header + 16);
     if (id.collection_uid && open->frame->collection_uid != id.collection_uid)
         return damaged(open, 16, "it belongs to another collection");

@@ -389,12 +389,12 @@ def test_names_are_judged_by_what_they_mean():
             answer = server.post(count, body.encode(), key=anna)
             assert answer.status in (400, 403), (body, answer)
         for query in ("", "namespace=", "namespace=%62ert", "namespace=bert&namespace=anna", "n%61mespace=bert&namespace=anna", "Namespace=anna",
+                      "namespace=anna&namespace=bert",
                       "namespace=anna%00", "namespace=anna%20", "namespace=anna+", "namespace=%2561nna", "namespace"):
             for path in ("/indices/films/export?", "/indices/films/vectors/1?"):
                 answer = server.get(path + query, key=anna)
                 assert answer.status in (400, 403), (query, answer)
-        for query in ("namespace=%61nna", "namespace=anna&namespace=bert"):  # the first counts, for what is asked and what is allowed
-            assert check(server.get("/indices/films/export?" + query, key=anna), 200).body.count(b"films anna") == 2
+        assert check(server.get("/indices/films/export?namespace=%61nna", key=anna), 200).body.count(b"films anna") == 2
         for path in ("/indices/films/namespaces/%62ert", "/indices/films/namespaces/anna%20", "/indices/films/namespaces/%41nna"):
             check(server.get(path, key=anna), 403, "namespace")
         check(server.get("/indices/films/namespaces/%61nna", key=anna), 200)
