@@ -180,16 +180,17 @@ def test_asked_ahead():
     """Behind an answer that has filled the socket, a request that runs for long, and one that waits for it: the loop rests."""
     with Server(**PAIR) as server:
         with connect(server, context()) as connection:
-            for path in ("/stream?bytes=20000000", "/work?ms=3000", "/hello"):
-                connection.sendall(request(path))
+            connection.sendall(request("/stream?bytes=20000000"))
+            connection.sendall(request("/work?ms=3000") + request("/hello"))
             time.sleep(0.3)
             tail = b""
             while not tail.endswith(b"\r\n0\r\n\r\n"):
                 tail = tail[-10:] + connection.recv(65536)
-            cpu_s = server.cpu_s()
-            assert read_answer(connection)[1] == b'{"worked":true}'
-            assert server.cpu_s() - cpu_s < 1.5, server.cpu_s() - cpu_s
-            assert read_answer(connection)[1] == b'{"hello":1}'
+            cpu_s, answers = server.cpu_s(), b""
+            while not answers.endswith(b'{"hello":1}'):  # both come together
+                answers += connection.recv(65536)
+            assert b'{"worked":true}' in answers, answers
+            assert server.cpu_s() - cpu_s < 0.4 * SLOW, server.cpu_s() - cpu_s
         stop(server)
 
 
