@@ -15,10 +15,10 @@
 #define STREAM_WINDOW     ((int32_t)STREAM_BYTES_MAX)
 #define CONNECTION_WINDOW ((int32_t)1 << 20)
 #define REST_BYTES_MAX    ((uint64_t)4 << 20) /* of bodies that nobody wants */
-#define BURST_S           10      /* seconds' worth of what is limited by rate, at once */
-#define IDLE_PER_S        1000    /* frames that move nothing */
-#define IDLE_PER_FRAME    10      /* of them for each HEADERS read and DATA written */
-#define SETTINGS_VALUE    (9 + 2) /* of a SETTINGS frame: where its first value is */
+#define BURST_S           10               /* seconds' worth of what is limited by rate, at once */
+#define IDLE_PER_S        ((uint64_t)1000) /* frames that move nothing */
+#define IDLE_PER_FRAME    10               /* of them for each HEADERS read and DATA written */
+#define SETTINGS_VALUE    (9 + 2)          /* of a SETTINGS frame: where its first value is */
 #define GOAWAY_US         200000 /* from the first GOAWAY to the second: what was sent before it was seen */
 #define OUT_READING_MAX                                                                            \
     (4 * OUT_BYTES_HIGH) /* of answers to frames, before no more frames are read */
