@@ -215,7 +215,7 @@ def test_snapshots():
 
 def test_drops_during_reads():
     """Readers are answered, or told that there is no such index; whoever drops it succeeds, again and again."""
-    with Server() as server:
+    with Server("--http.queue-time", "30s") as server:  # however slow the machine, nobody is told that there is too much to do
         wrong, end = [], threading.Event()
 
         def read():
