@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -163,21 +162,17 @@ static lode_status check_file(const struct wanted_file *file, lode_error *error)
 /* Where a file or directory is to be made, there must be a folder to make it in. */
 static lode_status check_folder(const char *key, const char *path, lode_error *error)
 {
-    char folder[PATH_SIZE_MAX] = ".";
+    char folder[PATH_SIZE_MAX];
     struct stat info;
-    size_t size = path ? strlen(path) : 0;
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    while (size > 0 && path[size - 1] != '/')
-        size--;
-    if (size >= sizeof folder)
+    if (!path)
+        return LODE_OK;
+    if (strlen(path) >= sizeof folder)
         return error_set(error, LODE_INVALID, "%s: a path of %zu bytes; at most %d", key,
                          strlen(path), PATH_SIZE_MAX - 1);
-    if (size > 0)
-        snprintf(folder, sizeof folder, "%.*s", (int)size, path);
-    if (!path || (stat(folder, &info) == 0 && S_ISDIR(info.st_mode)))
+    vfs_parent(path, folder);
+    if (stat(folder, &info) == 0 && S_ISDIR(info.st_mode))
         return LODE_OK;
-    return error_set(error, LODE_INVALID, "%s: there is no folder %s", key, vfs_path_tail(folder));
+    return error_set(error, LODE_INVALID, "%s: there is no folder %s/", key, vfs_path_tail(folder));
 }
 
 static lode_status check_folders(const struct config *config, lode_error *error)
