@@ -86,6 +86,14 @@ static void wait_for(atomic_int *value, int expected)
         thread_sleep_us(100);
 }
 
+static void wait_for_rest(struct lane *lane)
+{
+    struct net_lane_stats stats;
+    do
+        lane_stats(lane, &stats);
+    while (stats.running || stats.queued);
+}
+
 static void test_order(void **state)
 {
     struct task tasks[100] = {0};
@@ -128,15 +136,12 @@ static void test_count(void **state)
 static void warm_up(struct lane *lane)
 {
     struct task tasks[100] = {0};
-    struct net_lane_stats stats;
     uint64_t wait_us = 0;
     atomic_store(&run_us, 10000);
     atomic_store(&gate, 1);
     for (size_t i = 0; i < 100; i++) {
         assert_true(submit(lane, &tasks[i], &wait_us));
-        do
-            lane_stats(lane, &stats);
-        while (stats.running || stats.queued);
+        wait_for_rest(lane);
     }
     atomic_store(&gate, 0);
 }
@@ -203,12 +208,9 @@ static void test_help(void **state)
     assert_int_equal(tasks[2].ran, 1);
     wait_for(&tasks[19].ran, 1);
     atomic_store(&run_us, 100000);
-    struct net_lane_stats stats;
     for (size_t i = 20; i < 39; i++) {
         assert_true(submit(lane, &tasks[i], &wait_us));
-        do
-            lane_stats(lane, &stats);
-        while (stats.running || stats.queued);
+        wait_for_rest(lane);
     }
     assert_true(lane_submit(lane, &tasks[39].item, &wait_us));
     assert_false(lane_wants_help(lane, 200)); /* some ms on average now; the thread is woken */
@@ -265,15 +267,11 @@ static void pass_spell(void)
     atomic_fetch_add(&now_us, 200001);
 }
 
-/* Runs of 10 ms on one thread, of which 25 may wait. Once one more was refused it is 16, and after a fifth of a second without
- * a refusal 25 again. */
-static void test_overload(void **state)
+/* One task is being run, for 10 ms; of the others 26 are let in, the next is refused, and then 17 are left in the queue. */
+static void overload(struct lane *lane, struct task *tasks)
 {
-    struct task tasks[60] = {0};
-    struct lane *lane = begin(1, 250, 1000);
     uint64_t wait_us = 0;
     size_t count = 0;
-    (void)state;
     warm_up(lane);
     assert_true(submit(lane, &tasks[count++], &wait_us));
     wait_for(&inside, 1);
@@ -282,6 +280,18 @@ static void test_overload(void **state)
     assert_int_equal(count, 1 + 26);
     while (count > 1 + 17)
         assert_true(lane_remove(lane, &tasks[--count].item));
+}
+
+/* Runs of 10 ms on one thread, of which 25 may wait. Once one more was refused it is 16, and after a fifth of a second without
+ * a refusal 25 again. */
+static void test_overload(void **state)
+{
+    struct task tasks[60] = {0};
+    struct lane *lane = begin(1, 250, 1000);
+    uint64_t wait_us = 0;
+    size_t count = 1 + 17;
+    (void)state;
+    overload(lane, tasks);
     assert_false(lane_has_room(lane, &wait_us));
     assert_in_range(wait_us, 169000, 170000);
     assert_true(lane_remove(lane, &tasks[--count].item));
@@ -315,15 +325,8 @@ static void test_overload_share(void **state)
     struct task tasks[60] = {0};
     struct lane *lane = begin(1, 250, 1000);
     uint64_t wait_us = 0;
-    size_t count = 0;
     (void)state;
-    warm_up(lane);
-    assert_true(submit(lane, &tasks[count++], &wait_us));
-    wait_for(&inside, 1);
-    while (submit(lane, &tasks[count], &wait_us))
-        count++;
-    while (count > 1 + 17)
-        assert_true(lane_remove(lane, &tasks[--count].item));
+    overload(lane, tasks);
     refuse_one(lane, &tasks[17], 18);
     refuse_one(lane, &tasks[17], 20);
     pass_spell();
